@@ -1,0 +1,79 @@
+// A model as the agent sees it: a session over token ids. The engine, a remote completions server and the scripted
+// model all stand behind this seam.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+
+#include "core/base/error.h"
+#include "core/base/sampling_params.h"
+#include "core/base/token.h"
+#include "core/tokenizer/tokenizer.h"
+
+namespace toccata::agent {
+
+struct Capabilities {
+  bool constraint = false;  // sample() honours a mask
+  bool fork = false;
+  bool logprobs = false;
+  int n_vocab = 0;            // columns of the logits
+  std::int64_t n_context = 0;  // most tokens a session may hold
+};
+
+// Counters of one session. Over a run, prefilled == appended: nothing is ever read twice.
+struct Usage {
+  std::int64_t appended = 0;   // tokens given to append()
+  std::int64_t prefilled = 0;  // tokens the model really ran through prefill
+  std::int64_t decoded = 0;    // tokens sampled
+  friend bool operator==(const Usage&, const Usage&) = default;
+};
+
+struct Sampled {
+  Token token = 0;
+  float logprob = 0.0F;  // natural log of its probability before temperature and cuts; 0 when not known
+};
+
+// One bit per column of the logits, 32 to a word, least significant first; a clear bit forbids the token.
+using TokenMask = std::span<const std::uint32_t>;
+
+// A position to come back to.
+struct Checkpoint {
+  std::int64_t n_tokens = 0;
+  std::uint64_t handle = 0;  // the model's own
+};
+
+// One timeline of tokens. One thread at a time.
+class TokenSession {
+ public:
+  virtual ~TokenSession() = default;
+  // Adds tokens the model did not sample. May do nothing until the next sample().
+  // kResourceExhausted when the context is full: nothing is added then.
+  virtual Result<void> append(std::span<const Token> tokens) = 0;
+  // Chooses the next token and adds it to the timeline. kCancelled when `stop` was requested.
+  virtual Result<Sampled> sample(
+      const SamplingParams& params, std::optional<TokenMask> mask, std::stop_token stop
+  ) = 0;
+  // An independent copy. kUnsupported where capabilities().fork is false.
+  virtual Result<std::unique_ptr<TokenSession>> fork() = 0;
+  virtual Result<Checkpoint> checkpoint() = 0;
+  // Forgets every token after the checkpoint.
+  virtual Result<void> rollback(const Checkpoint& checkpoint) = 0;
+  virtual std::int64_t n_tokens() const = 0;
+  virtual const Usage& usage() const = 0;
+};
+
+// Shared by many sessions and threads.
+class TokenModel {
+ public:
+  virtual ~TokenModel() = default;
+  virtual const std::string& name() const = 0;
+  virtual const Capabilities& capabilities() const = 0;
+  virtual std::shared_ptr<const tokenizer::Tokenizer> tokenizer() const = 0;
+  virtual Result<std::unique_ptr<TokenSession>> open_session() = 0;
+};
+
+}  // namespace toccata::agent

@@ -1,0 +1,15 @@
+// Prompt text: source files of this folder, built into the program.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace toccata::prompts {
+
+// The python tool's description: the bytes gpt-oss was trained with (openai/harmony src/chat.rs, Apache-2.0).
+std::string_view python_tool();
+// The browser namespace as JSON: {"name", "description", "tools": [{"name", "description", "parameters"}]};
+// renders to the bytes gpt-oss was trained with (same source).
+std::string_view browser_tool_json();
+
+}  // namespace toccata::prompts

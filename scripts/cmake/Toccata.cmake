@@ -1,0 +1,55 @@
+# Build rules shared by every folder. A folder is a target `toccata_<name>` with the alias `toccata::<name>`.
+
+# Warnings, language level and sanitizers; every target links it privately.
+add_library(toccata_flags INTERFACE)
+target_compile_features(toccata_flags INTERFACE cxx_std_20)
+target_compile_options(toccata_flags INTERFACE
+  # g++ 12 reports false -Wrestrict at -O2 and above (GCC bug 105651).
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wnon-virtual-dtor;-Werror;-Wno-restrict>
+  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:Clang>>:-Wno-unknown-warning-option>)
+target_include_directories(toccata_flags INTERFACE ${CMAKE_SOURCE_DIR})
+if(TOCCATA_SANITIZE)
+  target_compile_options(toccata_flags INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${TOCCATA_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=all>)
+  target_link_options(toccata_flags INTERFACE -fsanitize=${TOCCATA_SANITIZE})
+endif()
+
+# toccata_library(name SOURCES a.cpp ... [LINK public libs...] [PRIVATE_LINK libs...])
+function(toccata_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
+  add_library(toccata_${name} STATIC ${ARG_SOURCES})
+  add_library(toccata::${name} ALIAS toccata_${name})
+  set_target_properties(toccata_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_link_libraries(toccata_${name} PUBLIC ${ARG_LINK} PRIVATE ${ARG_PRIVATE_LINK} toccata_flags)
+  target_include_directories(toccata_${name} PUBLIC ${CMAKE_SOURCE_DIR})
+endfunction()
+
+# toccata_embed(target symbol file): puts the bytes of `file` into `target` as
+#   extern "C" const unsigned char <symbol>_begin[], <symbol>_end[];
+# 64-byte aligned, so that mapped tensors may be read in place.
+function(toccata_embed target symbol file)
+  get_filename_component(path ${file} ABSOLUTE)
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/${symbol}.S)
+  file(CONFIGURE OUTPUT ${out} @ONLY CONTENT
+".section .rodata
+.balign 64
+.global @symbol@_begin
+.global @symbol@_end
+@symbol@_begin:
+.incbin \"@path@\"
+@symbol@_end:
+.byte 0
+.section .note.GNU-stack,\"\",%progbits
+")
+  set_property(SOURCE ${out} PROPERTY OBJECT_DEPENDS ${path})
+  target_sources(${target} PRIVATE ${out})
+endfunction()
+
+# toccata_test(name SOURCES a_test.cpp ... LINK libs...): one GoogleTest program, each case its own ctest entry.
+function(toccata_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} toccata_flags GTest::gtest GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE TOCCATA_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
+endfunction()

@@ -1,0 +1,74 @@
+// What a tool is: declared to the model by namespace and name, routed by recipient, text in, text out.
+// Tools have never heard of tokens or harmony; the agent loop renders their results.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace toccata::tools {
+
+// One function of a namespace, as the model is told of it.
+struct FunctionSpec {
+  std::string name;         // "search"
+  std::string description;  // lines separated by '\n'
+  std::string parameters;   // JSON Schema text, key order kept; "" = takes nothing
+  friend bool operator==(const FunctionSpec&, const FunctionSpec&) = default;
+};
+
+// Where the declaration goes: built-in tools stand in the system message, functions in the developer message.
+enum class Placement { kSystem, kDeveloper };
+
+// What a second call with the same arguments does; decides what resume may repeat.
+enum class Effect {
+  kPure,       // reads only: may run again
+  kKeyed,      // takes the idempotency key: may be sent again with the same key
+  kEffectful,  // anything else: an unknown outcome is reported, never repeated
+};
+
+struct ToolSpec {
+  std::string name_space;   // "browser", "python", "functions"
+  std::string description;  // of the namespace
+  std::vector<FunctionSpec> functions;  // empty: the body is raw text addressed to the namespace itself
+  Placement placement = Placement::kDeveloper;
+  Effect effect = Effect::kEffectful;
+  bool needs_approval = false;
+  std::chrono::milliseconds timeout{120'000};
+};
+
+struct ToolCall {
+  std::string recipient;  // as the model wrote it, cleaned: "browser.search", "python", "functions.f"
+  std::string arguments;  // the body, verbatim: JSON or raw text
+  std::string idempotency_key;
+};
+
+enum class ToolStatus {
+  kOk,
+  kFailed,    // told to the model, which may try again
+  kStopsRun,  // the run cannot go on (sandbox gone, denied)
+};
+
+struct ToolResult {
+  ToolStatus status = ToolStatus::kOk;
+  std::string author;   // who speaks to the model: "python", "browser.search"
+  std::string content;  // what the model reads
+  // One JSON object for the ledger and the event stream, never for the model: duration_ms, level, exit ...
+  std::string metadata = "{}";
+  friend bool operator==(const ToolResult&, const ToolResult&) = default;
+};
+
+// A stateful tool belongs to one run; calls come one at a time.
+class Tool {
+ public:
+  virtual ~Tool() = default;
+  virtual const ToolSpec& spec() const = 0;
+  // Runs the call. Never throws on what the model wrote: bad arguments are a kFailed result in plain words.
+  // Returns soon after `stop` is requested.
+  virtual ToolResult call(const ToolCall& call, std::stop_token stop) = 0;
+};
+
+}  // namespace toccata::tools
