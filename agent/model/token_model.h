@@ -60,7 +60,8 @@ class TokenSession {
   // An independent copy. kUnsupported where capabilities().fork is false.
   virtual Result<std::unique_ptr<TokenSession>> fork() = 0;
   virtual Result<Checkpoint> checkpoint() = 0;
-  // Forgets every token after the checkpoint.
+  // Forgets every token after the checkpoint. {n_tokens() - 1, 0} takes back the last sampled token without a
+  // checkpoint, right after sample(): the loop replaces a closing `<|return|>` so.
   virtual Result<void> rollback(const Checkpoint& checkpoint) = 0;
   virtual std::int64_t n_tokens() const = 0;
   virtual const Usage& usage() const = 0;

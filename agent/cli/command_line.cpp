@@ -1,0 +1,206 @@
+// The whole command line on one page. The only file that includes CLI11: it compiles slowly.
+#include "agent/cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <string_view>
+
+#include "agent/cli/config.h"
+#include "agent/cli/dev_browser.h"
+#include "agent/cli/dev_encode.h"
+#include "agent/cli/dev_logits.h"
+#include "agent/cli/dev_page.h"
+#include "agent/cli/dev_parse.h"
+#include "agent/cli/dev_render.h"
+#include "agent/cli/dev_sandbox.h"
+#include "agent/cli/dev_search.h"
+#include "agent/cli/exit_code.h"
+#include "agent/cli/index_verb.h"
+#include "agent/cli/options.h"
+#include "agent/cli/verbs.h"
+#include "agent/cli/version.h"
+
+namespace toccata::cli {
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  toccata run "What is 48213 * 977 + 5?"           one agent run; the answer goes to stdout
+  toccata run -m openai/gpt-oss-20b --reasoning high "Which primes below 10^6 are palindromes?"
+  toccata run --json "..." | jq .                   every event as one JSON object a line
+  toccata chat                                      talk to the agent
+  toccata index add ~/notes && toccata run --tools python,browser "Where did I write about DNS?"
+  toccata runs list; toccata runs show 3f2c         what happened, from the ledger
+  toccata doctor                                    what this machine offers
+
+Exit codes: 0 done, 1 run failed, 2 usage, 4 limit reached, 5 denied, 6 tool or sandbox unavailable,
+7 model error, 124 time-out, 130/143 stopped by a signal.)";
+
+// Parsed, but not yet run: CLI11 calls back in the order of the arguments, errors must come first.
+using Action = std::function<int()>;
+
+void add_agent_options(CLI::App& app, AgentOptions& o) {
+  const auto levels =
+      CLI::IsMember({"full", "full-nocg", "noproc", "landlock", "seccomp", "none"});
+  app.add_option("-m,--model", o.model, "nano | folder | Hugging Face id in the cache | URL | script:FILE")
+      ->envname("TOCCATA_MODEL")
+      ->capture_default_str();
+  app.add_option("--tools", o.tools, "Tools the model may call: python, browser, none")
+      ->delimiter(',')
+      ->envname("TOCCATA_TOOLS")
+      ->capture_default_str();
+  app.add_option("--instructions", o.instructions, "Text of the developer message");
+  app.add_option("--reasoning", o.reasoning, "Reasoning effort")
+      ->check(CLI::IsMember({"low", "medium", "high"}))
+      ->envname("TOCCATA_REASONING")
+      ->capture_default_str();
+  app.add_option("--temperature", o.temperature, "0 = greedy (default: the model's own, else 1)")
+      ->check(CLI::Range(0.0, 100.0));
+  app.add_option("--top-p", o.top_p, "Keep the likeliest tokens up to this probability")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--top-k", o.top_k, "Keep this many likeliest tokens")->check(CLI::NonNegativeNumber);
+  app.add_option("--min-p", o.min_p, "Drop tokens less likely than this times the likeliest")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--seed", o.seed, "Same seed, same tokens (default: random, recorded in the ledger)")
+      ->envname("TOCCATA_SEED");
+  app.add_option("--max-turns", o.max_turns, "Most model calls in a run")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--budget-tokens", o.budget_tokens, "Most tokens read and written; 0 = no limit")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--max-step-tokens", o.max_step_tokens, "Most tokens written in one model call; 0 = no limit")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--timeout", o.timeout_s, "Seconds for the whole run; 0 = no limit")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--tool-timeout", o.tool_timeout_s, "Seconds for one call of python")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--approve", o.approve, "Ask before tools that need approval")
+      ->check(CLI::IsMember({"never", "on-request", "always"}))
+      ->capture_default_str();
+  app.add_option("--sandbox", o.sandbox, "Least level of protection accepted")
+      ->check(levels)
+      ->envname("TOCCATA_SANDBOX")
+      ->capture_default_str();
+  app.add_option("--index", o.index, "Local documents of the browser tool")->envname("TOCCATA_INDEX");
+  app.add_option("--ledger", o.ledger, "SQLite file the run is recorded in")->envname("TOCCATA_LEDGER");
+  app.add_flag("--offline", o.offline, "Refuse everything that needs the network");
+  app.add_flag("--json", o.json, "JSON Lines events on stdout instead of the answer");
+  app.add_flag("-q,--quiet", o.quiet, "Only the answer: no progress on stderr");
+  app.add_flag("--no-color", o.no_color, "No colours");
+}
+
+void add_run(CLI::App& app, RunOptions& o, Action& action, const Environment& env) {
+  CLI::App* run = app.add_subcommand("run", "One agent run: give a task, get the answer on stdout");
+  run->add_option("task", o.task, "The task; - reads it from stdin")->required();
+  add_agent_options(*run, o.agent);
+  run->callback([&o, &action, &env] { action = [&] { return run_verb(o, env); }; });
+}
+
+void add_chat(CLI::App& app, ChatOptions& o, Action& action, const Environment& env) {
+  CLI::App* chat = app.add_subcommand("chat", "Talk to the agent, one line a turn");
+  add_agent_options(*chat, o.agent);
+  chat->callback([&o, &action, &env] { action = [&] { return chat_verb(o, env); }; });
+}
+
+void add_runs(CLI::App& app, RunsOptions& o, Action& action, const Environment& env) {
+  CLI::App* runs = app.add_subcommand("runs", "What earlier runs did, from the ledger");
+  runs->require_subcommand(1);
+  CLI::App* list = runs->add_subcommand("list", "The latest runs, newest first");
+  list->add_option("-n,--limit", o.limit, "How many")->check(CLI::PositiveNumber)->capture_default_str();
+  list->add_flag("-q,--quiet", o.quiet, "Ids only");
+  CLI::App* show = runs->add_subcommand("show", "One run, whole");
+  show->add_option("run", o.run, "Id, or the beginning of one")->required();
+  for (CLI::App* verb : {list, show}) {
+    verb->add_flag("--json", o.json, "Machine-readable");
+    verb->add_option("--ledger", o.ledger, "SQLite file to read")->envname("TOCCATA_LEDGER");
+  }
+  list->callback([&o, &action, &env] { action = [&] { return runs_list_verb(o, env); }; });
+  show->callback([&o, &action, &env] { action = [&] { return runs_show_verb(o, env); }; });
+}
+
+void add_machine(
+    CLI::App& app, ModelsOptions& models_o, DoctorOptions& doctor_o, Action& action, const Environment& env
+) {
+  CLI::App* models = app.add_subcommand("models", "Models that can be run from this machine");
+  models->add_flag("--json", models_o.json, "Machine-readable");
+  models->callback([&, a = &action] { *a = [&] { return models_verb(models_o, env); }; });
+  CLI::App* doctor = app.add_subcommand("doctor", "What this machine offers and what is missing");
+  doctor->add_flag("--json", doctor_o.json, "Machine-readable");
+  doctor->add_option("--sandbox", doctor_o.sandbox, "Least level of protection accepted")
+      ->capture_default_str();
+  doctor->callback([&, a = &action] { *a = [&] { return doctor_verb(doctor_o, env); }; });
+}
+
+// The folder named by -C must be current before ./toccata.toml is read, so it is looked for ahead of parsing.
+void enter_folder(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    std::string folder;
+    if ((argument == "-C" || argument == "--cd") && i + 1 < argc) folder = argv[i + 1];
+    if (argument.starts_with("--cd=")) folder = argument.substr(5);
+    if (folder.empty()) continue;
+    std::error_code failure;
+    std::filesystem::current_path(folder, failure);
+    if (failure) {
+      throw Exception(
+          ErrorCode::kInvalidArgument, "-C " + folder + ": " + failure.message()
+      );
+    }
+    return;
+  }
+}
+
+AgentOptions configured_defaults(const Environment& env) {
+  AgentOptions options;
+  apply_config_file(env.config_home / "config.toml", options);
+  apply_config_file("toccata.toml", options);
+  return options;
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv, const Environment& env) {
+  if (argc == 2 && std::string_view(argv[1]) == "--version") {
+    std::cout << "toccata " << kVersion << '\n';
+    return kExitDone;
+  }
+  enter_folder(argc, argv);
+  const AgentOptions defaults = configured_defaults(env);
+
+  CLI::App app{"Toccata: from gpt-oss weights to finished agent work, in one program.", "toccata"};
+  app.footer(kExamples);
+  app.set_version_flag("--version", std::string("toccata ") + kVersion);
+  app.require_subcommand(1);
+  app.fallthrough();  // -C may stand after the verb
+  std::string folder;
+  app.add_option("-C,--cd", folder, "Work in this folder");
+
+  Action action;
+  RunOptions run{defaults, ""};
+  ChatOptions chat{defaults};
+  RunsOptions runs;
+  runs.ledger = defaults.ledger;
+  ModelsOptions models;
+  DoctorOptions doctor;
+  doctor.sandbox = defaults.sandbox;
+  add_run(app, run, action, env);
+  add_chat(app, chat, action, env);
+  add_index(app, defaults, action, env);
+  add_runs(app, runs, action, env);
+  add_machine(app, models, doctor, action, env);
+  add_dev(app, defaults, action, env);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? kExitDone : kExitUsage;
+  }
+  return action();
+}
+
+}  // namespace toccata::cli

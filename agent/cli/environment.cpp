@@ -1,0 +1,53 @@
+#include "agent/cli/environment.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+namespace toccata::cli {
+namespace {
+
+std::optional<std::string> variable(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return value;
+}
+
+std::filesystem::path home_folder() {
+  if (const auto home = variable("HOME")) return *home;
+  if (const passwd* user = ::getpwuid(::getuid())) return user->pw_dir;
+  return "/tmp";
+}
+
+// XDG base directory specification: relative values are ignored.
+std::filesystem::path xdg(const char* name, const std::filesystem::path& fallback) {
+  const auto value = variable(name);
+  if (value && value->front() == '/') return *value;
+  return fallback;
+}
+
+std::filesystem::path hub_cache(const std::filesystem::path& home) {
+  if (const auto cache = variable("HF_HUB_CACHE")) return *cache;
+  if (const auto hf_home = variable("HF_HOME")) return std::filesystem::path(*hf_home) / "hub";
+  return xdg("XDG_CACHE_HOME", home / ".cache") / "huggingface" / "hub";
+}
+
+}  // namespace
+
+Environment read_environment() {
+  Environment env;
+  env.home = home_folder();
+  env.data_home = xdg("XDG_DATA_HOME", env.home / ".local" / "share") / "toccata";
+  env.config_home = xdg("XDG_CONFIG_HOME", env.home / ".config") / "toccata";
+  env.hub_cache = hub_cache(env.home);
+  env.api_key = variable("TOCCATA_API_KEY");
+  if (!env.api_key) env.api_key = variable("OPENAI_API_KEY");
+  env.stdin_is_terminal = ::isatty(STDIN_FILENO) == 1;
+  env.stdout_is_terminal = ::isatty(STDOUT_FILENO) == 1;
+  env.stderr_is_terminal = ::isatty(STDERR_FILENO) == 1;
+  env.color = env.stderr_is_terminal && !variable("NO_COLOR") && variable("TERM") != "dumb";
+  return env;
+}
+
+}  // namespace toccata::cli

@@ -1,0 +1,28 @@
+// What the program may know of the world it was started in: read once in main, passed down as a value.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace toccata::cli {
+
+struct Environment {
+  std::filesystem::path home;         // HOME
+  std::filesystem::path data_home;    // XDG_DATA_HOME/toccata: runs.db, index.db
+  std::filesystem::path config_home;  // XDG_CONFIG_HOME/toccata: config.toml
+  std::filesystem::path hub_cache;    // HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub
+  std::optional<std::string> api_key;  // TOCCATA_API_KEY, else OPENAI_API_KEY: for remote models only
+  bool color = false;                  // stderr is a terminal, NO_COLOR is not set, TERM is not "dumb"
+  bool stdin_is_terminal = false;
+  bool stdout_is_terminal = false;
+  bool stderr_is_terminal = false;
+
+  std::filesystem::path ledger_path() const { return data_home / "runs.db"; }
+  std::filesystem::path index_path() const { return data_home / "index.db"; }
+};
+
+// The only place that calls getenv.
+Environment read_environment();
+
+}  // namespace toccata::cli

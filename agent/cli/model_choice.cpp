@@ -1,0 +1,106 @@
+#include "agent/cli/model_choice.h"
+
+#include <nlohmann/json.hpp>
+
+#include "agent/cli/hub_cache.h"
+#include "agent/model/engine_model.h"
+#include "agent/model/nano.h"
+#include "agent/model/remote_model.h"
+#include "agent/model/scripted_model.h"
+#include "core/base/mapped_file.h"
+
+namespace toccata::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A bad checkpoint or server is the model's failure (exit 7), whatever the layer below called it.
+[[noreturn]] void model_failure(const Error& error) { throw ModelError(error); }
+
+template <class T>
+T model_or_throw(Result<T> result) {
+  if (!result) model_failure(result.error());
+  return std::move(*result);
+}
+
+// Sampling a checkpoint asks for in generation_config.json. OpenAI's recommendation, temperature 1 and top_p 1, is what
+// an absent or unreadable file means.
+SamplingParams sampling_defaults(std::string_view generation_config) {
+  SamplingParams params;
+  const auto config = nlohmann::json::parse(generation_config, nullptr, /*allow_exceptions=*/false);
+  if (!config.is_object()) return params;
+  const auto number = [&](const char* key, float fallback) {
+    const auto value = config.find(key);
+    return value != config.end() && value->is_number() ? value->get<float>() : fallback;
+  };
+  params.temperature = number("temperature", 1.0F);
+  params.top_p = number("top_p", 1.0F);
+  if (const auto sample = config.find("do_sample"); sample != config.end() && *sample == false) {
+    params.temperature = 0;
+  }
+  return params;
+}
+
+ChosenModel from_folder(const fs::path& folder) {
+  ChosenModel chosen;
+  chosen.model = model_or_throw(agent::load_engine_model(folder));
+  if (const auto text = read_text_file(folder / "generation_config.json", 1 << 20)) {
+    chosen.sampling = sampling_defaults(*text);
+  }
+  return chosen;
+}
+
+ChosenModel from_url(const std::string& spec, bool offline, const Environment& env) {
+  if (offline) {
+    throw Exception(ErrorCode::kUnavailable, "--offline forbids the model at " + spec);
+  }
+  const std::size_t hash = spec.find('#');
+  agent::RemoteOptions options;
+  options.base_url = spec.substr(0, hash);
+  if (hash != std::string::npos) options.model = spec.substr(hash + 1);
+  options.api_key = env.api_key.value_or("");
+  ChosenModel chosen;
+  chosen.model = model_or_throw(
+      agent::RemoteModel::make(std::move(options), tokenizer::Tokenizer::o200k_harmony())
+  );
+  return chosen;
+}
+
+bool names_a_folder(const std::string& spec) {
+  std::error_code none;
+  return spec.starts_with('/') || spec.starts_with('.') || fs::is_directory(spec, none);
+}
+
+}  // namespace
+
+ChosenModel choose_model(const std::string& spec, bool offline, const Environment& env) {
+  if (spec == "nano") {
+    ChosenModel chosen;
+    chosen.model = model_or_throw(agent::load_nano());
+    chosen.sampling = sampling_defaults(agent::nano_generation_config());
+    return chosen;
+  }
+  if (spec.starts_with("script:")) {
+    ChosenModel chosen;
+    chosen.model = std::shared_ptr<agent::TokenModel>(
+        agent::ScriptedModel::from_file(spec.substr(7), tokenizer::Tokenizer::o200k_harmony())
+            .value_or_throw()
+    );
+    return chosen;
+  }
+  if (spec.starts_with("http://") || spec.starts_with("https://")) {
+    return from_url(spec, offline, env);
+  }
+  if (names_a_folder(spec)) return from_folder(spec);
+  if (spec.find('/') != std::string::npos) {
+    return from_folder(find_cached_model(env.hub_cache, spec).value_or_throw());
+  }
+  throw Exception(
+      ErrorCode::kNotFound,
+      "unknown model '" + spec +
+          "': expected nano, a folder with a checkpoint, a Hugging Face id such as openai/gpt-oss-20b, the URL of "
+          "a completions server, or script:FILE"
+  );
+}
+
+}  // namespace toccata::cli

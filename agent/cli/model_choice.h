@@ -1,0 +1,32 @@
+// From what the user typed after -m to a model.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "agent/cli/environment.h"
+#include "agent/model/token_model.h"
+#include "core/base/sampling_params.h"
+
+namespace toccata::cli {
+
+struct ChosenModel {
+  std::shared_ptr<agent::TokenModel> model;
+  SamplingParams sampling;  // the model's own defaults (generation_config.json), else temperature 1
+};
+
+// nano                 the embedded model
+// /path, ./path        a folder with a checkpoint (Hugging Face or original/ layout)
+// owner/name           the same in the Hugging Face cache
+// http(s)://...        an OpenAI-compatible completions server that takes token ids; `#name` names its model
+// script:FILE          forced completions from a JSON file
+// Throws Exception: kNotFound lists where was looked; kUnavailable for a URL when `offline`.
+ChosenModel choose_model(const std::string& spec, bool offline, const Environment& env);
+
+// The model was found but cannot be used: exit code 7.
+class ModelError : public Exception {
+ public:
+  using Exception::Exception;
+};
+
+}  // namespace toccata::cli

@@ -1,0 +1,64 @@
+// The command line as values: one struct a verb, filled by command_line.cpp.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace toccata::cli {
+
+// What `run` and `chat` share. Precedence: flag > TOCCATA_* variable > ./toccata.toml > user's config.toml > default.
+struct AgentOptions {
+  std::string model = "nano";
+  std::vector<std::string> tools = {"python"};
+  std::string instructions;  // developer message
+  std::string reasoning = "medium";
+  std::string sandbox = "full-nocg";  // least level accepted
+  std::string approve = "on-request";
+  int max_turns = 50;                  // model calls
+  std::int64_t budget_tokens = 0;      // prefilled + decoded; 0 = no limit
+  std::int64_t max_step_tokens = 0;    // decoded in one model call; 0 = what the context holds
+  double timeout_s = 0;                // whole run; 0 = no limit
+  double tool_timeout_s = 120;         // one python cell
+  std::optional<float> temperature;    // unset: the model's own generation_config, else 1.0
+  std::optional<float> top_p;
+  std::optional<int> top_k;
+  std::optional<float> min_p;
+  std::optional<std::uint64_t> seed;  // unset: drawn at random and recorded
+  std::filesystem::path index;        // local documents of the browser tool; empty = the user's index
+  std::filesystem::path ledger;       // empty = the user's runs.db
+  bool offline = false;
+  bool json = false;
+  bool quiet = false;
+  bool no_color = false;
+};
+
+struct RunOptions {
+  AgentOptions agent;
+  std::string task;  // "-" = read stdin
+};
+
+struct ChatOptions {
+  AgentOptions agent;
+};
+
+struct RunsOptions {
+  std::string run;  // id or unique beginning; for `show`
+  int limit = 20;
+  bool json = false;
+  bool quiet = false;
+  std::filesystem::path ledger;
+};
+
+struct ModelsOptions {
+  bool json = false;
+};
+
+struct DoctorOptions {
+  bool json = false;
+  std::string sandbox = "full-nocg";
+};
+
+}  // namespace toccata::cli

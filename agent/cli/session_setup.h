@@ -1,0 +1,30 @@
+// Wires the pieces of one agent from its options: model, tools, ledger, limits. What `run` and `chat` share.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "agent/cli/environment.h"
+#include "agent/cli/model_choice.h"
+#include "agent/cli/options.h"
+#include "agent/loop/agent.h"
+#include "agent/store/ledger.h"
+#include "tools/registry.h"
+
+namespace toccata::cli {
+
+// Everything an Agent borrows, in the order in which it must be destroyed last.
+struct AgentSetup {
+  ChosenModel model;
+  std::unique_ptr<store::Ledger> ledger;
+  tools::Registry tools;
+  agent::AgentConfig config;
+};
+
+// Throws Exception naming the option at fault. A sandbox below options.sandbox is refused here, before any token.
+AgentSetup set_up(const AgentOptions& options, const Environment& env);
+
+// Prints why a run that did not end well ended; nothing when it did.
+void report(const agent::RunOutcome& outcome);
+
+}  // namespace toccata::cli

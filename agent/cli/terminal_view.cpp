@@ -1,0 +1,139 @@
+#include "agent/cli/terminal_view.h"
+
+#include <variant>
+
+namespace toccata::cli {
+namespace {
+
+constexpr const char* kDim = "\x1b[2m";
+constexpr const char* kBold = "\x1b[1m";
+constexpr const char* kRed = "\x1b[31m";
+constexpr const char* kReset = "\x1b[0m";
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <class... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+}  // namespace
+
+std::string for_terminal(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const bool c0 = (c < 0x20 && c != '\n' && c != '\t') || c == 0x7F;
+    // U+0080..U+009F, the C1 controls, are C2 80 .. C2 9F in UTF-8.
+    const bool c1 = c == 0xC2 && i + 1 < text.size() &&
+                    static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (c0 || c1) {
+      out += "\xEF\xBF\xBD";
+      if (c1) ++i;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+void TerminalView::operator()(const agent::Event& event) {
+  std::visit([this](const auto& e) { on(e); }, event);
+}
+
+void TerminalView::say(const char* style, std::string_view text) {
+  if (style_.quiet || text.empty()) return;
+  const std::string safe = for_terminal(text);
+  std::fprintf(
+      err_, "%s%s%s", style_.color ? style : "", safe.c_str(), style_.color ? kReset : ""
+  );
+  stderr_open_line_ = safe.back() != '\n';
+}
+
+void TerminalView::block(const char* style, std::string_view text, int lines_max) {
+  if (style_.quiet) return;
+  int n_lines = 0;
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    if (n_lines++ < lines_max) say(style, "  " + std::string(line) + "\n");
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+  }
+  if (n_lines > lines_max) {
+    say(kDim, "  ... " + std::to_string(n_lines - lines_max) + " more lines (toccata runs show)\n");
+  }
+}
+
+void TerminalView::on(const agent::ItemStarted& event) {
+  if (stderr_open_line_) say("", "\n");
+  std::visit(
+      Overloaded{
+          [&](const agent::CommandItem& item) {
+            say(kBold, "python\n");
+            block("", item.command, style_.output_lines_max);
+          },
+          [&](const agent::ToolCallItem& item) {
+            say(kBold, item.server + "." + item.tool + " ");
+            say("", item.arguments + "\n");
+          },
+          [&](const agent::WebSearchItem& item) {
+            say(kBold, "search ");
+            say("", item.query + "\n");
+          },
+          [](const auto&) {},
+      },
+      event.item.details
+  );
+}
+
+void TerminalView::on(const agent::ItemDelta& event) {
+  if (event.kind != agent::ItemDelta::Kind::kFinal) {
+    say(event.kind == agent::ItemDelta::Kind::kReasoning ? kDim : "", event.delta);
+    return;
+  }
+  const std::string text =
+      style_.stdout_is_terminal ? for_terminal(event.delta) : event.delta;
+  if (text.empty()) return;
+  std::fwrite(text.data(), 1, text.size(), out_);
+  std::fflush(out_);
+  answer_open_line_ = text.back() != '\n';
+}
+
+void TerminalView::on(const agent::ItemCompleted& event) {
+  if (stderr_open_line_) say("", "\n");
+  std::visit(
+      Overloaded{
+          [&](const agent::CommandItem& item) {
+            block(kDim, item.aggregated_output, style_.output_lines_max);
+          },
+          [&](const agent::ToolCallItem& item) {
+            block(kDim, item.error.value_or(item.result.value_or("")), style_.output_lines_max);
+          },
+          [&](const agent::WebSearchItem& item) {
+            block(kDim, item.result.value_or(""), style_.output_lines_max);
+          },
+          [&](const agent::NoticeItem& item) { say(kDim, "note: " + item.message + "\n"); },
+          [&](const agent::AgentMessageItem& item) {
+            if (item.phase != agent::AgentMessageItem::Phase::kFinal) return;
+            if (answer_open_line_) {
+              std::fputc('\n', out_);
+              std::fflush(out_);
+              answer_open_line_ = false;
+            }
+          },
+          [](const agent::ReasoningItem&) {},
+      },
+      event.item.details
+  );
+}
+
+void TerminalView::on(const agent::StreamError& event) {
+  std::fprintf(
+      err_, "%stoccata: %s%s\n", style_.color ? kRed : "", event.message.c_str(),
+      style_.color ? kReset : ""
+  );
+}
+
+}  // namespace toccata::cli

@@ -1,0 +1,92 @@
+// The agent loop: a model, tools and a task in; a finished piece of work and a complete ledger out.
+//
+// One page of what happens (agent.cpp has it in the same order):
+//   1. The system message, the developer message and the user's message are rendered once and
+//   appended.
+//   2. One step: `<|start|>assistant` is appended, tokens are sampled and parsed until a call, an
+//   answer or a limit.
+//   3. A call: intent row, approval, tool, result row; the result is rendered once and appended;
+//   back to 2.
+//   4. An answer: the run is finished. Anything else is mended once (nudge, forced final) and then
+//   ends the run.
+// What was sampled is never rendered again. Only the closing `<|return|>` of a turn changes: when
+// something follows it, it is taken back and `<|end|>` stands in its place, as the format document
+// demands for history.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "agent/harmony/message.h"
+#include "agent/loop/approval.h"
+#include "agent/loop/events.h"
+#include "agent/loop/limits.h"
+#include "agent/model/token_model.h"
+#include "agent/store/ledger.h"
+#include "tools/registry.h"
+
+namespace toccata::agent {
+
+struct AgentConfig {
+  Limits limits;
+  SamplingParams sampling;
+  harmony::ReasoningEffort reasoning = harmony::ReasoningEffort::kMedium;
+  std::optional<std::string> instructions;    // developer message
+  std::optional<std::string> model_identity;  // replaces "You are ChatGPT, ..."
+  std::optional<std::string> current_date;    // ISO date for the system message; none: left out
+  ApprovalPolicy approval;
+  std::string sandbox_level;  // recorded in the ledger
+  std::string params = "{}";  // recorded in the ledger: one JSON object
+};
+
+// How a run() ended. Exit codes:
+//   0 done · 1 run failed · 4 budget or turn limit · 5 denied · 6 tool unavailable · 7 model error
+//   · 124 time-out · 130 stopped
+// terminal_reason: "final" | "no_final" "malformed" "repeated_calls" "ledger_error" "error" |
+// "max_turns" "budget"
+//   "step_tokens" "context_full" | "denied" "approval_needed" | "tool_unavailable" | "model_error"
+//   | "timeout" | "stopped"
+struct RunOutcome {
+  int exit_code = 1;
+  std::string terminal_reason;
+  std::string message;  // why, in plain words; empty when done
+  std::string final;    // the answer; with "no_final" the preamble, if there was one
+  std::string run_id;
+  TokenUsage usage;  // of this run() call
+};
+
+// One thread at a time. The model, the registry and the ledger must outlive it.
+class Agent {
+ public:
+  // Opens nothing yet: errors of model and ledger come out of the first run().
+  Agent(
+      TokenModel& model,
+      tools::Registry& registry,
+      store::Ledger& ledger,
+      AgentConfig config,
+      EventSink sink = {}
+  );
+  ~Agent();
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  // One turn: from a user's message to the answer. Further calls go on in the same token log and
+  // the same ledger run. Never throws on what the model, a tool or the ledger does: each way out is
+  // an outcome, and each leaves the ledger complete as far as the ledger can be written.
+  RunOutcome run(std::string_view user_message, std::stop_token stop = {});
+
+  // The run's id in the ledger; empty before the first run().
+  const std::string& run_id() const;
+  // Counters of the token log: prefilled == appended unless something was read twice.
+  Usage session_usage() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace toccata::agent

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+namespace toccata::agent {
+
+// One specific call that waits for a person.
+struct ApprovalRequest {
+  std::string run_id;
+  std::string recipient;
+  std::string arguments;
+};
+
+enum class Decision {
+  kApprove,
+  kRefuse,  // the model is told, and may go on in another way
+  kStop,    // the run ends with exit 5
+};
+
+// Calls of tools whose spec says needs_approval.
+struct ApprovalPolicy {
+  enum class Mode {
+    kNever,      // nobody can be asked: such a call ends the run (exit 5, "approval_needed")
+    kOnRequest,  // `ask` decides each call; without an `ask` as kNever
+    kAlways,     // approved beforehand
+  } mode = Mode::kNever;
+  std::function<Decision(const ApprovalRequest&)> ask;
+};
+
+}  // namespace toccata::agent

@@ -1,0 +1,274 @@
+#include "agent/loop/dispatcher.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "agent/harmony/parser.h"
+#include "agent/loop/call_items.h"
+#include "agent/loop/prompt.h"
+#include "core/tokenizer/tokenizer.h"
+
+namespace toccata::agent {
+namespace {
+
+using Verdict = CallOutcome::Verdict;
+using tools::ToolResult;
+using tools::ToolStatus;
+
+constexpr std::size_t kShownNameMax = 100;
+
+const char* to_string(tools::Effect effect) {
+  switch (effect) {
+    case tools::Effect::kPure:
+      return "pure";
+    case tools::Effect::kKeyed:
+      return "keyed";
+    case tools::Effect::kEffectful:
+      return "effectful";
+  }
+  return "effectful";
+}
+
+const char* to_string(ToolStatus status) {
+  switch (status) {
+    case ToolStatus::kOk:
+      return "ok";
+    case ToolStatus::kFailed:
+      return "failed";
+    case ToolStatus::kStopsRun:
+      return "stops_run";
+  }
+  return "failed";
+}
+
+// Why the text is not one JSON object, or "".
+std::string json_defect(const std::string& text) {
+  try {
+    if (nlohmann::json::parse(text).is_object()) return {};
+    return "it is JSON, but not an object";
+  } catch (const nlohmann::json::parse_error& failure) {
+    return "it breaks at byte " + std::to_string(failure.byte) + " of " +
+           std::to_string(text.size());
+  }
+}
+
+bool says_denied(const ToolResult& result) {
+  const auto metadata = nlohmann::json::parse(result.metadata, nullptr, /*allow_exceptions=*/false);
+  return metadata.is_object() && metadata.value("denied", nlohmann::json()) == true;
+}
+
+bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+
+}  // namespace
+
+std::string shorten(std::string text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return text;
+  std::size_t head = bytes_max / 4 * 3;
+  std::size_t tail = text.size() - (bytes_max - head);
+  while (head > 0 && is_continuation(text[head])) --head;
+  while (tail < text.size() && is_continuation(text[tail])) ++tail;
+  return text.substr(0, head) + "\n[... " + std::to_string(tail - head) + " of " +
+         std::to_string(text.size()) + " bytes left out ...]\n" + text.substr(tail);
+}
+
+Dispatcher::Dispatcher(
+    const tools::Registry& registry,
+    store::RunWriter& writer,
+    EventQueue& events,
+    const AgentConfig& config
+)
+    : registry_(registry), writer_(writer), events_(events), config_(config) {}
+
+Dispatcher::Target Dispatcher::find(const std::string& written) const {
+  if (tools::Tool* tool = registry_.find(written)) return {written, tool};
+  const auto resolved = harmony::resolve_tool(written, registry_.recipients());
+  if (!resolved) return {written, nullptr};
+  return {*resolved, registry_.find(*resolved)};
+}
+
+std::string Dispatcher::unknown_tool(const std::string& recipient) const {
+  std::string text = "Unknown tool " + shorten(recipient, kShownNameMax) + ". Available: ";
+  const std::vector<std::string> names = registry_.recipients();
+  if (names.empty()) return text + "none. Answer without tools.";
+  for (std::size_t i = 0; i < names.size(); ++i) text += (i == 0 ? "" : ", ") + names[i];
+  return text + ".";
+}
+
+std::string Dispatcher::unusable_because(const Target& target, const MessageStream::Done& call)
+    const {
+  using End = harmony::MessageDone::End;
+  if (call.end == End::kImplied || call.end == End::kEos) {
+    return "The call to " + target.recipient +
+           " was cut off before its end and did not run. Send it again, whole.";
+  }
+  if (target.tool->spec().functions.empty()) return {};  // the body is raw text
+  const std::string arguments = call.message.text();
+  if (arguments.empty()) return {};  // the tool knows whether it needs any
+  const std::string defect = json_defect(arguments);
+  if (defect.empty()) return {};
+  return "The arguments of " + target.recipient + " must be one JSON object, but " + defect +
+         ". The call did not run. Send it again with valid JSON.";
+}
+
+bool Dispatcher::is_repeat(const Target& target, const std::string& arguments) const {
+  return n_same_ >= config_.limits.repeated_calls_max && target.recipient == last_recipient_ &&
+         arguments == last_arguments_;
+}
+
+void Dispatcher::remember(
+    const Target& target, const std::string& arguments, const std::string& content
+) {
+  const bool same = target.recipient == last_recipient_ && arguments == last_arguments_ &&
+                    content == last_content_;
+  n_same_ = same ? n_same_ + 1 : 1;
+  if (same) return;
+  told_of_repeat_ = false;
+  last_recipient_ = target.recipient;
+  last_arguments_ = arguments;
+  last_content_ = content;
+}
+
+harmony::Message Dispatcher::answer_message(
+    const Target& target, const harmony::Message& call, std::string author, std::string text
+) const {
+  // Functions answer on commentary, built-in tools on the channel of the call (harmony format, tool results).
+  const bool built_in =
+      target.tool != nullptr && target.tool->spec().placement == tools::Placement::kSystem;
+  const std::string channel =
+      built_in && call.channel && !call.channel->empty() ? *call.channel : "commentary";
+  if (author.empty()) author = target.recipient;
+  return tool_message(safe_author(author), channel, std::move(text));
+}
+
+CallOutcome Dispatcher::answer_without_running(
+    const Target& target, const harmony::Message& call, const char* status, std::string text
+) {
+  const Item item =
+      call_started_item(events_.next_item_id(), safe_author(target.recipient), call.text());
+  const int number = writer_.begin_call(
+      {.recipient = target.recipient,
+       .arguments = call.text(),
+       .effect = target.tool != nullptr ? to_string(target.tool->spec().effect) : "pure",
+       .idempotency_key = ""}
+  );
+  ToolResult result{ToolStatus::kFailed, "", std::move(text), "{}"};
+  CallOutcome outcome;
+  outcome.verdict = Verdict::kNotRun;
+  outcome.answer = answer_message(target, call, "", result.content);
+  writer_.finish_call(number, {status, *outcome.answer.name, result.content, "{}"});
+  events_.push(ItemStarted{item});
+  events_.push(ItemCompleted{call_completed_item(item, result)});
+  return outcome;
+}
+
+ToolResult Dispatcher::call_bounded(
+    tools::Tool& tool,
+    const tools::ToolCall& call,
+    Watchdog& watchdog,
+    std::optional<Watchdog::Clock::time_point> run_deadline
+) {
+  const auto timeout = tool.spec().timeout;
+  const auto own_deadline = Watchdog::Clock::now() + timeout;
+  const auto deadline = run_deadline ? std::min(*run_deadline, own_deadline) : own_deadline;
+  const Watchdog::Watch watch = watchdog.watch(deadline);
+  ToolResult result;
+  try {
+    result = tool.call(call, watch.token());
+  } catch (const std::logic_error&) {
+    throw;  // a bug of ours is for main
+  } catch (const std::exception& failure) {
+    result = {ToolStatus::kFailed, "", std::string("The tool failed: ") + failure.what(), "{}"};
+  }
+  result.content =
+      shorten(tokenizer::to_valid_utf8(result.content), config_.limits.tool_output_bytes_max);
+  if (Watchdog::Clock::now() >= own_deadline && watch.token().stop_requested()) {
+    result.content +=
+        "\n[Stopped after " + std::to_string(timeout.count()) + " ms, the tool's limit.]";
+  }
+  return result;
+}
+
+CallOutcome Dispatcher::run_tool(
+    const Target& target,
+    const harmony::Message& call,
+    Watchdog& watchdog,
+    std::optional<Watchdog::Clock::time_point> run_deadline
+) {
+  const std::string arguments = call.text();
+  const tools::ToolCall request{target.recipient, arguments, writer_.next_idempotency_key()};
+  const Item item = call_started_item(events_.next_item_id(), target.recipient, arguments);
+  const int number = writer_.begin_call(
+      {target.recipient, arguments, to_string(target.tool->spec().effect), request.idempotency_key}
+  );
+  events_.push(ItemStarted{item});
+  events_.flush();
+
+  const ToolResult result = call_bounded(*target.tool, request, watchdog, run_deadline);
+  remember(target, arguments, result.content);
+  CallOutcome outcome;
+  outcome.answer = answer_message(target, call, result.author, result.content);
+  if (result.status == ToolStatus::kStopsRun) {
+    const bool denied = says_denied(result);
+    outcome.verdict = denied ? Verdict::kDenied : Verdict::kStopsRun;
+    outcome.reason = denied ? "denied" : "tool_unavailable";
+  }
+  writer_.finish_call(
+      number, {to_string(result.status), *outcome.answer.name, result.content, result.metadata}
+  );
+  events_.push(ItemCompleted{call_completed_item(item, result)});
+  return outcome;
+}
+
+CallOutcome Dispatcher::dispatch(
+    const MessageStream::Done& done,
+    Watchdog& watchdog,
+    std::optional<Watchdog::Clock::time_point> run_deadline
+) {
+  const harmony::Message& call = done.message;
+  const Target target = find(call.recipient.value_or(""));
+  if (target.tool == nullptr) {
+    auto outcome =
+        answer_without_running(target, call, "unknown_tool", unknown_tool(target.recipient));
+    outcome.malformed = true;
+    return outcome;
+  }
+  if (std::string reason = unusable_because(target, done); !reason.empty()) {
+    auto outcome = answer_without_running(target, call, "malformed", std::move(reason));
+    outcome.malformed = true;
+    return outcome;
+  }
+  if (is_repeat(target, call.text())) {
+    auto outcome = answer_without_running(
+        target,
+        call,
+        "refused",
+        "This exact call gave the same result " + std::to_string(n_same_) +
+            " times in a row, so it was not run again. Do something else, or answer with what "
+            "you know."
+    );
+    if (told_of_repeat_) outcome.verdict = Verdict::kRepeated;
+    told_of_repeat_ = true;
+    return outcome;
+  }
+  if (!target.tool->spec().needs_approval) return run_tool(target, call, watchdog, run_deadline);
+
+  const ApprovalPolicy& policy = config_.approval;
+  Decision decision = Decision::kStop;
+  if (policy.mode == ApprovalPolicy::Mode::kAlways) decision = Decision::kApprove;
+  const bool asked = policy.mode == ApprovalPolicy::Mode::kOnRequest && policy.ask;
+  if (asked) decision = policy.ask({writer_.id(), target.recipient, call.text()});
+  if (decision == Decision::kApprove) return run_tool(target, call, watchdog, run_deadline);
+  auto outcome = answer_without_running(
+      target,
+      call,
+      "refused",
+      "The call to " + target.recipient + " was not approved and did not run."
+  );
+  if (decision == Decision::kStop) {
+    outcome.verdict = Verdict::kDenied;
+    outcome.reason = asked ? "denied" : "approval_needed";
+  }
+  return outcome;
+}
+
+}  // namespace toccata::agent

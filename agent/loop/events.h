@@ -1,0 +1,119 @@
+// What happens in a run, as one typed stream: the terminal, JSON Lines, server-sent events and
+// callbacks all read it. The shapes are those of `codex exec --json`, so its readers work on ours.
+//
+// An event is emitted only after everything in it has been committed to the ledger.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
+
+namespace toccata::agent {
+
+// Tokens of one turn (user message to final answer).
+struct TokenUsage {
+  std::int64_t input_tokens = 0;         // length of the timeline at each model call, summed
+  std::int64_t cached_input_tokens = 0;  // of these, the ones the model did not have to read again
+  std::int64_t output_tokens = 0;        // sampled
+  std::int64_t reasoning_output_tokens = 0;  // of these, the ones in analysis messages
+  friend bool operator==(const TokenUsage&, const TokenUsage&) = default;
+};
+
+enum class ItemStatus { kInProgress, kCompleted, kFailed };
+
+// Text the user may see: the answer, or a preamble before a call.
+struct AgentMessageItem {
+  enum class Phase { kPreamble, kFinal } phase = Phase::kFinal;
+  std::string text;
+  friend bool operator==(const AgentMessageItem&, const AgentMessageItem&) = default;
+};
+struct ReasoningItem {
+  std::string text;
+  friend bool operator==(const ReasoningItem&, const ReasoningItem&) = default;
+};
+// Code or a command run in the sandbox (python).
+struct CommandItem {
+  std::string command = {};            // the body of the call, verbatim
+  std::string aggregated_output = {};  // what the model reads
+  // From the tool's metadata, else 0 or 1 by status; none while it runs.
+  std::optional<int> exit_code = {};
+  ItemStatus status = ItemStatus::kInProgress;
+  friend bool operator==(const CommandItem&, const CommandItem&) = default;
+};
+// Any other tool call; `server` is the namespace.
+struct ToolCallItem {
+  std::string server;
+  std::string tool;
+  std::string arguments;              // verbatim
+  std::optional<std::string> result;  // what the model reads
+  std::optional<std::string> error;
+  ItemStatus status = ItemStatus::kInProgress;
+  friend bool operator==(const ToolCallItem&, const ToolCallItem&) = default;
+};
+struct WebSearchItem {
+  std::string query = {};
+  std::optional<std::string> result = {};
+  ItemStatus status = ItemStatus::kInProgress;
+  friend bool operator==(const WebSearchItem&, const WebSearchItem&) = default;
+};
+// Something odd that did not end the run: a mended header, a nudge, a refused call.
+struct NoticeItem {
+  std::string message;
+  friend bool operator==(const NoticeItem&, const NoticeItem&) = default;
+};
+
+struct Item {
+  std::string id;  // "item_0", "item_1", ...: unique in the thread
+  std::
+      variant<AgentMessageItem, ReasoningItem, CommandItem, ToolCallItem, WebSearchItem, NoticeItem>
+          details;
+  friend bool operator==(const Item&, const Item&) = default;
+};
+
+struct ThreadStarted {
+  std::string thread_id;  // the run id in the ledger
+};
+struct TurnStarted {};
+struct ItemStarted {
+  Item item;  // text is still empty
+};
+// Text added to an open agent_message or reasoning item. Whole characters.
+struct ItemDelta {
+  std::string item_id;
+  enum class Kind { kFinal, kPreamble, kReasoning } kind = Kind::kFinal;
+  std::string delta;
+};
+struct ItemCompleted {
+  Item item;
+};
+struct TurnCompleted {
+  TokenUsage usage;
+};
+struct TurnFailed {
+  std::string message;
+  std::string terminal_reason;  // as in RunOutcome
+  int exit_code = 1;
+  TokenUsage usage;
+};
+// The stream itself broke (the ledger could not be written, say); a TurnFailed follows where
+// possible.
+struct StreamError {
+  std::string message;
+};
+
+using Event = std::variant<
+    ThreadStarted,
+    TurnStarted,
+    ItemStarted,
+    ItemDelta,
+    ItemCompleted,
+    TurnCompleted,
+    TurnFailed,
+    StreamError>;
+
+// Called on the thread of Agent::run, in order. Must not throw.
+using EventSink = std::function<void(const Event&)>;
+
+}  // namespace toccata::agent

@@ -1,0 +1,121 @@
+#include "agent/loop/message_stream.h"
+
+namespace toccata::agent {
+
+void EventQueue::flush() {
+  writer_.commit();
+  for (const Event& event : pending_) {
+    if (sink_) sink_(event);
+  }
+  pending_.clear();
+}
+
+store::MessageRow row_of(const harmony::Message& message) {
+  store::MessageRow row;
+  row.role = harmony::to_string(message.role);
+  row.name = message.name.value_or("");
+  row.channel = message.channel.value_or("");
+  row.recipient = message.recipient.value_or("");
+  row.content_type = message.content_type.value_or("");
+  row.content = message.text();
+  return row;
+}
+
+MessageStream::MessageStream(store::RunWriter& writer, EventQueue& events)
+    : writer_(writer), events_(events), last_flush_(std::chrono::steady_clock::now()) {}
+
+void MessageStream::take(const std::vector<harmony::ParseEvent>& parsed) {
+  for (const harmony::ParseEvent& event : parsed) {
+    std::visit([this](const auto& e) { take_one(e); }, event);
+  }
+  ++n_tokens_since_flush_;
+  const bool full = n_tokens_since_flush_ >= kPieceTokens ||
+                    std::chrono::steady_clock::now() - last_flush_ >= kPieceTime;
+  if (!full || (pending_delta_.empty() && events_.empty())) return;
+  queue_delta();
+  events_.flush();
+  n_tokens_since_flush_ = 0;
+  last_flush_ = std::chrono::steady_clock::now();
+}
+
+void MessageStream::finish() {
+  queue_delta();
+  events_.flush();
+}
+
+void MessageStream::take_one(const harmony::MessageStarted& started) {
+  if (started.role != harmony::Role::kAssistant) foreign_role_ = true;
+  const std::string channel = started.channel.value_or("");
+  if (started.recipient) {
+    kind_ = Kind::kCall;
+  } else if (channel == "analysis") {
+    kind_ = Kind::kReasoning;
+  } else if (channel == "commentary") {
+    kind_ = Kind::kPreamble;
+  } else {
+    kind_ = Kind::kFinal;
+  }
+  harmony::Message header;
+  header.role = started.role;
+  header.name = started.name;
+  header.channel = started.channel;
+  header.recipient = started.recipient;
+  header.content_type = started.content_type;
+  writer_.open_message(row_of(header));
+  open_ = true;
+  item_id_.clear();
+}
+
+void MessageStream::take_one(const harmony::ContentDelta& delta) { add_text(delta.text); }
+
+void MessageStream::add_text(std::string_view text) {
+  if (!open_ || text.empty()) return;
+  writer_.append_text(text);
+  // A message in another role is kept in the ledger and shown to nobody: the model made it up.
+  if (kind_ == Kind::kCall || foreign_role_) return;
+  if (item_id_.empty()) {
+    item_id_ = events_.next_item_id();
+    events_.push(ItemStarted{item_with("")});
+  }
+  pending_delta_ += text;
+}
+
+void MessageStream::take_one(const harmony::MessageDone& done) {
+  using End = harmony::MessageDone::End;
+  const store::MessageRow row = row_of(done.message);
+  if (!open_) writer_.open_message(row);
+  store::MessageRow whole = row;
+  whole.complete = done.end != End::kEos;
+  writer_.close_message(whole);
+  if (!item_id_.empty()) {
+    queue_delta();
+    events_.push(ItemCompleted{item_with(row.content)});
+  }
+  if (done.message.role == harmony::Role::kAssistant) done_.push_back({done.message, done.end});
+  open_ = false;
+  item_id_.clear();
+}
+
+void MessageStream::take_one(const harmony::Warning& warning) {
+  writer_.note(
+      "parser", "token " + std::to_string(warning.position) + " of the step: " + warning.what
+  );
+}
+
+void MessageStream::queue_delta() {
+  if (pending_delta_.empty()) return;
+  ItemDelta delta{item_id_, ItemDelta::Kind::kFinal, std::move(pending_delta_)};
+  if (kind_ == Kind::kReasoning) delta.kind = ItemDelta::Kind::kReasoning;
+  if (kind_ == Kind::kPreamble) delta.kind = ItemDelta::Kind::kPreamble;
+  pending_delta_.clear();
+  events_.push(std::move(delta));
+}
+
+Item MessageStream::item_with(std::string text) const {
+  using Phase = AgentMessageItem::Phase;
+  if (kind_ == Kind::kReasoning) return Item{item_id_, ReasoningItem{std::move(text)}};
+  const Phase phase = kind_ == Kind::kPreamble ? Phase::kPreamble : Phase::kFinal;
+  return Item{item_id_, AgentMessageItem{phase, std::move(text)}};
+}
+
+}  // namespace toccata::agent

@@ -1,0 +1,38 @@
+// The engine of this project behind the TokenModel seam. engine_model.cpp is the only file that
+// joins agent and core/engine.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "agent/model/token_model.h"
+
+namespace toccata::agent {
+
+struct EngineOptions {
+  int n_threads = 0;           // 0: as many as there are cores
+  std::int64_t n_context = 0;  // tokens a session may hold; 0: what the model was made for
+};
+
+// A checkpoint folder (config.json, *.safetensors, tokenizer.json). Without a tokenizer.json the
+// vocabulary is o200k_harmony. Errors name the file and what is wrong with it.
+Result<std::unique_ptr<TokenModel>> load_engine_model(
+    const std::filesystem::path& directory, const EngineOptions& options = {}
+);
+
+// The same from memory: files built into the program. The bytes must outlive the model.
+struct EmbeddedModel {
+  std::string name;
+  std::string_view config_json;
+  std::span<const std::byte> safetensors;
+  std::string_view tokenizer_json;  // empty: o200k_harmony
+};
+Result<std::unique_ptr<TokenModel>> load_engine_model(
+    const EmbeddedModel& files, const EngineOptions& options = {}
+);
+
+}  // namespace toccata::agent

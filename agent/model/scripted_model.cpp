@@ -1,0 +1,216 @@
+#include "agent/model/scripted_model.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+#include "core/base/mapped_file.h"
+
+namespace toccata::agent {
+namespace {
+
+using Then = ScriptedCompletion::Then;
+
+// Sleeps until `stop` is requested or the time is over; true when stopped.
+bool wait_for_stop(const std::stop_token& stop, std::optional<std::chrono::microseconds> time) {
+  std::mutex mutex;
+  std::condition_variable_any changed;
+  std::unique_lock lock(mutex);
+  const auto never = [] { return false; };
+  if (time) {
+    changed.wait_for(lock, stop, *time, never);
+  } else {
+    changed.wait(lock, stop, never);
+  }
+  return stop.stop_requested();
+}
+
+class ScriptedSession : public TokenSession {
+ public:
+  explicit ScriptedSession(const ScriptedModel& model) : model_(model) {}
+
+  Result<void> append(std::span<const Token> tokens) override {
+    if (n_tokens() + std::ssize(tokens) > model_.capabilities().n_context) return full();
+    timeline_.insert(timeline_.end(), tokens.begin(), tokens.end());
+    usage_.appended += std::ssize(tokens);
+    to_prefill_ += std::ssize(tokens);
+    mid_line_ = false;
+    return {};
+  }
+
+  Result<Sampled> sample(const SamplingParams&, std::optional<TokenMask>, std::stop_token stop)
+      override {
+    if (stop.stop_requested()) return stopped();
+    if (n_tokens() + 1 > model_.capabilities().n_context) return full();
+    usage_.prefilled += to_prefill_;
+    to_prefill_ = 0;
+    if (!mid_line_) {
+      next_line_ += 1;
+      position_ = 0;
+      mid_line_ = true;
+    }
+    if (next_line_ > std::ssize(model_.lines())) return ended();
+    const ScriptedModel::Line& line = model_.lines()[static_cast<std::size_t>(next_line_ - 1)];
+    if (position_ == line.tokens.size()) {
+      if (line.then == Then::kEnd) return ended();
+      if (line.then == Then::kError) return Error{ErrorCode::kUnavailable, line.error};
+      if (line.then == Then::kHang) return hang(stop);
+      position_ = 0;
+    }
+    if (line.tokens.empty()) return ended();
+    if (line.token_delay.count() > 0 && wait_for_stop(stop, line.token_delay)) return stopped();
+    timeline_.push_back(line.tokens[position_++]);
+    usage_.decoded += 1;
+    return Sampled{timeline_.back(), 0.0F};
+  }
+
+  Result<std::unique_ptr<TokenSession>> fork() override {
+    return std::unique_ptr<TokenSession>(std::make_unique<ScriptedSession>(*this));
+  }
+  Result<Checkpoint> checkpoint() override { return Checkpoint{n_tokens(), 0}; }
+  Result<void> rollback(const Checkpoint& checkpoint) override {
+    if (checkpoint.n_tokens < 0 || checkpoint.n_tokens > n_tokens()) {
+      return Error{
+          ErrorCode::kInvalidArgument,
+          "rollback to " + std::to_string(checkpoint.n_tokens) + " of " +
+              std::to_string(n_tokens()) + " tokens"};
+    }
+    timeline_.resize(static_cast<std::size_t>(checkpoint.n_tokens));
+    return {};
+  }
+  std::int64_t n_tokens() const override { return std::ssize(timeline_); }
+  const Usage& usage() const override { return usage_; }
+
+ private:
+  static Error stopped() { return Error{ErrorCode::kCancelled, "sampling was stopped"}; }
+  Error full() const {
+    return Error{
+        ErrorCode::kResourceExhausted,
+        "the context of " + std::to_string(model_.capabilities().n_context) + " tokens is full"};
+  }
+  Error ended() const {
+    return Error{
+        ErrorCode::kUnavailable,
+        "the script of model '" + model_.name() + "' has ended: " +
+            std::to_string(model_.lines().size()) + " completions, and more was sampled"};
+  }
+  static Error hang(const std::stop_token& stop) {
+    if (stop.stop_possible()) wait_for_stop(stop, std::nullopt);
+    return stopped();
+  }
+
+  const ScriptedModel& model_;
+  Tokens timeline_;
+  Usage usage_;
+  std::int64_t to_prefill_ = 0;
+  std::ptrdiff_t next_line_ = 0;  // 1-based number of the completion being said
+  std::size_t position_ = 0;
+  bool mid_line_ = false;
+};
+
+Result<Then> then_from(const std::string& name) {
+  if (name == "end") return Then::kEnd;
+  if (name == "repeat") return Then::kRepeat;
+  if (name == "error") return Then::kError;
+  if (name == "hang") return Then::kHang;
+  return Error{
+      ErrorCode::kInvalidArgument, "unknown \"then\": \"" + name + "\" (end, repeat, error, hang)"};
+}
+
+Result<ScriptedCompletion> completion_from(const nlohmann::json& value) {
+  ScriptedCompletion completion;
+  if (value.is_string()) {
+    completion.text = value.get<std::string>();
+    return completion;
+  }
+  if (!value.is_object()) {
+    return Error{
+        ErrorCode::kInvalidArgument, "a completion is a text or an object, not " + value.dump()};
+  }
+  for (const auto& [key, field] : value.items()) {
+    if (key == "text") {
+      completion.text = field.get<std::string>();
+    } else if (key == "then") {
+      Result<Then> then = then_from(field.get<std::string>());
+      if (!then) return then.error();
+      completion.then = *then;
+    } else if (key == "error") {
+      completion.error = field.get<std::string>();
+    } else if (key == "token_delay_us") {
+      completion.token_delay = std::chrono::microseconds(field.get<std::int64_t>());
+    } else {
+      return Error{ErrorCode::kInvalidArgument, "unknown key \"" + key + "\" in a completion"};
+    }
+  }
+  return completion;
+}
+
+}  // namespace
+
+ScriptedModel::ScriptedModel(
+    std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
+    std::vector<ScriptedCompletion> completions,
+    ScriptedOptions options
+)
+    : tokenizer_(std::move(tokenizer)), options_(std::move(options)) {
+  for (ScriptedCompletion& completion : completions) {
+    lines_.push_back(
+        {tokenizer_->encode(completion.text, tokenizer::Specials::kAll),
+         completion.then,
+         std::move(completion.error),
+         completion.token_delay}
+    );
+  }
+  capabilities_.fork = true;
+  capabilities_.n_vocab = tokenizer_->n_vocab();
+  capabilities_.n_context = options_.n_context;
+}
+
+Result<std::unique_ptr<TokenSession>> ScriptedModel::open_session() {
+  return std::unique_ptr<TokenSession>(std::make_unique<ScriptedSession>(*this));
+}
+
+Result<std::unique_ptr<ScriptedModel>> ScriptedModel::from_json(
+    std::string_view json, std::shared_ptr<const tokenizer::Tokenizer> tokenizer
+) {
+  try {
+    const nlohmann::json script = nlohmann::json::parse(json);
+    std::vector<ScriptedCompletion> completions;
+    ScriptedOptions options;
+    for (const auto& [key, value] : script.items()) {
+      if (key == "name") {
+        options.name = value.get<std::string>();
+      } else if (key == "n_context") {
+        options.n_context = value.get<std::int64_t>();
+      } else if (key == "completions") {
+        for (const nlohmann::json& entry : value) {
+          Result<ScriptedCompletion> completion = completion_from(entry);
+          if (!completion) return completion.error();
+          completions.push_back(std::move(*completion));
+        }
+      } else {
+        return Error{ErrorCode::kInvalidArgument, "unknown key \"" + key + "\" in the script"};
+      }
+    }
+    return std::make_unique<ScriptedModel>(
+        std::move(tokenizer), std::move(completions), std::move(options)
+    );
+  } catch (const nlohmann::json::exception& failure) {
+    return Error{
+        ErrorCode::kInvalidArgument,
+        std::string("a script is {\"completions\": [\"<|channel|>...\", ...]}: ") + failure.what()};
+  }
+}
+
+Result<std::unique_ptr<ScriptedModel>> ScriptedModel::from_file(
+    const std::filesystem::path& path, std::shared_ptr<const tokenizer::Tokenizer> tokenizer
+) {
+  Result<std::string> text = read_text_file(path);
+  if (!text) return text.error();
+  Result<std::unique_ptr<ScriptedModel>> model = from_json(*text, std::move(tokenizer));
+  if (!model) return Error{model.error().code, path.string() + ": " + model.error().message};
+  return model;
+}
+
+}  // namespace toccata::agent

@@ -1,0 +1,147 @@
+#include "agent/store/ledger.h"
+
+#include <chrono>
+#include <random>
+
+#include "agent/store/ledger_impl.h"
+#include "agent/store/process_identity.h"
+#include "agent/store/run_id.h"
+
+extern "C" const char store_schema_begin[], store_schema_end[];
+
+namespace toccata::store {
+namespace {
+
+constexpr std::int64_t kApplicationId = 0x546f6363;  // "Tocc"
+constexpr std::int64_t kSchemaVersion = 1;
+
+std::int64_t system_time_ms() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+}
+
+void create_schema(Database& db) {
+  Transaction transaction(db);
+  // Another process may have been first.
+  if (db.query_integer("PRAGMA user_version") == 0) {
+    db.execute(std::string(store_schema_begin, store_schema_end).c_str());
+    db.execute(("PRAGMA application_id = " + std::to_string(kApplicationId)).c_str());
+    db.execute(("PRAGMA user_version = " + std::to_string(kSchemaVersion)).c_str());
+  }
+  transaction.commit();
+}
+
+void prepare_file(Database& db) {
+  const std::int64_t application = db.query_integer("PRAGMA application_id");
+  const std::int64_t version = db.query_integer("PRAGMA user_version");
+  const bool empty = db.query_integer("SELECT count(*) FROM sqlite_schema") == 0;
+  if (!empty && application != kApplicationId) {
+    throw Exception(
+        ErrorCode::kUnsupported,
+        db.path().string() + " is an SQLite file but not a ledger; name another file"
+    );
+  }
+  if (version > kSchemaVersion) {
+    throw Exception(
+        ErrorCode::kUnsupported,
+        "ledger " + db.path().string() + " has version " + std::to_string(version) +
+            ", this program knows up to " + std::to_string(kSchemaVersion) + ": update it"
+    );
+  }
+  db.execute("PRAGMA journal_mode = WAL");
+  db.execute("PRAGMA synchronous = NORMAL");
+  if (empty) create_schema(db);
+}
+
+}  // namespace
+
+const char* to_string(RunStatus status) {
+  switch (status) {
+    case RunStatus::kRunning:
+      return "running";
+    case RunStatus::kDone:
+      return "done";
+    case RunStatus::kFailed:
+      return "failed";
+    case RunStatus::kInterrupted:
+      return "interrupted";
+  }
+  return "unknown";
+}
+
+const char* to_string(SegmentKind kind) {
+  switch (kind) {
+    case SegmentKind::kPrompt:
+      return "prompt";
+    case SegmentKind::kUser:
+      return "user";
+    case SegmentKind::kSampled:
+      return "sampled";
+    case SegmentKind::kTool:
+      return "tool";
+    case SegmentKind::kForced:
+      return "forced";
+    case SegmentKind::kRollback:
+      return "rollback";
+  }
+  return "unknown";
+}
+
+Tokens RunRecord::timeline() const {
+  Tokens timeline;
+  for (const Segment& segment : segments) {
+    if (segment.kind == SegmentKind::kRollback) {
+      timeline.resize(timeline.size() - std::min(timeline.size(), segment.tokens.size()));
+    } else {
+      timeline.insert(timeline.end(), segment.tokens.begin(), segment.tokens.end());
+    }
+  }
+  return timeline;
+}
+
+Ledger::Ledger(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Ledger::~Ledger() = default;
+
+const std::filesystem::path& Ledger::path() const { return impl_->db.path(); }
+
+Result<std::unique_ptr<Ledger>> Ledger::open(const std::filesystem::path& path, WallClock clock) {
+  try {
+    if (path.has_parent_path()) {
+      std::error_code failed;
+      std::filesystem::create_directories(path.parent_path(), failed);
+      if (failed) {
+        return Error{
+            ErrorCode::kPermissionDenied,
+            "cannot make the ledger's folder " + path.parent_path().string() + ": " +
+                failed.message()};
+      }
+    }
+    auto impl = std::make_unique<Impl>(path, clock ? std::move(clock) : system_time_ms);
+    prepare_file(impl->db);
+    return std::unique_ptr<Ledger>(new Ledger(std::move(impl)));
+  } catch (const Exception& failure) {
+    return failure.error();
+  }
+}
+
+RunWriter Ledger::create_run(const RunInfo& info) {
+  if (impl_->process.empty()) impl_->process = this_process();
+  const std::int64_t now = impl_->clock();
+  std::random_device random;
+  Statement taken(impl_->db, "SELECT 1 FROM runs WHERE id = ?1");
+  Statement insert(
+      impl_->db,
+      "INSERT INTO runs (id, created_ms, task, model, params, sandbox, process)"
+      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+  );
+  Transaction transaction(impl_->db);
+  std::string id = make_run_id(now, random());
+  while (taken.bind(id).next()) id = make_run_id(now, random());
+  taken.reset();
+  insert.bind(id, now, info.task, info.model, info.params, info.sandbox, impl_->process).run();
+  const std::int64_t run = sqlite3_last_insert_rowid(impl_->db.handle());
+  transaction.commit();
+  return RunWriter::make(*this, run, id);
+}
+
+}  // namespace toccata::store

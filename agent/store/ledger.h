@@ -1,0 +1,225 @@
+// The ledger: what happened in every run, one SQLite file. Rows come before effects, so that after
+// `kill -9` nothing that was printed or done is missing.
+//
+//   auto ledger = store::Ledger::open(path).value_or_throw();
+//   store::RunWriter run = ledger->create_run({.task = "2+2?", .model = "nano"});
+//   run.append_tokens(store::SegmentKind::kPrompt, tokens);
+//   run.commit();                                        // now it survives
+//   auto call = run.begin_call({.recipient = "python", .arguments = code, .effect = "effectful"});
+//   // commits
+//   ... run the tool ...
+//   run.finish_call(call, {...});
+//   run.finish({.exit_code = 0, .terminal_reason = "final", .final = "4"}); // commits
+//
+// WAL with synchronous=NORMAL: a commit survives the death of the process at any point; the last
+// commits may be lost when the machine loses power, but the file stays consistent. Readers never
+// block the writer. Failures of the file (full disk, locked, corrupt, not a ledger) are Exceptions:
+// kResourceExhausted, kUnavailable, kCorrupt, kUnsupported, kIo, naming the file and what to do.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/token.h"
+
+namespace toccata::store {
+
+enum class RunStatus {
+  kRunning,      // and its process is alive
+  kDone,         // exit 0
+  kFailed,       // ended by itself with another exit code
+  kInterrupted,  // never ended, and its process is gone
+};
+const char* to_string(RunStatus status);
+
+struct RunInfo {
+  std::string task = {};      // the first user message
+  std::string model = {};     // name
+  std::string params = "{}";  // JSON object: sampling, limits, tools
+  std::string sandbox = {};   // level reached
+};
+
+struct RunEnd {
+  int exit_code = 0;
+  std::string terminal_reason = {};
+  std::string message = {};  // why, in plain words
+  std::string final = {};
+  std::string usage = "{}";  // JSON object
+};
+
+// Where tokens of the log came from.
+enum class SegmentKind {
+  kPrompt,  // system and developer messages
+  kUser,
+  kSampled,
+  kTool,      // a rendered result
+  kForced,    // written by the loop: `<|start|>assistant`, `<|end|>`, a forced header
+  kRollback,  // the last n tokens were taken back; `tokens` holds them
+};
+const char* to_string(SegmentKind kind);
+
+struct Segment {
+  int step = 0;
+  SegmentKind kind = SegmentKind::kPrompt;
+  Tokens tokens;
+  friend bool operator==(const Segment&, const Segment&) = default;
+};
+
+struct StepRow {
+  int step = 0;  // 1, 2, ... over the whole run
+  std::int64_t started_ms = 0, finished_ms = 0;
+  std::int64_t prefilled = 0, decoded = 0;
+  std::string end;  // "call", "final", "limit", ...; empty while it runs
+};
+
+struct MessageRow {
+  int step = 0;
+  std::string role;
+  std::string name, channel, recipient, content_type;  // empty: absent
+  std::string content;
+  bool complete = true;  // false: the process died, or the step ended, while it was being written
+  friend bool operator==(const MessageRow&, const MessageRow&) = default;
+};
+
+struct CallIntent {
+  std::string recipient = {};
+  std::string arguments = {};
+  std::string effect = {};           // "pure", "keyed", "effectful"
+  std::string idempotency_key = {};  // empty: begin_call makes "<run>/<call>"
+};
+struct CallResult {
+  std::string status;  // "ok", "failed", "stops_run", "refused", "unknown_tool", "malformed"
+  std::string author;
+  std::string content;
+  std::string metadata = "{}";
+};
+struct CallRow {
+  int call = 0;  // 1, 2, ... over the whole run
+  int step = 0;
+  CallIntent intent;
+  std::int64_t started_ms = 0;
+  std::optional<CallResult> result;  // none: begun and never finished; its effect is unknown
+  std::int64_t finished_ms = 0;
+};
+
+// A fact that stands in no other table: a warning of the parser, a nudge, an approval, a limit.
+struct NoteRow {
+  int step = 0;
+  std::int64_t at_ms = 0;
+  std::string kind, detail;
+};
+
+struct RunSummary {
+  std::string id;
+  std::int64_t created_ms = 0;
+  std::optional<std::int64_t> finished_ms;
+  std::string task, model;
+  RunStatus status = RunStatus::kRunning;
+  std::optional<int> exit_code;
+  std::string terminal_reason;
+  int n_steps = 0, n_calls = 0;
+};
+
+struct RunRecord {
+  RunSummary summary;
+  std::string params, sandbox, message, final, usage;
+  std::vector<Segment> segments;
+  std::vector<StepRow> steps;
+  std::vector<MessageRow> messages;
+  std::vector<CallRow> calls;
+  std::vector<NoteRow> notes;
+  // The token log as it stands: segments joined, rollbacks applied.
+  Tokens timeline() const;
+};
+
+// Milliseconds since 1970.
+using WallClock = std::function<std::int64_t()>;
+
+class Ledger;
+
+// Writes one run. Changes are gathered in memory and written by commit() in one transaction, so the
+// file is locked only for microseconds. Movable; one thread at a time; the ledger must outlive it.
+class RunWriter {
+ public:
+  RunWriter(RunWriter&&) noexcept;
+  RunWriter& operator=(RunWriter&&) noexcept;
+  ~RunWriter();
+
+  const std::string& id() const;
+
+  // A further turn of a finished run: it counts as running again.
+  void reopen();
+  void begin_step(int step);
+  void finish_step(std::int64_t prefilled, std::int64_t decoded, std::string_view end);
+  void append_tokens(SegmentKind kind, std::span<const Token> tokens);
+  void rollback(std::span<const Token> taken_back);
+
+  // A message that grows: its header, then its text piece by piece, then the end. At most one is
+  // open.
+  void open_message(const MessageRow& header);
+  void append_text(std::string_view text);
+  void close_message(const MessageRow& whole);
+  // A message that is known at once. Allowed only while none is open.
+  void add_message(const MessageRow& message);
+
+  // Commits before it returns. The number of the call.
+  int begin_call(CallIntent intent);
+  // The key begin_call would give the next call.
+  std::string next_idempotency_key() const;
+  void finish_call(int call, const CallResult& result);
+  void note(std::string_view kind, std::string_view detail);
+
+  // Makes everything above durable against the death of the process. No-op when nothing is pending.
+  void commit();
+  // Commits. An open message stays as it is, marked incomplete.
+  void finish(const RunEnd& end);
+
+ private:
+  friend class Ledger;
+  class Impl;
+  explicit RunWriter(std::unique_ptr<Impl> impl);
+  static RunWriter make(Ledger& ledger, std::int64_t run, std::string id);
+  std::unique_ptr<Impl> impl_;
+};
+
+// One connection. One thread at a time; any number of ledgers, in any number of processes, may
+// share one file.
+class Ledger {
+ public:
+  // Opens or creates the file (and its folder). ":memory:" keeps nothing.
+  static Result<std::unique_ptr<Ledger>> open(
+      const std::filesystem::path& path, WallClock clock = {}
+  );
+  ~Ledger();
+  Ledger(const Ledger&) = delete;
+  Ledger& operator=(const Ledger&) = delete;
+
+  // Inserts and commits the run's row.
+  RunWriter create_run(const RunInfo& info);
+  // Newest first.
+  std::vector<RunSummary> list_runs(int limit = 50) const;
+  // `id`: a whole id, the beginning of one, its end, or "last". kNotFound, or kInvalidArgument
+  // naming the candidates when several match.
+  Result<RunRecord> load_run(std::string_view id) const;
+  // Deletes nothing, reads everything: SQLite's own check plus ours. One sentence per defect; empty
+  // = sound.
+  std::vector<std::string> check() const;
+
+  const std::filesystem::path& path() const;
+
+ private:
+  friend class RunWriter;
+  struct Impl;
+  explicit Ledger(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace toccata::store

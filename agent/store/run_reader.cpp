@@ -1,0 +1,285 @@
+// The reading half of Ledger.
+#include <algorithm>
+#include <map>
+
+#include "agent/store/ledger_impl.h"
+#include "agent/store/process_identity.h"
+
+namespace toccata::store {
+namespace {
+
+constexpr const char* kSummaryColumns =
+    "SELECT n, id, created_ms, finished_ms, task, model, exit_code, terminal_reason, process,"
+    " (SELECT count(*) FROM steps WHERE run = n), (SELECT count(*) FROM calls WHERE run = n),"
+    " params, sandbox, message, final, usage FROM runs ";
+
+RunStatus status_of(const RunSummary& summary, const std::string& process) {
+  if (summary.finished_ms) {
+    return summary.exit_code == 0 ? RunStatus::kDone : RunStatus::kFailed;
+  }
+  return is_alive(process) ? RunStatus::kRunning : RunStatus::kInterrupted;
+}
+
+RunSummary read_summary(const Statement& row) {
+  RunSummary summary;
+  summary.id = row.text(1);
+  summary.created_ms = row.integer(2);
+  if (!row.is_null(3)) summary.finished_ms = row.integer(3);
+  summary.task = row.text(4);
+  summary.model = row.text(5);
+  if (!row.is_null(6)) summary.exit_code = static_cast<int>(row.integer(6));
+  summary.terminal_reason = row.text(7);
+  summary.status = status_of(summary, row.text(8));
+  summary.n_steps = static_cast<int>(row.integer(9));
+  summary.n_calls = static_cast<int>(row.integer(10));
+  return summary;
+}
+
+std::optional<SegmentKind> kind_from(const std::string& name) {
+  using enum SegmentKind;
+  for (const SegmentKind kind : {kPrompt, kUser, kSampled, kTool, kForced, kRollback}) {
+    if (name == to_string(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
+std::vector<Segment> read_segments(Database& db, std::int64_t run) {
+  Statement row(db, "SELECT step, kind, tokens FROM segments WHERE run = ?1 ORDER BY seq");
+  std::vector<Segment> segments;
+  row.bind(run);
+  while (row.next()) {
+    const std::optional<SegmentKind> kind = kind_from(row.text(1));
+    if (!kind) {
+      throw Exception(
+          ErrorCode::kCorrupt,
+          "ledger " + db.path().string() + ": unknown kind of segment '" + row.text(1) + "'"
+      );
+    }
+    segments.push_back({static_cast<int>(row.integer(0)), *kind, row.tokens(2)});
+  }
+  return segments;
+}
+
+std::vector<StepRow> read_steps(Database& db, std::int64_t run) {
+  Statement row(
+      db,
+      "SELECT step, started_ms, finished_ms, prefilled, decoded, ended FROM steps"
+      " WHERE run = ?1 ORDER BY step"
+  );
+  std::vector<StepRow> steps;
+  row.bind(run);
+  while (row.next()) {
+    steps.push_back(
+        {static_cast<int>(row.integer(0)),
+         row.integer(1),
+         row.integer(2),
+         row.integer(3),
+         row.integer(4),
+         row.text(5)}
+    );
+  }
+  return steps;
+}
+
+std::vector<MessageRow> read_messages(Database& db, std::int64_t run) {
+  std::map<std::int64_t, std::string> pieces;
+  Statement piece(db, "SELECT seq, text FROM pieces WHERE run = ?1 ORDER BY seq, piece");
+  piece.bind(run);
+  while (piece.next()) pieces[piece.integer(0)] += piece.text(1);
+  Statement row(
+      db,
+      "SELECT seq, step, role, name, channel, recipient, content_type, content, complete"
+      " FROM messages WHERE run = ?1 ORDER BY seq"
+  );
+  std::vector<MessageRow> messages;
+  row.bind(run);
+  while (row.next()) {
+    messages.push_back(
+        {static_cast<int>(row.integer(1)),
+         row.text(2),
+         row.text(3),
+         row.text(4),
+         row.text(5),
+         row.text(6),
+         row.text(7) + pieces[row.integer(0)],
+         row.integer(8) != 0}
+    );
+  }
+  return messages;
+}
+
+std::vector<CallRow> read_calls(Database& db, std::int64_t run) {
+  Statement row(
+      db,
+      "SELECT call, step, recipient, arguments, effect, idempotency_key, started_ms, finished_ms,"
+      " status, author, content, metadata FROM calls WHERE run = ?1 ORDER BY call"
+  );
+  std::vector<CallRow> calls;
+  row.bind(run);
+  while (row.next()) {
+    CallRow call;
+    call.call = static_cast<int>(row.integer(0));
+    call.step = static_cast<int>(row.integer(1));
+    call.intent = {row.text(2), row.text(3), row.text(4), row.text(5)};
+    call.started_ms = row.integer(6);
+    call.finished_ms = row.integer(7);
+    if (!row.is_null(8)) {
+      call.result = CallResult{row.text(8), row.text(9), row.text(10), row.text(11)};
+    }
+    calls.push_back(std::move(call));
+  }
+  return calls;
+}
+
+std::vector<NoteRow> read_notes(Database& db, std::int64_t run) {
+  Statement row(db, "SELECT step, at_ms, kind, detail FROM notes WHERE run = ?1 ORDER BY seq");
+  std::vector<NoteRow> notes;
+  row.bind(run);
+  while (row.next()) {
+    notes.push_back({static_cast<int>(row.integer(0)), row.integer(1), row.text(2), row.text(3)});
+  }
+  return notes;
+}
+
+// Ids that match what a person typed: the whole id, else its beginning, else its end.
+std::vector<std::string> find_ids(Database& db, std::string_view typed) {
+  const char* queries[] = {
+      "SELECT id FROM runs WHERE id = ?1",
+      "SELECT id FROM runs WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC LIMIT 6",
+      "SELECT id FROM runs WHERE substr(id, -length(?1)) = ?1 ORDER BY id DESC LIMIT 6",
+  };
+  std::vector<std::string> ids;
+  if (typed == "last") {
+    Statement newest(db, "SELECT id FROM runs ORDER BY n DESC LIMIT 1");
+    if (newest.next()) ids.push_back(newest.text(0));
+    return ids;
+  }
+  if (typed.empty()) return ids;
+  for (const char* sql : queries) {
+    Statement row(db, sql);
+    row.bind(typed);
+    while (row.next()) ids.push_back(row.text(0));
+    if (!ids.empty()) break;
+  }
+  return ids;
+}
+
+// One reading transaction, so that a run that is being written is seen at one moment.
+class Snapshot {
+ public:
+  explicit Snapshot(Database& db) : db_(db) { db_.execute("BEGIN"); }
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  ~Snapshot() { sqlite3_exec(db_.handle(), "ROLLBACK", nullptr, nullptr, nullptr); }
+
+ private:
+  Database& db_;
+};
+
+RunRecord read_run(Database& db, const std::string& id) {
+  Statement row(db, (std::string(kSummaryColumns) + "WHERE id = ?1").c_str());
+  RunRecord record;
+  TOCCATA_CHECK(row.bind(id).next(), "the id was found in this snapshot");
+  const std::int64_t run = row.integer(0);
+  record.summary = read_summary(row);
+  record.params = row.text(11);
+  record.sandbox = row.text(12);
+  record.message = row.text(13);
+  record.final = row.text(14);
+  record.usage = row.text(15);
+  record.segments = read_segments(db, run);
+  record.steps = read_steps(db, run);
+  record.messages = read_messages(db, run);
+  record.calls = read_calls(db, run);
+  record.notes = read_notes(db, run);
+  return record;
+}
+
+// Rows that stand in order without gaps, beginning at `first`.
+void check_numbering(
+    Database& db,
+    const char* table,
+    const char* column,
+    int first,
+    std::vector<std::string>& defects
+) {
+  const std::string sql = std::string("SELECT runs.id FROM ") + table +
+                          " JOIN runs ON runs.n = run GROUP BY run HAVING min(" + column + ") <> " +
+                          std::to_string(first) + " OR max(" + column + ") <> count(*) - 1 + " +
+                          std::to_string(first);
+  Statement row(db, sql.c_str());
+  while (row.next()) {
+    defects.push_back("run " + row.text(0) + ": rows are missing in table " + table);
+  }
+}
+
+void check_rollbacks(const RunRecord& record, std::vector<std::string>& defects) {
+  Tokens log;
+  for (const Segment& segment : record.segments) {
+    if (segment.kind != SegmentKind::kRollback) {
+      log.insert(log.end(), segment.tokens.begin(), segment.tokens.end());
+      continue;
+    }
+    const bool matches = log.size() >= segment.tokens.size() &&
+                         std::equal(segment.tokens.rbegin(), segment.tokens.rend(), log.rbegin());
+    if (!matches) {
+      defects.push_back("run " + record.summary.id + ": a rollback takes back other tokens");
+      return;
+    }
+    log.resize(log.size() - segment.tokens.size());
+  }
+}
+
+}  // namespace
+
+std::vector<RunSummary> Ledger::list_runs(int limit) const {
+  Statement row(
+      impl_->db,
+      (std::string(kSummaryColumns) + "ORDER BY created_ms DESC, n DESC LIMIT ?1").c_str()
+  );
+  std::vector<RunSummary> runs;
+  row.bind(limit);
+  while (row.next()) runs.push_back(read_summary(row));
+  return runs;
+}
+
+Result<RunRecord> Ledger::load_run(std::string_view id) const {
+  try {
+    Snapshot snapshot(impl_->db);
+    const std::vector<std::string> ids = find_ids(impl_->db, id);
+    if (ids.empty()) {
+      return Error{ErrorCode::kNotFound, "no run '" + std::string(id) + "' in " + path().string()};
+    }
+    if (ids.size() > 1) {
+      std::string message = "'" + std::string(id) + "' means several runs:";
+      for (const std::string& candidate : ids) message += " " + candidate;
+      return Error{ErrorCode::kInvalidArgument, message + "; type more of the id"};
+    }
+    return read_run(impl_->db, ids.front());
+  } catch (const Exception& failure) {
+    return failure.error();
+  }
+}
+
+std::vector<std::string> Ledger::check() const {
+  std::vector<std::string> defects;
+  try {
+    Snapshot snapshot(impl_->db);
+    Statement integrity(impl_->db, "PRAGMA integrity_check(20)");
+    while (integrity.next()) {
+      if (integrity.text(0) != "ok") defects.push_back(integrity.text(0));
+    }
+    check_numbering(impl_->db, "segments", "seq", 0, defects);
+    check_numbering(impl_->db, "steps", "step", 1, defects);
+    check_numbering(impl_->db, "messages", "seq", 0, defects);
+    check_numbering(impl_->db, "calls", "call", 1, defects);
+    check_numbering(impl_->db, "notes", "seq", 0, defects);
+    Statement row(impl_->db, "SELECT id FROM runs ORDER BY n");
+    while (row.next()) check_rollbacks(read_run(impl_->db, row.text(0)), defects);
+  } catch (const Exception& failure) {
+    defects.push_back(failure.what());
+  }
+  return defects;
+}
+
+}  // namespace toccata::store

@@ -1,0 +1,16 @@
+#include "core/base/cpu_features.h"
+
+namespace toccata {
+
+const CpuFeatures& cpu_features() {
+  static const CpuFeatures features = [] {
+    CpuFeatures f;
+#if defined(__x86_64__)
+    f.avx2_fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#endif
+    return f;
+  }();
+  return features;
+}
+
+}  // namespace toccata

@@ -1,0 +1,11 @@
+#pragma once
+
+namespace toccata {
+
+// What the processor offers, asked once. Kernels choose by it at run time.
+struct CpuFeatures {
+  bool avx2_fma = false;  // AVX2, FMA and F16C
+};
+const CpuFeatures& cpu_features();
+
+}  // namespace toccata

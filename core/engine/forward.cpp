@@ -1,0 +1,111 @@
+// gpt-oss, one forward pass. The specification is openai/gpt-oss gpt_oss/torch/model.py, Transformer.forward.
+#include "core/engine/forward.h"
+
+#include <algorithm>
+
+#include "core/ops/attention.h"
+#include "core/ops/embedding.h"
+#include "core/ops/linear.h"
+#include "core/ops/rmsnorm.h"
+#include "core/ops/router.h"
+
+namespace toccata::engine {
+namespace {
+
+std::size_t area(int n, int width) {
+  return static_cast<std::size_t>(n) * static_cast<std::size_t>(width);
+}
+
+// The tokens of one pass.
+struct Pass {
+  const Model& model;
+  KvCache& cache;
+  Activations& a;
+  int n;
+  ops::Device device() const { return model.options().device; }
+};
+
+// x += output(attention(rope(q), rope(k), v)); k and v go straight into the cache.
+void attention_block(const Pass& p, const model::LayerWeights& w, int layer) {
+  const model::Config& c = p.model.config();
+  Activations& a = p.a;
+  ThreadPool& threads = p.model.threads();
+  const ops::Device device = p.device();
+  const std::int64_t first = p.cache.size();
+  const ops::KvView kv = p.cache.layer(layer);
+
+  ops::rmsnorm(device, a.x.data(), w.attention_norm, c.norm_eps, p.n, a.normed.data());
+  ops::linear(device, threads, a.normed.data(), w.q, p.n, a.q.data());
+  ops::rope(device, a.cos.data(), a.sin.data(), p.n, c.n_heads, c.head_dim, a.q.data());
+  for (int t = 0; t < p.n; ++t) {
+    const float* input = a.normed.data() + area(t, c.hidden);
+    const std::size_t angle = area(t, c.head_dim / 2);
+    ops::linear(device, threads, input, w.k, 1, kv.key(first + t));
+    ops::linear(device, threads, input, w.v, 1, kv.value(first + t));
+    ops::rope(
+        device, a.cos.data() + angle, a.sin.data() + angle, 1, c.n_kv_heads, c.head_dim, kv.key(first + t)
+    );
+  }
+  const ops::AttentionShape shape = {
+      c.n_heads, c.n_kv_heads, c.head_dim, c.windowed(layer) ? c.sliding_window : 0};
+  ops::attention(device, threads, shape, a.q.data(), kv, w.sinks, first, p.n, a.attended.data());
+  ops::linear(device, threads, a.attended.data(), w.output, p.n, a.x.data(), ops::Store::kAdd);
+}
+
+// x += the weighted sum of each token's experts.
+void expert_block(const Pass& p, const model::LayerWeights& w) {
+  const model::Config& c = p.model.config();
+  Activations& a = p.a;
+  ops::rmsnorm(p.device(), a.x.data(), w.mlp_norm, c.norm_eps, p.n, a.normed.data());
+  ops::linear(p.device(), p.model.threads(), a.normed.data(), w.router, p.n, a.router.data());
+  ops::route(
+      p.device(), a.router.data(), p.n, c.n_experts, c.n_experts_per_token, a.expert_ids.data(),
+      a.expert_weights.data()
+  );
+  const ops::Routing routing = {
+      a.expert_ids.data(), a.expert_weights.data(), p.n, c.n_experts_per_token};
+  ops::experts(
+      p.device(), p.model.threads(), a.normed.data(), routing, w.gate_up, w.down, c.swiglu_limit,
+      a.experts, a.x.data()
+  );
+}
+
+}  // namespace
+
+Activations::Activations(const model::Config& c, int n)
+    : n_max(n),
+      x(area(n, c.hidden)),
+      normed(area(n, c.hidden)),
+      q(area(n, c.q_size())),
+      attended(area(n, c.q_size())),
+      cos(area(n, c.head_dim / 2)),
+      sin(area(n, c.head_dim / 2)),
+      router(area(n, c.n_experts)),
+      expert_ids(area(n, c.n_experts_per_token)),
+      expert_weights(area(n, c.n_experts_per_token)),
+      experts(n, c.n_experts_per_token, c.n_experts, c.intermediate, c.hidden) {}
+
+void forward(
+    const Model& model, KvCache& cache, Activations& a, std::span<const Token> tokens, int n_logits,
+    float* logits
+) {
+  const model::Config& c = model.config();
+  const model::Weights& w = model.weights();
+  const Pass pass = {model, cache, a, static_cast<int>(tokens.size())};
+  TOCCATA_CHECK(pass.n >= 1 && pass.n <= a.n_max && n_logits <= pass.n);
+
+  cache.reserve(pass.n);
+  model.rope().angles(cache.size(), pass.n, a.cos.data(), a.sin.data());
+  ops::embed(pass.device(), w.embedding, c.hidden, tokens, a.x.data());
+  for (int layer = 0; layer < c.n_layers; ++layer) {
+    attention_block(pass, w.layers[static_cast<std::size_t>(layer)], layer);
+    expert_block(pass, w.layers[static_cast<std::size_t>(layer)]);
+  }
+  cache.advance(pass.n);
+  if (n_logits == 0) return;
+  const float* last = a.x.data() + area(pass.n - n_logits, c.hidden);
+  ops::rmsnorm(pass.device(), last, w.norm, c.norm_eps, n_logits, a.normed.data());
+  ops::linear(pass.device(), model.threads(), a.normed.data(), w.unembedding, n_logits, logits);
+}
+
+}  // namespace toccata::engine

@@ -1,0 +1,116 @@
+#include "core/engine/kv_cache.h"
+
+#include <algorithm>
+
+namespace toccata::engine {
+namespace {
+
+constexpr int kPage = 64;  // positions
+
+std::int64_t round_up(std::int64_t n) { return (n + kPage - 1) / kPage * kPage; }
+
+}  // namespace
+
+struct KvCache::Snapshot {
+  std::int64_t size, highest;
+  std::vector<std::vector<std::shared_ptr<Page>>> rings;  // of the windowed layers, in order
+};
+
+KvCache::KvCache(const model::Config& config, int chunk_max)
+    : row_(config.kv_size()),
+      window_(config.sliding_window),
+      layers_(static_cast<std::size_t>(config.n_layers)) {
+  for (int n = 0; n < config.n_layers; ++n) {
+    if (config.windowed(n)) {
+      layers_[static_cast<std::size_t>(n)].n_slots = round_up(config.sliding_window - 1 + chunk_max);
+    }
+  }
+}
+
+void KvCache::make_own(Layer& layer, std::size_t page) {
+  if (page >= layer.pages.size()) {
+    layer.pages.resize(page + 1);
+    layer.key_pages.resize(page + 1);
+    layer.value_pages.resize(page + 1);
+  }
+  auto& held = layer.pages[page];
+  if (held == nullptr) {
+    held = std::make_shared<Page>(static_cast<std::size_t>(2 * kPage * row_));
+  } else if (held.use_count() > 1) {
+    held = std::make_shared<Page>(*held);
+  }
+  layer.key_pages[page] = held->data();
+  layer.value_pages[page] = held->data() + kPage * row_;
+}
+
+void KvCache::reserve(int n) {
+  for (Layer& layer : layers_) {
+    for (std::int64_t position = size_; position < size_ + n; position = (position / kPage + 1) * kPage) {
+      const std::int64_t slot = layer.n_slots > 0 ? position % layer.n_slots : position;
+      make_own(layer, static_cast<std::size_t>(slot / kPage));
+    }
+  }
+  highest_ = std::max(highest_, size_ + n);
+}
+
+ops::KvView KvCache::layer(int n) {
+  Layer& layer = layers_[static_cast<std::size_t>(n)];
+  return {layer.key_pages, layer.value_pages, kPage, row_, layer.n_slots};
+}
+
+std::shared_ptr<const KvCache::Snapshot> KvCache::snapshot() const {
+  auto s = std::make_shared<Snapshot>(Snapshot{size_, highest_, {}});
+  for (const Layer& layer : layers_) {
+    if (layer.n_slots > 0) s->rings.push_back(layer.pages);
+  }
+  return s;
+}
+
+void KvCache::restore(const Snapshot& snapshot) {
+  auto ring = snapshot.rings.begin();
+  for (Layer& layer : layers_) {
+    if (layer.n_slots == 0) continue;
+    layer.pages = *ring++;
+    layer.key_pages.assign(layer.pages.size(), nullptr);
+    layer.value_pages.assign(layer.pages.size(), nullptr);
+    for (std::size_t page = 0; page < layer.pages.size(); ++page) {
+      if (layer.pages[page] == nullptr) continue;
+      layer.key_pages[page] = layer.pages[page]->data();
+      layer.value_pages[page] = layer.pages[page]->data() + kPage * row_;
+    }
+  }
+  highest_ = snapshot.highest;
+  rollback(snapshot.size);
+}
+
+bool KvCache::can_roll_back(std::int64_t size) const {
+  if (size > size_) return false;
+  // A position is still in a ring when fewer than n_slots positions were written after it.
+  const std::int64_t oldest_needed = std::max<std::int64_t>(0, size - window_ + 1);
+  return std::all_of(layers_.begin(), layers_.end(), [&](const Layer& layer) {
+    return layer.n_slots == 0 || highest_ - oldest_needed <= layer.n_slots;
+  });
+}
+
+void KvCache::rollback(std::int64_t size) {
+  TOCCATA_CHECK(size >= 0 && can_roll_back(size));
+  size_ = size;
+  // Pages past the end are given back; what a ring holds past the end stays as it is and is overwritten.
+  const auto n_pages = static_cast<std::size_t>(round_up(size) / kPage);
+  for (Layer& layer : layers_) {
+    if (layer.n_slots > 0 || layer.pages.size() <= n_pages) continue;
+    layer.pages.resize(n_pages);
+    layer.key_pages.resize(n_pages);
+    layer.value_pages.resize(n_pages);
+  }
+}
+
+std::size_t KvCache::bytes() const {
+  std::size_t n = 0;
+  for (const Layer& layer : layers_) {
+    for (const auto& page : layer.pages) n += page == nullptr ? 0 : page->size() * sizeof(float);
+  }
+  return n;
+}
+
+}  // namespace toccata::engine

@@ -1,0 +1,60 @@
+// The keys and values a session has computed. Full layers grow page by page; windowed layers are rings that hold the
+// last window and one prefill chunk. Pages are shared between a cache and its copies until one of them writes: a fork or
+// a snapshot costs a few pointers, not a copy.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/model/config.h"
+#include "core/ops/attention.h"
+
+namespace toccata::engine {
+
+class KvCache {
+ public:
+  // `chunk_max`: most positions written between two reads.
+  KvCache(const model::Config& config, int chunk_max);
+
+  // Positions 0 .. size() - 1 are held (by windowed layers: the last ones of them).
+  std::int64_t size() const { return size_; }
+
+  // Makes room for n more positions: the pages they fall in become this cache's own. They count only after advance(n).
+  void reserve(int n);
+  void advance(int n) { size_ += n; }
+
+  // Valid until the next reserve(), rollback() or restore().
+  ops::KvView layer(int layer);
+
+  // What is needed to come back to the present size: the rings, by reference.
+  struct Snapshot;
+  std::shared_ptr<const Snapshot> snapshot() const;
+  void restore(const Snapshot& snapshot);
+
+  // Whether the rings still hold the window before position `size`; rollback() needs it.
+  bool can_roll_back(std::int64_t size) const;
+  void rollback(std::int64_t size);
+
+  // Bytes of the pages this cache refers to, shared ones included.
+  std::size_t bytes() const;
+
+ private:
+  using Page = std::vector<float>;  // keys [kPage, row], then values [kPage, row]
+  struct Layer {
+    std::int64_t n_slots = 0;  // of a ring; 0: a layer that grows
+    std::vector<std::shared_ptr<Page>> pages;
+    std::vector<float*> key_pages, value_pages;  // into `pages`, what the kernels read
+  };
+
+  void make_own(Layer& layer, std::size_t page);
+
+  int row_;
+  int window_;
+  std::int64_t size_ = 0;
+  std::int64_t highest_ = 0;  // one past the last position ever written: tells what a ring has lost
+  std::vector<Layer> layers_;
+};
+
+}  // namespace toccata::engine

@@ -1,0 +1,43 @@
+#include "core/engine/model.h"
+
+namespace toccata::engine {
+namespace {
+
+// Below this a matrix is done before a second thread has woken up. Measured on a 2-core EPYC with nano (1.8 MB).
+constexpr std::size_t kSmallModelBytes = std::size_t{64} << 20;
+
+std::size_t weight_bytes(const model::Weights& weights) {
+  std::size_t n = weights.unembedding.weight.size_bytes();
+  for (const model::LayerWeights& layer : weights.layers) {
+    n += layer.gate_up.blocks.size() + layer.down.blocks.size();
+  }
+  return n;
+}
+
+}  // namespace
+
+std::shared_ptr<const Model> Model::load(
+    std::shared_ptr<model::CheckpointFiles> files, const Options& options
+) {
+  if (options.device == ops::Device::kCuda) {
+    throw Exception(
+        ErrorCode::kUnavailable, "the CUDA engine is not in this build; use --device cpu"
+    );
+  }
+  struct Made : Model {  // make_shared needs a public constructor
+    Made(std::shared_ptr<const model::Weights> weights, const Options& o) : Model(std::move(weights), o) {}
+  };
+  return std::make_shared<const Made>(model::load_weights(std::move(files)), options);
+}
+
+Model::Model(std::shared_ptr<const model::Weights> weights, const Options& options)
+    : weights_(std::move(weights)), options_(options), rope_(ops::RopeTable::make(config())) {
+  if (options_.n_context <= 0 || options_.n_context > config().max_context) {
+    options_.n_context = config().max_context;
+  }
+  int n_threads = options.n_threads;
+  if (n_threads == 0 && weight_bytes(*weights_) < kSmallModelBytes) n_threads = 1;
+  threads_ = std::make_unique<ThreadPool>(n_threads);
+}
+
+}  // namespace toccata::engine

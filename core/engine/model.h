@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "core/base/thread_pool.h"
+#include "core/model/weights.h"
+#include "core/ops/device.h"
+#include "core/ops/rope.h"
+
+namespace toccata::engine {
+
+struct Options {
+  ops::Device device = ops::Device::kCpu;
+  int n_threads = 0;           // 0: one for small models, else as many as the machine has processors
+  int chunk_tokens = 64;       // most tokens of one prefill pass
+  std::int64_t n_context = 0;  // most tokens of a session; 0: what the model was made for
+};
+
+// A loaded model: weights, threads and tables, shared by any number of sessions. Immutable; sessions may run on different
+// threads and take turns at the thread pool.
+class Model {
+ public:
+  // Throws Exception as model::load_weights does; kUnavailable for a device this build or machine does not have.
+  static std::shared_ptr<const Model> load(
+      std::shared_ptr<model::CheckpointFiles> files, const Options& options = {}
+  );
+
+  const model::Config& config() const { return weights_->config; }
+  const model::Weights& weights() const { return *weights_; }
+  const ops::RopeTable& rope() const { return rope_; }
+  const Options& options() const { return options_; }
+  std::int64_t n_context() const { return options_.n_context; }
+  ThreadPool& threads() const { return *threads_; }
+
+ private:
+  Model(std::shared_ptr<const model::Weights> weights, const Options& options);
+  std::shared_ptr<const model::Weights> weights_;
+  Options options_;
+  ops::RopeTable rope_;
+  std::unique_ptr<ThreadPool> threads_;
+};
+
+}  // namespace toccata::engine

@@ -1,0 +1,85 @@
+// One timeline of tokens over a model. Tokens given to append() are read when the next token is sampled (or when read()
+// is called), in chunks; nothing is ever read twice.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+
+#include "core/base/error.h"
+#include "core/base/sampling_params.h"
+#include "core/base/token.h"
+#include "core/engine/forward.h"
+#include "core/engine/kv_cache.h"
+#include "core/engine/model.h"
+#include "core/ops/sampling.h"
+
+namespace toccata::engine {
+
+// Counters of one session.
+struct Usage {
+  std::int64_t appended = 0;   // tokens given to append()
+  std::int64_t prefilled = 0;  // of these, the ones the model has read
+  std::int64_t decoded = 0;    // tokens sampled
+};
+
+// A position to come back to, with what the windowed layers need for it.
+struct Checkpoint {
+  std::int64_t n_tokens = 0;
+  Token last = 0;  // not yet read: reading it again gives the logits that follow it
+  std::shared_ptr<const KvCache::Snapshot> cache;
+};
+
+// One thread at a time.
+class Session {
+ public:
+  explicit Session(std::shared_ptr<const Model> model);
+
+  // kResourceExhausted when the context would overflow, kInvalidArgument for an id outside the vocabulary: nothing is
+  // added then.
+  Result<void> append(std::span<const Token> tokens);
+
+  // Chooses the next token and adds it. `n_legal`: ids at or above it are never chosen. kCancelled when `stop` was
+  // requested, also between the chunks of a prefill; what was read by then stays read.
+  Result<ops::Draw> sample(
+      const SamplingParams& params, std::optional<std::span<const std::uint32_t>> mask, int n_legal,
+      std::stop_token stop
+  );
+
+  // The logits that follow the timeline, [n_vocab]; valid until the next call. Reads what is pending.
+  Result<std::span<const float>> logits(std::stop_token stop = {});
+
+  // An independent copy that shares what was read.
+  Session fork() const { return *this; }
+  // Reads all pending tokens but the last. kInvalidArgument on an empty timeline.
+  Result<Checkpoint> checkpoint(std::stop_token stop = {});
+  void rollback(const Checkpoint& checkpoint);
+  // To any length, as far as the windows are still held: kUnsupported when they are not.
+  Result<void> rollback(std::int64_t n_tokens);
+
+  std::int64_t n_tokens() const {
+    return cache_.size() + static_cast<std::int64_t>(pending_.size());
+  }
+  const Usage& usage() const { return usage_; }
+  const Model& model() const { return *model_; }
+  std::size_t kv_bytes() const { return cache_.bytes(); }
+
+ private:
+  // Reads pending tokens until `keep` are left.
+  Result<void> read(std::size_t keep, std::stop_token stop);
+
+  std::shared_ptr<const Model> model_;
+  KvCache cache_;
+  Activations activations_;
+  ops::Sampler sampler_;
+  Tokens pending_;                 // appended or sampled, not yet read
+  std::size_t n_sampled_pending_ = 0;  // how many of them, at the front, were sampled
+  std::vector<float> logits_;      // [n_vocab]
+  bool logits_valid_ = false;
+  Usage usage_;
+};
+
+}  // namespace toccata::engine

@@ -1,0 +1,59 @@
+// A checkpoint as the forward pass wants it: every weight by role, its shape checked, its bytes where they lie in the
+// file. Both layouts, Hugging Face and OpenAI's original/, come out alike.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/base/bf16.h"
+#include "core/base/error.h"
+#include "core/model/checkpoint_files.h"
+#include "core/model/config.h"
+
+namespace toccata::model {
+
+// y = W x + b.  W [n_out, n_in] bf16 row-major, b [n_out] bf16 or empty.
+struct Linear {
+  std::span<const Bf16> weight;
+  std::span<const Bf16> bias;
+  int n_out = 0, n_in = 0;
+};
+
+// One matrix for each expert, n_in along 32-wide MXFP4 blocks:
+//   blocks [n_experts, n_out, n_in / 32, 16] u8   element 2j of a block in the low nibble of byte j, 2j + 1 in the high
+//   scales [n_experts, n_out, n_in / 32]     u8   2^(scale - 127); 255 does not occur
+//   bias   [n_experts, n_out]                bf16
+struct ExpertLinear {
+  std::span<const std::uint8_t> blocks;
+  std::span<const std::uint8_t> scales;
+  std::span<const Bf16> bias;
+  int n_experts = 0, n_out = 0, n_in = 0;
+};
+
+struct LayerWeights {
+  std::span<const Bf16> attention_norm;  // [hidden]
+  Linear q, k, v;                        // [q_size | kv_size, hidden]
+  Linear output;                         // [hidden, q_size]
+  std::span<const Bf16> sinks;           // [n_heads]
+  std::span<const Bf16> mlp_norm;        // [hidden]
+  Linear router;                         // [n_experts, hidden]
+  ExpertLinear gate_up;                  // [n_experts, 2 * intermediate, hidden]; gate and up rows alternate
+  ExpertLinear down;                     // [n_experts, hidden, intermediate]
+};
+
+// Immutable; shared by any number of sessions and threads.
+struct Weights {
+  Config config;
+  std::span<const Bf16> embedding;    // [n_vocab, hidden]
+  std::vector<LayerWeights> layers;
+  std::span<const Bf16> norm;         // [hidden]
+  Linear unembedding;                 // [n_vocab, hidden], no bias
+  std::shared_ptr<CheckpointFiles> files;  // what the spans point into
+};
+
+// Reads config.json, the shards and their index. Throws Exception: kNotFound (file or tensor), kCorrupt (wrong shape or
+// type: tensor, file, found, expected), kUnsupported (experts that are not MXFP4, GGUF ...).
+std::shared_ptr<const Weights> load_weights(std::shared_ptr<CheckpointFiles> files);
+
+}  // namespace toccata::model

@@ -1,0 +1,163 @@
+#include <cmath>
+
+#include "core/base/cpu_features.h"
+#include "core/ops/dot.h"
+#include "core/ops/mxfp4.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace toccata::ops {
+namespace {
+
+float f32_scalar(const float* a, const float* b, int n) {
+  float sum = 0;
+  for (int i = 0; i < n; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+float bf16_scalar(const Bf16* w, const float* x, int n) {
+  float sum = 0;
+  for (int i = 0; i < n; ++i) sum += to_f32(w[i]) * x[i];
+  return sum;
+}
+
+void axpy_scalar(float s, const float* x, float* y, int n) {
+  for (int i = 0; i < n; ++i) y[i] += s * x[i];
+}
+
+float mxfp4_scalar(
+    const std::uint8_t* blocks, const std::uint8_t* scales, const float* x, int n_blocks
+) {
+  float sum = 0;
+  for (int block = 0; block < n_blocks; ++block) {
+    float part = 0;
+    for (int j = 0; j < kMxfp4BlockBytes; ++j) {
+      const std::uint8_t codes = blocks[block * kMxfp4BlockBytes + j];
+      const float* pair = x + block * kMxfp4Block + 2 * j;
+      part += static_cast<float>(kMxfp4Doubled[codes & 15]) * pair[0];
+      part += static_cast<float>(kMxfp4Doubled[codes >> 4]) * pair[1];
+    }
+    sum += part * mxfp4_half_scales()[scales[block]];
+  }
+  return sum;
+}
+
+constexpr DotKernels kScalar = {f32_scalar, bf16_scalar, axpy_scalar, mxfp4_scalar};
+
+#if defined(__x86_64__)
+#define TOCCATA_AVX2 __attribute__((target("avx2,fma")))
+
+TOCCATA_AVX2 inline float sum_lanes(__m256 v) {
+  __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+  return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+}
+
+TOCCATA_AVX2 inline __m256 load_bf16(const Bf16* p) {
+  const __m128i raw = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(raw), 16));
+}
+
+TOCCATA_AVX2 float f32_avx2(const float* a, const float* b, int n) {
+  __m256 s0 = _mm256_setzero_ps();
+  __m256 s1 = s0;
+  int i = 0;
+  for (; i + 16 <= n; i += 16) {
+    s0 = _mm256_fmadd_ps(_mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i), s0);
+    s1 = _mm256_fmadd_ps(_mm256_loadu_ps(a + i + 8), _mm256_loadu_ps(b + i + 8), s1);
+  }
+  float sum = sum_lanes(_mm256_add_ps(s0, s1));
+  for (; i < n; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+TOCCATA_AVX2 float bf16_avx2(const Bf16* w, const float* x, int n) {
+  __m256 s0 = _mm256_setzero_ps();
+  __m256 s1 = s0;
+  __m256 s2 = s0;
+  __m256 s3 = s0;
+  int i = 0;
+  for (; i + 32 <= n; i += 32) {
+    s0 = _mm256_fmadd_ps(load_bf16(w + i), _mm256_loadu_ps(x + i), s0);
+    s1 = _mm256_fmadd_ps(load_bf16(w + i + 8), _mm256_loadu_ps(x + i + 8), s1);
+    s2 = _mm256_fmadd_ps(load_bf16(w + i + 16), _mm256_loadu_ps(x + i + 16), s2);
+    s3 = _mm256_fmadd_ps(load_bf16(w + i + 24), _mm256_loadu_ps(x + i + 24), s3);
+  }
+  float sum = sum_lanes(_mm256_add_ps(_mm256_add_ps(s0, s1), _mm256_add_ps(s2, s3)));
+  for (; i < n; ++i) sum += to_f32(w[i]) * x[i];
+  return sum;
+}
+
+TOCCATA_AVX2 void axpy_avx2(float s, const float* x, float* y, int n) {
+  const __m256 factor = _mm256_set1_ps(s);
+  int i = 0;
+  for (; i + 8 <= n; i += 8) {
+    _mm256_storeu_ps(y + i, _mm256_fmadd_ps(factor, _mm256_loadu_ps(x + i), _mm256_loadu_ps(y + i)));
+  }
+  for (; i < n; ++i) y[i] += s * x[i];
+}
+
+// Eight doubled codes as floats.
+TOCCATA_AVX2 inline __m256 widen(__m128i codes) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes));
+}
+
+TOCCATA_AVX2 float mxfp4_avx2(
+    const std::uint8_t* blocks, const std::uint8_t* scales, const float* x, int n_blocks
+) {
+  const __m128i table = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kMxfp4Doubled.data()));
+  const __m128i nibble = _mm_set1_epi8(15);
+  const auto& half_scales = mxfp4_half_scales();
+  __m256 sum = _mm256_setzero_ps();
+  for (int block = 0; block < n_blocks; ++block, x += kMxfp4Block) {
+    const __m128i raw =
+        _mm_loadu_si128(reinterpret_cast<const __m128i*>(blocks + block * kMxfp4BlockBytes));
+    const __m128i low = _mm_shuffle_epi8(table, _mm_and_si128(raw, nibble));
+    const __m128i high = _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(raw, 4), nibble));
+    const __m128i first = _mm_unpacklo_epi8(low, high);  // values 0..15 in order
+    const __m128i second = _mm_unpackhi_epi8(low, high);
+    __m256 even = _mm256_mul_ps(widen(first), _mm256_loadu_ps(x));
+    __m256 odd = _mm256_mul_ps(widen(_mm_srli_si128(first, 8)), _mm256_loadu_ps(x + 8));
+    even = _mm256_fmadd_ps(widen(second), _mm256_loadu_ps(x + 16), even);
+    odd = _mm256_fmadd_ps(widen(_mm_srli_si128(second, 8)), _mm256_loadu_ps(x + 24), odd);
+    sum = _mm256_fmadd_ps(_mm256_add_ps(even, odd), _mm256_set1_ps(half_scales[scales[block]]), sum);
+  }
+  return sum_lanes(sum);
+}
+
+constexpr DotKernels kAvx2 = {f32_avx2, bf16_avx2, axpy_avx2, mxfp4_avx2};
+#endif
+
+}  // namespace
+
+const DotKernels& scalar_dot_kernels() { return kScalar; }
+
+const DotKernels& dot_kernels() {
+#if defined(__x86_64__)
+  if (cpu_features().avx2_fma) return kAvx2;
+#endif
+  return kScalar;
+}
+
+const std::array<float, 256>& mxfp4_half_scales() {
+  static const std::array<float, 256> table = [] {
+    std::array<float, 256> t{};
+    for (int scale = 0; scale < 256; ++scale) {
+      t[static_cast<std::size_t>(scale)] = std::ldexp(1.0F, scale - 128);
+    }
+    return t;
+  }();
+  return table;
+}
+
+void mxfp4_decode(const std::uint8_t* codes, std::uint8_t scale, float* values) {
+  const float half = mxfp4_half_scales()[scale];
+  for (int j = 0; j < kMxfp4BlockBytes; ++j) {
+    values[2 * j] = static_cast<float>(kMxfp4Doubled[codes[j] & 15]) * half;
+    values[2 * j + 1] = static_cast<float>(kMxfp4Doubled[codes[j] >> 4]) * half;
+  }
+}
+
+}  // namespace toccata::ops

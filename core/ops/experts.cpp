@@ -1,0 +1,115 @@
+#include "core/ops/experts.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/ops/dot.h"
+#include "core/ops/mxfp4.h"
+
+namespace toccata::ops {
+namespace {
+
+constexpr float kSwigluAlpha = 1.702F;
+
+std::size_t size(int n) { return static_cast<std::size_t>(n); }
+
+// Counting sort of the slots by expert.
+void group_by_expert(const Routing& routing, int n_experts, ExpertScratch& s) {
+  const int n_slots = routing.n * routing.k;
+  std::fill(s.first_slot.begin(), s.first_slot.end(), 0);
+  for (int i = 0; i < n_slots; ++i) ++s.first_slot[size(routing.experts[i]) + 1];
+  s.active.clear();
+  for (int e = 0; e < n_experts; ++e) {
+    if (s.first_slot[size(e) + 1] > 0) s.active.push_back(e);
+    s.first_slot[size(e) + 1] += s.first_slot[size(e)];
+  }
+  // Slots of one expert stay in order of token: first_slot is advanced while filling and put back after.
+  for (int i = 0; i < n_slots; ++i) s.slots[size(s.first_slot[size(routing.experts[i])]++)] = i;
+  std::rotate(s.first_slot.rbegin(), s.first_slot.rbegin() + 1, s.first_slot.rend());
+  s.first_slot[0] = 0;
+}
+
+// out[slot] = W[expert of slot] in[slot / in_divisor] + b, over every (active expert, row of W). A row's blocks are read
+// once for all tokens of its expert.
+void expert_linear(
+    ThreadPool& threads, const model::ExpertLinear& w, const ExpertScratch& s, const float* in,
+    int in_divisor, float* out
+) {
+  const DotKernels& dot = dot_kernels();
+  const int n_blocks = w.n_in / kMxfp4Block;
+  threads.parallel_for(s.active.size() * size(w.n_out), 64, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t item = begin; item < end; ++item) {
+      const auto expert = size(s.active[item / size(w.n_out)]);
+      const std::size_t o = item % size(w.n_out);
+      const std::size_t row = expert * size(w.n_out) + o;
+      const std::uint8_t* blocks = w.blocks.data() + row * size(n_blocks) * kMxfp4BlockBytes;
+      const std::uint8_t* scales = w.scales.data() + row * size(n_blocks);
+      const float bias = to_f32(w.bias[row]);
+      for (int i = s.first_slot[expert]; i < s.first_slot[expert + 1]; ++i) {
+        const auto slot = size(s.slots[size(i)]);
+        const float* x = in + slot / size(in_divisor) * size(w.n_in);
+        out[slot * size(w.n_out) + o] = dot.mxfp4(blocks, scales, x, n_blocks) + bias;
+      }
+    }
+  });
+}
+
+void swiglu(const float* gate_up, std::size_t n, float limit, float* out) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const float gate = std::min(gate_up[2 * i], limit);
+    const float up = std::clamp(gate_up[2 * i + 1], -limit, limit);
+    out[i] = gate / (1.0F + std::exp(-kSwigluAlpha * gate)) * (up + 1.0F);
+  }
+}
+
+}  // namespace
+
+ExpertScratch::ExpertScratch(int n_max, int k, int n_experts, int intermediate, int hidden)
+    : gate_up(size(n_max) * size(k) * 2 * size(intermediate)),
+      inner(size(n_max) * size(k) * size(intermediate)),
+      out(size(n_max) * size(k) * size(hidden)),
+      slots(size(n_max) * size(k)),
+      first_slot(size(n_experts) + 1) {
+  active.reserve(size(n_experts));
+}
+
+void experts_cpu(
+    ThreadPool& threads, const float* m, const Routing& routing, const model::ExpertLinear& gate_up,
+    const model::ExpertLinear& down, float limit, ExpertScratch& s, float* x
+) {
+  group_by_expert(routing, gate_up.n_experts, s);
+  expert_linear(threads, gate_up, s, m, routing.k, s.gate_up.data());
+  const std::size_t n_slots = size(routing.n) * size(routing.k);
+  threads.parallel_for(n_slots, 4, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t slot = begin; slot < end; ++slot) {
+      swiglu(
+          s.gate_up.data() + slot * size(gate_up.n_out), size(down.n_in), limit,
+          s.inner.data() + slot * size(down.n_in)
+      );
+    }
+  });
+  expert_linear(threads, down, s, s.inner.data(), 1, s.out.data());
+  const DotKernels& dot = dot_kernels();
+  for (std::size_t slot = 0; slot < n_slots; ++slot) {
+    dot.axpy(
+        routing.weights[slot], s.out.data() + slot * size(down.n_out),
+        x + slot / size(routing.k) * size(down.n_out), down.n_out
+    );
+  }
+}
+
+void experts(
+    Device device, ThreadPool& threads, const float* m, const Routing& routing,
+    const model::ExpertLinear& gate_up, const model::ExpertLinear& down, float limit,
+    ExpertScratch& scratch, float* x
+) {
+  TOCCATA_CHECK(gate_up.n_out == 2 * down.n_in && gate_up.n_in == down.n_out);
+  TOCCATA_CHECK(scratch.slots.size() >= size(routing.n) * size(routing.k));
+  switch (device) {
+    case Device::kCpu:
+      return experts_cpu(threads, m, routing, gate_up, down, limit, scratch, x);
+    case Device::kCuda: no_kernel("experts");
+  }
+}
+
+}  // namespace toccata::ops

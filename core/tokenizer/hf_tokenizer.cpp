@@ -1,0 +1,366 @@
+// Reads Hugging Face tokenizer.json files that hold a byte-level BPE: what `tokenizers` 0.2x writes for gpt-oss
+// and for nano. Every part that would change the ids is either understood or refused by name; `post_processor`,
+// `decoder`, `padding` and `truncation` do not change what encode and decode promise here, and are not read.
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include "core/base/mapped_file.h"
+#include "core/tokenizer/bpe_tokenizer.h"
+#include "core/tokenizer/utf8.h"
+
+namespace toccata::tokenizer {
+namespace {
+
+using nlohmann::json;
+
+// Ids above this are taken for damage, not for a vocabulary.
+constexpr std::int64_t kIdsMax = std::int64_t{1} << 22;
+
+[[noreturn]] void unsupported(const std::string& what) {
+  throw Exception(ErrorCode::kUnsupported, "tokenizer.json: " + what);
+}
+[[noreturn]] void corrupt(const std::string& what) {
+  throw Exception(ErrorCode::kCorrupt, "tokenizer.json: " + what);
+}
+
+const json& member(const json& object, const char* name) {
+  if (!object.is_object() || !object.contains(name))
+    corrupt("`" + std::string(name) + "` is missing");
+  return object[name];
+}
+
+std::string text_or_empty(const json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+bool flag(const json& object, const char* name, bool absent) {
+  const auto found = object.find(name);
+  return found == object.end() || found->is_null() ? absent : found->get<bool>();
+}
+
+Token checked_id(const json& id, const std::string& spelling) {
+  if (!id.is_number_integer() || id.get<std::int64_t>() < 0 || id.get<std::int64_t>() >= kIdsMax) {
+    corrupt(
+        "token `" + spelling + "` has the id " + id.dump() + ", expected 0 to " +
+        std::to_string(kIdsMax - 1)
+    );
+  }
+  return id.get<Token>();
+}
+
+// GPT-2's spelling of bytes: printable Latin-1 characters stand for themselves, the other bytes, in order, for
+// U+0100 and up (so a space is `Ġ`).
+class ByteSpelling {
+ public:
+  ByteSpelling() {
+    byte_of_.fill(-1);
+    int next = 256;
+    for (int byte = 0; byte < 256; ++byte) {
+      const bool printable =
+          (33 <= byte && byte <= 126) || (161 <= byte && byte <= 172) || 174 <= byte;
+      byte_of_[printable ? byte : next++] = static_cast<std::int16_t>(byte);
+    }
+  }
+
+  // nullopt when the text has a character that spells no byte.
+  std::optional<std::string> bytes(std::string_view spelling) const {
+    std::string result;
+    while (!spelling.empty()) {
+      const Utf8Char c = read_utf8(spelling);
+      if (c.status != Utf8Status::kValid || c.code_point >= byte_of_.size()) return std::nullopt;
+      if (byte_of_[c.code_point] < 0) return std::nullopt;
+      result.push_back(static_cast<char>(byte_of_[c.code_point]));
+      spelling.remove_prefix(c.length);
+    }
+    return result;
+  }
+
+ private:
+  std::array<std::int16_t, 324> byte_of_;
+};
+
+using Ids = std::unordered_map<std::string_view, Token>;  // vocabulary spelling -> id
+
+Ids read_ids(const json& vocab) {
+  Ids ids;
+  for (const auto& [spelling, id] : vocab.items()) {
+    ids.emplace(vocab.find(spelling).key(), checked_id(id, spelling));
+  }
+  return ids;
+}
+
+// A merge is `["a", "b"]` or, in older files, "a b".
+std::pair<std::string, std::string> read_merge(const json& merge) {
+  if (merge.is_array() && merge.size() == 2) {
+    return {merge[0].get<std::string>(), merge[1].get<std::string>()};
+  }
+  if (merge.is_string()) {
+    const auto text = merge.get<std::string>();
+    const std::size_t space = text.find(' ');
+    if (space != std::string::npos) return {text.substr(0, space), text.substr(space + 1)};
+  }
+  corrupt("the merge " + merge.dump() + " is not two tokens");
+}
+
+std::vector<MergePair> read_merges(const json& merges, const Ids& ids) {
+  if (!merges.is_array()) corrupt("`model.merges` is not a list");
+  const auto id_of = [&](const std::string& spelling) {
+    const auto found = ids.find(spelling);
+    if (found == ids.end())
+      corrupt("a merge has `" + spelling + "`, which is not in the vocabulary");
+    return found->second;
+  };
+  std::vector<MergePair> pairs;
+  pairs.reserve(merges.size());
+  for (const json& merge : merges) {
+    const auto [left, right] = read_merge(merge);
+    pairs.push_back({id_of(left), id_of(right), id_of(left + right)});
+  }
+  return pairs;
+}
+
+std::vector<AddedTokenDefinition> read_added_tokens(const json& file) {
+  std::vector<AddedTokenDefinition> added;
+  const auto list = file.find("added_tokens");
+  if (list == file.end() || list->is_null()) return added;
+  for (const json& token : *list) {
+    const auto spelling = member(token, "content").get<std::string>();
+    if (spelling.empty()) corrupt("an added token is empty");
+    for (const char* option : {"single_word", "lstrip", "rstrip"}) {
+      if (!flag(token, option, false)) continue;
+      unsupported("the added token `" + spelling + "` has `" + option + "`");
+    }
+    const bool special = flag(token, "special", false);
+    added.push_back(
+        {spelling,
+         checked_id(member(token, "id"), spelling),
+         special,
+         flag(token, "normalized", !special)}
+    );
+  }
+  return added;
+}
+
+void check_byte_level(const json& step) {
+  if (text_or_empty(step, "type") != "ByteLevel") {
+    unsupported(
+        "the pre-tokenizer has a step `" + text_or_empty(step, "type") +
+        "` where ByteLevel is expected"
+    );
+  }
+  if (flag(step, "use_regex", true)) {
+    unsupported("the ByteLevel pre-tokenizer splits by GPT-2's pattern (`use_regex`)");
+  }
+  if (flag(step, "add_prefix_space", true)) {
+    unsupported("the ByteLevel pre-tokenizer adds a space (`add_prefix_space`)");
+  }
+}
+
+// Sequence[Split(Regex, Isolated), ByteLevel(use_regex false)].
+Splitter read_splitter(const json& pre_tokenizer) {
+  const std::string type =
+      pre_tokenizer.is_object() ? text_or_empty(pre_tokenizer, "type") : "null";
+  if (type != "Sequence") {
+    unsupported("the pre-tokenizer is `" + type + "`, expected a Sequence of Split and ByteLevel");
+  }
+  const json& steps = member(pre_tokenizer, "pretokenizers");
+  if (!steps.is_array() || steps.size() != 2 || text_or_empty(steps[0], "type") != "Split") {
+    unsupported("the pre-tokenizer is not Split and then ByteLevel");
+  }
+  const json& split = steps[0];
+  if (text_or_empty(split, "behavior") != "Isolated" || flag(split, "invert", false)) {
+    unsupported("the Split pre-tokenizer is not `Isolated`, or inverted");
+  }
+  check_byte_level(steps[1]);
+  const json& pattern = member(split, "pattern");
+  if (!pattern.contains("Regex")) unsupported("the Split pattern is not a `Regex`");
+  const auto regex = pattern["Regex"].get<std::string>();
+  if (const auto splitter = splitter_for(regex)) return *splitter;
+  unsupported(
+      "the Split pre-tokenizer has the pattern `" + regex +
+      "`; only those of o200k_base and of nano are known"
+  );
+}
+
+void check_model(const json& model) {
+  if (text_or_empty(model, "type") != "BPE") {
+    unsupported("the model is `" + text_or_empty(model, "type") + "`, expected BPE");
+  }
+  for (const char* affix : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    if (!text_or_empty(model, affix).empty())
+      unsupported("the model has a `" + std::string(affix) + "`");
+  }
+  const auto dropout = model.find("dropout");
+  if (dropout != model.end() && !dropout->is_null() && *dropout != 0) {
+    unsupported("the model has a `dropout`");
+  }
+}
+
+// The bytes of every token, and the ids of those that merging may produce.
+struct TokenBytes {
+  std::vector<std::string> bytes;  // [n_vocab], empty in gaps
+  std::vector<Token> mergeable;    // ascending
+};
+
+TokenBytes read_token_bytes(
+    const Ids& ids,
+    const std::vector<AddedTokenDefinition>& added,
+    const std::vector<MergePair>& merges
+) {
+  TokenBytes tokens;
+  const auto place = [&](Token id) -> std::string& {
+    if (static_cast<std::size_t>(id) >= tokens.bytes.size()) tokens.bytes.resize(id + 1);
+    return tokens.bytes[id];
+  };
+  std::set<Token> outside;  // added tokens that no merge gives
+  for (const AddedTokenDefinition& token : added) {
+    const auto in_vocabulary = ids.find(token.spelling);
+    if (in_vocabulary != ids.end() && in_vocabulary->second != token.token) {
+      corrupt("the added token `" + token.spelling + "` has another id in the vocabulary");
+    }
+    if (place(token.token).empty()) place(token.token) = token.spelling;
+    outside.insert(token.token);
+  }
+  for (const MergePair& merge : merges) outside.erase(merge.merged);
+
+  const ByteSpelling spelling_of_bytes;
+  for (const auto& [spelling, id] : ids) {
+    if (outside.contains(id)) continue;
+    auto bytes = spelling_of_bytes.bytes(spelling);
+    if (!bytes || bytes->empty()) {
+      unsupported(
+          "the token `" + std::string(spelling) + "` is not spelled in byte-level characters"
+      );
+    }
+    if (!place(id).empty()) corrupt("the id " + std::to_string(id) + " belongs to two tokens");
+    place(id) = *std::move(bytes);
+    tokens.mergeable.push_back(id);
+  }
+  std::sort(tokens.mergeable.begin(), tokens.mergeable.end());
+  return tokens;
+}
+
+Vocabulary make_vocabulary(const std::vector<std::string>& tokens) {
+  std::string blob;
+  std::vector<std::uint32_t> lengths;
+  for (const std::string& bytes : tokens) {
+    blob += bytes;
+    lengths.push_back(static_cast<std::uint32_t>(bytes.size()));
+  }
+  return Vocabulary(std::move(blob), lengths);
+}
+
+std::vector<Token> single_bytes(const TokenBytes& tokens) {
+  std::vector<Token> singles;
+  for (const Token id : tokens.mergeable) {
+    if (tokens.bytes[id].size() == 1) singles.push_back(id);
+  }
+  if (singles.size() != 256) {
+    unsupported(
+        "the vocabulary has " + std::to_string(singles.size()) +
+        " single-byte tokens, expected all 256"
+    );
+  }
+  return singles;
+}
+
+// True when merging by rank gives the same tokens as the list: the list is in the order of the ids, and for
+// every token of two bytes or more the last merge that makes it by rank is in the list. By induction both ways
+// then make the same merges: the neighbours of the best rank are always the last two parts of the token they
+// make, because no merge across their borders came before.
+bool agrees_with_ranks(
+    const BytePairEncoder& by_rank,
+    const std::vector<MergePair>& merges,
+    const std::vector<Token>& mergeable
+) {
+  const auto by_merged = [](const MergePair& a, const MergePair& b) { return a.merged < b.merged; };
+  if (!std::is_sorted(merges.begin(), merges.end(), by_merged)) return false;
+  return std::all_of(mergeable.begin(), mergeable.end(), [&](Token token) {
+    if (by_rank.vocabulary().bytes(token)->size() == 1) return true;
+    const Tokens parts = by_rank.parts_of(token);
+    if (parts.size() != 2) return false;
+    const auto [first, last] =
+        std::equal_range(merges.begin(), merges.end(), MergePair{0, 0, token}, by_merged);
+    return std::any_of(first, last, [&](const MergePair& merge) {
+      return merge.left == parts[0] && merge.right == parts[1];
+    });
+  });
+}
+
+// The tokens that merging their own bytes gives back: pieces that need no merging.
+std::vector<Token> self_encoding(const BytePairEncoder& by_pair, const TokenBytes& tokens) {
+  std::vector<Token> found;
+  for (const Token id : tokens.mergeable) {
+    Tokens merged;
+    by_pair.merge(tokens.bytes[id], merged);
+    if (merged == Tokens{id}) found.push_back(id);
+  }
+  return found;
+}
+
+BytePairEncoder make_encoder(
+    const TokenBytes& tokens, const std::vector<MergePair>& merges, bool ignore_merges
+) {
+  const std::vector<Token> singles = single_bytes(tokens);
+  const Vocabulary unindexed = make_vocabulary(tokens.bytes);
+  Vocabulary all = unindexed;
+  all.index(tokens.mergeable);
+  BytePairEncoder by_rank(all);
+  if (agrees_with_ranks(by_rank, merges, tokens.mergeable)) return by_rank;
+
+  const PairMerges pairs(merges);
+  if (ignore_merges) return BytePairEncoder(std::move(all), pairs);
+  Vocabulary bytes_only = unindexed;
+  bytes_only.index(singles);
+  Vocabulary whole = unindexed;
+  whole.index(self_encoding(BytePairEncoder(std::move(bytes_only), pairs), tokens));
+  return BytePairEncoder(std::move(whole), pairs);
+}
+
+std::shared_ptr<const Tokenizer> read_tokenizer(const json& file) {
+  const json& model = member(file, "model");
+  check_model(model);
+  const auto normalizer = file.find("normalizer");
+  if (normalizer != file.end() && !normalizer->is_null()) {
+    unsupported("there is a normalizer, `" + text_or_empty(*normalizer, "type") + "`");
+  }
+  const Splitter splitter = read_splitter(member(file, "pre_tokenizer"));
+  const json& vocab = member(model, "vocab");
+  if (!vocab.is_object()) corrupt("`model.vocab` is not an object");
+  const Ids ids = read_ids(vocab);
+  const std::vector<MergePair> merges = read_merges(member(model, "merges"), ids);
+  const std::vector<AddedTokenDefinition> added = read_added_tokens(file);
+  const TokenBytes tokens = read_token_bytes(ids, added, merges);
+  return std::make_shared<BpeTokenizer>(
+      make_encoder(tokens, merges, flag(model, "ignore_merges", false)), splitter, added
+  );
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Tokenizer>> Tokenizer::from_hf_json(std::string_view json_text) {
+  try {
+    return read_tokenizer(json::parse(json_text));
+  } catch (const json::exception& e) {
+    return Error{ErrorCode::kCorrupt, "tokenizer.json: " + std::string(e.what())};
+  } catch (const Exception& e) {
+    return e.error();
+  }
+}
+
+Result<std::shared_ptr<const Tokenizer>> Tokenizer::from_hf_file(const std::filesystem::path& path
+) {
+  Result<MappedFile> file = MappedFile::open(path);
+  if (!file) return file.error();
+  const auto bytes = file->bytes();
+  auto tokenizer = from_hf_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  if (tokenizer) return tokenizer;
+  return Error{tokenizer.error().code, path.string() + ": " + tokenizer.error().message};
+}
+
+}  // namespace toccata::tokenizer

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <span>
+
+#include "sandbox/linux/plan.h"
+
+namespace toccata::sandbox {
+
+// What a layer works on, inside the child.
+struct Containment {
+  const Plan& plan;
+  ChildFds& fds;
+  std::span<int> trees;  // one per plan.binds, filled and used by the mount layers
+};
+
+// One wall. `apply` runs in the child between clone and exec: system calls only. 0, or the errno of what failed.
+struct Layer {
+  const char* name;    // as doctor shows it
+  Level weakest_with;  // the weakest level that still has this layer
+  int (*apply)(Containment&);
+};
+
+// The walls in the order in which they are put up.
+std::span<const Layer> layers();
+
+// Sent by the child over the sync socket: a layer that failed, or, with layer = kWorkspaceReady, the workspace folder as
+// an attached descriptor. When the socket just closes, the interpreter was started.
+struct ChildReport {
+  static constexpr int kWorkspaceReady = -1;
+  static constexpr int kAllUp = -2;  // probe_only: every wall stands
+  int layer = 0;
+  int error = 0;
+};
+
+// In the child: puts up every wall of the plan's level and becomes the interpreter. Never returns.
+[[noreturn]] void contain(const Plan& plan, ChildFds fds);
+
+}  // namespace toccata::sandbox

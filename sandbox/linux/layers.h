@@ -1,0 +1,45 @@
+// The walls, one function each; order and meaning: sandbox/contain.cpp. All run in the child between clone and exec and
+// make system calls only. 0, or the errno of what failed.
+#pragma once
+
+#include "sandbox/contain.h"
+
+namespace toccata::sandbox {
+
+// namespaces.cpp
+int await_host(Containment& child);
+int leave_host_identity(Containment& child);
+int set_host_name(Containment& child);
+
+// mounts.cpp
+int open_trees(Containment& child);
+int make_mounts_private(Containment& child);
+int build_root(Containment& child);
+int attach_trees(Containment& child);
+int mount_tmpfs(Containment& child);
+int mount_proc(Containment& child);
+int enter_root(Containment& child);
+
+// limits.cpp
+int set_limits(Containment& child);
+
+// privileges.cpp
+int drop_privileges(Containment& child);
+
+// landlock.cpp
+int restrict_files(Containment& child);
+
+// seccomp.cpp
+int install_filter(Containment& child);
+
+// lifetime.cpp
+int leave_terminal(Containment& child);
+int die_with_host(Containment& child);
+
+// descriptors.cpp
+int hand_over_workspace(Containment& child);
+int move_descriptors(Containment& child);
+[[noreturn]] void give_up(Containment& child, ChildReport report);
+[[noreturn]] void become_interpreter(Containment& child);
+
+}  // namespace toccata::sandbox

@@ -1,0 +1,72 @@
+// Everything the child needs between clone and exec, prepared by the host beforehand. The host has many threads, so the
+// child may only read this and make system calls: no allocation, no locks, no library that takes one.
+#pragma once
+
+#include <linux/filter.h>
+#include <sys/resource.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sandbox/policy.h"
+
+namespace toccata::sandbox {
+
+// A file or folder of the host, shown read-only under the same path inside.
+struct Bind {
+  std::string path;
+  bool folder = false;
+  bool device = false;  // a node below /dev: stays writable
+};
+
+// Entries of the new root, made in this order.
+struct RootEntry {
+  enum class Kind { kFolder, kFile, kLink };
+  Kind kind = Kind::kFolder;
+  std::string path;  // relative to the new root
+  std::string text;  // of a file; target of a link
+};
+
+struct Tmpfs {
+  std::string path;  // relative to the new root
+  std::string options;
+};
+
+struct Limit {
+  int resource = 0;
+  rlim_t value = 0;
+};
+
+struct Plan {
+  Level level = Level::kNone;
+  bool host_is_root = false;  // then the child leaves host uid 0 for `outside_id` of the host
+  std::vector<Bind> binds;
+  std::vector<RootEntry> root;
+  std::vector<Tmpfs> tmpfs;
+  std::vector<Limit> rlimits;
+  std::vector<sock_filter> filter;  // seccomp program; empty below the level
+  std::string folder;               // where the interpreter starts; the workspace when there is no own root
+  std::vector<std::string> arguments;
+  std::vector<std::string> environment;
+  bool probe_only = false;  // set everything up, then end instead of starting the interpreter
+
+  // Filled by `freeze` for execve: point into the strings above.
+  std::vector<char*> argv;
+  std::vector<char*> envp;
+  void freeze();
+};
+
+// The identity inside, and outside when the host is root.
+inline constexpr unsigned kInsideId = 1000;
+inline constexpr unsigned kOutsideId = 65534;
+
+// The child's descriptors after `move_descriptors`.
+enum ChildFd { kStdinFd, kStdoutFd, kStderrFd, kCellsFd, kKeeperFd, kRunnerFd, kSyncFd, kChildFds };
+
+// The descriptors a child is given, in the order of ChildFd.
+using ChildFds = std::array<int, kChildFds>;
+
+}  // namespace toccata::sandbox

@@ -1,0 +1,51 @@
+// What one execution came to. Everything here is what the host saw; nothing is taken from the code's own word
+// except the text it printed and whether its last statement raised.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sandbox/policy.h"
+
+namespace toccata::sandbox {
+
+enum class Status {
+  kOk,
+  kError,    // the code raised, or was interrupted by request
+  kTimeout,  // it ran past its time, whether or not its state could be kept
+  kDied,     // the interpreter ended: os._exit, a crash, out of memory, a flood of output
+};
+
+const char* to_string(Status status);  // "ok", "error", "timeout", "died"
+
+// A regular file of the workspace.
+struct WorkspaceFile {
+  std::string path;  // relative to the workspace; bytes that are not UTF-8 are U+FFFD
+  std::uint64_t size = 0;
+  friend bool operator==(const WorkspaceFile&, const WorkspaceFile&) = default;
+};
+
+struct Outcome {
+  Status status = Status::kOk;
+  // Valid UTF-8 for the model: stdout and the value of the last expression, then stderr and the traceback, then
+  // what the host has to say (time-out, restart). At most Limits::output_chars of the code's own text.
+  std::string output;
+  std::size_t truncated = 0;  // characters cut from the middle
+  bool restarted = false;     // a fresh interpreter is in place
+  bool state_lost = false;    // variables of earlier cells are gone
+  std::vector<WorkspaceFile> artifacts;  // files made or changed since the execution before
+  std::chrono::milliseconds duration{0};
+  Level level = Level::kNone;
+  friend bool operator==(const Outcome&, const Outcome&) = default;
+};
+
+// The text of an execution that printed nothing (the words of the reference python tool).
+inline constexpr const char* kNoOutput =
+    "[WARN] No output available. Use print() to output anything to stdout to receive the output";
+inline constexpr const char* kRestartedSentence =
+    "The Python process was restarted; variables are lost.";
+
+}  // namespace toccata::sandbox

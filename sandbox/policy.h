@@ -1,0 +1,69 @@
+// What a sandboxed session may do, as a value. Each comment says what the grant weakens when it is widened.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace toccata::sandbox {
+
+// Levels of protection, strongest first. What a level gives up, all above it keep.
+enum class Level {
+  kFull,           // own namespaces and root, seccomp, Landlock, no capabilities, rlimits, cgroup; shares the kernel
+  kFullNoCgroup,   // as full without cgroup: memory is bounded per process (RLIMIT_AS), not for the session
+  kNoProc,         // as full-nocg without /proc
+  kLandlock,       // no namespaces: Landlock and seccomp; metadata of all files is visible
+  kSeccomp,        // seccomp and rlimits: every file the user can read is readable
+  kNone,           // a child process: everything the user may do, the code may do
+};
+
+// "full", "full-nocg", "noproc", "landlock", "seccomp", "none".
+const char* to_string(Level level);
+std::optional<Level> parse_level(std::string_view name);
+
+struct Limits {
+  // Of the whole session at `full`; of each process (address space) at `full-nocg`. Wider: the host may swap.
+  std::uint64_t memory_bytes = std::uint64_t{1} << 30;
+  // Processes and threads, the session's own two included. Wider: a fork bomb costs the host more.
+  unsigned processes = 128;
+  // CPUs' worth of time for the session; only `full` enforces it.
+  double cpus = 1.0;
+  // CPU seconds of one process over its whole life; ends loops that outlive their cell.
+  std::uint64_t cpu_seconds = 3600;
+  unsigned open_files = 512;
+  std::uint64_t file_bytes = std::uint64_t{512} << 20;
+  // tmpfs is memory: at `full` it counts against memory_bytes, below it comes on top.
+  std::uint64_t workspace_bytes = std::uint64_t{512} << 20;
+  std::uint64_t workspace_inodes = 16'384;
+  std::uint64_t tmp_bytes = std::uint64_t{256} << 20;
+  std::uint64_t tmp_inodes = 8'192;
+  std::uint64_t shm_bytes = std::uint64_t{64} << 20;
+  // What one execution may show to the reader; the middle is cut and counted.
+  std::size_t output_chars = 20'000;
+  // What one execution may write before it is killed: it is drained and counted, not kept.
+  std::uint64_t flood_bytes = std::uint64_t{64} << 20;
+  std::size_t code_bytes = std::size_t{1} << 20;
+  // Largest file that crosses the wall in either direction.
+  std::uint64_t transfer_bytes = std::uint64_t{64} << 20;
+  friend bool operator==(const Limits&, const Limits&) = default;
+};
+
+struct Policy {
+  // The strongest reachable level between the two is used. Opening fails when even `minimum` cannot be reached.
+  Level minimum = Level::kFullNoCgroup;
+  Level maximum = Level::kFull;
+  Limits limits;
+  // The interpreter; its whole installation tree becomes readable inside. Empty: /usr/bin/python3, else
+  // /usr/local/bin/python3. Never looked for on PATH, which may name a private tree.
+  std::filesystem::path python;
+  friend bool operator==(const Policy&, const Policy&) = default;
+};
+
+// Where the workspace stands inside, and the current folder of a session.
+inline constexpr const char* kWorkspacePath = "/mnt/data";
+
+}  // namespace toccata::sandbox

@@ -1,0 +1,302 @@
+# The inside of a session: what runs in the sandbox before, between and around the model's code.
+#
+# Two processes. The keeper (pid 1 of the session) forks the interpreter, reaps orphans, passes interrupts on and forks
+# a fresh interpreter when the old one ends. The interpreter runs cells. Nothing here is trusted by the host: code that
+# breaks this file only breaks its own session.
+#
+# Descriptors: 1, 2 output pipes; 3 cells (SEQPACKET: requests in, replies out); 4 the keeper's channel.
+#   request packet   u32 generation, 8 bytes nonce, u32 bytes of code still to come (this packet's included), code
+#   reply packet     u32 generation, 8 bytes nonce, b"o" (ended) or b"e" (raised)
+#   keeper hears     b"i" interrupt or b"k" kill, u32 generation meant; answers b"a" to b"i", once it was sent
+#   keeper says      b"s" u32 generation: an interpreter is up; b"d" u32 generation, u32 wait status: it ended
+#
+# Only modules built into CPython are imported at start (no enum, no re): that is most of the start-up time.
+# PATHS, WORKSPACE and CONTAINED are set by the host.
+import _signal
+import fcntl
+import os
+import select
+import sys
+
+CELLS, KEEPER, PACKET = 3, 4, 65536
+NAME = "<toccata>"
+WARM_WORDS = ("traceback", "inspect", "linecache", "logging", "unittest", "doctest")
+
+
+def keep():
+    """The keeper: never returns in pid 1; returns the generation in each new interpreter."""
+    wake_out, wake_in = os.pipe()
+    os.set_blocking(wake_in, False)
+    os.set_blocking(wake_out, False)
+    _signal.signal(_signal.SIGCHLD, lambda *_: None)
+    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
+    _signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
+    poll = select.poll()
+    poll.register(KEEPER, select.POLLIN)
+    poll.register(wake_out, select.POLLIN)
+    generation = 0
+    while True:
+        generation += 1
+        child = os.fork()
+        if child == 0:
+            _signal.set_wakeup_fd(-1)
+            _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+            for fd in (wake_out, wake_in, KEEPER):
+                os.close(fd)
+            os.setpgid(0, 0)
+            return generation
+        say(KEEPER, b"s" + u32(generation))
+        status = watch(child, u32(generation), poll, wake_out)
+        sweep()
+        drain(CELLS)
+        say(KEEPER, b"d" + u32(generation) + u32(status))
+
+
+def watch(child, generation, poll, wake_out):
+    """Serves the host until the interpreter ends; returns its wait status."""
+    while True:
+        for fd, _ in poll.poll():
+            if fd == wake_out:
+                drain(wake_out)
+                continue
+            order = os.read(KEEPER, 16)
+            if not order:
+                end_session()
+            if order[1:5] == generation:
+                kill_group(child, _signal.SIGKILL if order[:1] == b"k" else _signal.SIGINT)
+            if order[:1] == b"i":
+                say(KEEPER, b"a")
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return 0
+            if pid == 0:
+                break
+            if pid == child:
+                return status
+
+
+def kill_group(child, signal):
+    for kill in (os.killpg, os.kill):
+        try:
+            return kill(child, signal)
+        except OSError:
+            pass  # not yet a group of its own, or gone
+
+
+def sweep():
+    """Kills and reaps every other process of the session."""
+    while True:
+        try:
+            if CONTAINED:
+                os.kill(-1, _signal.SIGKILL)
+            else:
+                with open("/proc/self/task/%d/children" % os.getpid()) as children:
+                    for pid in children.read().split():
+                        os.kill(int(pid), _signal.SIGKILL)
+        except OSError:
+            pass
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def end_session():
+    sweep()
+    os._exit(0)
+
+
+def drain(fd):
+    blocking = os.get_blocking(fd)
+    os.set_blocking(fd, False)
+    try:
+        while os.read(fd, PACKET):
+            pass
+    except OSError:
+        pass
+    os.set_blocking(fd, blocking)
+
+
+def u32(n):
+    return (n & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def say(fd, packet):
+    try:
+        os.write(fd, packet)
+    except OSError:
+        os._exit(0)  # the host is gone
+
+
+class Interpreter:
+    def __init__(self, generation):
+        self.generation = u32(generation)
+        self.pid = os.getpid()
+        self.running = False
+        self.cells = 0
+        self.sources = {}
+        self.names = sys.modules["__main__"].__dict__
+        # Copies, so that code that closes 1 or 2 is heard again in the next cell.
+        self.spare = {fd: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 5) for fd in (1, 2)}
+        self.identity = {fd: self.look(fd) for fd in (1, 2)}
+        os.set_inheritable(CELLS, False)
+        self.out = sys.stdout = sys.__stdout__ = self.stream(1)
+        self.err = sys.stderr = sys.__stderr__ = self.stream(2)
+
+    @staticmethod
+    def look(fd):
+        try:
+            found = os.fstat(fd)
+            return found.st_dev, found.st_ino
+        except OSError:
+            return None
+
+    @staticmethod
+    def stream(fd):
+        # Line buffered: what was printed before a crash is seen. Closing the object must not close the pipe.
+        return open(fd, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+    def mend(self):
+        """Puts back the output streams when the cell before closed them."""
+        for fd, pipe in self.identity.items():
+            if self.look(fd) != pipe:
+                os.dup2(self.spare[fd], fd)
+        if self.out.closed:
+            self.out = sys.__stdout__ = self.stream(1)
+        if self.err.closed:
+            self.err = sys.__stderr__ = self.stream(2)
+        if getattr(sys.stdout, "closed", True):
+            sys.stdout = self.out
+        if getattr(sys.stderr, "closed", True):
+            sys.stderr = self.err
+
+    def serve(self):
+        while True:
+            nonce, source = self.receive()
+            try:
+                raised = self.cell(source)
+            except BaseException:  # an interrupt in the last moments of the cell
+                raised = True
+            self.running = False
+            self.flush()
+            if os.getpid() != self.pid:
+                os._exit(1 if raised else 0)  # a forked child fell off the end of the cell
+            say(CELLS, self.generation + nonce + (b"e" if raised else b"o"))
+            if self.cells == 1:
+                self.warm()  # while the model reads
+
+    def receive(self):
+        nonce, parts = None, []
+        while True:
+            try:
+                packet = os.read(CELLS, PACKET)
+            except OSError:
+                os._exit(70)
+            if len(packet) < 16:
+                os._exit(0 if not packet else 70)
+            if packet[:4] != self.generation:
+                continue  # meant for the interpreter before
+            if packet[4:12] != nonce:
+                nonce, parts = packet[4:12], []
+            parts.append(packet[16:])
+            if int.from_bytes(packet[12:16], "little") == len(packet) - 16:
+                return nonce, b"".join(parts).decode("utf-8", "replace")
+
+    def interrupted(self, *_):
+        if self.running and os.getpid() == self.pid:
+            raise KeyboardInterrupt
+
+    def cell(self, source):
+        """Runs one cell; True when it raised."""
+        self.cells += 1
+        name = "<cell %d>" % self.cells
+        self.sources[name] = source
+        self.mend()
+        if "linecache" in sys.modules or any(word in source for word in WARM_WORDS):
+            self.warm()
+        _signal.signal(_signal.SIGINT, self.interrupted)
+        try:
+            self.running = True
+            self.run(source, name)
+            self.running = False
+            return False
+        except SystemExit as stop:
+            self.running = False
+            return self.stopped(stop)
+        except BaseException as error:
+            return self.show(error)
+        finally:
+            self.running = False
+
+    def run(self, source, name):
+        tree = compile(source, name, "exec", 0x400, dont_inherit=True)  # PyCF_ONLY_AST
+        last = None
+        if tree.body and type(tree.body[-1]).__name__ == "Expr":
+            last = type(compile("0", "", "eval", 0x400))(tree.body.pop().value)
+        exec(compile(tree, name, "exec", dont_inherit=True), self.names)
+        if last is None:
+            return
+        value = eval(compile(last, name, "eval", dont_inherit=True), self.names)
+        if value is None or source.rstrip().endswith(";"):
+            return
+        sys.modules["builtins"]._ = value
+        text = repr(value)
+        self.flush()
+        self.out.write(text + "\n")
+
+    def stopped(self, stop):
+        if stop.code is None or stop.code == 0:
+            return False
+        self.err.write("SystemExit: %s\n" % (stop.code,))
+        return True
+
+    def show(self, error):
+        """Writes the traceback, user frames only; survives exceptions that cannot be printed."""
+        try:
+            trace = error.__traceback__
+            while trace and trace.tb_frame.f_code.co_filename == NAME:
+                trace = trace.tb_next
+            self.flush()
+            self.warm()
+            lines = sys.modules["traceback"].format_exception(type(error), error, trace)
+            self.err.write("".join(lines))
+        except BaseException:
+            self.running = False
+            self.err.write("%s (its traceback cannot be shown)\n" % type(error).__name__)
+        return True
+
+    def warm(self):
+        """Makes the cells' source lines known to tracebacks and inspect."""
+        import linecache
+        import traceback  # noqa: F401
+
+        for name, text in self.sources.items():
+            linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+        self.sources.clear()
+
+    def flush(self):
+        for stream in (sys.stdout, sys.stderr, self.out, self.err):
+            try:
+                stream.flush()
+            except BaseException:
+                pass
+
+
+def begin():
+    os.chdir(WORKSPACE)
+    generation = keep()
+    sys.path[:] = [""] + PATHS
+    import builtins
+
+    import _sitebuiltins
+
+    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D")
+    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D")
+    builtins.help = _sitebuiltins._Helper()
+    sys.argv[:] = [""]
+    Interpreter(generation).serve()
+
+
+begin()

@@ -1,0 +1,87 @@
+// Stateful Python sessions in a contained child process: no root, Docker or daemon needed.
+//
+//   Result<Sandbox> sandbox = Sandbox::create(policy);       // finds the interpreter and the level, by doing
+//   Result<std::unique_ptr<Session>> session = sandbox->open();
+//   Outcome outcome = (*session)->execute("x = 6 * 7\nx", 120s);   // "42"
+//
+// What the child is shut in by, in order: sandbox/contain.cpp.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/error.h"
+#include "sandbox/outcome.h"
+#include "sandbox/policy.h"
+
+namespace toccata::sandbox {
+
+// One interpreter with its variables and its workspace. One thread at a time, except interrupt().
+// Destroying it kills every process of the session and drops the workspace. Whatever the code does, no call waits
+// longer than its time limit plus about five seconds.
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  // Runs one cell. At `timeout`, or when `stop` is requested: KeyboardInterrupt, again after 0.7 s, and after 2 s a
+  // fresh interpreter. Never throws on what the code does; a session that cannot be restarted gives kDied.
+  virtual Outcome execute(
+      std::string_view code, std::chrono::milliseconds timeout, std::stop_token stop = {}
+  ) = 0;
+
+  // Raises KeyboardInterrupt in the running cell, if any. From any thread.
+  virtual void interrupt() = 0;
+
+  // Files of the workspace, sorted, at most 1,000. Paths may be relative or begin with /mnt/data/. Links are never
+  // followed, and only regular files are read.
+  virtual Result<std::vector<WorkspaceFile>> list_files() = 0;
+  virtual Result<std::string> download(const std::string& path) = 0;
+  virtual Result<void> upload(const std::string& path, std::string_view bytes) = 0;
+
+  virtual Level level() const = 0;
+  // Kills the session. Calls after it fail.
+  virtual void close() = 0;
+};
+
+// One thing the strongest level needs, as found on this machine.
+struct Primitive {
+  std::string name;
+  bool ok = false;
+  std::string detail;  // what was done, or the failing call with its errno
+};
+
+struct ProbeReport {
+  Level level = Level::kNone;  // strongest reachable
+  std::vector<Primitive> primitives;
+  std::string python;          // path run; empty when none was found
+  std::string python_version;  // or why there is none
+};
+
+// Tries each primitive once in a child, without opening a session. For `doctor`; takes some tens of milliseconds.
+ProbeReport probe(const Policy& policy);
+
+// Makes sessions of one policy. May be shared by threads. Sessions must end before it.
+class Sandbox {
+ public:
+  // kUnavailable when policy.minimum cannot be reached: the message names the missing primitive, the errno, and the
+  // flag that would accept the weaker level. kNotFound when there is no usable interpreter.
+  static Result<Sandbox> create(const Policy& policy);
+  Sandbox(Sandbox&&) noexcept;
+  Sandbox& operator=(Sandbox&&) noexcept;
+  ~Sandbox();
+
+  Level level() const;
+  // A fresh interpreter, ready for its first cell.
+  Result<std::unique_ptr<Session>> open();
+
+ private:
+  struct Impl;
+  explicit Sandbox(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace toccata::sandbox
