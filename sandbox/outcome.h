@@ -33,9 +33,9 @@ struct Outcome {
   // Valid UTF-8 for the model: stdout and the value of the last expression, then stderr and the traceback, then
   // what the host has to say (time-out, restart). At most Limits::output_chars of the code's own text.
   std::string output;
-  std::size_t truncated = 0;  // characters cut from the middle
-  bool restarted = false;     // a fresh interpreter is in place
-  bool state_lost = false;    // variables of earlier cells are gone
+  std::size_t truncated = 0;             // characters cut from the middle
+  bool restarted = false;                // a fresh interpreter is in place
+  bool state_lost = false;               // variables of earlier cells are gone
   std::vector<WorkspaceFile> artifacts;  // files made or changed since the execution before
   std::chrono::milliseconds duration{0};
   Level level = Level::kNone;

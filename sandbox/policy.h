@@ -13,12 +13,12 @@ namespace toccata::sandbox {
 
 // Levels of protection, strongest first. What a level gives up, all above it keep.
 enum class Level {
-  kFull,           // own namespaces and root, seccomp, Landlock, no capabilities, rlimits, cgroup; shares the kernel
-  kFullNoCgroup,   // as full without cgroup: memory is bounded per process (RLIMIT_AS), not for the session
-  kNoProc,         // as full-nocg without /proc
-  kLandlock,       // no namespaces: Landlock and seccomp; metadata of all files is visible
-  kSeccomp,        // seccomp and rlimits: every file the user can read is readable
-  kNone,           // a child process: everything the user may do, the code may do
+  kFull,  // own namespaces and root, seccomp, Landlock, no capabilities, rlimits, cgroup; shares the kernel
+  kFullNoCgroup,  // as full without cgroup: memory is bounded per process (RLIMIT_AS), not for the session
+  kNoProc,    // as full-nocg without /proc
+  kLandlock,  // no namespaces: Landlock and seccomp; metadata of all files is visible
+  kSeccomp,   // seccomp and rlimits: every file the user can read is readable
+  kNone,      // a child process: everything the user may do, the code may do
 };
 
 // "full", "full-nocg", "noproc", "landlock", "seccomp", "none".

@@ -5,8 +5,8 @@
 # breaks this file only breaks its own session.
 #
 # Descriptors: 1, 2 output pipes; 3 cells (SEQPACKET: requests in, replies out); 4 the keeper's channel.
-#   request packet   u32 generation, 8 bytes nonce, u32 bytes of code still to come (this packet's included), code
-#   reply packet     u32 generation, 8 bytes nonce, b"o" (ended) or b"e" (raised)
+#   request packet   u32 generation, u64 number of the cell, u32 bytes of code still to come (this packet's included), code
+#   reply packet     u32 generation, u64 number of the cell, b"o" (ended) or b"e" (raised)
 #   keeper hears     b"i" interrupt or b"k" kill, u32 generation meant; answers b"a" to b"i", once it was sent
 #   keeper says      b"s" u32 generation: an interpreter is up; b"d" u32 generation, u32 wait status: it ended
 #
@@ -130,12 +130,14 @@ def say(fd, packet):
         os._exit(0)  # the host is gone
 
 
+def ignore(*_):
+    """An interrupt that comes between cells. Not SIG_IGN, which subprocesses would inherit."""
+
+
 class Interpreter:
     def __init__(self, generation):
         self.generation = u32(generation)
         self.pid = os.getpid()
-        self.running = False
-        self.cells = 0
         self.sources = {}
         self.names = sys.modules["__main__"].__dict__
         # Copies, so that code that closes 1 or 2 is heard again in the next cell.
@@ -167,6 +169,8 @@ class Interpreter:
             self.out = sys.__stdout__ = self.stream(1)
         if self.err.closed:
             self.err = sys.__stderr__ = self.stream(2)
+        if getattr(sys.stdin, "closed", True):
+            sys.stdin = open(os.devnull)  # exit() closes it
         if getattr(sys.stdout, "closed", True):
             sys.stdout = self.out
         if getattr(sys.stderr, "closed", True):
@@ -174,21 +178,21 @@ class Interpreter:
 
     def serve(self):
         while True:
-            nonce, source = self.receive()
+            number, source = self.receive()
             try:
-                raised = self.cell(source)
+                raised = self.cell(int.from_bytes(number, "little"), source)
             except BaseException:  # an interrupt in the last moments of the cell
                 raised = True
-            self.running = False
+            _signal.signal(_signal.SIGINT, ignore)
             self.flush()
             if os.getpid() != self.pid:
                 os._exit(1 if raised else 0)  # a forked child fell off the end of the cell
-            say(CELLS, self.generation + nonce + (b"e" if raised else b"o"))
-            if self.cells == 1:
+            say(CELLS, self.generation + number + (b"e" if raised else b"o"))
+            if "traceback" not in sys.modules:
                 self.warm()  # while the model reads
 
     def receive(self):
-        nonce, parts = None, []
+        number, parts = b"", []
         while True:
             try:
                 packet = os.read(CELLS, PACKET)
@@ -198,37 +202,27 @@ class Interpreter:
                 os._exit(0 if not packet else 70)
             if packet[:4] != self.generation:
                 continue  # meant for the interpreter before
-            if packet[4:12] != nonce:
-                nonce, parts = packet[4:12], []
+            if packet[4:12] != number:
+                number, parts = packet[4:12], []
             parts.append(packet[16:])
             if int.from_bytes(packet[12:16], "little") == len(packet) - 16:
-                return nonce, b"".join(parts).decode("utf-8", "replace")
+                return number, b"".join(parts).decode("utf-8", "replace")
 
-    def interrupted(self, *_):
-        if self.running and os.getpid() == self.pid:
-            raise KeyboardInterrupt
-
-    def cell(self, source):
+    def cell(self, number, source):
         """Runs one cell; True when it raised."""
-        self.cells += 1
-        name = "<cell %d>" % self.cells
+        name = "<cell %d>" % number
         self.sources[name] = source
         self.mend()
         if "linecache" in sys.modules or any(word in source for word in WARM_WORDS):
             self.warm()
-        _signal.signal(_signal.SIGINT, self.interrupted)
         try:
-            self.running = True
+            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
             self.run(source, name)
-            self.running = False
             return False
         except SystemExit as stop:
-            self.running = False
             return self.stopped(stop)
         except BaseException as error:
             return self.show(error)
-        finally:
-            self.running = False
 
     def run(self, source, name):
         tree = compile(source, name, "exec", 0x400, dont_inherit=True)  # PyCF_ONLY_AST
@@ -263,7 +257,6 @@ class Interpreter:
             lines = sys.modules["traceback"].format_exception(type(error), error, trace)
             self.err.write("".join(lines))
         except BaseException:
-            self.running = False
             self.err.write("%s (its traceback cannot be shown)\n" % type(error).__name__)
         return True
 
@@ -273,7 +266,8 @@ class Interpreter:
         import traceback  # noqa: F401
 
         for name, text in self.sources.items():
-            linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+            lines = (text + "\n").splitlines(True)
+            linecache.cache[name] = (len(text), None, lines, name)
         self.sources.clear()
 
     def flush(self):

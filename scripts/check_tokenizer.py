@@ -50,10 +50,10 @@ POOLS = [
     "\x00\x01\x1b\x7f\x80\x9f\u00ad\ue000\uffff\ufffd\U0010ffff\ufdd0",
 ]
 WORDS = [
-    "don't", "WE'LL", "I'm", "they'Ve", "it'S", "'tis", "o'clock", "x'd", "'re", "HTMLParser", "亚洲AV", "iPhone", "ÉCOLE",
-    "<|start|>", "<|end|>", "<|endofprompt|>", "<|reserved_200018|>", "<|reserved_201087|>", "<|return", "|>", "<|",
-    "https://example.com/a/b?c=1", "\r\n", "\n\n\n", "    ", "\t\t", "1234567890", "3.14159", "/*", "*/", "//", "://\n/",
-    "naïve", "e\u0301t\u00e9", "\u0301", "日本語テキスト", "안녕하세요", "สวัสดี", "नमस्ते", "שָׁלוֹם", "مرحبا", "привет", "Ελλάδα",
+    *("don't WE'LL I'm they'Ve it'S 'tis o'clock x'd 're HTMLParser 亚洲AV iPhone ÉCOLE 1234567890 3.14159".split()),
+    *("<|start|> <|end|> <|endofprompt|> <|reserved_200018|> <|reserved_201087|> <|return |> <|".split()),
+    *("https://example.com/a/b?c=1 /* */ // naïve e\u0301t\u00e9 日本語テキスト 안녕하세요 สวัสดี नमस्ते שָׁלוֹם مرحبا привет".split()),
+    *("\r\n", "\n\n\n", "    ", "\t\t", "://\n/", "\u0301"),
 ]
 
 
@@ -226,8 +226,13 @@ def check(texts: list[str], peers: dict, program: str, extra: list[str]) -> int:
                 print(f"{name}: {request['text'][:200]!r} ({request['allowed_special']})\n  {theirs}\n  {result}")
     back = run_toccata(program, "decode", [{"id": 0, "tokens": result["tokens"]} for result in ours], extra)
     for request, result in zip(requests, back, strict=True):
-        text = request["text"]  # of the two names of 200018 one comes back
-        wrong["round trip"] += result.get("text") not in (text, text.replace("reserved_200018", "endofprompt"))
+        text = request["text"]
+        # Of the two names of 200018 one comes back.
+        renamed = text.replace("<|reserved_200018|>", "<|endofprompt|>")
+        if result.get("text") in (text, renamed):
+            continue
+        wrong["round trip"] += 1
+        print(f"round trip: {text[:200]!r}\n  {result}")
     size = sum(len(text.encode()) for text in texts)
     print(f"{len(texts)} texts, {size} bytes, with and without specials; different: {wrong}")
     return sum(wrong.values())
@@ -256,7 +261,8 @@ def main() -> int:
         return 0
     rng = random.Random(arguments.seed)
     if arguments.tokenizer:
-        WORDS.extend(token["content"] for token in json.loads(pathlib.Path(arguments.tokenizer).read_text())["added_tokens"])
+        file = json.loads(pathlib.Path(arguments.tokenizer).read_text())
+        WORDS.extend(token["content"] for token in file["added_tokens"])
     texts = [random_text(rng) for _ in range(arguments.count)]
     texts += corpus_texts(arguments.corpus, rng, arguments.corpus_files)
     extra = ["--tokenizer", arguments.tokenizer] if arguments.tokenizer else []

@@ -78,7 +78,6 @@ class Parser {
 struct CallRequest {
   std::string recipient;  // resolved: "python", "functions.get_weather"
   std::string arguments;
-  bool complete = false;  // ended at a stop token, so it may run (rule L12)
   friend bool operator==(const CallRequest&, const CallRequest&) = default;
 };
 

@@ -256,6 +256,7 @@ CallOutcome Dispatcher::dispatch(
   Decision decision = Decision::kStop;
   if (policy.mode == ApprovalPolicy::Mode::kAlways) decision = Decision::kApprove;
   const bool asked = policy.mode == ApprovalPolicy::Mode::kOnRequest && policy.ask;
+  if (asked) events_.flush();  // the person sees what led to the call
   if (asked) decision = policy.ask({writer_.id(), target.recipient, call.text()});
   if (decision == Decision::kApprove) return run_tool(target, call, watchdog, run_deadline);
   auto outcome = answer_without_running(

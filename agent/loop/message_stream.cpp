@@ -38,10 +38,7 @@ void MessageStream::take(const std::vector<harmony::ParseEvent>& parsed) {
   last_flush_ = std::chrono::steady_clock::now();
 }
 
-void MessageStream::finish() {
-  queue_delta();
-  events_.flush();
-}
+void MessageStream::finish() { queue_delta(); }
 
 void MessageStream::take_one(const harmony::MessageStarted& started) {
   if (started.role != harmony::Role::kAssistant) foreign_role_ = true;

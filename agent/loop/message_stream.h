@@ -47,7 +47,7 @@ class MessageStream {
 
   // After each token. Flushes when a piece is full.
   void take(const std::vector<harmony::ParseEvent>& parsed);
-  // Emits what is left; the parser has seen the end.
+  // Queues what is left; the parser has seen the end. The caller flushes, with what it adds itself.
   void finish();
 
   // Messages of the assistant that ended, in order.

@@ -10,6 +10,7 @@
 
 #include "core/base/mapped_file.h"
 #include "core/tokenizer/bpe_tokenizer.h"
+#include "core/tokenizer/merge_list.h"
 #include "core/tokenizer/utf8.h"
 
 namespace toccata::tokenizer {
@@ -201,11 +202,18 @@ void check_model(const json& model) {
   }
 }
 
-// The bytes of every token, and the ids of those that merging may produce.
-struct TokenBytes {
-  std::vector<std::string> bytes;  // [n_vocab], empty in gaps
-  std::vector<Token> mergeable;    // ascending
-};
+// Ids of added tokens that no merge gives. They may be listed in the vocabulary too, spelled as they are; only
+// single bytes are needed there as well.
+std::set<Token> tokens_outside_merges(
+    const std::vector<AddedTokenDefinition>& added, const std::vector<MergePair>& merges
+) {
+  std::set<Token> outside;
+  for (const AddedTokenDefinition& token : added) {
+    if (token.spelling.size() > 1) outside.insert(token.token);
+  }
+  for (const MergePair& merge : merges) outside.erase(merge.merged);
+  return outside;
+}
 
 TokenBytes read_token_bytes(
     const Ids& ids,
@@ -213,113 +221,38 @@ TokenBytes read_token_bytes(
     const std::vector<MergePair>& merges
 ) {
   TokenBytes tokens;
-  const auto place = [&](Token id) -> std::string& {
+  const auto place = [&](Token id, const std::string& bytes) {
     if (static_cast<std::size_t>(id) >= tokens.bytes.size()) tokens.bytes.resize(id + 1);
-    return tokens.bytes[id];
-  };
-  std::set<Token> outside;  // added tokens that no merge gives
-  for (const AddedTokenDefinition& token : added) {
-    const auto in_vocabulary = ids.find(token.spelling);
-    if (in_vocabulary != ids.end() && in_vocabulary->second != token.token) {
-      corrupt("the added token `" + token.spelling + "` has another id in the vocabulary");
+    std::string& there = tokens.bytes[id];
+    if (!there.empty() && there != bytes) {
+      corrupt(
+          "the id " + std::to_string(id) + " belongs to `" + there + "` and to `" + bytes + "`"
+      );
     }
-    if (place(token.token).empty()) place(token.token) = token.spelling;
-    outside.insert(token.token);
-  }
-  for (const MergePair& merge : merges) outside.erase(merge.merged);
-
-  const ByteSpelling spelling_of_bytes;
+    there = bytes;
+  };
+  const std::set<Token> outside = tokens_outside_merges(added, merges);
+  const ByteSpelling byte_spelling;
   for (const auto& [spelling, id] : ids) {
     if (outside.contains(id)) continue;
-    auto bytes = spelling_of_bytes.bytes(spelling);
+    const auto bytes = byte_spelling.bytes(spelling);
     if (!bytes || bytes->empty()) {
       unsupported(
           "the token `" + std::string(spelling) + "` is not spelled in byte-level characters"
       );
     }
-    if (!place(id).empty()) corrupt("the id " + std::to_string(id) + " belongs to two tokens");
-    place(id) = *std::move(bytes);
+    place(id, *bytes);
     tokens.mergeable.push_back(id);
+  }
+  for (const AddedTokenDefinition& token : added) {
+    const auto listed = ids.find(token.spelling);
+    if (listed != ids.end() && listed->second != token.token) {
+      corrupt("the added token `" + token.spelling + "` has another id in the vocabulary");
+    }
+    place(token.token, token.spelling);
   }
   std::sort(tokens.mergeable.begin(), tokens.mergeable.end());
   return tokens;
-}
-
-Vocabulary make_vocabulary(const std::vector<std::string>& tokens) {
-  std::string blob;
-  std::vector<std::uint32_t> lengths;
-  for (const std::string& bytes : tokens) {
-    blob += bytes;
-    lengths.push_back(static_cast<std::uint32_t>(bytes.size()));
-  }
-  return Vocabulary(std::move(blob), lengths);
-}
-
-std::vector<Token> single_bytes(const TokenBytes& tokens) {
-  std::vector<Token> singles;
-  for (const Token id : tokens.mergeable) {
-    if (tokens.bytes[id].size() == 1) singles.push_back(id);
-  }
-  if (singles.size() != 256) {
-    unsupported(
-        "the vocabulary has " + std::to_string(singles.size()) +
-        " single-byte tokens, expected all 256"
-    );
-  }
-  return singles;
-}
-
-// True when merging by rank gives the same tokens as the list: the list is in the order of the ids, and for
-// every token of two bytes or more the last merge that makes it by rank is in the list. By induction both ways
-// then make the same merges: the neighbours of the best rank are always the last two parts of the token they
-// make, because no merge across their borders came before.
-bool agrees_with_ranks(
-    const BytePairEncoder& by_rank,
-    const std::vector<MergePair>& merges,
-    const std::vector<Token>& mergeable
-) {
-  const auto by_merged = [](const MergePair& a, const MergePair& b) { return a.merged < b.merged; };
-  if (!std::is_sorted(merges.begin(), merges.end(), by_merged)) return false;
-  return std::all_of(mergeable.begin(), mergeable.end(), [&](Token token) {
-    if (by_rank.vocabulary().bytes(token)->size() == 1) return true;
-    const Tokens parts = by_rank.parts_of(token);
-    if (parts.size() != 2) return false;
-    const auto [first, last] =
-        std::equal_range(merges.begin(), merges.end(), MergePair{0, 0, token}, by_merged);
-    return std::any_of(first, last, [&](const MergePair& merge) {
-      return merge.left == parts[0] && merge.right == parts[1];
-    });
-  });
-}
-
-// The tokens that merging their own bytes gives back: pieces that need no merging.
-std::vector<Token> self_encoding(const BytePairEncoder& by_pair, const TokenBytes& tokens) {
-  std::vector<Token> found;
-  for (const Token id : tokens.mergeable) {
-    Tokens merged;
-    by_pair.merge(tokens.bytes[id], merged);
-    if (merged == Tokens{id}) found.push_back(id);
-  }
-  return found;
-}
-
-BytePairEncoder make_encoder(
-    const TokenBytes& tokens, const std::vector<MergePair>& merges, bool ignore_merges
-) {
-  const std::vector<Token> singles = single_bytes(tokens);
-  const Vocabulary unindexed = make_vocabulary(tokens.bytes);
-  Vocabulary all = unindexed;
-  all.index(tokens.mergeable);
-  BytePairEncoder by_rank(all);
-  if (agrees_with_ranks(by_rank, merges, tokens.mergeable)) return by_rank;
-
-  const PairMerges pairs(merges);
-  if (ignore_merges) return BytePairEncoder(std::move(all), pairs);
-  Vocabulary bytes_only = unindexed;
-  bytes_only.index(singles);
-  Vocabulary whole = unindexed;
-  whole.index(self_encoding(BytePairEncoder(std::move(bytes_only), pairs), tokens));
-  return BytePairEncoder(std::move(whole), pairs);
 }
 
 std::shared_ptr<const Tokenizer> read_tokenizer(const json& file) {
@@ -336,8 +269,10 @@ std::shared_ptr<const Tokenizer> read_tokenizer(const json& file) {
   const std::vector<MergePair> merges = read_merges(member(model, "merges"), ids);
   const std::vector<AddedTokenDefinition> added = read_added_tokens(file);
   const TokenBytes tokens = read_token_bytes(ids, added, merges);
+  const auto whole_pieces =
+      flag(model, "ignore_merges", false) ? WholePieces::kAllTokens : WholePieces::kWhatMergesGive;
   return std::make_shared<BpeTokenizer>(
-      make_encoder(tokens, merges, flag(model, "ignore_merges", false)), splitter, added
+      make_encoder(tokens, merges, whole_pieces), splitter, added
   );
 }
 

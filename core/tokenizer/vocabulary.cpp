@@ -56,10 +56,11 @@ void Vocabulary::index(const std::vector<Token>& tokens) {
 
 void Vocabulary::insert(Token token) {
   const std::string_view text = *bytes(token);
-  if (find(text) != kNoToken) return;
   const std::uint64_t key = key_of(text);
   std::size_t at = slot_of(key, text.size());
-  while (slots_[at].token != kNoToken) at = (at + 1) & (slots_.size() - 1);
+  for (; slots_[at].token != kNoToken; at = (at + 1) & (slots_.size() - 1)) {
+    if (slots_[at].key == key && *bytes(slots_[at].token) == text) return;
+  }
   slots_[at] = {key, token, static_cast<std::uint32_t>(text.size())};
   longest_ = std::max(longest_, text.size());
 }

@@ -48,7 +48,7 @@ struct Plan {
   std::vector<Tmpfs> tmpfs;
   std::vector<Limit> rlimits;
   std::vector<sock_filter> filter;  // seccomp program; empty below the level
-  std::string folder;               // where the interpreter starts; the workspace when there is no own root
+  std::string folder;  // where the interpreter starts; the workspace when there is no own root
   std::vector<std::string> arguments;
   std::vector<std::string> environment;
   bool probe_only = false;  // set everything up, then end instead of starting the interpreter

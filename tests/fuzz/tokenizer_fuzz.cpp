@@ -25,6 +25,7 @@ void check_text(const Tokenizer& tokenizer, std::string_view text) {
 
 void check_tokens(const Tokenizer& tokenizer, std::string_view bytes) {
   Tokens tokens(bytes.size() / sizeof(Token));
+  if (tokens.empty()) return;
   std::memcpy(tokens.data(), bytes.data(), tokens.size() * sizeof(Token));
   (void)tokenizer.decode_bytes(tokens);
   StreamDecoder decoder(tokenizer);

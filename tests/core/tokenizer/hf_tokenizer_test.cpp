@@ -102,6 +102,15 @@ TEST(HfTokenizerTest, TakesKnownPiecesWholeWhenMergesAreIgnored) {
   EXPECT_EQ(load(file)->encode("qqq"), Tokens{348});
 }
 
+TEST(HfTokenizerTest, LetsAnAddedTokenShareTheIdOfAByte) {
+  json file = tiny();
+  const Token id = file["model"]["vocab"]["#"];
+  file["added_tokens"].push_back({{"id", id}, {"content", "#"}, {"special", false}});
+  EXPECT_EQ(load(file)->encode("a##b"), (Tokens{64, id, id, 65}));
+  file["added_tokens"].push_back({{"id", id}, {"content", "##"}, {"special", false}});
+  expect_corrupt(file, "##");
+}
+
 TEST(HfTokenizerTest, SplitsByO200ksPatternToo) {
   json file = tiny();
   file["model"]["vocab"]["Ġqq"] = 348;

@@ -1,0 +1,206 @@
+#include "agent/cli/dev_sandbox.h"
+
+#include <openssl/evp.h>
+
+#include <chrono>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "core/base/error.h"
+#include "sandbox/sandbox.h"
+
+namespace toccata::cli {
+namespace {
+
+using nlohmann::ordered_json;
+using sandbox::Sandbox;
+using sandbox::Session;
+
+constexpr double kTimeoutMax = 86'400;
+
+std::string to_base64(const std::string& bytes) {
+  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
+  const int n = EVP_EncodeBlock(
+      reinterpret_cast<unsigned char*>(text.data()),
+      reinterpret_cast<const unsigned char*>(bytes.data()),
+      static_cast<int>(bytes.size())
+  );
+  text.resize(static_cast<std::size_t>(n));
+  return text;
+}
+
+std::string from_base64(const std::string& text) {
+  std::string bytes(text.size() / 4 * 3 + 3, '\0');
+  const int n = EVP_DecodeBlock(
+      reinterpret_cast<unsigned char*>(bytes.data()),
+      reinterpret_cast<const unsigned char*>(text.data()),
+      static_cast<int>(text.size())
+  );
+  if (n < 0 || text.size() % 4 != 0)
+    throw Exception(ErrorCode::kInvalidArgument, "\"b64\" is not base64");
+  std::size_t size = static_cast<std::size_t>(n);
+  for (auto c = text.rbegin(); c != text.rend() && *c == '=' && size > 0; ++c) --size;  // padding
+  bytes.resize(size);
+  return bytes;
+}
+
+std::string text_field(const ordered_json& request, const char* name) {
+  const auto field = request.find(name);
+  if (field == request.end() || !field->is_string()) {
+    throw Exception(ErrorCode::kInvalidArgument, std::string("expected a string \"") + name + "\"");
+  }
+  return field->get<std::string>();
+}
+
+ordered_json files_json(const std::vector<sandbox::WorkspaceFile>& files) {
+  ordered_json list = ordered_json::array();
+  for (const auto& file : files) list.push_back({{"name", file.path}, {"size", file.size}});
+  return list;
+}
+
+class Service {
+ public:
+  explicit Service(const DevSandboxOptions& options) : options_(options) {}
+
+  bool done() const { return done_; }
+
+  ordered_json answer(const ordered_json& request) {
+    const std::string op = text_field(request, "op");
+    if (op == "open") return open();
+    if (op == "execute") return execute(request);
+    if (op == "list" || op == "download" || op == "upload") return file_request(op, request);
+    if (op == "close") {
+      session(request).close();
+      sessions_.erase(text_field(request, "session"));
+      return ordered_json::object();
+    }
+    if (op == "quit") {
+      done_ = true;
+      return ordered_json::object();
+    }
+    throw Exception(
+        ErrorCode::kInvalidArgument,
+        "unknown op \"" + op + "\"; there are open, execute, list, download, upload, close, quit"
+    );
+  }
+
+ private:
+  // Made at the first open, so that a level that cannot be reached is an answer, not the end of the program.
+  Sandbox& sandbox() {
+    if (!sandbox_) {
+      const auto level = sandbox::parse_level(options_.level);
+      if (!level)
+        throw Exception(
+            ErrorCode::kInvalidArgument, "unknown sandbox level \"" + options_.level + "\""
+        );
+      sandbox::Policy policy;
+      policy.minimum = *level;
+      policy.python = options_.python;
+      sandbox_ = Sandbox::create(policy).value_or_throw();
+    }
+    return *sandbox_;
+  }
+
+  ordered_json open() {
+    auto opened = sandbox().open().value_or_throw();
+    const std::string name = "s" + std::to_string(++opened_);
+    const char* level = sandbox::to_string(opened->level());
+    sessions_[name] = std::move(opened);
+    return {{"session", name}, {"level", level}};
+  }
+
+  Session& session(const ordered_json& request) {
+    const std::string name = text_field(request, "session");
+    const auto found = sessions_.find(name);
+    if (found == sessions_.end()) {
+      throw Exception(ErrorCode::kNotFound, "there is no session \"" + name + "\"; open one first");
+    }
+    return *found->second;
+  }
+
+  ordered_json execute(const ordered_json& request) {
+    Session& in_session = session(request);
+    double seconds = 120;
+    if (const auto given = request.find("timeout"); given != request.end() && !given->is_null()) {
+      if (!given->is_number())
+        throw Exception(ErrorCode::kInvalidArgument, "\"timeout\" is not a number of seconds");
+      seconds = given->get<double>();
+    }
+    if (!(seconds > 0 && seconds <= kTimeoutMax)) {
+      throw Exception(
+          ErrorCode::kInvalidArgument, "\"timeout\" must be above 0 and at most 86400 seconds"
+      );
+    }
+    const auto timeout =
+        std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
+    const sandbox::Outcome o = in_session.execute(text_field(request, "code"), timeout);
+    return {
+        {"status", sandbox::to_string(o.status)},
+        {"output", o.output},
+        {"truncated", o.truncated},
+        {"restarted", o.restarted},
+        {"state_lost", o.state_lost},
+        {"artifacts", files_json(o.artifacts)},
+        {"duration_ms", o.duration.count()},
+        {"level", sandbox::to_string(o.level)},
+    };
+  }
+
+  ordered_json file_request(const std::string& op, const ordered_json& request) {
+    Session& in_session = session(request);
+    try {
+      if (op == "list")
+        return {{"ok", true}, {"files", files_json(in_session.list_files().value_or_throw())}};
+      const std::string path = text_field(request, "path");
+      if (op == "download")
+        return {{"ok", true}, {"b64", to_base64(in_session.download(path).value_or_throw())}};
+      in_session.upload(path, from_base64(text_field(request, "b64"))).value_or_throw();
+      return {{"ok", true}};
+    } catch (const Exception& e) {
+      return {{"ok", false}, {"error", e.what()}};
+    }
+  }
+
+  DevSandboxOptions options_;
+  std::optional<Sandbox> sandbox_;
+  std::map<std::string, std::unique_ptr<Session>> sessions_;  // end before the sandbox
+  int opened_ = 0;
+  bool done_ = false;
+};
+
+ordered_json answer_line(Service& service, const std::string& line) {
+  ordered_json id;
+  bool has_id = false;
+  ordered_json reply;
+  try {
+    const ordered_json request = ordered_json::parse(line);
+    if (!request.is_object()) throw std::invalid_argument("expected a JSON object on the line");
+    has_id = request.contains("id");
+    if (has_id) id = request["id"];
+    reply = service.answer(request);
+  } catch (const std::exception& e) {
+    reply = {{"error", e.what()}};
+  }
+  if (!has_id) return reply;
+  ordered_json with_id = {{"id", id}};
+  with_id.update(reply);
+  return with_id;
+}
+
+}  // namespace
+
+int dev_sandbox(const DevSandboxOptions& options, std::istream& in, std::ostream& out) {
+  Service service(options);
+  std::string line;
+  while (!service.done() && std::getline(in, line)) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const ordered_json reply = answer_line(service, line);
+    out << reply.dump(-1, ' ', false, ordered_json::error_handler_t::replace) << '\n' << std::flush;
+  }
+  return 0;
+}
+
+}  // namespace toccata::cli

@@ -1,0 +1,126 @@
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "agent/cli/exit_code.h"
+#include "agent/cli/hub_cache.h"
+#include "agent/cli/verbs.h"
+#include "agent/cli/version.h"
+#include "agent/model/nano.h"
+#include "agent/store/ledger.h"
+#include "core/base/cpu_features.h"
+#include "core/cuda/device.h"
+#include "sandbox/sandbox.h"
+
+namespace toccata::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+ordered_json machine_report() {
+  const auto pages = static_cast<double>(::sysconf(_SC_PHYS_PAGES));
+  const double gib = pages * static_cast<double>(::sysconf(_SC_PAGE_SIZE)) / (1 << 30);
+  ordered_json gpus = ordered_json::array();
+  std::string gpu_note;
+  if (const auto devices = cuda::list_devices()) {
+    for (const cuda::DeviceInfo& d : *devices) {
+      gpus.push_back({{"name", d.name}, {"memory_bytes", d.memory_bytes}, {"sm", d.sm}});
+    }
+  } else {
+    gpu_note = devices.error().message;
+  }
+  return {
+      {"processors", std::thread::hardware_concurrency()},
+      {"memory_gib", static_cast<int>(gib * 10) / 10.0},
+      {"avx2_fma", cpu_features().avx2_fma},
+      {"gpus", gpus},
+      {"gpu_note", gpu_note}};
+}
+
+ordered_json sandbox_report(const sandbox::ProbeReport& probe, sandbox::Level minimum) {
+  ordered_json report = {
+      {"level", sandbox::to_string(probe.level)},
+      {"enough", probe.level <= minimum && !probe.python.empty()},
+      {"python", probe.python},
+      {"python_version", probe.python_version},
+      {"primitives", ordered_json::array()}};
+  for (const sandbox::Primitive& p : probe.primitives) {
+    report["primitives"].push_back({{"name", p.name}, {"ok", p.ok}, {"detail", p.detail}});
+  }
+  return report;
+}
+
+ordered_json ledger_report(const std::filesystem::path& path) {
+  ordered_json report = {{"path", path.string()}, {"ok", true}, {"detail", "not made yet"}};
+  std::error_code none;
+  if (!std::filesystem::exists(path, none)) return report;
+  const auto ledger = store::Ledger::open(path);
+  if (!ledger) return {{"path", path.string()}, {"ok", false}, {"detail", ledger.error().message}};
+  const auto defects = (*ledger)->check();
+  report["ok"] = defects.empty();
+  report["detail"] = defects.empty() ? "sound" : defects.front();
+  return report;
+}
+
+ordered_json model_report(const Environment& env) {
+  ordered_json report = {
+      {"nano", agent::load_nano() ? "loads" : agent::load_nano().error().message},
+      {"cache", env.hub_cache.string()},
+      {"found", ordered_json::array()}};
+  for (const CachedModel& model : list_cached_models(env.hub_cache)) report["found"].push_back(model.id);
+  return report;
+}
+
+void print_line(bool ok, const std::string& what, const std::string& detail) {
+  std::cout << (ok ? "  ok   " : "  --   ") << what << (detail.empty() ? "" : ": ") << detail << '\n';
+}
+
+void print_report(const ordered_json& report) {
+  const auto& machine = report["machine"];
+  std::cout << "toccata " << kVersion << "\n\nmachine\n";
+  print_line(true, "processors", machine["processors"].dump() + ", " + machine["memory_gib"].dump() + " GiB");
+  print_line(machine["avx2_fma"], "AVX2 and FMA", machine["avx2_fma"] ? "" : "missing: inference will be slow");
+  for (const auto& gpu : machine["gpus"]) print_line(true, "GPU", gpu["name"]);
+  if (machine["gpus"].empty()) print_line(false, "GPU", machine["gpu_note"]);
+
+  const auto& sandbox = report["sandbox"];
+  std::cout << "\nsandbox: " << sandbox["level"].get<std::string>()
+            << (sandbox["enough"] ? "" : " (below what was asked for: runs with python are refused)") << '\n';
+  for (const auto& p : sandbox["primitives"]) print_line(p["ok"], p["name"], p["detail"]);
+  const std::string python = sandbox["python"];
+  print_line(!python.empty(), "python", python + " " + sandbox["python_version"].get<std::string>());
+
+  std::cout << "\nmodels\n";
+  print_line(report["models"]["nano"] == "loads", "nano (built in)", report["models"]["nano"]);
+  for (const auto& id : report["models"]["found"]) print_line(true, id, "");
+  std::cout << "\nledger\n";
+  print_line(report["ledger"]["ok"], report["ledger"]["path"], report["ledger"]["detail"]);
+}
+
+}  // namespace
+
+int doctor_verb(const DoctorOptions& options, const Environment& env) {
+  const auto minimum = sandbox::parse_level(options.sandbox);
+  if (!minimum) {
+    throw Exception(ErrorCode::kInvalidArgument, "unknown sandbox level '" + options.sandbox + "'");
+  }
+  const ordered_json report = {
+      {"version", kVersion},
+      {"machine", machine_report()},
+      {"sandbox", sandbox_report(sandbox::probe({}), *minimum)},
+      {"models", model_report(env)},
+      {"ledger", ledger_report(env.ledger_path())}};
+  if (options.json) {
+    std::cout << report.dump(-1, ' ', false, ordered_json::error_handler_t::replace) << '\n';
+  } else {
+    print_report(report);
+  }
+  const bool usable = report["sandbox"]["enough"] && report["ledger"]["ok"];
+  return usable ? kExitDone : kExitUnavailable;
+}
+
+}  // namespace toccata::cli

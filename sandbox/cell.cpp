@@ -1,0 +1,228 @@
+#include "sandbox/cell.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace toccata::sandbox {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t kChunk = 48 * 1024;  // of code in one packet; the runner reads 64 KiB
+constexpr std::size_t kHeader = 16;
+constexpr std::size_t kReadMax = std::size_t{1} << 20;  // of output between two looks at the clock
+
+// What happens once the host has stepped in, counted from then. After the last step the session is given up.
+struct Step {
+  milliseconds at;
+  char order;  // to the keeper; 0 = give up
+};
+constexpr std::array kLadder = {
+    Step{milliseconds(0), 'i'},
+    Step{milliseconds(700), 'i'},
+    Step{milliseconds(2000), 'k'},
+    Step{milliseconds(4000), 0}};
+constexpr int kKillStep = 2;  // floods go there at once
+
+template <class T>
+void put(std::string& packet, T value) {
+  packet.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+template <class T>
+T get(const char* bytes) {
+  T value;
+  std::memcpy(&value, bytes, sizeof value);
+  return value;
+}
+
+}  // namespace
+
+std::optional<KeeperMessage> receive_keeper(int socket) {
+  char packet[16];
+  const ssize_t n = recv(socket, packet, sizeof packet, MSG_DONTWAIT);
+  if (n <= 0) return std::nullopt;
+  KeeperMessage message;
+  message.kind = packet[0];
+  if (n >= 5) message.generation = get<std::uint32_t>(packet + 1);
+  if (n >= 9) message.wait_status = get<int>(packet + 5);
+  return message;
+}
+
+void send_keeper(int socket, char order, std::uint32_t generation) {
+  std::string packet(1, order);
+  put(packet, generation);
+  // A full or closed socket means that the keeper is lost, which the ladder finds out by itself.
+  (void)!send(socket, packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+Cell::Cell(const Child& child, std::uint32_t generation, std::uint64_t number, const Limits& limits)
+    : child_(child),
+      generation_(generation),
+      number_(number),
+      limits_(limits),
+      out_(limits.output_chars),
+      err_(limits.output_chars) {}
+
+Cell::End Cell::run(std::string_view code, milliseconds timeout, const std::stop_token& stop) {
+  const UniqueFd stopped(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  const std::stop_callback on_stop(stop, [&] { (void)!eventfd_write(stopped.get(), 1); });
+  // Far deadlines would overflow the clock; a day is for ever here.
+  deadline_ = Clock::now() + std::clamp(timeout, milliseconds(0), milliseconds(86'400'000));
+  unsent_ = code;
+  while (!end_) {
+    wait(stopped.get());
+    read_output(kReadMax);
+    read_keeper();
+    read_reply();
+    if (end_) break;
+    if (!child_.running()) end_ = End::kGone;
+    if (out_.bytes() + err_.bytes() > limits_.flood_bytes) step_in(Cause::kFlood);
+    if (stop.stop_requested()) step_in(Cause::kStopped);
+    if (Clock::now() >= deadline_) step_in(Cause::kTimeout);
+    climb();
+  }
+  settle();
+  return *end_;
+}
+
+void Cell::wait(int stop_fd) {
+  while (!sent_all_ && send_some()) {
+  }
+  const short cells = sent_all_ ? POLLIN : POLLIN | POLLOUT;
+  pollfd fds[] = {
+      {child_.cells.get(), cells, 0},
+      {child_.out.get(), POLLIN, 0},
+      {child_.err.get(), POLLIN, 0},
+      {child_.keeper.get(), POLLIN, 0},
+      {child_.process.get(), POLLIN, 0},
+      {stop_fd, POLLIN, 0},
+  };
+  // Once stepped in, the stop is known and must not wake the loop again.
+  if (cause_ != Cause::kNone) fds[5].fd = -1;
+  const Clock::time_point until = next_step().value_or(deadline_);
+  poll(fds, std::size(fds), Deadline(until - Clock::now()).poll_ms());
+}
+
+// One packet of the request. False when the socket is full or all is sent.
+bool Cell::send_some() {
+  const std::size_t size = std::min(unsent_.size(), kChunk);
+  std::string packet;
+  put(packet, generation_);
+  put(packet, number_);
+  put(packet, static_cast<std::uint32_t>(unsent_.size()));
+  packet += unsent_.substr(0, size);
+  if (send(child_.cells.get(), packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+    return false;
+  unsent_.remove_prefix(size);
+  sent_all_ = unsent_.empty();
+  return !sent_all_;
+}
+
+void Cell::drain(int fd, CappedText& text, std::size_t at_most) {
+  std::array<char, 65536> buffer;
+  while (at_most > 0) {
+    const ssize_t n = read(fd, buffer.data(), std::min(buffer.size(), at_most));
+    if (n <= 0) return;
+    text.add({buffer.data(), static_cast<std::size_t>(n)});
+    at_most -= static_cast<std::size_t>(n);
+  }
+}
+
+void Cell::read_output(std::size_t at_most) {
+  drain(child_.out.get(), out_, at_most);
+  drain(child_.err.get(), err_, at_most);
+}
+
+void Cell::read_keeper() {
+  while (const auto message = receive_keeper(child_.keeper.get())) {
+    if (message->kind == 'a') --unanswered_;
+    if (message->kind == 'd' && message->generation == generation_)
+      wait_status_ = message->wait_status;
+    if (message->kind == 's' && message->generation > generation_) {
+      generation_ = message->generation;
+      end_ = End::kRestarted;
+    }
+  }
+}
+
+void Cell::read_reply() {
+  char packet[64];
+  while (!end_) {
+    const ssize_t n = recv(child_.cells.get(), packet, sizeof packet, MSG_DONTWAIT);
+    if (n <= 0) return;
+    if (n != kHeader - 3 || get<std::uint32_t>(packet) != generation_) continue;
+    if (get<std::uint64_t>(packet + 4) != number_) continue;
+    end_ = packet[12] == 'o' ? End::kReturned : End::kRaised;
+  }
+}
+
+// The first cause counts; a flood that follows a time-out still shortens the ladder.
+void Cell::step_in(Cause cause) {
+  if (cause_ == Cause::kNone) {
+    cause_ = cause;
+    stepped_in_ = Clock::now();
+  }
+  if (cause == Cause::kFlood && steps_ < kKillStep) {
+    steps_ = kKillStep;
+    stepped_in_ = Clock::now() - kLadder[kKillStep].at;
+  }
+}
+
+std::optional<Cell::Clock::time_point> Cell::next_step() const {
+  if (cause_ == Cause::kNone || steps_ >= static_cast<int>(kLadder.size())) return std::nullopt;
+  return stepped_in_ + kLadder[static_cast<std::size_t>(steps_)].at;
+}
+
+void Cell::climb() {
+  const auto due = next_step();
+  if (!due || Clock::now() < *due) return;
+  const Step& step = kLadder[static_cast<std::size_t>(steps_++)];
+  if (step.order == 0) {
+    end_ = End::kGone;
+    return;
+  }
+  if (step.order == 'i') ++unanswered_;
+  send_keeper(child_.keeper.get(), step.order, generation_);
+}
+
+// After the end: an interrupt still on its way must not hit the next cell, and what was written before the end is in
+// the pipes by now. Only that much is read: something may go on writing.
+void Cell::settle() {
+  const Deadline patience(milliseconds(300));
+  while (*end_ != End::kGone && unanswered_ > 0 && !patience.passed()) {
+    pollfd keeper = {child_.keeper.get(), POLLIN, 0};
+    poll(&keeper, 1, patience.poll_ms());
+    const End before = *end_;
+    read_keeper();
+    if (before != *end_) break;
+  }
+  int size = 0;
+  if (ioctl(child_.out.get(), FIONREAD, &size) == 0)
+    drain(child_.out.get(), out_, static_cast<std::size_t>(size));
+  if (ioctl(child_.err.get(), FIONREAD, &size) == 0)
+    drain(child_.err.get(), err_, static_cast<std::size_t>(size));
+  out_.finish();
+  err_.finish();
+}
+
+std::string Cell::text(std::size_t& cut) const {
+  constexpr std::size_t kCutLine = 64;  // room for the two lines that say what was cut
+  std::size_t budget = limits_.output_chars;
+  if (out_.chars() + err_.chars() > budget) budget -= std::min(budget, 2 * kCutLine);
+  // Errors are what the model needs most: they get half when both are long.
+  const std::size_t n_err =
+      std::min(err_.chars(), std::max(budget / 2, budget - std::min(budget, out_.chars())));
+  std::string text = out_.render(std::min(out_.chars(), budget - n_err), cut);
+  if (!text.empty() && text.back() != '\n' && err_.chars() > 0) text += '\n';
+  return text + err_.render(n_err, cut);
+}
+
+}  // namespace toccata::sandbox

@@ -1,0 +1,80 @@
+// Descriptors of the child: what it hands to the host, and which it keeps.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "sandbox/linux/layers.h"
+
+namespace toccata::sandbox {
+namespace {
+
+// Above every descriptor of ChildFd.
+constexpr int kParkingFd = 64;
+
+int send_report(int socket, ChildReport report, int attached) {
+  iovec body = {&report, sizeof report};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message = {};
+  message.msg_iov = &body;
+  message.msg_iovlen = 1;
+  if (attached >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &attached, sizeof attached);
+  }
+  return sendmsg(socket, &message, MSG_NOSIGNAL) >= 0 ? 0 : errno;
+}
+
+}  // namespace
+
+// The host reads and writes files through this descriptor, never through a path that the code could have changed.
+int hand_over_workspace(Containment& child) {
+  const char* folder = child.plan.folder.c_str();
+  const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 || chdir(folder) != 0) return errno;
+  const int error = send_report(child.fds[kSyncFd], {ChildReport::kWorkspaceReady, 0}, fd);
+  close(fd);
+  return error;
+}
+
+// ChildFd from 0 up, nothing else; only the sync socket closes at exec.
+int move_descriptors(Containment& child) {
+  for (int& fd : child.fds) {
+    fd = fcntl(fd, F_DUPFD, kParkingFd);
+    if (fd < 0) return errno;
+  }
+  for (int i = 0; i < kChildFds; ++i) {
+    if (dup2(child.fds[i], i) < 0) return errno;
+    child.fds[i] = i;
+  }
+  if (syscall(SYS_close_range, kChildFds, ~0U, 0) != 0) return errno;
+  return fcntl(kSyncFd, F_SETFD, FD_CLOEXEC) == 0 ? 0 : errno;
+}
+
+void give_up(Containment& child, ChildReport report) {
+  send_report(child.fds[kSyncFd], report, -1);
+  _exit(127);
+}
+
+void become_interpreter(Containment& child) {
+  // Handlers of the host end at exec by themselves; ignored signals and the mask would be inherited.
+  struct sigaction standard = {};
+  standard.sa_handler = SIG_DFL;
+  for (int signal = 1; signal <= SIGRTMAX; ++signal) sigaction(signal, &standard, nullptr);
+  sigset_t none;
+  sigemptyset(&none);
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, 8);
+  execve(child.plan.argv[0], child.plan.argv.data(), child.plan.envp.data());
+  give_up(child, {static_cast<int>(layers().size()), errno});
+}
+
+}  // namespace toccata::sandbox

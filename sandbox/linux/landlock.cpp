@@ -1,0 +1,85 @@
+// Landlock: the file and network walls once more, by another mechanism. Its absence from the kernel is not a failure at
+// the levels that have namespaces.
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+
+#include "sandbox/linux/layers.h"
+
+namespace toccata::sandbox {
+namespace {
+
+// Of the kernel's ABI, not of the installed headers, which may be older (include/uapi/linux/landlock.h).
+struct RulesetAttribute {
+  std::uint64_t handled_access_fs;
+  std::uint64_t handled_access_net;  // since ABI 4
+  std::uint64_t scoped;              // since ABI 6
+};
+struct [[gnu::packed]] PathRule {
+  std::uint64_t allowed_access;
+  std::int32_t parent_fd;
+};
+
+constexpr std::uint64_t kExecute = 1 << 0, kWriteFile = 1 << 1, kReadFile = 1 << 2,
+                        kReadDir = 1 << 3, kMakeChar = 1 << 6, kMakeBlock = 1 << 11,
+                        kRefer = 1 << 13, kTruncate = 1 << 14, kIoctlDevice = 1 << 15;
+constexpr std::uint64_t kAllOfAbi1 = (1 << 13) - 1;
+constexpr std::uint64_t kRead = kExecute | kReadFile | kReadDir;
+constexpr unsigned kVersionFlag = 1, kPathBeneath = 1;
+
+std::uint64_t known_access(long abi) {
+  return kAllOfAbi1 | (abi >= 2 ? kRefer : 0) | (abi >= 3 ? kTruncate : 0) |
+         (abi >= 5 ? kIoctlDevice : 0);
+}
+
+int allow(int ruleset, const char* path, std::uint64_t access) {
+  const int fd = open(path, O_PATH | O_CLOEXEC);
+  if (fd < 0) return errno;
+  const PathRule rule = {access, fd};
+  const long failed = syscall(SYS_landlock_add_rule, ruleset, kPathBeneath, &rule, 0);
+  const int error = failed != 0 ? errno : 0;
+  close(fd);
+  return error;
+}
+
+int add_rules(int ruleset, std::uint64_t known) {
+  const std::uint64_t all = known & ~(kMakeChar | kMakeBlock);
+  struct {
+    const char* path;
+    std::uint64_t access;
+  } const rules[] = {
+      {"/", kRead},
+      {kWorkspacePath, all},
+      {"/tmp", all},
+      {"/dev", known & (kReadFile | kReadDir | kWriteFile | kTruncate)},
+      {"/dev/shm", all},
+  };
+  for (const auto& rule : rules) {
+    if (const int error = allow(ruleset, rule.path, rule.access)) return error;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int restrict_files(Containment&) {
+  const long abi = syscall(SYS_landlock_create_ruleset, nullptr, 0, kVersionFlag);
+  if (abi < 1) return 0;
+  const std::uint64_t known = known_access(abi);
+  RulesetAttribute wanted = {known, 0, 0};
+  if (abi >= 4) wanted.handled_access_net = 3;  // TCP bind and connect: none allowed
+  if (abi >= 6) wanted.scoped = 1;  // abstract sockets; signals stay, the pid namespace bounds them
+  const std::size_t size = abi >= 6 ? 24 : abi >= 4 ? 16 : 8;
+  const int ruleset = static_cast<int>(syscall(SYS_landlock_create_ruleset, &wanted, size, 0));
+  if (ruleset < 0) return errno;
+  int error = add_rules(ruleset, known);
+  if (error == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0) error = errno;
+  close(ruleset);
+  return error;
+}
+
+}  // namespace toccata::sandbox

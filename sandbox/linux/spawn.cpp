@@ -1,0 +1,264 @@
+#include "sandbox/linux/spawn.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+
+#include "sandbox/contain.h"
+#include "sandbox/linux/deadline.h"
+#include "sandbox/linux/errno_text.h"
+
+namespace toccata::sandbox {
+namespace {
+
+constexpr std::chrono::seconds kSetupTime{20};
+constexpr std::chrono::seconds kEndTime{5};
+constexpr std::uint64_t kNamespaces = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS |
+                                      CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+
+struct Pair {
+  UniqueFd host, child;
+};
+
+// One system call or file the host could not do without.
+struct HostFailure {
+  std::string call;
+  int error = errno;
+};
+
+Pair stream_pair() {
+  int fds[2];
+  if (pipe2(fds, O_CLOEXEC) != 0) throw HostFailure{"pipe"};
+  fcntl(fds[0], F_SETFL, O_NONBLOCK);
+  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+Pair packet_pair() {
+  int fds[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)
+    throw HostFailure{"socketpair"};
+  fcntl(fds[0], F_SETFL, O_NONBLOCK);
+  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+UniqueFd text_file(const std::string& text) {
+  UniqueFd fd(memfd_create("runner", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  const auto size = static_cast<ssize_t>(text.size());
+  if (!fd || pwrite(fd.get(), text.data(), text.size(), 0) != size) throw HostFailure{"memfd"};
+  fcntl(fd.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+  return fd;
+}
+
+UniqueFd null_device() {
+  UniqueFd fd(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (!fd) throw HostFailure{"open /dev/null"};
+  return fd;
+}
+
+// The child's side of every channel, and the host's.
+struct Channels {
+  UniqueFd stdin_ = null_device();
+  Pair out = stream_pair(), err = stream_pair(), cells = packet_pair(), keeper = packet_pair();
+  UniqueFd runner;
+  Pair sync = packet_pair();
+
+  explicit Channels(const std::string& text) : runner(text_file(text)) {}
+  ChildFds child_side() const {
+    return {
+        stdin_.get(),
+        out.child.get(),
+        err.child.get(),
+        cells.child.get(),
+        keeper.child.get(),
+        runner.get(),
+        sync.child.get()};
+  }
+  void close_child_side() {
+    for (Pair* pair : {&out, &err, &cells, &keeper, &sync}) pair->child.reset();
+  }
+};
+
+// On the launcher thread. The child continues in `contain` on a copy of this stack.
+pid_t clone_child(const Plan& plan, const ChildFds& fds, int* pidfd) {
+  clone_args arguments = {};
+  arguments.flags = CLONE_PIDFD | (plan.level <= Level::kNoProc ? kNamespaces : 0);
+  arguments.pidfd = reinterpret_cast<std::uint64_t>(pidfd);
+  arguments.exit_signal = SIGCHLD;
+  const long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
+  if (pid == 0) contain(plan, fds);
+  return static_cast<pid_t>(pid);
+}
+
+void write_proc(pid_t pid, const char* file, const std::string& text) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/" + file;
+  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd || write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    throw HostFailure{"write " + path};
+  }
+}
+
+// Exactly one id each is known inside; host uid 0 is never among them.
+void write_identity_maps(pid_t pid, const Plan& plan) {
+  const auto map = [](unsigned outside) {
+    return std::to_string(kInsideId) + " " + std::to_string(outside) + " 1";
+  };
+  if (!plan.host_is_root) write_proc(pid, "setgroups", "deny");
+  write_proc(pid, "uid_map", map(plan.host_is_root ? kOutsideId : geteuid()));
+  write_proc(pid, "gid_map", map(plan.host_is_root ? kOutsideId : getegid()));
+}
+
+// One report of the child, with a descriptor when it carries one. False: the socket closed.
+bool receive(int socket, ChildReport& report, UniqueFd& attached) {
+  pollfd ready = {socket, POLLIN, 0};
+  if (poll(&ready, 1, Deadline(kSetupTime).poll_ms()) <= 0) throw HostFailure{"set-up", ETIMEDOUT};
+  iovec body = {&report, sizeof report};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message = {};
+  message.msg_iov = &body;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  const cmsghdr* header = n > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    attached.reset(fd);
+  }
+  return n == static_cast<ssize_t>(sizeof report);
+}
+
+Error layer_error(const ChildReport& report, const Plan& plan) {
+  const auto all = layers();
+  const bool is_layer = report.layer >= 0 && report.layer < static_cast<int>(all.size());
+  const std::string what =
+      is_layer ? all[static_cast<std::size_t>(report.layer)].name : "start of " + plan.arguments[0];
+  return {ErrorCode::kUnavailable, what + ": " + errno_text(report.error)};
+}
+
+// Follows the child through its layers. An error when one failed.
+std::optional<SpawnFailure> follow(const Plan& plan, int sync, UniqueFd& workspace) {
+  ChildReport report;
+  bool handed_over = false;
+  while (receive(sync, report, workspace)) {
+    if (report.layer == ChildReport::kAllUp) return std::nullopt;
+    handed_over |= report.layer == ChildReport::kWorkspaceReady;
+    if (report.layer >= 0) return SpawnFailure{report.layer, layer_error(report, plan)};
+  }
+  if (handed_over) return std::nullopt;
+  return SpawnFailure{
+      SpawnFailure::kHost, {ErrorCode::kUnavailable, "the child ended while being set up"}};
+}
+
+}  // namespace
+
+void Plan::freeze() {
+  argv.clear();
+  envp.clear();
+  for (std::string& text : arguments) argv.push_back(text.data());
+  for (std::string& text : environment) envp.push_back(text.data());
+  argv.push_back(nullptr);
+  envp.push_back(nullptr);
+}
+
+Child::~Child() { end(); }
+
+Child& Child::operator=(Child&& other) noexcept {
+  end();
+  process = std::move(other.process);
+  out = std::move(other.out);
+  err = std::move(other.err);
+  cells = std::move(other.cells);
+  keeper = std::move(other.keeper);
+  workspace = std::move(other.workspace);
+  cgroup = std::move(other.cgroup);
+  other.cgroup.reset();
+  own_pids = other.own_pids;
+  return *this;
+}
+
+bool Child::running() const {
+  if (!process) return false;
+  pollfd ended = {process.get(), POLLIN, 0};
+  return poll(&ended, 1, 0) == 0;
+}
+
+void Child::end() {
+  if (!process) return;
+  pollfd ended = {process.get(), POLLIN, 0};
+  if (!own_pids) {
+    keeper.reset();  // without a pid namespace, the keeper kills what the session started
+    poll(&ended, 1, 1000);
+  }
+  syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
+  const Deadline deadline(kEndTime);
+  while (poll(&ended, 1, deadline.poll_ms()) < 0 && errno == EINTR) {
+  }
+  siginfo_t info = {};
+  waitid(P_PIDFD, static_cast<id_t>(process.get()), &info, WEXITED | WNOHANG);
+  process.reset();
+  cgroup.reset();
+}
+
+Result<Child> spawn(
+    const Plan& plan,
+    const std::string& runner,
+    const std::optional<CgroupLimits>& limits,
+    Launcher& launcher,
+    SpawnFailure* failure
+) {
+  const auto failed = [&](SpawnFailure why) {
+    if (failure != nullptr) *failure = why;
+    return why.error;
+  };
+  Child child;
+  int step = SpawnFailure::kHost;
+  try {
+    if (limits) {
+      Result<Cgroup> group = Cgroup::create(*limits);
+      if (!group) return failed({step, group.error()});
+      child.cgroup = std::move(*group);
+    }
+    Channels channels(runner);
+    int pidfd = -1, error = 0;
+    pid_t pid = -1;
+    const ChildFds fds = channels.child_side();
+    launcher.run([&] {
+      pid = clone_child(plan, fds, &pidfd);
+      error = errno;
+    });
+    step = SpawnFailure::kClone;
+    if (pid < 0) throw HostFailure{"namespaces: clone3", error};
+    step = SpawnFailure::kHost;
+    child.process.reset(pidfd);
+    child.own_pids = plan.level <= Level::kNoProc;
+    channels.close_child_side();
+    if (plan.level <= Level::kNoProc) write_identity_maps(pid, plan);
+    if (child.cgroup) {
+      if (const auto added = child.cgroup->add(pid); !added) return failed({step, added.error()});
+    }
+    if (send(channels.sync.host.get(), "g", 1, MSG_NOSIGNAL) != 1)
+      throw HostFailure{"start signal"};
+    if (auto why = follow(plan, channels.sync.host.get(), child.workspace)) return failed(*why);
+    child.out = std::move(channels.out.host);
+    child.err = std::move(channels.err.host);
+    child.cells = std::move(channels.cells.host);
+    child.keeper = std::move(channels.keeper.host);
+    return child;
+  } catch (const HostFailure& why) {
+    return failed({step, {ErrorCode::kUnavailable, why.call + ": " + errno_text(why.error)}});
+  }
+}
+
+}  // namespace toccata::sandbox

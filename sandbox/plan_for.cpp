@@ -1,0 +1,208 @@
+// What a session sees and may use, as data: the folders shown, the files of its own /etc, the limits, the environment.
+#include "sandbox/plan_for.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+extern "C" const unsigned char sandbox_runner_begin[], sandbox_runner_end[];
+
+namespace toccata::sandbox {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Links on most systems (/bin -> usr/bin), folders on some.
+constexpr const char* kTopFolders[] = {
+    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
+// Debian reaches BLAS through alternatives and matplotlib's defaults through /etc; none of these holds a secret.
+constexpr const char* kEtc[] = {
+    "/etc/alternatives",
+    "/etc/fonts",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/localtime",
+    "/etc/matplotlibrc",
+    "/etc/mime.types",
+    "/etc/protocols",
+    "/etc/services",
+    "/etc/ssl/certs",
+};
+constexpr const char* kDevices[] = {
+    "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
+
+class RootBuilder {
+ public:
+  explicit RootBuilder(Plan& plan) : plan_(plan) {}
+
+  void folder(const fs::path& path) {
+    const std::string name = path.relative_path().string();
+    if (name.empty() || !made_.insert(name).second) return;
+    folder(path.parent_path());
+    plan_.root.push_back({RootEntry::Kind::kFolder, name, ""});
+  }
+  void file(const fs::path& path, const std::string& text) {
+    add(RootEntry::Kind::kFile, path, text);
+  }
+  void link(const fs::path& path, const std::string& target) {
+    add(RootEntry::Kind::kLink, path, target);
+  }
+
+  // Shows a file or folder of the host, when it is there and readable.
+  void show(const fs::path& path, bool device = false) {
+    struct stat info = {};
+    if (stat(path.c_str(), &info) != 0 || access(path.c_str(), R_OK) != 0) return;
+    const bool is_folder = S_ISDIR(info.st_mode);
+    if (is_folder) {
+      folder(path);
+    } else {
+      file(path, "");
+    }
+    plan_.binds.push_back({path.string(), is_folder, device});
+  }
+  // The same, keeping a link a link.
+  void show_or_link(const fs::path& path) {
+    std::error_code failure;
+    const fs::path target = fs::read_symlink(path, failure);
+    failure ? show(path) : link(path, target.string());
+  }
+
+ private:
+  void add(RootEntry::Kind kind, const fs::path& path, const std::string& text) {
+    folder(path.parent_path());
+    plan_.root.push_back({kind, path.relative_path().string(), text});
+  }
+
+  Plan& plan_;
+  std::set<std::string> made_;
+};
+
+void add_own_etc(RootBuilder& root) {
+  const std::string id = std::to_string(kInsideId);
+  root.file("/etc/passwd", "user:x:" + id + ":" + id + "::/tmp:/bin/sh\n");
+  root.file("/etc/group", "user:x:" + id + ":\n");
+  root.file("/etc/hosts", "127.0.0.1 localhost sandbox\n");
+  root.file("/etc/hostname", "sandbox\n");
+  root.file("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n");
+}
+
+void add_devices(RootBuilder& root) {
+  for (const char* device : kDevices) root.show(device, /*device=*/true);
+  root.folder("/dev/shm");
+  root.link("/dev/fd", "/proc/self/fd");
+  root.link("/dev/stdin", "/proc/self/fd/0");
+  root.link("/dev/stdout", "/proc/self/fd/1");
+  root.link("/dev/stderr", "/proc/self/fd/2");
+}
+
+void add_etc(RootBuilder& root) {
+  for (const char* path : kEtc) root.show(path);
+  std::error_code ignored;
+  std::set<fs::path> python;  // /etc/python3, /etc/python3.11: sitecustomize lives there
+  for (const auto& entry : fs::directory_iterator("/etc", ignored)) {
+    if (entry.path().filename().string().starts_with("python3")) python.insert(entry.path());
+  }
+  for (const fs::path& path : python) root.show(path);
+}
+
+void add_root(Plan& plan, const Limits& limits, const Interpreter& python) {
+  RootBuilder root(plan);
+  for (const char* path : kTopFolders) root.show_or_link(path);
+  for (const fs::path& tree : python.trees) root.show(tree);
+  add_etc(root);
+  add_own_etc(root);
+  add_devices(root);
+  for (const char* path : {"/proc", "/tmp", "/mnt/data"}) root.folder(path);
+  const auto quota = [](std::uint64_t bytes, std::uint64_t inodes, const char* mode) {
+    return "size=" + std::to_string(bytes) + ",nr_inodes=" + std::to_string(inodes) +
+           ",mode=" + mode;
+  };
+  plan.tmpfs = {
+      {"mnt/data", quota(limits.workspace_bytes, limits.workspace_inodes, "0755")},
+      {"tmp", quota(limits.tmp_bytes, limits.tmp_inodes, "1777")},
+      {"dev/shm", quota(limits.shm_bytes, 1024, "1777")},
+  };
+}
+
+void add_limits(Plan& plan, const Limits& limits) {
+  plan.rlimits = {
+      {RLIMIT_CORE, 0},
+      {RLIMIT_MEMLOCK, 0},
+      {RLIMIT_MSGQUEUE, 0},
+      {RLIMIT_NICE, 0},
+      {RLIMIT_RTPRIO, 0},
+      {RLIMIT_SIGPENDING, 1024},
+      {RLIMIT_NOFILE, limits.open_files},
+      {RLIMIT_NPROC, limits.processes},
+      {RLIMIT_FSIZE, limits.file_bytes},
+      {RLIMIT_CPU, limits.cpu_seconds},
+  };
+  // A process alone meets this limit, as a MemoryError it can live with, before the session meets its own.
+  plan.rlimits.push_back({RLIMIT_DATA, limits.memory_bytes / 16 * 15});
+  if (plan.level != Level::kFull) plan.rlimits.push_back({RLIMIT_AS, limits.memory_bytes});
+}
+
+std::vector<std::string> clean_environment() {
+  return {
+      "PATH=/usr/local/bin:/usr/bin:/bin",
+      "HOME=/tmp",
+      "USER=user",
+      "LANG=C.UTF-8",
+      "TERM=dumb",
+      "PYTHONDONTWRITEBYTECODE=1",
+      "MPLBACKEND=Agg",
+      // One session has one CPU; more threads would only wait for each other.
+      "OMP_NUM_THREADS=1",
+      "OPENBLAS_NUM_THREADS=1",
+      "MKL_NUM_THREADS=1",
+      "NUMEXPR_NUM_THREADS=1",
+  };
+}
+
+// A Python string literal of valid UTF-8 text.
+std::string quoted(const std::string& text) {
+  std::string literal = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') literal += '\\';
+    if (c != '\n') literal += c;
+  }
+  return literal + "\"";
+}
+
+}  // namespace
+
+Plan plan_for(
+    Level level, const Limits& limits, const Interpreter& python, std::vector<sock_filter> filter
+) {
+  Plan plan;
+  plan.level = level;
+  plan.host_is_root = geteuid() == 0;
+  plan.filter = std::move(filter);
+  plan.folder = kWorkspacePath;
+  plan.environment = clean_environment();
+  // -S: site packages are put on sys.path by the runner, without the cost of looking for them again.
+  const std::string boot = "exec(compile(open(" + std::to_string(kRunnerFd) +
+                           ").read(),'<toccata>','exec'),{'__name__':'toccata'})";
+  plan.arguments = {python.executable.string(), "-I", "-S", "-B", "-X", "utf8", "-c", boot};
+  if (level <= Level::kNoProc) {
+    add_root(plan, limits, python);
+    add_limits(plan, limits);
+  }
+  return plan;
+}
+
+std::string runner_for(const Plan& plan, const Interpreter& python) {
+  std::string text = "PATHS=[";
+  for (const std::string& path : python.paths) text += quoted(path) + ",";
+  text += "];WORKSPACE=" + quoted(plan.folder);
+  text += std::string(";CONTAINED=") + (plan.level <= Level::kNoProc ? "True" : "False") + "\n";
+  text.append(sandbox_runner_begin, sandbox_runner_end);
+  return text;
+}
+
+}  // namespace toccata::sandbox

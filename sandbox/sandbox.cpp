@@ -1,0 +1,147 @@
+#include "sandbox/sandbox.h"
+
+#include <array>
+
+#include "sandbox/contain.h"
+#include "sandbox/linux/seccomp.h"
+#include "sandbox/machinery.h"
+
+namespace toccata::sandbox {
+namespace {
+
+constexpr std::array kLevels = {
+    Level::kFull,
+    Level::kFullNoCgroup,
+    Level::kNoProc,
+    Level::kLandlock,
+    Level::kSeccomp,
+    Level::kNone};
+constexpr std::array kLevelNames = {"full", "full-nocg", "noproc", "landlock", "seccomp", "none"};
+
+struct Choice {
+  std::optional<Level> level;
+  std::string missing;  // why the strongest level asked for and each below it failed
+};
+
+// The strongest level that stands between two. Levels are ordered: stronger is smaller.
+Choice choose(Machinery& machinery, Level strongest, Level weakest) {
+  Choice choice;
+  for (const Level level : kLevels) {
+    if (level < strongest || level > weakest) continue;
+    const auto failure = machinery.try_level(level);
+    if (!failure) {
+      choice.level = level;
+      return choice;
+    }
+    if (!choice.missing.empty()) choice.missing += "; ";
+    choice.missing += std::string(to_string(level)) + " lacks " + failure->error.message;
+  }
+  return choice;
+}
+
+Error refusal(Machinery& machinery, const Policy& policy, const std::string& missing) {
+  std::string message = std::string("the sandbox cannot reach level ") + to_string(policy.minimum) +
+                        " here: " + missing + ".";
+  const Choice weaker = choose(machinery, policy.minimum, Level::kNone);
+  if (weaker.level && *weaker.level > policy.minimum) {
+    const std::string name = to_string(*weaker.level);
+    message +=
+        " Level " + name + " can be reached; accept the weaker protection with --sandbox " + name;
+  }
+  return {ErrorCode::kUnavailable, message};
+}
+
+Result<std::shared_ptr<Machinery>> make_machinery(const Policy& policy) {
+  Result<Interpreter> python = find_interpreter(policy.python);
+  if (!python) return python.error();
+  Result<std::vector<sock_filter>> filter = build_filter();
+  if (!filter) return filter.error();
+  return std::make_shared<Machinery>(policy.limits, std::move(*python), std::move(*filter));
+}
+
+void add_layers(ProbeReport& report, const std::optional<SpawnFailure>& failure) {
+  const auto all = layers();
+  const int failed = failure ? failure->layer : static_cast<int>(all.size());
+  report.primitives.push_back(
+      {"namespaces", failed >= 0, failed >= 0 ? "ok" : failure->error.message}
+  );
+  for (int i = 0; i < static_cast<int>(all.size()); ++i) {
+    const char* detail = i < failed ? "ok" : "not tried";
+    report.primitives.push_back(
+        {all[static_cast<std::size_t>(i)].name,
+         i < failed,
+         i == failed ? failure->error.message : detail}
+    );
+  }
+}
+
+}  // namespace
+
+const char* to_string(Level level) { return kLevelNames[static_cast<std::size_t>(level)]; }
+
+std::optional<Level> parse_level(std::string_view name) {
+  for (std::size_t i = 0; i < kLevelNames.size(); ++i) {
+    if (name == kLevelNames[i]) return kLevels[i];
+  }
+  return std::nullopt;
+}
+
+const char* to_string(Status status) {
+  switch (status) {
+    case Status::kOk:
+      return "ok";
+    case Status::kError:
+      return "error";
+    case Status::kTimeout:
+      return "timeout";
+    case Status::kDied:
+      return "died";
+  }
+  return "?";
+}
+
+struct Sandbox::Impl {
+  std::shared_ptr<Machinery> machinery;
+};
+
+Sandbox::Sandbox(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Sandbox::Sandbox(Sandbox&&) noexcept = default;
+Sandbox& Sandbox::operator=(Sandbox&&) noexcept = default;
+Sandbox::~Sandbox() = default;
+
+Result<Sandbox> Sandbox::create(const Policy& policy) {
+  if (policy.minimum < policy.maximum) {
+    return Error{
+        ErrorCode::kInvalidArgument,
+        std::string("sandbox: level ") + to_string(policy.minimum) +
+            " is the least accepted, but at most " + to_string(policy.maximum) + " is allowed"};
+  }
+  Result<std::shared_ptr<Machinery>> machinery = make_machinery(policy);
+  if (!machinery) return machinery.error();
+  const Choice choice = choose(**machinery, policy.maximum, policy.minimum);
+  if (!choice.level) return refusal(**machinery, policy, choice.missing);
+  (*machinery)->use(*choice.level);
+  return Sandbox(std::make_unique<Impl>(Impl{std::move(*machinery)}));
+}
+
+Level Sandbox::level() const { return impl_->machinery->level(); }
+
+Result<std::unique_ptr<Session>> Sandbox::open() { return open_session(impl_->machinery); }
+
+ProbeReport probe(const Policy& policy) {
+  ProbeReport report;
+  const Result<std::shared_ptr<Machinery>> machinery = make_machinery(policy);
+  if (!machinery) {
+    report.python_version = machinery.error().message;
+    return report;
+  }
+  report.python = (*machinery)->python().executable;
+  report.python_version = (*machinery)->python().version;
+  add_layers(report, (*machinery)->try_level(Level::kFullNoCgroup));
+  const auto no_group = (*machinery)->try_level(Level::kFull);
+  report.primitives.push_back({"cgroup", !no_group, no_group ? no_group->error.message : "ok"});
+  report.level = choose(**machinery, policy.maximum, Level::kNone).level.value_or(Level::kNone);
+  return report;
+}
+
+}  // namespace toccata::sandbox

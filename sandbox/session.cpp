@@ -1,0 +1,324 @@
+// A session: cells one after the other on one child, and what to do when the child is lost.
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <mutex>
+#include <sstream>
+
+#include "sandbox/cell.h"
+#include "sandbox/machinery.h"
+#include "sandbox/workspace.h"
+
+namespace toccata::sandbox {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::chrono::seconds kStartTime{20};  // of the interpreter, on a loaded machine
+constexpr std::chrono::seconds kRestartTime{3};
+
+// The workspace where the session has no root of its own: a private folder of the host.
+class HostFolder {
+ public:
+  static Result<HostFolder> make() {
+    std::string path = "/tmp/toccata-workspace-XXXXXX";
+    if (mkdtemp(path.data()) == nullptr) {
+      return Error{
+          ErrorCode::kUnavailable,
+          "cannot make a workspace in /tmp: " + std::string(strerror(errno))};
+    }
+    HostFolder folder;
+    folder.path_ = path;
+    return folder;
+  }
+  HostFolder() = default;
+  HostFolder(HostFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  HostFolder& operator=(HostFolder&& other) noexcept {
+    std::swap(path_, other.path_);
+    return *this;
+  }
+  ~HostFolder() {
+    std::error_code ignored;
+    if (!path_.empty())
+      std::filesystem::remove_all(path_, ignored);  // removes links, never follows them
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+std::string how_it_ended(std::optional<int> wait_status) {
+  if (!wait_status) return "killed";
+  if (WIFSIGNALED(*wait_status)) {
+    const int signal = WTERMSIG(*wait_status);
+    return "signal " + std::to_string(signal) + ": " + strsignal(signal);
+  }
+  return "exit code " + std::to_string(WEXITSTATUS(*wait_status));
+}
+
+std::string seconds_text(milliseconds time) {
+  std::ostringstream out;
+  out << static_cast<double>(time.count()) / 1000;
+  return out.str() + (time == milliseconds(1000) ? " second" : " seconds");
+}
+
+std::string mebibytes(std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; }
+
+void append_line(std::string& text, const std::string& line) {
+  while (text.ends_with('\n')) text.pop_back();
+  if (!text.empty()) text += '\n';
+  text += line;
+}
+
+class PythonSession final : public Session {
+ public:
+  explicit PythonSession(std::shared_ptr<Machinery> machinery) : machinery_(std::move(machinery)) {}
+  ~PythonSession() override { close(); }
+
+  Result<void> start();
+
+  Outcome execute(std::string_view code, milliseconds timeout, std::stop_token stop) override;
+  void interrupt() override;
+  Result<std::vector<WorkspaceFile>> list_files() override;
+  Result<std::string> download(const std::string& path) override;
+  Result<void> upload(const std::string& path, std::string_view bytes) override;
+  Level level() const override { return machinery_->level(); }
+  void close() override;
+
+ private:
+  enum class Before { kSame, kRestarted, kRemade, kFailed };
+  Before catch_up();
+  bool await_interpreter(Deadline deadline);
+  void judge(Outcome& outcome, const Cell& cell, Cell::End end, milliseconds timeout);
+  std::string cause_of_death(const Cell& cell);
+  void remake(Outcome& outcome);
+  Error start_error();
+
+  std::shared_ptr<Machinery> machinery_;
+  HostFolder folder_;
+  std::mutex
+      child_mutex_;  // interrupt() comes from other threads; guards replacing the child and the generation
+  Child child_;
+  std::uint32_t generation_ = 0;
+  std::uint64_t cells_ = 0;
+  std::uint64_t oom_kills_ = 0;  // before the cell
+  std::optional<Workspace> workspace_;
+  bool closed_ = false;
+};
+
+// A fresh child with its namespaces and an empty workspace; returns when its interpreter is up.
+Result<void> PythonSession::start() {
+  if (machinery_->level() == Level::kNone && folder_.path().empty()) {
+    Result<HostFolder> folder = HostFolder::make();
+    if (!folder) return folder.error();
+    folder_ = std::move(*folder);
+  }
+  Result<Child> child = machinery_->start(folder_.path());
+  if (!child) return child.error();
+  {
+    const std::lock_guard lock(child_mutex_);
+    child_ = std::move(*child);
+    generation_ = 0;
+  }
+  if (!await_interpreter(Deadline(kStartTime))) return start_error();
+  const bool other_owner = child_.own_pids && geteuid() == 0;
+  workspace_.emplace(
+      child_.workspace.get(), other_owner ? kOutsideId : -1, machinery_->limits().transfer_bytes
+  );
+  workspace_->remember();
+  return {};
+}
+
+Error PythonSession::start_error() {
+  char text[2000];
+  const ssize_t n = read(child_.err.get(), text, sizeof text);
+  std::string message = "the Python interpreter does not start in the sandbox";
+  if (n > 0) message += ": " + to_utf8({text, static_cast<std::size_t>(n)});
+  return {ErrorCode::kUnavailable, message};
+}
+
+// Waits until the keeper has said that an interpreter newer than the known one is up.
+bool PythonSession::await_interpreter(Deadline deadline) {
+  while (!deadline.passed()) {
+    pollfd fds[] = {{child_.keeper.get(), POLLIN, 0}, {child_.process.get(), POLLIN, 0}};
+    poll(fds, 2, deadline.poll_ms());
+    while (const auto message = receive_keeper(child_.keeper.get())) {
+      if (message->kind != 's' || message->generation <= generation_) continue;
+      const std::lock_guard lock(child_mutex_);
+      generation_ = message->generation;
+      return true;
+    }
+    if (!child_.running()) return false;
+  }
+  return false;
+}
+
+// What happened since the cell before: background threads may have ended the interpreter, or the whole session.
+PythonSession::Before PythonSession::catch_up() {
+  bool ended = false, restarted = false;
+  while (const auto message = receive_keeper(child_.keeper.get())) {
+    if (message->kind == 'd' && message->generation == generation_) ended = true;
+    if (message->kind != 's' || message->generation <= generation_) continue;
+    const std::lock_guard lock(child_mutex_);
+    generation_ = message->generation;
+    ended = false;
+    restarted = true;
+  }
+  if (ended) restarted = await_interpreter(Deadline(kRestartTime));
+  if (child_.running() && (!ended || restarted)) {
+    return restarted ? Before::kRestarted : Before::kSame;
+  }
+  return start() ? Before::kRemade : Before::kFailed;
+}
+
+Outcome PythonSession::execute(std::string_view code, milliseconds timeout, std::stop_token stop) {
+  const auto began = std::chrono::steady_clock::now();
+  Outcome outcome;
+  outcome.level = level();
+  const Limits& limits = machinery_->limits();
+  if (closed_) {
+    outcome.status = Status::kDied;
+    outcome.output = "The Python session is closed.";
+    return outcome;
+  }
+  if (code.size() > limits.code_bytes) {
+    outcome.status = Status::kError;
+    outcome.output = "The code has " + std::to_string(code.size()) + " bytes; at most " +
+                     std::to_string(limits.code_bytes) + " can be run at once. Nothing was run.";
+    return outcome;
+  }
+  const Before before = catch_up();
+  if (before == Before::kFailed) {
+    outcome.status = Status::kDied;
+    outcome.state_lost = true;
+    outcome.output = "The Python process ended and cannot be started again.";
+    return outcome;
+  }
+  oom_kills_ = child_.cgroup ? child_.cgroup->oom_kills() : 0;
+  Cell cell(child_, generation_, ++cells_, limits);
+  const Cell::End end = cell.run(code, timeout, stop);
+  outcome.output = cell.text(outcome.truncated);
+  judge(outcome, cell, end, timeout);
+  while (outcome.output.ends_with('\n')) outcome.output.pop_back();
+  if (outcome.output.empty()) outcome.output = kNoOutput;
+  if (before != Before::kSame) {
+    outcome.restarted = outcome.state_lost = true;
+    outcome.output = "The Python process had ended since the last execution. " +
+                     std::string(kRestartedSentence) + "\n" + outcome.output;
+  }
+  if (workspace_) outcome.artifacts = workspace_->changes();
+  outcome.duration =
+      std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began);
+  return outcome;
+}
+
+// Status and the host's own words, from what was seen.
+void PythonSession::judge(Outcome& outcome, const Cell& cell, Cell::End end, milliseconds timeout) {
+  const bool answered = end == Cell::End::kReturned || end == Cell::End::kRaised;
+  std::string words;
+  switch (cell.cause()) {
+    case Cell::Cause::kTimeout:
+      outcome.status = Status::kTimeout;
+      words = "The execution was interrupted: it reached its time limit of " +
+              seconds_text(timeout) + ".";
+      break;
+    case Cell::Cause::kStopped:
+      outcome.status = Status::kError;
+      words = "The execution was interrupted on request.";
+      break;
+    case Cell::Cause::kFlood:
+      outcome.status = Status::kDied;
+      words = "The execution was stopped: it printed more than " +
+              mebibytes(machinery_->limits().flood_bytes) + ".";
+      break;
+    case Cell::Cause::kNone:
+      outcome.status = end == Cell::End::kReturned ? Status::kOk
+                       : answered                  ? Status::kError
+                                                   : Status::kDied;
+      if (!answered) words = cause_of_death(cell);
+      break;
+  }
+  if (answered) {
+    if (!words.empty()) append_line(outcome.output, words + " Variables are kept.");
+    return;
+  }
+  outcome.restarted = outcome.state_lost = true;
+  append_line(outcome.output, words + " " + kRestartedSentence);
+  if (end == Cell::End::kGone) {
+    remake(outcome);
+  } else {
+    const std::lock_guard lock(child_mutex_);
+    generation_ = cell.generation();
+  }
+}
+
+std::string PythonSession::cause_of_death(const Cell& cell) {
+  if (child_.cgroup && child_.cgroup->oom_kills() > oom_kills_) {
+    return "The Python process ran out of memory (limit " +
+           mebibytes(machinery_->limits().memory_bytes) + ").";
+  }
+  return "The Python process ended (" + how_it_ended(cell.wait_status()) + ").";
+}
+
+void PythonSession::remake(Outcome& outcome) {
+  workspace_.reset();
+  const Result<void> started = start();
+  if (level() != Level::kNone) {
+    append_line(outcome.output, std::string("The files in ") + kWorkspacePath + " are lost too.");
+  }
+  if (started) return;
+  outcome.restarted = false;
+  outcome.status = Status::kDied;
+  append_line(outcome.output, "It cannot be started again: " + started.error().message);
+}
+
+void PythonSession::interrupt() {
+  const std::lock_guard lock(child_mutex_);
+  if (child_.keeper) send_keeper(child_.keeper.get(), 'i', generation_);
+}
+
+Result<std::vector<WorkspaceFile>> PythonSession::list_files() {
+  if (!workspace_) return Error{ErrorCode::kUnavailable, "the session is closed"};
+  return workspace_->list();
+}
+
+Result<std::string> PythonSession::download(const std::string& path) {
+  if (!workspace_) return Error{ErrorCode::kUnavailable, "the session is closed"};
+  return workspace_->read(path);
+}
+
+Result<void> PythonSession::upload(const std::string& path, std::string_view bytes) {
+  if (!workspace_) return Error{ErrorCode::kUnavailable, "the session is closed"};
+  const Result<void> done = workspace_->write(path, bytes);
+  workspace_->remember();
+  return done;
+}
+
+void PythonSession::close() {
+  closed_ = true;
+  workspace_.reset();
+  Child ending;
+  {
+    const std::lock_guard lock(child_mutex_);
+    ending = std::move(child_);
+    child_ = Child();
+  }
+  ending.end();
+  folder_ = HostFolder();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> open_session(std::shared_ptr<Machinery> machinery) {
+  auto session = std::make_unique<PythonSession>(std::move(machinery));
+  if (const Result<void> started = session->start(); !started) return started.error();
+  return std::unique_ptr<Session>(std::move(session));
+}
+
+}  // namespace toccata::sandbox

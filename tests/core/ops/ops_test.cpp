@@ -1,0 +1,197 @@
+// Each op against double precision, at odd sizes, and its promises: ties, sums, what a row may depend on.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "core/base/bf16.h"
+#include "core/ops/dot.h"
+#include "core/ops/mxfp4.h"
+#include "core/ops/rmsnorm.h"
+#include "core/ops/rope.h"
+#include "core/ops/router.h"
+#include "core/ops/sampling.h"
+
+namespace toccata::ops {
+namespace {
+
+std::vector<float> noise(std::size_t n, unsigned seed) {
+  std::mt19937 rng(seed);
+  std::vector<float> values(n);
+  for (float& v : values) v = static_cast<float>(rng() % 20001) / 10000.0F - 1.0F;
+  return values;
+}
+
+// Every kernel table of this machine; the scalar one is always there.
+class DotTest : public ::testing::TestWithParam<const DotKernels*> {};
+
+// n terms below 1 in magnitude, each rounded to 2^-24: n * 2^-24 bounds the error; 4 for the sum's own roundings.
+TEST_P(DotTest, MatchesDoublePrecisionAtOddSizes) {
+  for (const int n : {1, 7, 8, 15, 16, 31, 32, 33, 97, 128, 2880}) {
+    const auto a = noise(static_cast<std::size_t>(n), 1);
+    const auto b = noise(static_cast<std::size_t>(n), 2);
+    std::vector<Bf16> w;
+    double f32 = 0;
+    double bf16 = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      w.push_back(to_bf16(a[i]));
+      f32 += double{a[i]} * b[i];
+      bf16 += double{to_f32(w[i])} * b[i];
+    }
+    EXPECT_NEAR(GetParam()->f32(a.data(), b.data(), n), f32, 4 * n * 0x1p-24) << n;
+    EXPECT_NEAR(GetParam()->bf16(w.data(), b.data(), n), bf16, 4 * n * 0x1p-24) << n;
+    auto y = b;
+    GetParam()->axpy(0.5F, a.data(), y.data(), n);
+    for (std::size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(y[i], b[i] + 0.5 * a[i], 1e-6);
+  }
+}
+
+TEST_P(DotTest, ReadsEveryMxfp4CodeAndScale) {
+  std::mt19937 rng(3);
+  for (const int n_blocks : {1, 2, 3, 90}) {
+    std::vector<std::uint8_t> codes(static_cast<std::size_t>(n_blocks) * 16);
+    std::vector<std::uint8_t> scales(static_cast<std::size_t>(n_blocks));
+    for (auto& c : codes) c = static_cast<std::uint8_t>(rng());
+    for (auto& s : scales) s = static_cast<std::uint8_t>(120 + rng() % 10);
+    const auto x = noise(static_cast<std::size_t>(n_blocks) * 32, 4);
+    double sum = 0;
+    double size = 0;
+    for (std::size_t block = 0; block < scales.size(); ++block) {
+      float values[32];
+      mxfp4_decode(codes.data() + block * 16, scales[block], values);
+      for (std::size_t i = 0; i < 32; ++i) {
+        sum += double{values[i]} * x[block * 32 + i];
+        size += std::abs(double{values[i]} * x[block * 32 + i]);
+      }
+    }
+    EXPECT_NEAR(GetParam()->mxfp4(codes.data(), scales.data(), x.data(), n_blocks), sum, 1e-6 * size);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Kernels, DotTest, ::testing::Values(&scalar_dot_kernels(), &dot_kernels()),
+    [](const auto& test) { return test.index == 0 ? "scalar" : "fastest"; }
+);
+
+TEST(Mxfp4Test, DecodesTheExampleOfTheFormat) {
+  std::uint8_t codes[16] = {0x21, 0xF0};  // 0.5, 1, 0, -6 before the scale 2^-1
+  float values[32];
+  mxfp4_decode(codes, 126, values);
+  EXPECT_EQ(values[0], 0.25F);
+  EXPECT_EQ(values[1], 0.5F);
+  EXPECT_EQ(values[2], 0.0F);
+  EXPECT_EQ(values[3], -3.0F);
+  mxfp4_decode(codes, 0, values);
+  EXPECT_EQ(values[1], 0x1p-127F) << "the smallest scale is subnormal, not zero";
+}
+
+TEST(RmsNormTest, MatchesDoublePrecisionAndLeavesZeroAlone) {
+  for (const std::size_t width : {1U, 31U, 128U, 2880U}) {
+    const auto x = noise(2 * width, 5);
+    const std::vector<Bf16> scale(width, to_bf16(1.5F));
+    std::vector<float> out(2 * width);
+    rmsnorm(Device::kCpu, x.data(), scale, 1e-5F, 2, out.data());
+    double sum = 0;
+    for (std::size_t i = width; i < 2 * width; ++i) sum += double{x[i]} * x[i];
+    const double factor = 1.5 / std::sqrt(sum / static_cast<double>(width) + 1e-5);
+    for (std::size_t i = width; i < 2 * width; ++i) EXPECT_NEAR(out[i], x[i] * factor, 1e-5);
+    const std::vector<float> zero(width);
+    rmsnorm(Device::kCpu, zero.data(), scale, 1e-5F, 1, out.data());
+    for (std::size_t i = 0; i < width; ++i) EXPECT_EQ(out[i], 0.0F);
+  }
+}
+
+// The published constants: head size 64, base 150000, factor 32, bounds 8.09 and 17.40 unrounded.
+TEST(RopeTest, FrequenciesAreThoseOfGptOss) {
+  model::Config config;
+  config.head_dim = 64;
+  config.rope_factor = 32;
+  config.initial_context = 4096;
+  const RopeTable table = RopeTable::make(config);
+  const std::pair<std::size_t, double> wanted[] = {{0, 1.0},
+                                                   {8, 0.0508132748},
+                                                   {9, 0.0317056962},
+                                                   {12, 0.00679495949},
+                                                   {15, 0.0010526021},
+                                                   {17, 0.000129318701},
+                                                   {18, 3.83088124e-05},
+                                                   {31, 3.02351143e-07}};
+  for (const auto& [i, value] : wanted) EXPECT_NEAR(table.frequency[i] / value, 1, 1e-8) << i;
+  EXPECT_NEAR(table.concentration, 1.3465735902799727, 1e-7);
+}
+
+TEST(RouterTest, KeepsTheLowerIdOfEqualsAndSumsToOne) {
+  const float logits[] = {1, 3, 3, 2, 3};
+  std::int32_t experts[3];
+  float weights[3];
+  route(Device::kCpu, logits, 1, 5, 3, experts, weights);
+  EXPECT_EQ(std::vector<int>(experts, experts + 3), (std::vector<int>{1, 2, 4}));
+  EXPECT_NEAR(weights[0] + weights[1] + weights[2], 1, 1e-6);
+}
+
+class SamplerTest : public ::testing::Test {
+ protected:
+  std::vector<double> frequencies(const SamplingParams& params, int n = 20000) {
+    std::vector<double> seen(logits_.size());
+    for (int i = 0; i < n; ++i) {
+      const auto draw = sampler_.draw(logits_, params, std::nullopt, 5, static_cast<std::uint64_t>(i));
+      seen[static_cast<std::size_t>(draw.token)] += 1.0 / n;
+    }
+    return seen;
+  }
+  std::vector<float> logits_ = {std::log(0.1F), std::log(0.4F), std::log(0.2F), std::log(0.25F), std::log(0.05F)};
+  Sampler sampler_{5};
+};
+
+TEST_F(SamplerTest, DrawsInProportion) {
+  const auto seen = frequencies({.seed = 11});
+  const double wanted[] = {0.1, 0.4, 0.2, 0.25, 0.05};
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(seen[i], wanted[i], 0.015);  // four standard deviations
+}
+
+TEST_F(SamplerTest, EachCutKeepsWhatItSays) {
+  const auto kept = [&](const SamplingParams& params) {
+    std::vector<int> tokens;
+    const auto seen = frequencies(params, 2000);
+    for (std::size_t i = 0; i < 5; ++i) {
+      if (seen[i] > 0) tokens.push_back(static_cast<int>(i));
+    }
+    return tokens;
+  };
+  EXPECT_EQ(kept({.temperature = 0}), (std::vector<int>{1}));
+  EXPECT_EQ(kept({.top_k = 2}), (std::vector<int>{1, 3}));
+  EXPECT_EQ(kept({.top_p = 0.6F}), (std::vector<int>{1, 3}));
+  EXPECT_EQ(kept({.top_p = 0.7F}), (std::vector<int>{1, 2, 3}));
+  EXPECT_EQ(kept({.min_p = 0.45F}), (std::vector<int>{1, 2, 3}));
+  EXPECT_EQ(kept({.top_p = 1e-9F}), (std::vector<int>{1}));
+}
+
+TEST_F(SamplerTest, MaskAndLegalIdsAreNeverCrossed) {
+  const std::uint32_t mask[] = {0b10101};
+  for (std::uint64_t i = 0; i < 500; ++i) {
+    const Token token = sampler_.draw(logits_, {.temperature = 5}, mask, 4, i).token;
+    EXPECT_TRUE(token == 0 || token == 2) << token;
+  }
+}
+
+TEST_F(SamplerTest, LogprobsAreThoseOfTheModelNotOfTheCuts) {
+  const auto draw = sampler_.draw(logits_, {.temperature = 0.01F, .top_k = 1}, std::nullopt, 5, 0);
+  EXPECT_NEAR(draw.logprob, std::log(0.4), 1e-6);
+}
+
+TEST_F(SamplerTest, TiesGoToTheLowerIdAndBrokenLogitsToNobody) {
+  const std::vector<float> logits = {NAN, 2, 2, -INFINITY, 1};
+  EXPECT_EQ(sampler_.draw(logits, {.temperature = 0}, std::nullopt, 5, 0).token, 1);
+}
+
+TEST(UniformTest, DependsOnSeedAndCounterAlone) {
+  EXPECT_EQ(uniform(1, 2), uniform(1, 2));
+  EXPECT_NE(uniform(1, 2), uniform(1, 3));
+  EXPECT_NE(uniform(1, 2), uniform(2, 2));
+  double sum = 0;
+  for (std::uint64_t i = 0; i < 10000; ++i) sum += uniform(9, i);
+  EXPECT_NEAR(sum / 10000, 0.5, 0.015);
+}
+
+}  // namespace
+}  // namespace toccata::ops

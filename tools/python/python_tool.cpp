@@ -1,0 +1,68 @@
+#include "tools/python/python_tool.h"
+
+#include <nlohmann/json.hpp>
+
+#include "prompts/prompts.h"
+#include "tools/python/cell_code.h"
+
+namespace toccata::tools {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr const char* kName = "python";
+
+std::string metadata(const sandbox::Outcome& outcome) {
+  ordered_json files = ordered_json::array();
+  for (const auto& file : outcome.artifacts) files.push_back({{"name", file.path}, {"size", file.size}});
+  const ordered_json json = {
+      {"level", sandbox::to_string(outcome.level)},
+      {"status", sandbox::to_string(outcome.status)},
+      {"duration_ms", outcome.duration.count()},
+      {"truncated", outcome.truncated},
+      {"restarted", outcome.restarted},
+      {"state_lost", outcome.state_lost},
+      {"artifacts", files},
+  };
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+ToolResult no_sandbox(const Error& error) {
+  return {
+      .status = ToolStatus::kStopsRun,
+      .author = kName,
+      .content = "The Python sandbox is not available: " + error.message,
+      .metadata = ordered_json{{"error", error.message}}.dump(-1, ' ', false, ordered_json::error_handler_t::replace),
+  };
+}
+
+}  // namespace
+
+PythonTool::PythonTool(sandbox::Sandbox& sandbox, std::chrono::milliseconds timeout)
+    : sandbox_(sandbox),
+      spec_{
+          .name_space = kName,
+          .description = std::string(prompts::python_tool()),
+          .functions = {},
+          .placement = Placement::kSystem,
+          .effect = Effect::kEffectful,
+          .needs_approval = false,
+          .timeout = timeout,
+      } {}
+
+ToolResult PythonTool::call(const ToolCall& call, std::stop_token stop) {
+  if (!session_) {
+    Result<std::unique_ptr<sandbox::Session>> opened = sandbox_.open();
+    if (!opened) return no_sandbox(opened.error());
+    session_ = std::move(*opened);
+  }
+  const sandbox::Outcome outcome = session_->execute(cell_code(call.arguments), spec_.timeout, stop);
+  return {
+      .status = outcome.status == sandbox::Status::kOk ? ToolStatus::kOk : ToolStatus::kFailed,
+      .author = kName,
+      .content = outcome.output,
+      .metadata = metadata(outcome),
+  };
+}
+
+}  // namespace toccata::tools

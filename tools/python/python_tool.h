@@ -1,0 +1,33 @@
+// The python tool gpt-oss was trained with: a stateful notebook whose cells run in the sandbox.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "sandbox/sandbox.h"
+#include "tools/tool.h"
+
+namespace toccata::tools {
+
+// Recipient `python`, raw source in (see cell_code.h), text out. One interpreter for the life of the tool, which is one
+// run; it is opened by the first call.
+class PythonTool final : public Tool {
+ public:
+  // Borrows the sandbox. `timeout` bounds one cell; past it the cell is interrupted.
+  explicit PythonTool(
+      sandbox::Sandbox& sandbox, std::chrono::milliseconds timeout = std::chrono::seconds(120)
+  );
+
+  const ToolSpec& spec() const override { return spec_; }
+  // kOk when the code ran to its end; kFailed, told to the model, when it raised, ran out of time or ended the
+  // interpreter; kStopsRun when the sandbox cannot be opened. Metadata: {"level", "status", "duration_ms",
+  // "truncated", "restarted", "state_lost", "artifacts"}.
+  ToolResult call(const ToolCall& call, std::stop_token stop) override;
+
+ private:
+  sandbox::Sandbox& sandbox_;
+  ToolSpec spec_;
+  std::unique_ptr<sandbox::Session> session_;
+};
+
+}  // namespace toccata::tools
