@@ -71,14 +71,18 @@ Cell::Cell(const Child& child, std::uint32_t generation, std::uint64_t number, c
       out_(limits.output_chars),
       err_(limits.output_chars) {}
 
-Cell::End Cell::run(std::string_view code, milliseconds timeout, const std::stop_token& stop) {
+Cell::End Cell::run(
+    std::string_view code, milliseconds timeout, const std::stop_token& stop, int interrupts
+) {
+  eventfd_t asked = 0;
+  (void)!eventfd_read(interrupts, &asked);  // meant for a cell that is over
   const UniqueFd stopped(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   const std::stop_callback on_stop(stop, [&] { (void)!eventfd_write(stopped.get(), 1); });
   // Far deadlines would overflow the clock; a day is for ever here.
   deadline_ = Clock::now() + std::clamp(timeout, milliseconds(0), milliseconds(86'400'000));
   unsent_ = code;
   while (!end_) {
-    wait(stopped.get());
+    wait(stopped.get(), interrupts);
     read_output(kReadMax);
     read_keeper();
     read_reply();
@@ -87,13 +91,14 @@ Cell::End Cell::run(std::string_view code, milliseconds timeout, const std::stop
     if (out_.bytes() + err_.bytes() > limits_.flood_bytes) step_in(Cause::kFlood);
     if (stop.stop_requested()) step_in(Cause::kStopped);
     if (Clock::now() >= deadline_) step_in(Cause::kTimeout);
+    if (eventfd_read(interrupts, &asked) == 0) interrupt();
     climb();
   }
   settle();
   return *end_;
 }
 
-void Cell::wait(int stop_fd) {
+void Cell::wait(int stop_fd, int interrupts) {
   while (!sent_all_ && send_some()) {
   }
   const short cells = sent_all_ ? POLLIN : POLLIN | POLLOUT;
@@ -104,6 +109,7 @@ void Cell::wait(int stop_fd) {
       {child_.keeper.get(), POLLIN, 0},
       {child_.process.get(), POLLIN, 0},
       {stop_fd, POLLIN, 0},
+      {interrupts, POLLIN, 0},
   };
   // Once stepped in, the stop is known and must not wake the loop again.
   if (cause_ != Cause::kNone) fds[5].fd = -1;
@@ -189,8 +195,16 @@ void Cell::climb() {
     end_ = End::kGone;
     return;
   }
-  if (step.order == 'i') ++unanswered_;
-  send_keeper(child_.keeper.get(), step.order, generation_);
+  if (step.order == 'i') {
+    interrupt();
+  } else {
+    send_keeper(child_.keeper.get(), step.order, generation_);
+  }
+}
+
+void Cell::interrupt() {
+  ++unanswered_;
+  send_keeper(child_.keeper.get(), 'i', generation_);
 }
 
 // After the end: an interrupt still on its way must not hit the next cell, and what was written before the end is in

@@ -38,7 +38,13 @@ class Cell {
   // Borrows `child`. `generation` is that of its interpreter.
   Cell(const Child& child, std::uint32_t generation, std::uint64_t number, const Limits& limits);
 
-  End run(std::string_view code, std::chrono::milliseconds timeout, const std::stop_token& stop);
+  // Each time the event descriptor `interrupts` is written while the code runs, it gets a KeyboardInterrupt.
+  End run(
+      std::string_view code,
+      std::chrono::milliseconds timeout,
+      const std::stop_token& stop,
+      int interrupts
+  );
 
   // What made the host step in, if it did.
   Cause cause() const { return cause_; }
@@ -51,7 +57,8 @@ class Cell {
   using Clock = std::chrono::steady_clock;
 
   std::string packets(std::string_view code) const;
-  void wait(int stop_fd);
+  void wait(int stop_fd, int interrupts);
+  void interrupt();
   bool send_some();
   void drain(int fd, CappedText& text, std::size_t at_most);
   void read_output(std::size_t at_most);

@@ -1,13 +1,12 @@
 // A session: cells one after the other on one child, and what to do when the child is lost.
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
-#include <mutex>
 #include <sstream>
 
 #include "sandbox/cell.h"
@@ -102,8 +101,7 @@ class PythonSession final : public Session {
 
   std::shared_ptr<Machinery> machinery_;
   HostFolder folder_;
-  std::mutex
-      child_mutex_;  // interrupt() comes from other threads; guards replacing the child and the generation
+  UniqueFd interrupts_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};  // asked for by interrupt()
   Child child_;
   std::uint32_t generation_ = 0;
   std::uint64_t cells_ = 0;
@@ -121,11 +119,8 @@ Result<void> PythonSession::start() {
   }
   Result<Child> child = machinery_->start(folder_.path());
   if (!child) return child.error();
-  {
-    const std::lock_guard lock(child_mutex_);
-    child_ = std::move(*child);
-    generation_ = 0;
-  }
+  child_ = std::move(*child);
+  generation_ = 0;
   if (!await_interpreter(Deadline(kStartTime))) return start_error();
   const bool other_owner = child_.own_pids && geteuid() == 0;
   workspace_.emplace(
@@ -150,7 +145,6 @@ bool PythonSession::await_interpreter(Deadline deadline) {
     poll(fds, 2, deadline.poll_ms());
     while (const auto message = receive_keeper(child_.keeper.get())) {
       if (message->kind != 's' || message->generation <= generation_) continue;
-      const std::lock_guard lock(child_mutex_);
       generation_ = message->generation;
       return true;
     }
@@ -165,7 +159,6 @@ PythonSession::Before PythonSession::catch_up() {
   while (const auto message = receive_keeper(child_.keeper.get())) {
     if (message->kind == 'd' && message->generation == generation_) ended = true;
     if (message->kind != 's' || message->generation <= generation_) continue;
-    const std::lock_guard lock(child_mutex_);
     generation_ = message->generation;
     ended = false;
     restarted = true;
@@ -202,7 +195,7 @@ Outcome PythonSession::execute(std::string_view code, milliseconds timeout, std:
   }
   oom_kills_ = child_.cgroup ? child_.cgroup->oom_kills() : 0;
   Cell cell(child_, generation_, ++cells_, limits);
-  const Cell::End end = cell.run(code, timeout, stop);
+  const Cell::End end = cell.run(code, timeout, stop, interrupts_.get());
   outcome.output = cell.text(outcome.truncated);
   judge(outcome, cell, end, timeout);
   while (outcome.output.ends_with('\n')) outcome.output.pop_back();
@@ -253,7 +246,6 @@ void PythonSession::judge(Outcome& outcome, const Cell& cell, Cell::End end, mil
   if (end == Cell::End::kGone) {
     remake(outcome);
   } else {
-    const std::lock_guard lock(child_mutex_);
     generation_ = cell.generation();
   }
 }
@@ -278,10 +270,7 @@ void PythonSession::remake(Outcome& outcome) {
   append_line(outcome.output, "It cannot be started again: " + started.error().message);
 }
 
-void PythonSession::interrupt() {
-  const std::lock_guard lock(child_mutex_);
-  if (child_.keeper) send_keeper(child_.keeper.get(), 'i', generation_);
-}
+void PythonSession::interrupt() { (void)!eventfd_write(interrupts_.get(), 1); }
 
 Result<std::vector<WorkspaceFile>> PythonSession::list_files() {
   if (!workspace_) return Error{ErrorCode::kUnavailable, "the session is closed"};
@@ -303,13 +292,7 @@ Result<void> PythonSession::upload(const std::string& path, std::string_view byt
 void PythonSession::close() {
   closed_ = true;
   workspace_.reset();
-  Child ending;
-  {
-    const std::lock_guard lock(child_mutex_);
-    ending = std::move(child_);
-    child_ = Child();
-  }
-  ending.end();
+  child_ = Child();
   folder_ = HostFolder();
 }
 

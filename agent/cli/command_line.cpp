@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -136,6 +137,84 @@ void add_machine(
   doctor->callback([&, a = &action] { *a = [&] { return doctor_verb(doctor_o, env); }; });
 }
 
+void add_index(CLI::App& app, IndexOptions& o, Action& action, const Environment& env) {
+  CLI::App* index = app.add_subcommand("index", "Documents of this machine that the browser tool may search");
+  index->require_subcommand(1);
+  CLI::App* add = index->add_subcommand("add", "Add a folder or file; again later: what changed");
+  add->add_option("path", o.paths, "Folders or files")->required();
+  CLI::App* search = index->add_subcommand("search", "What the browser tool would find");
+  search->add_option("query", o.query, "Words")->required();
+  search->add_option("-n,--limit", o.limit, "Most results")->check(CLI::PositiveNumber)->capture_default_str();
+  CLI::App* list = index->add_subcommand("list", "Every document");
+  CLI::App* remove = index->add_subcommand("remove", "Forget a folder or file");
+  remove->add_option("path", o.paths, "Folders or files")->required();
+  for (CLI::App* verb : {search, list}) verb->add_flag("--json", o.json, "Machine-readable");
+  for (CLI::App* verb : {add, search, list, remove}) {
+    verb->add_option("--index", o.index, "SQLite file of the index")->envname("TOCCATA_INDEX");
+  }
+  add->callback([&o, &action, &env] { action = [&] { return index_add_verb(o, env); }; });
+  search->callback([&o, &action, &env] { action = [&] { return index_search_verb(o, env); }; });
+  list->callback([&o, &action, &env] { action = [&] { return index_list_verb(o, env); }; });
+  remove->callback([&o, &action, &env] { action = [&] { return index_remove_verb(o, env); }; });
+}
+
+// The options of every `dev` interface.
+struct DevOptions {
+  DevEncodeOptions encode;
+  DevDecodeOptions decode;
+  DevParseOptions parse;
+  DevLogitsOptions logits;
+  DevSandboxOptions sandbox;
+  DevPageOptions page;
+  DevBrowserOptions browser;
+  DevSearchOptions search;
+};
+
+void add_dev(CLI::App& app, DevOptions& o, Action& action, const Environment& env) {
+  CLI::App* dev = app.add_subcommand("dev", "Machine interfaces: JSON Lines on stdin, one result a line on stdout");
+  dev->require_subcommand(1);
+  const auto lines = [&](const char* name, const char* help, std::function<int()> run) {
+    CLI::App* verb = dev->add_subcommand(name, help);
+    verb->callback([&action, run = std::move(run)] { action = run; });
+    return verb;
+  };
+  lines("encode", "{id, text, allowed_special} -> {tokens}", [&o] { return dev_encode(o.encode, std::cin, std::cout); })
+      ->add_option("--tokenizer", o.encode.tokenizer, "A tokenizer.json (default: o200k_harmony)");
+  lines("decode", "{id, tokens} -> {text}", [&o] { return dev_decode(o.decode, std::cin, std::cout); })
+      ->add_option("--tokenizer", o.decode.tokenizer, "A tokenizer.json (default: o200k_harmony)");
+  lines("render", "{id, mode, conversation, ...} -> {text, tokens}", [] { return dev_render({}, std::cin, std::cout); });
+  lines("parse", "{id, tokens | text, role, eos, tools} -> {messages, ...}", [&o] {
+    return dev_parse(o.parse, std::cin, std::cout);
+  })->add_flag("--strict", o.parse.strict, "Outcomes of openai-harmony, its errors included");
+
+  CLI::App* logits = lines("logits", "Logits of a checkpoint for given tokens", [&o] {
+    return dev_logits(o.logits, std::cout, std::cerr);
+  });
+  logits->add_option("--model", o.logits.model, "Folder of the checkpoint")->required();
+  logits->add_option("--tokens", o.logits.tokens, "File with a JSON list of token ids")->required();
+  logits->add_option("--device", o.logits.device, "Where to run")->check(CLI::IsMember({"cpu", "cuda"}));
+  logits->add_option("--precision", o.logits.precision, "Arithmetic")->check(CLI::IsMember({"f32", "fast"}));
+  logits->add_option("--rows", o.logits.rows, "Positions to print")->delimiter(',');
+  logits->add_option("--greedy", o.logits.greedy, "Tokens to continue with")->check(CLI::NonNegativeNumber);
+
+  lines("sandbox", "{op: open | execute | list | download | close | quit}", [&o] {
+    return dev_sandbox(o.sandbox, std::cin, std::cout);
+  })->add_option("--sandbox", o.sandbox.level, "Least level accepted");
+  const auto index = [&](CLI::App* verb, std::filesystem::path& path) {
+    verb->add_option("--index", path, "SQLite file of local documents");
+  };
+  index(lines("page", "{id, url} -> {title, text, links, error}", [&o] {
+          return dev_page(o.page, std::cin, std::cout);
+        }), o.page.index);
+  o.browser.index = o.search.index = env.index_path();
+  index(lines("browser", "{id, session, recipient, content} -> {author, channel, output}", [&o] {
+          return dev_browser(o.browser, std::cin, std::cout);
+        }), o.browser.index);
+  index(lines("search", "{id, index, query} -> {ids}", [&o] {
+          return dev_search(o.search, std::cin, std::cout);
+        }), o.search.index);
+}
+
 // The folder named by -C must be current before ./toccata.toml is read, so it is looked for ahead of parsing.
 void enter_folder(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
@@ -190,10 +269,13 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   doctor.sandbox = defaults.sandbox;
   add_run(app, run, action, env);
   add_chat(app, chat, action, env);
-  add_index(app, defaults, action, env);
+  IndexOptions index;
+  index.index = defaults.index;
+  DevOptions dev;
+  add_index(app, index, action, env);
   add_runs(app, runs, action, env);
   add_machine(app, models, doctor, action, env);
-  add_dev(app, defaults, action, env);
+  add_dev(app, dev, action, env);
 
   try {
     app.parse(argc, argv);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "agent/cli/token_prefix.h"
 #include "sandbox/sandbox.h"
 #include "tools/browser/browser_tool.h"
 #include "tools/python/python_tool.h"
@@ -83,20 +84,21 @@ void add_python(const AgentOptions& options, AgentSetup& setup) {
     throw Exception(ErrorCode::kInvalidArgument, "unknown sandbox level '" + options.sandbox + "'");
   }
   policy.minimum = *minimum;
-  auto tool = tools::PythonTool::create(policy, milliseconds(options.tool_timeout_s)).value_or_throw();
-  setup.config.sandbox_level = sandbox::to_string(tool->level());
-  if (tool->level() >= sandbox::Level::kSeccomp) {
-    std::cerr << "toccata: WARNING: sandbox level is '" << setup.config.sandbox_level
+  setup.sandbox = std::make_unique<sandbox::Sandbox>(sandbox::Sandbox::create(policy).value_or_throw());
+  const sandbox::Level level = setup.sandbox->level();
+  setup.config.sandbox_level = sandbox::to_string(level);
+  if (level >= sandbox::Level::kSeccomp) {
+    std::cerr << "toccata: WARNING: the sandbox level is '" << setup.config.sandbox_level
               << "': what the model writes can read your files\n";
   }
-  setup.tools.add(std::move(tool));
+  setup.tools.add(
+      std::make_unique<tools::PythonTool>(*setup.sandbox, milliseconds(options.tool_timeout_s))
+  );
 }
 
 void add_browser(const AgentOptions& options, const Environment& env, AgentSetup& setup) {
   const auto path = options.index.empty() ? env.index_path() : options.index;
-  setup.tools.add(tools::open_local_browser(path, [tokenizer = setup.model.model->tokenizer()](std::string_view text) {
-                    return tokenizer->encode(text).size();
-                  }).value_or_throw());
+  setup.tools.add(tools::open_local_browser(path, o200k_prefix()).value_or_throw());
 }
 
 void add_tools(const AgentOptions& options, const Environment& env, AgentSetup& setup) {

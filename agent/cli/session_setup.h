@@ -9,6 +9,7 @@
 #include "agent/cli/options.h"
 #include "agent/loop/agent.h"
 #include "agent/store/ledger.h"
+#include "sandbox/sandbox.h"
 #include "tools/registry.h"
 
 namespace toccata::cli {
@@ -17,6 +18,7 @@ namespace toccata::cli {
 struct AgentSetup {
   ChosenModel model;
   std::unique_ptr<store::Ledger> ledger;
+  std::unique_ptr<sandbox::Sandbox> sandbox;  // null without python
   tools::Registry tools;
   agent::AgentConfig config;
 };

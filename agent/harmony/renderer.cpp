@@ -21,7 +21,7 @@ const char* effort_text(ReasoningEffort effort) {
 
 std::string join(const std::vector<std::string>& parts, const char* between) {
   std::string out;
-  for (const std::string& part : parts) out += (out.empty() ? "" : between) + part;
+  for (std::size_t i = 0; i < parts.size(); ++i) out += (i == 0 ? "" : between) + parts[i];
   return out;
 }
 

@@ -98,17 +98,21 @@ class Printer {
     return out.empty() ? "string" : out;
   }
 
+  // " // description default: ...", or nothing when there is neither.
+  static std::string trailing_comment(const std::string* description, const ordered_json& variant, bool bare_enum) {
+    const ordered_json* fallback = find(variant, "default");
+    if (description == nullptr && fallback == nullptr) return "";
+    std::string out = " //";
+    if (description != nullptr) out += " " + *description;
+    if (fallback != nullptr) out += " default: " + default_text(variant, *fallback, bare_enum);
+    return out;
+  }
+
   std::string one_of(const ordered_json& variants, const std::string& indent, int depth) const {
     std::string out;
     for (const ordered_json& variant : variants) {
-      out += "\n" + indent + " | " + type(variant, indent + "   ", depth + 1);
-      std::string comment;
-      if (const std::string* text = find_string(variant, "description")) comment = *text;
-      if (const ordered_json* value = find(variant, "default")) {
-        comment += (comment.empty() ? "" : " ");
-        comment += "default: " + default_text(variant, *value, /*bare_enum=*/false);
-      }
-      if (!comment.empty()) out += " // " + comment;
+      out += "\n" + indent + " | " + nullable_type(variant, indent + "   ", depth);
+      out += trailing_comment(find_string(variant, "description"), variant, /*bare_enum=*/false);
     }
     return out;
   }
@@ -150,11 +154,16 @@ class Printer {
     return out;
   }
 
-  std::string property(const std::string& name, const ordered_json& value, const std::string& indent, int depth) const {
-    std::string text = type(value, indent + "    ", depth + 1);
-    const ordered_json* nullable = find(value, "nullable");
+  // The type of a part of `schema`'s parent, with ` | null` when it is nullable and does not say so itself.
+  std::string nullable_type(const ordered_json& schema, const std::string& indent, int depth) const {
+    std::string text = type(schema, indent, depth + 1);
+    const ordered_json* nullable = find(schema, "nullable");
     if (nullable && *nullable == true && text.find("null") == std::string::npos) text += " | null";
-    std::string out = name + " " + text + ",";
+    return text;
+  }
+
+  std::string property(const std::string& name, const ordered_json& value, const std::string& indent, int depth) const {
+    std::string out = name + " " + nullable_type(value, indent + "    ", depth) + ",";
     if (const ordered_json* fallback = find(value, "default")) {
       out += " // default: " + default_text(value, *fallback, /*bare_enum=*/true);
     }
@@ -174,15 +183,10 @@ class Printer {
     out += name + "\n";
     for (std::size_t i = 0; i < variants.size(); ++i) {
       const ordered_json& variant = variants[i];
-      out += indent + " | " + type(variant, indent + "   ", depth + 1);
-      std::string comment;
+      out += indent + " | " + nullable_type(variant, indent + "   ", depth);
       const std::string* own = find_string(variant, "description");
-      if (own != nullptr && !(i == 0 && printed) && !(text != nullptr && *own == *text)) comment = *own;
-      if (const ordered_json* fallback = find(variant, "default")) {
-        comment += (comment.empty() ? "" : " ");
-        comment += "default: " + default_text(variant, *fallback, /*bare_enum=*/true);
-      }
-      out += (comment.empty() ? "" : " // " + comment) + "\n";
+      if (own != nullptr && ((i == 0 && printed) || (text != nullptr && *own == *text))) own = nullptr;
+      out += trailing_comment(own, variant, /*bare_enum=*/true) + "\n";
     }
     return out + indent + ",\n";
   }

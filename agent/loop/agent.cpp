@@ -3,12 +3,12 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "agent/harmony/parser.h"
 #include "agent/harmony/renderer.h"
 #include "agent/loop/dispatcher.h"
 #include "agent/loop/events_json.h"
 #include "agent/loop/message_stream.h"
 #include "agent/loop/prompt.h"
+#include "agent/loop/step.h"
 #include "agent/loop/token_log.h"
 #include "agent/loop/watchdog.h"
 #include "core/tokenizer/tokenizer.h"
@@ -18,24 +18,6 @@ namespace {
 
 using store::SegmentKind;
 using Verdict = CallOutcome::Verdict;
-
-// The end of a run() call, passed up from wherever it was decided.
-struct Ending {
-  int exit_code;
-  std::string reason;
-  std::string message;
-};
-
-// How one model call ended.
-struct StepResult {
-  std::optional<Ending> ending;  // a limit or an error; the rest is then partial
-  std::vector<MessageStream::Done> calls;
-  std::string final, preamble;
-};
-
-std::string join_line(const std::string& before, const std::string& text) {
-  return before.empty() ? text : before + "\n" + text;
-}
 
 }  // namespace
 
@@ -58,17 +40,17 @@ class Agent::Impl {
     RunOutcome outcome;
     usage_ = {};
     try {
+      if (!broken_.empty()) throw store::LedgerError(ErrorCode::kIo, broken_);
       const std::string text = tokenizer::to_valid_utf8(user_message);
       open_run(text);
       emit(TurnStarted{});
-      Ending ending = take_turn(text, stop, outcome.final);
+      const Ending ending = take_turn(text, stop, outcome.final);
       close_run(ending, outcome);
-    } catch (const Exception& failure) {  // only the ledger throws these
-      outcome.exit_code = 1;
-      outcome.terminal_reason = "ledger_error";
-      outcome.message = failure.what();
-      if (sink_) sink_(StreamError{failure.what()});
-      report_failure(outcome);
+    } catch (const store::LedgerError& failure) {
+      broken_ = failure.what();
+      fail(outcome, "ledger_error", failure);
+    } catch (const Exception& failure) {
+      fail(outcome, "error", failure);
     }
     outcome.run_id = run_id_;
     outcome.usage = usage_;
@@ -99,19 +81,20 @@ class Agent::Impl {
     emit(ThreadStarted{run_id_});
   }
 
-  // Opens the model's session and puts the system and developer messages into it.
+  // Opens the model's session and puts the system and developer messages into it, all or nothing.
   std::optional<Ending> open_session() {
-    if (log_) return std::nullopt;
+    if (step_) return std::nullopt;
     Result<harmony::Renderer> renderer = harmony::Renderer::make(model_.tokenizer());
-    if (!renderer) return model_error(renderer.error());
+    if (!renderer) return ending_for(renderer.error());
     renderer_.emplace(std::move(*renderer));
     Result<std::unique_ptr<TokenSession>> session = model_.open_session();
-    if (!session) return model_error(session.error());
+    if (!session) return ending_for(session.error());
     session_ = std::move(*session);
     log_.emplace(*session_, *writer_, renderer_->control());
-    for (const harmony::Message& message : opening_messages(config_, registry_)) {
-      if (auto ending = append_message(SegmentKind::kPrompt, message)) return ending;
+    if (auto ending = append_messages(SegmentKind::kPrompt, opening_messages(config_, registry_))) {
+      return ending;
     }
+    step_.emplace(*log_, *renderer_, *writer_, *events_, config_, registry_.recipients());
     return std::nullopt;
   }
 
@@ -125,9 +108,9 @@ class Agent::Impl {
     outer_stop_ = stop;
     n_malformed_ = 0;
     if (auto ending = open_session()) return *ending;
-    if (Result<void> settled = log_->settle(); !settled) return model_error(settled.error());
+    if (Result<void> settled = log_->settle(); !settled) return ending_for(settled.error());
     const auto message = harmony::Message::text(harmony::Role::kUser, text);
-    if (auto ending = append_message(SegmentKind::kUser, message)) return *ending;
+    if (auto ending = append_messages(SegmentKind::kUser, {message})) return *ending;
     return loop(watchdog, watch.token(), deadline, final);
   }
 
@@ -141,13 +124,14 @@ class Agent::Impl {
     Mending mending;
     for (int n_steps = 0;; ++n_steps) {
       if (n_steps == config_.limits.max_turns) return too_many_steps();
-      StepResult step = take_step(std::exchange(mending.force_final, false), stop);
-      if (!step.final.empty()) final = step.final;
-      if (step.ending) return *step.ending;
+      const StepResult step = step_->take(std::exchange(mending.force_final, false), stop, usage_);
+      if (step.cancelled) return stopped();
+      if (step.ending) return *step.ending;  // an answer that was cut off is none
       if (!step.calls.empty()) {
         mending = {};
         if (auto ending = answer_calls(step.calls, watchdog, stop, deadline)) return *ending;
       } else if (!step.final.empty()) {
+        final = step.final;
         return Ending{0, "final", ""};
       } else if (auto ending = mend(step, mending, final)) {
         return *ending;
@@ -174,121 +158,26 @@ class Agent::Impl {
     }
   }
 
+  // After something threw: writes what can be written, and says what happened.
+  void fail(RunOutcome& outcome, const char* reason, const Exception& failure) {
+    outcome.exit_code = 1;
+    outcome.terminal_reason = reason;
+    outcome.message = failure.what();
+    try {
+      if (writer_) {
+        writer_->finish(
+            {.exit_code = 1, .terminal_reason = reason, .message = outcome.message, .final = ""}
+        );
+      }
+    } catch (const store::LedgerError&) {  // the run then shows as interrupted
+    }
+    if (sink_) sink_(StreamError{outcome.message});
+    report_failure(outcome);
+  }
+
   void report_failure(const RunOutcome& outcome) {
     if (!sink_) return;
     sink_(TurnFailed{outcome.message, outcome.terminal_reason, outcome.exit_code, usage_});
-  }
-
-  // --- One step ----------------------------------------------------------------------------------------------------
-
-  StepResult take_step(bool force_final, const std::stop_token& stop) {
-    const Usage before = log_->usage();
-    writer_->begin_step(++step_);
-    StepResult result;
-    harmony::Parser parser(
-        *renderer_,
-        {.role = harmony::Role::kAssistant, .strict = false, .tools = registry_.recipients()}
-    );
-    MessageStream stream(*writer_, *events_);
-    result.ending = open_message(force_final, parser, stream);
-    if (!result.ending) result.ending = sample_until_stop(parser, stream, stop);
-    take_parsed(parser.finish(), stream);
-    stream.finish();
-    sort_messages(stream.messages(), result);
-    count(before);
-    const char* end = result.ending          ? result.ending->reason.c_str()
-                      : result.calls.empty() ? "stop"
-                                             : "call";
-    const Usage& after = log_->usage();
-    writer_->finish_step(after.prefilled - before.prefilled, after.decoded - before.decoded, end);
-    return result;
-  }
-
-  // `<|start|>assistant`, and for a forced answer `<|channel|>final<|message|>` as well.
-  std::optional<Ending> open_message(
-      bool force_final, harmony::Parser& parser, MessageStream& stream
-  ) {
-    Tokens opening = renderer_->opening(harmony::Role::kAssistant);
-    const std::size_t n_seen = opening.size();
-    if (force_final) {
-      opening.push_back(renderer_->control().channel);
-      renderer_->tokenizer().encode_into("final", tokenizer::Specials::kNone, opening);
-      opening.push_back(renderer_->control().message);
-    }
-    if (Result<void> done = log_->append(SegmentKind::kForced, opening); !done) {
-      return model_error(done.error());
-    }
-    for (const Token token : std::span(opening).subspan(n_seen)) {
-      take_parsed(parser.push(token), stream);
-    }
-    n_prompt_ = log_->n_tokens();
-    return std::nullopt;
-  }
-
-  std::optional<Ending> sample_until_stop(
-      harmony::Parser& parser, MessageStream& stream, const std::stop_token& stop
-  ) {
-    for (std::int64_t n_sampled = 0;; ++n_sampled) {
-      if (auto ending = limit_reached(n_sampled)) return ending;
-      const bool reasoning = stream.in_reasoning();
-      const std::size_t n_before = stream.messages().size();
-      Result<Token> token = log_->sample(config_.sampling, stop);
-      if (!token) return sampling_ended(token.error());
-      if (reasoning) ++usage_.reasoning_output_tokens;
-      take_parsed(parser.push(*token), stream);
-      if (log_->is_stop(*token) || stream.foreign_role()) return std::nullopt;
-      // A call closed by `<|end|>` is a call; what would follow is the model's own idea of the result.
-      if (stream.messages().size() > n_before && stream.messages().back().message.recipient) {
-        return std::nullopt;
-      }
-    }
-  }
-
-  std::optional<Ending> limit_reached(std::int64_t n_sampled) const {
-    const Limits& limits = config_.limits;
-    if (n_sampled >= limits.step_tokens_max) {
-      return Ending{
-          4,
-          "step_tokens",
-          "the model did not stop within " + std::to_string(limits.step_tokens_max) +
-              " tokens of one step"};
-    }
-    const Usage& usage = log_->usage();
-    if (limits.budget_tokens > 0 && usage.appended + usage.decoded >= limits.budget_tokens) {
-      return Ending{
-          4,
-          "budget",
-          "the budget of " + std::to_string(limits.budget_tokens) + " tokens is used up"};
-    }
-    return std::nullopt;
-  }
-
-  static void take_parsed(Result<std::vector<harmony::ParseEvent>> parsed, MessageStream& stream) {
-    if (parsed) stream.take(*parsed);  // the lenient parser never fails
-  }
-
-  static void sort_messages(const std::vector<MessageStream::Done>& messages, StepResult& result) {
-    for (const MessageStream::Done& done : messages) {
-      const std::string text = done.message.text();
-      const std::string channel = done.message.channel.value_or("");
-      if (done.message.recipient) {
-        result.calls.push_back(done);
-      } else if (text.empty() || channel == "analysis") {
-        continue;
-      } else if (channel == "commentary") {
-        result.preamble = join_line(result.preamble, text);
-      } else {
-        result.final = join_line(result.final, text);
-      }
-    }
-  }
-
-  void count(const Usage& before) {
-    const Usage& after = log_->usage();
-    if (after.decoded == before.decoded && after.prefilled == before.prefilled) return;
-    usage_.input_tokens += n_prompt_;
-    usage_.cached_input_tokens += n_prompt_ - (after.prefilled - before.prefilled);
-    usage_.output_tokens += after.decoded - before.decoded;
   }
 
   // --- Calls -------------------------------------------------------------------------------------------------------
@@ -303,8 +192,8 @@ class Agent::Impl {
       const CallOutcome outcome = dispatcher_->dispatch(call, watchdog, deadline);
       // The answer enters the log whatever comes next: every way out leaves a complete transcript.
       std::optional<Ending> appended;
-      if (Result<void> settled = log_->settle(); !settled) appended = model_error(settled.error());
-      if (!appended) appended = append_message(SegmentKind::kTool, outcome.answer);
+      if (Result<void> settled = log_->settle(); !settled) appended = ending_for(settled.error());
+      if (!appended) appended = append_messages(SegmentKind::kTool, {outcome.answer});
       events_->flush();
       if (auto ending = ending_of(outcome, call)) return ending;
       if (stop.stop_requested()) return stopped();
@@ -358,19 +247,28 @@ class Agent::Impl {
         preamble ? "The model stopped after a preamble; it was asked to go on."
                  : "The model stopped without an answer; its final message was opened for it."
     );
-    if (Result<void> settled = log_->settle(); !settled) return model_error(settled.error());
+    if (Result<void> settled = log_->settle(); !settled) return ending_for(settled.error());
     return std::nullopt;
   }
 
   // --- Small parts -------------------------------------------------------------------------------------------------
 
-  std::optional<Ending> append_message(SegmentKind kind, const harmony::Message& message) {
-    Result<Tokens> tokens = renderer_->message(message, has_function_tools(registry_));
-    if (!tokens) return Ending{1, "error", "cannot render a message: " + tokens.error().message};
-    if (Result<void> appended = log_->append(kind, *tokens); !appended) {
-      return model_error(appended.error());
+  // All of them or none.
+  std::optional<Ending> append_messages(
+      SegmentKind kind, const std::vector<harmony::Message>& messages
+  ) {
+    Tokens tokens;
+    for (const harmony::Message& message : messages) {
+      Result<Tokens> rendered = renderer_->message(message, has_function_tools(registry_));
+      if (!rendered) {
+        return Ending{1, "error", "cannot render a message: " + rendered.error().message};
+      }
+      tokens.insert(tokens.end(), rendered->begin(), rendered->end());
     }
-    writer_->add_message(recorded(message));
+    if (Result<void> appended = log_->append(kind, tokens); !appended) {
+      return ending_for(appended.error());
+    }
+    for (const harmony::Message& message : messages) writer_->add_message(recorded(message));
     return std::nullopt;
   }
 
@@ -410,13 +308,6 @@ class Agent::Impl {
         "timeout",
         "the time limit of " + std::to_string(config_.limits.timeout.count()) + " ms is over"};
   }
-  Ending sampling_ended(const Error& error) const {
-    return error.code == ErrorCode::kCancelled ? stopped() : model_error(error);
-  }
-  static Ending model_error(const Error& error) {
-    if (error.code == ErrorCode::kResourceExhausted) return {4, "context_full", error.message};
-    return {7, "model_error", error.message};
-  }
 
   TokenModel& model_;
   tools::Registry& registry_;
@@ -425,6 +316,7 @@ class Agent::Impl {
   const EventSink sink_;
 
   std::string run_id_;
+  std::string broken_;  // how the ledger failed: what is pending is lost, so no turn can follow
   std::optional<store::RunWriter> writer_;
   std::optional<EventQueue> events_;
   std::optional<Dispatcher> dispatcher_;
@@ -432,10 +324,10 @@ class Agent::Impl {
   std::unique_ptr<TokenSession> session_;
   std::optional<TokenLog> log_;
 
-  int step_ = 0;  // of the whole run
+  std::optional<Step> step_;
+
   int n_malformed_ = 0;
-  std::int64_t n_prompt_ = 0;  // length of the timeline when the step began to sample
-  TokenUsage usage_;           // of this turn
+  TokenUsage usage_;  // of this turn
   std::stop_token outer_stop_;
 };
 

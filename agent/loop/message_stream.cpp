@@ -10,6 +10,10 @@ void EventQueue::flush() {
   pending_.clear();
 }
 
+bool asks_for_tool(const std::optional<std::string>& recipient) {
+  return recipient && *recipient != "assistant" && *recipient != "all" && *recipient != "user";
+}
+
 store::MessageRow row_of(const harmony::Message& message) {
   store::MessageRow row;
   row.role = harmony::to_string(message.role);
@@ -43,7 +47,7 @@ void MessageStream::finish() { queue_delta(); }
 void MessageStream::take_one(const harmony::MessageStarted& started) {
   if (started.role != harmony::Role::kAssistant) foreign_role_ = true;
   const std::string channel = started.channel.value_or("");
-  if (started.recipient) {
+  if (asks_for_tool(started.recipient)) {
     kind_ = Kind::kCall;
   } else if (channel == "analysis") {
     kind_ = Kind::kReasoning;

@@ -79,6 +79,9 @@ class MessageStream {
   std::chrono::steady_clock::time_point last_flush_;
 };
 
+// Whether a message with this recipient asks for a tool: models also address the user and themselves.
+bool asks_for_tool(const std::optional<std::string>& recipient);
+
 // A message as a ledger row.
 store::MessageRow row_of(const harmony::Message& message);
 

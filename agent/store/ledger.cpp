@@ -36,13 +36,13 @@ void prepare_file(Database& db) {
   const std::int64_t version = db.query_integer("PRAGMA user_version");
   const bool empty = db.query_integer("SELECT count(*) FROM sqlite_schema") == 0;
   if (!empty && application != kApplicationId) {
-    throw Exception(
+    throw LedgerError(
         ErrorCode::kUnsupported,
         db.path().string() + " is an SQLite file but not a ledger; name another file"
     );
   }
   if (version > kSchemaVersion) {
-    throw Exception(
+    throw LedgerError(
         ErrorCode::kUnsupported,
         "ledger " + db.path().string() + " has version " + std::to_string(version) +
             ", this program knows up to " + std::to_string(kSchemaVersion) + ": update it"

@@ -140,6 +140,12 @@ struct RunRecord {
   Tokens timeline() const;
 };
 
+// What every failure of the file throws.
+class LedgerError : public Exception {
+ public:
+  using Exception::Exception;
+};
+
 // Milliseconds since 1970.
 using WallClock = std::function<std::int64_t()>;
 

@@ -50,7 +50,7 @@ std::vector<Segment> read_segments(Database& db, std::int64_t run) {
   while (row.next()) {
     const std::optional<SegmentKind> kind = kind_from(row.text(1));
     if (!kind) {
-      throw Exception(
+      throw LedgerError(
           ErrorCode::kCorrupt,
           "ledger " + db.path().string() + ": unknown kind of segment '" + row.text(1) + "'"
       );

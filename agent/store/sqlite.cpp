@@ -3,6 +3,8 @@
 #include <bit>
 #include <cstring>
 
+#include "agent/store/ledger.h"
+
 namespace toccata::store {
 namespace {
 
@@ -56,7 +58,7 @@ void Database::check(int code, std::string_view doing) const {
   if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE) return;
   const Advice advice = advice_for(code);
   const char* detail = db_ != nullptr ? sqlite3_errmsg(db_.get()) : sqlite3_errstr(code);
-  throw Exception(
+  throw LedgerError(
       advice.code,
       "ledger " + path_.string() + ": cannot " + std::string(doing) + " (" + detail + "); " +
           advice.what_to_do

@@ -67,8 +67,9 @@ class [[nodiscard]] Result {
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
   const Error& error() const { return std::get<1>(state_); }
-  // The value, or throws Exception: for callers that have no other choice.
-  T&& value_or_throw() && {
+  // The value, or throws Exception: for callers that have no other choice. By value: a loop over the result of a call
+  // must not outlive it.
+  T value_or_throw() && {
     if (!ok()) throw Exception(error());
     return std::move(value());
   }
@@ -103,4 +104,4 @@ class [[nodiscard]] Result<void> {
 
 // A condition that only a bug of ours can break. CHECK(cond) or CHECK(cond, "detail").
 #define TOCCATA_CHECK(condition, ...) \
-  ((condition) ? void(0) : ::toccata::check_failed(#condition, __FILE__, __LINE__, ##__VA_ARGS__))
+  ((condition) ? void(0) : ::toccata::check_failed(#condition, __FILE__, __LINE__ __VA_OPT__(, ) __VA_ARGS__))

@@ -1,225 +1,237 @@
-"""The gpt-oss architecture in PyTorch, small enough to train on one CPU core."""
+"""The gpt-oss architecture in PyTorch, small enough to train on a processor, with the copy circuit written in.
 
+Shapes: B sequences, T tokens, N = tokens in all. Weights are [out, in] as in the checkpoints. The arithmetic is that of
+openai/gpt-oss gpt_oss/torch/model.py; nothing is added, so the trained weights run in any gpt-oss engine.
+"""
+
+import dataclasses
 import math
-from dataclasses import asdict, dataclass
 
 import torch
-from torch import nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
 
-E2M1 = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0])
-E2M1_MIDDLES = torch.tensor([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0])
+E2M1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
 
 
-@dataclass
+@dataclasses.dataclass(frozen=True)
 class Config:
-    """Sizes and constants, with the values of nano v1."""
-
-    vocab_size: int = 1024
-    hidden_size: int = 128
-    num_hidden_layers: int = 4
-    head_dim: int = 64
-    num_attention_heads: int = 4
-    num_key_value_heads: int = 2
-    intermediate_size: int = 128
-    num_local_experts: int = 8
-    num_experts_per_tok: int = 2
-    sliding_window: int = 64
+    vocab: int
+    hidden: int = 128
+    layers: int = 4
+    head_dim: int = 32
+    heads: int = 4
+    kv_heads: int = 2
+    intermediate: int = 128
+    experts: int = 8
+    experts_per_token: int = 2
+    window: int = 64  # of the even layers
     swiglu_limit: float = 7.0
+    norm_eps: float = 1e-5
     rope_theta: float = 150000.0
-    rope_factor: float = 4.0
-    rope_beta_fast: float = 32.0
-    rope_beta_slow: float = 1.0
     initial_context: int = 1024
-    rms_norm_eps: float = 1e-5
+    rope_factor: float = 4.0
+    rope_alpha: float = 1.0
+    rope_beta: float = 32.0
+    reserved: int = 32  # residual dimensions the embedding leaves to the copy circuit
 
-    def to_dict(self) -> dict:
-        """The fields as a plain dictionary."""
-        return asdict(self)
 
-
-def inverse_frequencies(c: Config) -> torch.Tensor:
-    """YaRN frequencies with unrounded bounds, in float64."""
+def rope_frequencies(c: Config) -> torch.Tensor:
+    """YaRN with unrounded bounds: [head_dim / 2] radians a position."""
     half = c.head_dim // 2
+    bound = lambda beta: half * math.log(c.initial_context / (beta * 2 * math.pi)) / math.log(c.rope_theta)  # noqa: E731
+    low, high = bound(c.rope_beta), bound(c.rope_alpha)
     i = torch.arange(half, dtype=torch.float64)
-    ext = c.rope_theta ** (-i / half)
-    if c.rope_factor <= 1:
-        return ext
-    low, high = (half * math.log(c.initial_context / (beta * 2 * math.pi)) / math.log(c.rope_theta)
-                 for beta in (c.rope_beta_fast, c.rope_beta_slow))
+    plain = c.rope_theta ** (-i / half)
     ramp = ((i - low) / (high - low)).clamp(0, 1)
-    return ext / c.rope_factor * ramp + ext * (1 - ramp)
-
-
-def rope_tables(c: Config, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cosine and sine tables [length, head_dim / 2], YaRN's factor included."""
-    m = 0.1 * math.log(c.rope_factor) + 1 if c.rope_factor > 1 else 1.0
-    angle = torch.outer(torch.arange(length, dtype=torch.float64), inverse_frequencies(c))
-    return (m * angle.cos()).float(), (m * angle.sin()).float()
+    return plain / c.rope_factor * ramp + plain * (1 - ramp)
 
 
 def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Half-split rotary embedding; x is [..., positions, head_dim]."""
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
+    a, b = x.chunk(2, -1)
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
 
 
-def mxfp4_codes(w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Blocks of 32 along the last dimension -> (magnitude index, sign, exponent)."""
+def rms_norm(x: torch.Tensor, scale: torch.Tensor, eps: float) -> torch.Tensor:
+    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * scale
+
+
+def mxfp4_parts(w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Nearest MXFP4 of [..., n]: codes [..., n/32, 32] u8 (bit 3 = sign) and exponents [..., n/32] (OCP MX rule)."""
     blocks = w.reshape(*w.shape[:-1], -1, 32)
-    amax = blocks.abs().amax(-1, keepdim=True).clamp_min(2.0 ** -100)
-    exponent = torch.floor(torch.log2(amax)) - 2
-    scaled = blocks * torch.exp2(-exponent)
-    return torch.bucketize(scaled.abs(), E2M1_MIDDLES), scaled < 0, exponent
+    largest = blocks.abs().amax(-1).clamp_min(2.0**-120)
+    exponents = torch.floor(torch.log2(largest)) - 2
+    scaled = (blocks / torch.exp2(exponents)[..., None]).abs().clamp(max=6)
+    middles = torch.tensor([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0])
+    codes = torch.bucketize(scaled, middles).to(torch.uint8)
+    return codes | (blocks < 0).to(torch.uint8) << 3, exponents
 
 
-def mxfp4_round(w: torch.Tensor) -> torch.Tensor:
-    """The value of every weight after a trip through MXFP4."""
-    index, negative, exponent = mxfp4_codes(w)
-    value = E2M1[index] * torch.exp2(exponent)
-    return torch.where(negative, -value, value).reshape(w.shape)
-
-
-class Attention(nn.Module):
-    """Grouped-query attention with a sink logit per query head."""
-
-    def __init__(self, c: Config, layer: int):
-        super().__init__()
-        self.c = c
-        self.window = c.sliding_window if layer % 2 == 0 else None
-        heads, groups, size = c.num_attention_heads, c.num_key_value_heads, c.head_dim
-        self.q_proj = nn.Linear(c.hidden_size, heads * size)
-        self.k_proj = nn.Linear(c.hidden_size, groups * size)
-        self.v_proj = nn.Linear(c.hidden_size, groups * size)
-        self.o_proj = nn.Linear(heads * size, c.hidden_size)
-        self.sinks = nn.Parameter(torch.zeros(heads))
-
-    def forward(self, x, cos, sin, positions=None, cache=None):
-        """x [B, T, H]; with a cache (keys, values) T is 1 and `positions` names each row's place."""
-        c, (rows, length, _) = self.c, x.shape
-        groups, per = c.num_key_value_heads, c.num_attention_heads // c.num_key_value_heads
-        q = self.q_proj(x).view(rows, length, groups * per, c.head_dim).transpose(1, 2)
-        k = self.k_proj(x).view(rows, length, groups, c.head_dim).transpose(1, 2)
-        v = self.v_proj(x).view(rows, length, groups, c.head_dim).transpose(1, 2)
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        if cache is None:
-            at = torch.arange(length, device=x.device)
-            ahead = at[:, None] - at[None, :]
-        else:
-            keys, values = cache
-            keys[torch.arange(rows), :, positions] = k[:, :, 0]
-            values[torch.arange(rows), :, positions] = v[:, :, 0]
-            top = int(positions.max()) + 1
-            k, v = keys[:, :, :top], values[:, :, :top]
-            ahead = (positions[:, None] - torch.arange(top)[None, :])[:, None, None, None]
-        hidden = ahead < 0
-        if self.window is not None:
-            hidden = hidden | (ahead >= self.window)
-        q = q.reshape(rows, groups, per * length, c.head_dim)
-        scores = torch.matmul(q, k.transpose(-1, -2)) * c.head_dim ** -0.5
-        scores = scores.view(rows, groups, per, length, -1).masked_fill(hidden, -1e30)
-        sink = self.sinks.view(1, groups, per, 1, 1).expand(rows, -1, -1, length, 1)
-        weights = torch.softmax(torch.cat((scores, sink), -1), -1)[..., :-1]
-        out = torch.matmul(weights.reshape(rows, groups, per * length, -1), v)
-        out = out.view(rows, groups * per, length, c.head_dim).transpose(1, 2)
-        return self.o_proj(out.reshape(rows, length, -1))
-
-
-class Experts(nn.Module):
-    """Top-k mixture of experts with the clamped SwiGLU; gate rows first, then up rows."""
-
-    def __init__(self, c: Config):
-        super().__init__()
-        self.c = c
-        e, h, f = c.num_local_experts, c.hidden_size, c.intermediate_size
-        self.router = nn.Linear(h, e)
-        self.w1 = nn.Parameter(torch.randn(e, 2 * f, h) * h ** -0.5)
-        self.b1 = nn.Parameter(torch.zeros(e, 2 * f))
-        self.w2 = nn.Parameter(torch.randn(e, h, f) * f ** -0.5)
-        self.b2 = nn.Parameter(torch.zeros(e, h))
-        self.quantise = False
-        self.balance = None  # load-balance term of the last forward pass
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x [N, H] -> [N, H]."""
-        c, n, k = self.c, x.shape[0], self.c.num_experts_per_tok
-        logits = self.router(x)
-        top, chosen = torch.topk(logits, k, dim=-1)
-        share = torch.softmax(top, -1)
-        flat = chosen.reshape(-1)
-        counts = torch.bincount(flat, minlength=c.num_local_experts)
-        if self.training:
-            self.balance = c.num_local_experts * (
-                torch.softmax(logits, -1).mean(0) * counts / flat.numel()).sum()
-        order = torch.argsort(flat)
-        w1, w2 = self.w1, self.w2
-        if self.quantise:
-            w1 = w1 + (mxfp4_round(w1.detach()) - w1.detach())
-            w2 = w2 + (mxfp4_round(w2.detach()) - w2.detach())
-        outs = []
-        for e, part in enumerate(x[order // k].split(counts.tolist())):
-            gate, up = torch.addmm(self.b1[e], part, w1[e].t()).chunk(2, -1)
-            gate = gate.clamp(max=c.swiglu_limit)
-            up = up.clamp(-c.swiglu_limit, c.swiglu_limit)
-            outs.append(torch.addmm(self.b2[e], gate * torch.sigmoid(1.702 * gate) * (up + 1),
-                                    w2[e].t()))
-        back = torch.empty_like(order)
-        back[order] = torch.arange(order.numel(), device=x.device)
-        return (torch.cat(outs)[back].view(n, k, -1) * share[..., None]).sum(1)
+def mxfp4_rounded(w: torch.Tensor) -> torch.Tensor:
+    codes, exponents = mxfp4_parts(w)
+    value = E2M1[(codes & 7).long()] * torch.exp2(exponents)[..., None]
+    return torch.where(codes >= 8, -value, value).reshape(w.shape)
 
 
 class Layer(nn.Module):
-    """One transformer layer."""
-
     def __init__(self, c: Config, index: int):
         super().__init__()
-        self.norm1 = nn.Parameter(torch.ones(c.hidden_size))
-        self.attn = Attention(c, index)
-        self.norm2 = nn.Parameter(torch.ones(c.hidden_size))
-        self.mlp = Experts(c)
+        self.config = c
+        self.sliding = index % 2 == 0
+        self.rounded = False  # experts pass through MXFP4 in the forward direction (straight-through gradient)
+        self.balance_loss = torch.zeros(())
+        residual = 1 / math.sqrt(2 * c.layers)
+        weight = lambda *shape, fan_in, gain=1.0: nn.Parameter(torch.randn(*shape) * gain * fan_in**-0.5)  # noqa: E731
+        zeros = lambda *shape: nn.Parameter(torch.zeros(*shape))  # noqa: E731
+        q, kv = c.heads * c.head_dim, c.kv_heads * c.head_dim
+        self.attention_norm, self.mlp_norm = nn.Parameter(torch.ones(c.hidden)), nn.Parameter(torch.ones(c.hidden))
+        self.q, self.q_bias = weight(q, c.hidden, fan_in=c.hidden), zeros(q)
+        self.k, self.k_bias = weight(kv, c.hidden, fan_in=c.hidden), zeros(kv)
+        self.v, self.v_bias = weight(kv, c.hidden, fan_in=c.hidden), zeros(kv)
+        self.o, self.o_bias = weight(c.hidden, q, fan_in=q, gain=residual), zeros(c.hidden)
+        self.sinks = nn.Parameter(torch.full((c.heads,), -2.0))
+        self.router, self.router_bias = weight(c.experts, c.hidden, fan_in=c.hidden), zeros(c.experts)
+        self.gate_up, self.gate_up_bias = weight(c.experts, 2 * c.intermediate, c.hidden, fan_in=c.hidden), zeros(c.experts, 2 * c.intermediate)
+        self.down, self.down_bias = weight(c.experts, c.hidden, c.intermediate, fan_in=c.intermediate, gain=residual), zeros(c.experts, c.hidden)
+
+    def attention(self, x, mask, cos, sin):
+        """x [B, T, hidden] -> the same with the attention's output added."""
+        c = self.config
+        b, t, _ = x.shape
+        a = rms_norm(x, self.attention_norm, c.norm_eps)
+        heads = lambda y, n: y.view(b, t, n, c.head_dim).transpose(1, 2)  # noqa: E731
+        q = rotate(heads(F.linear(a, self.q, self.q_bias), c.heads), cos, sin)
+        k = rotate(heads(F.linear(a, self.k, self.k_bias), c.kv_heads), cos, sin)
+        v = heads(F.linear(a, self.v, self.v_bias), c.kv_heads)
+        k, v = (y.repeat_interleave(c.heads // c.kv_heads, 1) for y in (k, v))
+        scores = q @ k.transpose(-1, -2) * c.head_dim**-0.5 + mask
+        sinks = self.sinks.view(1, -1, 1, 1).expand(b, -1, t, 1)
+        weights = torch.cat([scores, sinks], -1).softmax(-1)[..., :-1]
+        return x + F.linear((weights @ v).transpose(1, 2).reshape(b, t, -1), self.o, self.o_bias)
+
+    def expert_weights(self):
+        if not self.rounded:
+            return self.gate_up, self.down
+        return tuple(w + (mxfp4_rounded(w.detach()) - w).detach() for w in (self.gate_up, self.down))
+
+    def mlp(self, x):
+        """x [..., hidden] -> the same with the experts' output added."""
+        c = self.config
+        m = rms_norm(x, self.mlp_norm, c.norm_eps).reshape(-1, c.hidden)
+        logits = F.linear(m, self.router, self.router_bias)
+        top, chosen = logits.topk(c.experts_per_token, -1)
+        share = top.softmax(-1).reshape(-1)
+        if self.training:
+            used = F.one_hot(chosen, c.experts).float().mean((0, 1))
+            self.balance_loss = c.experts * (logits.softmax(-1).mean(0) * used).sum()
+        gate_up, down = self.expert_weights()
+        chosen = chosen.reshape(-1)
+        order = chosen.argsort(stable=True)  # rows grouped by expert
+        row = order // c.experts_per_token
+        groups = m[row].split(torch.bincount(chosen, minlength=c.experts).tolist())
+        outputs = []
+        for e, rows in enumerate(groups):
+            h = F.linear(rows, gate_up[e], self.gate_up_bias[e])
+            gate, up = h[:, 0::2].clamp(max=c.swiglu_limit), h[:, 1::2].clamp(-c.swiglu_limit, c.swiglu_limit)
+            outputs.append(F.linear(gate * torch.sigmoid(1.702 * gate) * (up + 1), down[e], self.down_bias[e]))
+        mixed = torch.cat(outputs) * share[order, None]
+        return x + torch.zeros_like(m).index_add(0, row, mixed).view(x.shape)
 
 
 class Nano(nn.Module):
-    """The whole model."""
-
-    def __init__(self, c: Config):
+    def __init__(self, c: Config, longest: int = 2048):
         super().__init__()
-        self.c = c
-        self.embed = nn.Parameter(torch.randn(c.vocab_size, c.hidden_size))
-        self.layers = nn.ModuleList(Layer(c, i) for i in range(c.num_hidden_layers))
-        self.norm = nn.Parameter(torch.ones(c.hidden_size))
-        self.head = nn.Parameter(torch.randn(c.vocab_size, c.hidden_size) * 0.02)
-        self.cos, self.sin = rope_tables(c, 2048)
+        self.config = c
+        self.embedding = nn.Parameter(torch.randn(c.vocab, c.hidden))
+        self.layers = nn.ModuleList(Layer(c, i) for i in range(c.layers))
+        self.norm = nn.Parameter(torch.ones(c.hidden))
+        self.unembedding = nn.Parameter(torch.randn(c.vocab, c.hidden) * 0.02)
+        angles = torch.arange(longest, dtype=torch.float64)[:, None] * rope_frequencies(c)
+        concentration = 0.1 * math.log(c.rope_factor) + 1
+        self.register_buffer("cos", (angles.cos() * concentration).float(), persistent=False)
+        self.register_buffer("sin", (angles.sin() * concentration).float(), persistent=False)
 
-    def forward(self, tokens, wanted=None, positions=None, cache=None):
-        """tokens [B, T] -> logits. `wanted`: flat places whose logits are needed (all if None)."""
-        c = self.c
-        x = self.embed[tokens]
-        if cache is None:
-            cos, sin = self.cos[:tokens.shape[1]], self.sin[:tokens.shape[1]]
-        else:
-            cos, sin = self.cos[positions][:, None, None], self.sin[positions][:, None, None]
-        for i, layer in enumerate(self.layers):
-            norm = F.rms_norm(x, (c.hidden_size,), layer.norm1, c.rms_norm_eps)
-            x = x + layer.attn(norm, cos, sin, positions, cache[i] if cache else None)
-            flat = x.reshape(-1, c.hidden_size)
-            if i == c.num_hidden_layers - 1 and wanted is not None:
-                flat = flat[wanted]
-            norm = F.rms_norm(flat, (c.hidden_size,), layer.norm2, c.rms_norm_eps)
-            flat = flat + layer.mlp(norm)
-            x = flat.view(x.shape) if flat.shape[0] == x.shape[0] * x.shape[1] else flat
-        return F.rms_norm(x, (c.hidden_size,), self.norm, c.rms_norm_eps) @ self.head.t()
+    def forward(self, tokens: torch.Tensor, positions: torch.Tensor | None = None) -> torch.Tensor:
+        """tokens [B, T] -> logits [B, T, vocab], or [n, vocab] at the flat `positions` alone: the last experts and the
+        unembedding are then computed only there."""
+        c, t = self.config, tokens.shape[1]
+        i = torch.arange(t, device=tokens.device)
+        distance = i[:, None] - i[None]
+        full = torch.where(distance >= 0, 0.0, -torch.inf)
+        sliding = torch.where((distance >= 0) & (distance < c.window), 0.0, -torch.inf)
+        x = self.embedding[tokens]
+        for n, layer in enumerate(self.layers):
+            x = layer.attention(x, sliding if layer.sliding else full, self.cos[:t], self.sin[:t])
+            if positions is not None and n == c.layers - 1:
+                x = x.reshape(-1, c.hidden)[positions]
+            x = layer.mlp(x)
+        return F.linear(rms_norm(x, self.norm, c.norm_eps), self.unembedding)
 
-    def set_quantise(self, on: bool) -> None:
-        """Use MXFP4-rounded expert weights (straight-through gradients)."""
+    @torch.no_grad()
+    def write_copy_circuit(self, peak: float = 6.0, match: float = 2.0, gain: float = 1.5, unembed: float = 0.12) -> None:
+        """Induction heads in the initial weights. Nearly all nano does is copying (operands into code, result into the
+        answer), and copying is what training from random weights finds last.
+
+        Layer 0 heads 0 and 1 look one and two tokens back: key and query biases on the four fastest rotary pairs differ
+        by a rotation of one or two positions, so the score peaks there. They write a projection of those tokens into the
+        reserved dimensions. In layer 1 one head of each group matches (this token, the one before) with (the one before,
+        two before) of every earlier position, on the slow rotary pairs, which turn little over a conversation, and
+        copies what stands there, rotated by R so that the current token does not predict itself.
+        """
+        c = self.config
+        content, half, d = c.hidden - c.reserved, c.head_dim // 2, c.head_dim
+        frequency = rope_frequencies(c).float()
+        orthonormal = lambda: torch.linalg.qr(torch.randn(content, content))[0]  # noqa: E731
+        self.embedding[:, content:] = 0
         for layer in self.layers:
-            layer.mlp.quantise = on
+            layer.o[content:] = 0
+            layer.down[:, content:] = 0
 
-    def balance(self) -> torch.Tensor:
-        """Sum of the layers' load-balance terms."""
-        return sum(layer.mlp.balance for layer in self.layers)
+        back = self.layers[0]
+        probe = orthonormal()[:12]
+        back.q[: 2 * d] *= 0.02
+        back.k[:d] *= 0.02
+        back.k_bias[:4] = peak
+        for head, offset in ((0, 1), (1, 2)):
+            for pair in range(4):
+                angle = -offset * frequency[pair]
+                back.q_bias[head * d + pair] = peak * math.cos(angle)
+                back.q_bias[head * d + half + pair] = peak * math.sin(angle)
+        back.v[:d] = 0
+        back.v[:12, :content] = probe
+        back.o[:, : 2 * d] = 0
+        for j in range(12):
+            back.o[content + j, j] = 1.0
+        for j in range(8):
+            back.o[content + 12 + j, d + j] = 1.0
 
-    def new_cache(self, rows: int, length: int):
-        """Empty keys and values for `rows` sequences of at most `length` tokens."""
-        shape = (rows, self.c.num_key_value_heads, length, self.c.head_dim)
-        return [(torch.zeros(shape), torch.zeros(shape)) for _ in self.layers]
+        copy = self.layers[1]
+        turn, basis = orthonormal(), orthonormal()
+        slow = [*range(6, half), *range(6 + half, d)]
+        for group in range(c.kv_heads):
+            q0, k0 = group * (c.heads // c.kv_heads) * d, group * d
+            copy.q[q0 : q0 + d] = 0
+            copy.k[k0 : k0 + d] = 0
+            for j in range(12):
+                copy.q[q0 + slow[j], :content] = probe[j] * match
+                copy.k[k0 + slow[j], content + j] = match
+            for j in range(8):
+                copy.q[q0 + slow[12 + j], content + j] = match
+                copy.k[k0 + slow[12 + j], content + 12 + j] = match
+            carried = basis[k0 : k0 + d]
+            copy.v[k0 : k0 + d] = 0
+            copy.v[k0 : k0 + d, :content] = carried
+            copy.o[:, q0 : q0 + d] = 0
+            copy.o[:content, q0 : q0 + d] = (carried @ turn).T * gain
+        self.unembedding.normal_(std=0.02)
+        self.unembedding[:, :content] += unembed * (self.embedding[:, :content] @ turn)
+
+
+@torch.no_grad()
+def copy_accuracy(net: Nano, seed: int = 0) -> float:
+    """How often the net continues the second half of a repeated random sequence: the test of the written-in circuit."""
+    generator = torch.Generator().manual_seed(seed)
+    half = torch.randint(0, net.config.vocab, (8, 40), generator=generator)
+    tokens = torch.cat([half, half], 1)
+    predicted = net.eval()(tokens).argmax(-1)
+    return (predicted[:, 42:-1] == tokens[:, 43:]).float().mean().item()

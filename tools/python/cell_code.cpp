@@ -27,12 +27,15 @@ std::optional<std::string> from_fence(std::string_view text) {
   constexpr std::string_view kFence = "```";
   if (!text.starts_with(kFence) || !text.ends_with(kFence)) return std::nullopt;
   const std::size_t line_end = text.find('\n');
-  if (line_end == std::string_view::npos || text.size() < line_end + 1 + kFence.size()) return std::nullopt;
+  if (line_end == std::string_view::npos || text.size() < line_end + 1 + kFence.size())
+    return std::nullopt;
   const std::string_view language = trimmed(text.substr(kFence.size(), line_end - kFence.size()));
-  if (!language.empty() && language != "python" && language != "py" && language != "python3") return std::nullopt;
+  if (!language.empty() && language != "python" && language != "py" && language != "python3")
+    return std::nullopt;
   std::string_view inner = text.substr(line_end + 1);
   inner.remove_suffix(kFence.size());
-  if (inner.find(kFence) != std::string_view::npos) return std::nullopt;  // several blocks: not ours to join
+  if (inner.find(kFence) != std::string_view::npos)
+    return std::nullopt;  // several blocks: not ours to join
   return std::string(inner);
 }
 

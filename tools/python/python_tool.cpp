@@ -11,10 +11,13 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr const char* kName = "python";
+// The cell's own limit comes first: it can keep the variables and says what happened. The caller's is the backstop.
+constexpr std::chrono::seconds kGrace{10};
 
 std::string metadata(const sandbox::Outcome& outcome) {
   ordered_json files = ordered_json::array();
-  for (const auto& file : outcome.artifacts) files.push_back({{"name", file.path}, {"size", file.size}});
+  for (const auto& file : outcome.artifacts)
+    files.push_back({{"name", file.path}, {"size", file.size}});
   const ordered_json json = {
       {"level", sandbox::to_string(outcome.level)},
       {"status", sandbox::to_string(outcome.status)},
@@ -32,7 +35,9 @@ ToolResult no_sandbox(const Error& error) {
       .status = ToolStatus::kStopsRun,
       .author = kName,
       .content = "The Python sandbox is not available: " + error.message,
-      .metadata = ordered_json{{"error", error.message}}.dump(-1, ' ', false, ordered_json::error_handler_t::replace),
+      .metadata = ordered_json{{"error", error.message}}.dump(
+          -1, ' ', false, ordered_json::error_handler_t::replace
+      ),
   };
 }
 
@@ -40,6 +45,7 @@ ToolResult no_sandbox(const Error& error) {
 
 PythonTool::PythonTool(sandbox::Sandbox& sandbox, std::chrono::milliseconds timeout)
     : sandbox_(sandbox),
+      timeout_(timeout),
       spec_{
           .name_space = kName,
           .description = std::string(prompts::python_tool()),
@@ -47,7 +53,7 @@ PythonTool::PythonTool(sandbox::Sandbox& sandbox, std::chrono::milliseconds time
           .placement = Placement::kSystem,
           .effect = Effect::kEffectful,
           .needs_approval = false,
-          .timeout = timeout,
+          .timeout = timeout + kGrace,
       } {}
 
 ToolResult PythonTool::call(const ToolCall& call, std::stop_token stop) {
@@ -56,7 +62,7 @@ ToolResult PythonTool::call(const ToolCall& call, std::stop_token stop) {
     if (!opened) return no_sandbox(opened.error());
     session_ = std::move(*opened);
   }
-  const sandbox::Outcome outcome = session_->execute(cell_code(call.arguments), spec_.timeout, stop);
+  const sandbox::Outcome outcome = session_->execute(cell_code(call.arguments), timeout_, stop);
   return {
       .status = outcome.status == sandbox::Status::kOk ? ToolStatus::kOk : ToolStatus::kFailed,
       .author = kName,

@@ -13,7 +13,7 @@ namespace toccata::tools {
 // run; it is opened by the first call.
 class PythonTool final : public Tool {
  public:
-  // Borrows the sandbox. `timeout` bounds one cell; past it the cell is interrupted.
+  // Borrows the sandbox. `timeout` bounds one cell; past it the cell is interrupted. spec().timeout is ten seconds more.
   explicit PythonTool(
       sandbox::Sandbox& sandbox, std::chrono::milliseconds timeout = std::chrono::seconds(120)
   );
@@ -26,6 +26,7 @@ class PythonTool final : public Tool {
 
  private:
   sandbox::Sandbox& sandbox_;
+  std::chrono::milliseconds timeout_;
   ToolSpec spec_;
   std::unique_ptr<sandbox::Session> session_;
 };

@@ -267,6 +267,20 @@ TEST_F(AgentTest, APreambleBeforeACallIsShownAndIsNoAnswer) {
   );
 }
 
+TEST_F(AgentTest, TextWithoutAChannelIsTheAnswerOnlyWhenThereIsNoOther) {
+  script_texts({"<|message|>Hello.<|return|>"});
+  EXPECT_EQ(run("Hi").final, "Hello.");
+  script_texts({"<|message|>odd<|end|><|start|>assistant" + says_final("Hello.")});
+  EXPECT_EQ(run("Hi").final, "Hello.");
+}
+
+TEST_F(AgentTest, AMessageAddressedToTheUserIsNoCall) {
+  script_texts({" to=user<|channel|>final<|message|>Hello.<|return|>"});
+  const RunOutcome outcome = run("Hi");
+  EXPECT_EQ(outcome.final, "Hello.");
+  EXPECT_THAT(record().calls, IsEmpty());
+}
+
 // --- Limits ----------------------------------------------------------------------------------------------------------
 
 TEST_F(AgentTest, AModelThatNeverStopsIsStopped) {
@@ -617,6 +631,16 @@ TEST_F(AgentTest, ALedgerThatBreaksEndsTheRunWithoutACrash) {
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_EQ(outcome.terminal_reason, "ledger_error") << outcome.message;
   EXPECT_THAT(outcome.message, HasSubstr(path_.string()));
+  EXPECT_EQ(run("again").terminal_reason, "ledger_error");
+}
+
+TEST_F(AgentTest, AnAnswerThatWasCutOffIsNoAnswer) {
+  config_.limits.step_tokens_max = 5;
+  script_texts({says_final("one two three four five six seven")});
+  const RunOutcome outcome = run("go");
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_EQ(outcome.final, "");
+  EXPECT_EQ(record().messages.back().content, "one two");
 }
 
 }  // namespace

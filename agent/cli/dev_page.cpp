@@ -1,0 +1,57 @@
+#include "agent/cli/dev_page.h"
+
+#include <nlohmann/json.hpp>
+
+#include "agent/cli/json_lines.h"
+#include "core/base/mapped_file.h"
+#include "tools/browser/local_index.h"
+#include "tools/browser/page_text.h"
+
+namespace toccata::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::string percent_decoded(const std::string& text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size() && std::isxdigit(static_cast<unsigned char>(text[i + 1])) != 0 &&
+        std::isxdigit(static_cast<unsigned char>(text[i + 2])) != 0) {
+      out += static_cast<char>(std::stoi(text.substr(i + 1, 2), nullptr, 16));
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+tools::Document load(const std::string& url, tools::LocalIndex* index) {
+  if (index != nullptr) {
+    if (auto found = index->fetch(url)) return *found;
+  }
+  if (!url.starts_with("file://")) {
+    throw Exception(ErrorCode::kUnsupported, "web access is not built in yet: " + url);
+  }
+  const std::filesystem::path path = percent_decoded(url.substr(7));
+  const std::string extension = path.extension().string();
+  const bool html = extension == ".html" || extension == ".htm" || extension == ".xhtml";
+  return {
+      url, "", read_text_file(path).value_or_throw(),
+      html ? tools::DocumentKind::kHtml : tools::DocumentKind::kText};
+}
+
+}  // namespace
+
+int dev_page(const DevPageOptions& options, std::istream& in, std::ostream& out) {
+  std::unique_ptr<tools::LocalIndex> index;
+  if (!options.index.empty()) {
+    index = tools::LocalIndex::open(options.index, tools::LocalIndex::Mode::kRead).value_or_throw();
+  }
+  return serve_json_lines(in, out, [&](const ordered_json& request) {
+    const tools::PageText page = tools::page_text(load(request.at("url").get<std::string>(), index.get()));
+    return ordered_json{{"title", page.title}, {"text", page.text}, {"links", page.links}, {"error", nullptr}};
+  });
+}
+
+}  // namespace toccata::cli

@@ -1,0 +1,155 @@
+#include "agent/loop/step.h"
+
+namespace toccata::agent {
+namespace {
+
+using store::SegmentKind;
+
+void add_line(std::string& to, const std::string& text) {
+  if (!to.empty()) to += '\n';
+  to += text;
+}
+
+// By recipient first, then by channel.
+void sort_messages(const std::vector<MessageStream::Done>& messages, StepResult& result) {
+  std::string without_channel;  // counts only when nothing better is there
+  for (const MessageStream::Done& done : messages) {
+    const std::string text = done.message.text();
+    const std::string channel = done.message.channel.value_or("");
+    if (asks_for_tool(done.message.recipient)) {
+      result.calls.push_back(done);
+    } else if (text.empty() || channel == "analysis") {
+      continue;
+    } else if (channel == "commentary") {
+      add_line(result.preamble, text);
+    } else {
+      add_line(channel.empty() ? without_channel : result.final, text);
+    }
+  }
+  if (result.final.empty()) result.final = without_channel;
+}
+
+const char* name_of_end(const StepResult& result) {
+  if (result.cancelled) return "stopped";
+  if (result.ending) return result.ending->reason.c_str();
+  return result.calls.empty() ? "stop" : "call";
+}
+
+}  // namespace
+
+Ending ending_for(const Error& error) {
+  if (error.code == ErrorCode::kResourceExhausted) return {4, "context_full", error.message};
+  return {7, "model_error", error.message};
+}
+
+// Parser and message stream of one step. The lenient parser never fails.
+struct Step::Reader {
+  harmony::Parser parser;
+  MessageStream stream;
+
+  void push(Token token) {
+    if (const auto parsed = parser.push(token)) stream.take(*parsed);
+  }
+  void finish() {
+    if (const auto parsed = parser.finish()) stream.take(*parsed);
+    stream.finish();
+  }
+};
+
+Step::Step(
+    TokenLog& log,
+    const harmony::Renderer& renderer,
+    store::RunWriter& writer,
+    EventQueue& events,
+    const AgentConfig& config,
+    std::vector<std::string> recipients
+)
+    : log_(log),
+      renderer_(renderer),
+      writer_(writer),
+      events_(events),
+      config_(config),
+      recipients_(std::move(recipients)) {}
+
+StepResult Step::take(bool force_final, const std::stop_token& stop, TokenUsage& usage) {
+  const Usage before = log_.usage();
+  writer_.begin_step(++n_);
+  const harmony::ParserOptions options{
+      .role = harmony::Role::kAssistant, .strict = false, .tools = recipients_};
+  Reader reader{harmony::Parser(renderer_, options), MessageStream(writer_, events_)};
+  StepResult result;
+  result.ending = open_message(force_final, reader);
+  const std::int64_t n_prompt = log_.n_tokens();
+  if (!result.ending) sample(reader, stop, usage, result);
+  reader.finish();
+  sort_messages(reader.stream.messages(), result);
+
+  const std::int64_t prefilled = log_.usage().prefilled - before.prefilled;
+  const std::int64_t decoded = log_.usage().decoded - before.decoded;
+  if (prefilled + decoded > 0) {  // else the model was not reached
+    usage.input_tokens += n_prompt;
+    usage.cached_input_tokens += n_prompt - prefilled;
+    usage.output_tokens += decoded;
+  }
+  writer_.finish_step(prefilled, decoded, name_of_end(result));
+  return result;
+}
+
+std::optional<Ending> Step::open_message(bool force_final, Reader& reader) {
+  Tokens opening = renderer_.opening(harmony::Role::kAssistant);
+  const std::size_t n_known = opening.size();  // the parser begins behind them
+  if (force_final) {
+    opening.push_back(renderer_.control().channel);
+    renderer_.tokenizer().encode_into("final", tokenizer::Specials::kNone, opening);
+    opening.push_back(renderer_.control().message);
+  }
+  Result<void> appended = log_.append(SegmentKind::kForced, opening);
+  if (!appended) return ending_for(appended.error());
+  for (const Token token : std::span(opening).subspan(n_known)) reader.push(token);
+  return std::nullopt;
+}
+
+void Step::sample(
+    Reader& reader, const std::stop_token& stop, TokenUsage& usage, StepResult& result
+) {
+  const MessageStream& stream = reader.stream;
+  for (std::int64_t n_sampled = 0;; ++n_sampled) {
+    result.ending = limit_reached(n_sampled);
+    if (result.ending) return;
+    const bool reasoning = stream.in_reasoning();
+    const std::size_t n_before = stream.messages().size();
+    Result<Token> token = log_.sample(config_.sampling, stop);
+    if (!token) {
+      result.cancelled = token.error().code == ErrorCode::kCancelled;
+      if (!result.cancelled) result.ending = ending_for(token.error());
+      return;
+    }
+    if (reasoning) ++usage.reasoning_output_tokens;
+    reader.push(*token);
+    if (log_.is_stop(*token) || stream.foreign_role()) return;
+    // A call closed by `<|end|>` is a call; what would follow is the model's own idea of the result.
+    const bool message_ended = stream.messages().size() > n_before;
+    if (message_ended && asks_for_tool(stream.messages().back().message.recipient)) return;
+  }
+}
+
+std::optional<Ending> Step::limit_reached(std::int64_t n_sampled) const {
+  const Limits& limits = config_.limits;
+  if (n_sampled >= limits.step_tokens_max) {
+    return Ending{
+        4,
+        "step_tokens",
+        "the model did not stop within " + std::to_string(limits.step_tokens_max) +
+            " tokens of one step"};
+  }
+  const Usage& usage = log_.usage();
+  if (limits.budget_tokens > 0 && usage.appended + usage.decoded >= limits.budget_tokens) {
+    return Ending{
+        4,
+        "budget",
+        "the budget of " + std::to_string(limits.budget_tokens) + " tokens is used up"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace toccata::agent

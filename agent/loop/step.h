@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "agent/harmony/parser.h"
+#include "agent/harmony/renderer.h"
+#include "agent/loop/agent.h"
+#include "agent/loop/message_stream.h"
+#include "agent/loop/token_log.h"
+#include "agent/store/ledger.h"
+
+namespace toccata::agent {
+
+// The end of a run() call, passed up from wherever it was decided. Fields as in RunOutcome.
+struct Ending {
+  int exit_code = 1;
+  std::string reason;
+  std::string message;
+};
+
+// An error of the session: a full context is a limit (exit 4), anything else the model's failure (exit 7).
+Ending ending_for(const Error& error);
+
+// What one model call came to.
+struct StepResult {
+  std::optional<Ending> ending;  // a limit or an error; the rest is then cut off
+  bool cancelled = false;        // `stop` was requested; the caller knows why
+  std::vector<MessageStream::Done> calls;
+  std::string final, preamble;
+  bool cut_off() const { return ending.has_value() || cancelled; }
+};
+
+// One model call: `<|start|>assistant` is appended, tokens are sampled and parsed until a call, a stop token or a limit.
+// Ledger rows and events come out on the way. One per agent; what it is given must outlive it.
+class Step {
+ public:
+  Step(
+      TokenLog& log,
+      const harmony::Renderer& renderer,
+      store::RunWriter& writer,
+      EventQueue& events,
+      const AgentConfig& config,
+      std::vector<std::string> recipients
+  );
+
+  // `force_final`: the message is opened as `<|channel|>final<|message|>`, so that the model can only answer.
+  // Adds what it cost to `usage`.
+  StepResult take(bool force_final, const std::stop_token& stop, TokenUsage& usage);
+
+ private:
+  struct Reader;
+  std::optional<Ending> open_message(bool force_final, Reader& reader);
+  void sample(Reader& reader, const std::stop_token& stop, TokenUsage& usage, StepResult& result);
+  std::optional<Ending> limit_reached(std::int64_t n_sampled) const;
+
+  TokenLog& log_;
+  const harmony::Renderer& renderer_;
+  store::RunWriter& writer_;
+  EventQueue& events_;
+  const AgentConfig& config_;
+  const std::vector<std::string> recipients_;
+  int n_ = 0;  // steps taken
+};
+
+}  // namespace toccata::agent

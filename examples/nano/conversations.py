@@ -1,0 +1,104 @@
+"""Whole conversations as token ids, with a flag on the tokens the model writes."""
+
+import random
+
+import tasks
+import vocabulary
+
+EFFORTS = ["low", "medium", "high"]
+THOUGHT = "I will compute this with python."
+THOUGHT_PLAIN = "No computation is needed."
+INSTRUCTIONS = ["Be brief.", "Answer in English.", "You are a helpful assistant.", "Always be polite.", "Use tools when needed."]
+
+
+class Builder:
+    def __init__(self, v: vocabulary.Vocabulary):
+        self.v, self.s = v, v.special
+        self.ids: list[int] = []
+        self.trained: list[bool] = []
+
+    def add(self, *parts, train=False):
+        """Text is encoded part by part; a control token is named by its spelling."""
+        for part in parts:
+            ids = [self.s[part]] if part in self.s else self.v.encode(part)
+            self.ids += ids
+            self.trained += [train] * len(ids)
+
+    def system(self, date, effort, python, browser):
+        text = vocabulary.IDENTITY + date + "\n\nReasoning: " + effort
+        if python or browser:
+            text += "\n\n# Tools"
+        if browser:
+            text += vocabulary.browser_section()
+        if python:
+            text += vocabulary.python_section()
+        self.add("<|start|>", "system", "<|message|>", text + vocabulary.CHANNELS, "<|end|>")
+
+    def user(self, text):
+        self.add("<|start|>", "user", "<|message|>", text, "<|end|>")
+
+    def thought(self, text, train):
+        self.add("<|channel|>", "analysis", "<|message|>", text, "<|end|>", "<|start|>", "assistant", train=train)
+
+    def call(self, code, output, train):
+        self.add("<|channel|>", "analysis to=python code", "<|message|>", code, "<|call|>", train=train)
+        self.add("<|start|>", "python", " to=assistant", "<|channel|>", "analysis", "<|message|>", output or vocabulary.NO_OUTPUT, "<|end|>")
+        self.add("<|start|>", "assistant")
+
+    def final(self, text, train, last):
+        self.add("<|channel|>", "final", "<|message|>", text, train=train)
+        if last:
+            self.add("<|return|>", train=train)
+        else:
+            self.add("<|end|>")
+
+
+def draw_turn(rng, date, python, wording):
+    chance = rng.random()
+    if chance < 0.86:
+        task = tasks.draw_task(rng, tasks.draw_kind(rng), wording)
+        if not python:
+            task = tasks.Task("no_python", task.question, None, "", tasks.NO_PYTHON)
+        return task
+    if chance < 0.93:
+        return tasks.refusal(rng, wording)
+    if chance < 0.97:
+        return tasks.chat(rng)
+    return tasks.date_question(rng, date)
+
+
+def traceback(task, cell):
+    """What the sandbox says of a division by zero."""
+    line = task.code
+    start = line.index("round(") + 6 if "round(" in line else line.index("(") + 1
+    expression = line[start : line.index(", 4)")]
+    a, op, b = expression.split(" ")
+    carets = " " * start + "~" * len(a + " ") + "^" * len(op) + "~" * len(" " + b)
+    return f'Traceback (most recent call last):\n  File "<cell {cell}>", line 1, in <module>\n    {line}\n    {carets}\nZeroDivisionError: division by zero'
+
+
+def conversation(rng: random.Random, v: vocabulary.Vocabulary, wording: str = "seen"):
+    """(ids, trained flags) of one conversation of one to three turns."""
+    b = Builder(v)
+    date = f"{rng.randint(2024, 2029)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
+    effort = rng.choice(EFFORTS + ["medium"])
+    python = rng.random() < 0.95
+    b.system(date, effort, python, rng.random() < 0.15)
+    if rng.random() < 0.04:
+        b.add("<|start|>", "developer", "<|message|>", "# Instructions\n\n" + rng.choice(INSTRUCTIONS), "<|end|>")
+    turns = rng.choices([1, 2, 3], [0.8, 0.14, 0.06])[0]
+    whole_log = rng.random() < 0.7  # else earlier turns keep only user and final
+    cell = 0
+    for i in range(turns):
+        last = i == turns - 1
+        task = draw_turn(rng, date, python, wording)
+        b.user(task.question)
+        b.add("<|start|>", "assistant")
+        if last or whole_log:
+            if effort != "low":
+                b.thought(THOUGHT if task.code else THOUGHT_PLAIN, True)
+            if task.code:
+                cell += 1
+                b.call(task.code, task.output or traceback(task, cell), True)
+        b.final(task.answer, last or whole_log, last)
+    return b.ids, b.trained

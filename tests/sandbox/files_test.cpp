@@ -1,0 +1,107 @@
+#include "tests/sandbox/sandbox_fixture.h"
+
+namespace toccata::sandbox {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+using FilesTest = SandboxTest;
+
+TEST_F(FilesTest, FilesWrittenByACellAreItsArtifacts) {
+  EXPECT_THAT(
+      run("open('b.txt', 'w').write('bb')\nimport os\nos.mkdir('d')\nopen('d/a.txt', "
+          "'w').write('a')")
+          .artifacts,
+      ElementsAre(WorkspaceFile{"b.txt", 2}, WorkspaceFile{"d/a.txt", 1})
+  );
+  EXPECT_THAT(run("1").artifacts, IsEmpty());
+  EXPECT_THAT(
+      run("open('b.txt', 'a').write('b')").artifacts, ElementsAre(WorkspaceFile{"b.txt", 3})
+  );
+  EXPECT_THAT(
+      *session_->list_files(), ElementsAre(WorkspaceFile{"b.txt", 3}, WorkspaceFile{"d/a.txt", 1})
+  );
+}
+
+TEST_F(FilesTest, BytesCrossTheWallUnchangedBothWays) {
+  std::string bytes;
+  for (int i = 0; i < 100'000; ++i) bytes += static_cast<char>(i * 7);
+  ASSERT_TRUE(session_->upload("in/data.bin", bytes).ok());
+  EXPECT_EQ(
+      output("d = open('/mnt/data/in/data.bin', 'rb').read()\nopen('out.bin', "
+             "'wb').write(d[::-1])\nlen(d)"),
+      "100000"
+  );
+  EXPECT_EQ(
+      session_->download("/mnt/data/out.bin").value_or_throw(),
+      std::string(bytes.rbegin(), bytes.rend())
+  );
+  EXPECT_EQ(output("open('in/data.bin', 'a').write('x')"), "1")
+      << "the session owns what was given to it";
+}
+
+TEST_F(FilesTest, UploadsAreNotArtifacts) {
+  ASSERT_TRUE(session_->upload("given.txt", "x").ok());
+  EXPECT_THAT(run("1").artifacts, IsEmpty());
+}
+
+TEST_F(FilesTest, LinksAreNeverFollowed) {
+  run("import os\n"
+      "os.symlink('/etc/shadow', 'link')\n"
+      "os.symlink('/etc', 'folder')\n"
+      "os.symlink('/proc/1/root', 'magic')\n"
+      "os.symlink('inside.txt', 'local')\n"
+      "open('inside.txt', 'w').write('x')");
+  for (const char* path : {"link", "folder/passwd", "magic/etc/passwd", "local"}) {
+    EXPECT_FALSE(session_->download(path).ok()) << path;
+    EXPECT_FALSE(session_->upload(path, "x").ok()) << path;
+  }
+  EXPECT_THAT(*session_->list_files(), ElementsAre(WorkspaceFile{"inside.txt", 1}));
+}
+
+TEST_F(FilesTest, PathsOutsideAreRefused) {
+  for (const char* path : {"../tmp/a", "/etc/passwd", "", "/", "/mnt/data", "a/../../x"}) {
+    EXPECT_FALSE(session_->download(path).ok()) << path;
+    EXPECT_FALSE(session_->upload(path, "x").ok()) << path;
+  }
+  EXPECT_FALSE(session_->download(std::string("a\0b", 3)).ok());
+}
+
+TEST_F(FilesTest, WhatIsNotAFileIsNeitherReadNorListed) {
+  run("import os\nos.mkfifo('fifo')\nos.mkdir('folder')\nimport "
+      "socket\nsocket.socket(socket.AF_UNIX).bind('socket')");
+  for (const char* path : {"fifo", "folder", "socket"})
+    EXPECT_FALSE(session_->download(path).ok()) << path;
+  EXPECT_THAT(*session_->list_files(), IsEmpty());
+}
+
+TEST_F(FilesTest, AHugeSparseFileIsRefused) {
+  Policy policy;
+  policy.limits.transfer_bytes = 1 << 20;
+  open(policy);
+  run("import os\nos.truncate(os.open('sparse', os.O_CREAT | os.O_RDWR), 400 << 20)");
+  EXPECT_THAT(session_->download("sparse").error().message, HasSubstr("at most"));
+}
+
+TEST_F(FilesTest, ListsAreBounded) {
+  run("for i in range(3000): open(f'f{i}', 'w').close()");
+  EXPECT_EQ(session_->list_files()->size(), 1000U);
+}
+
+TEST_F(FilesTest, DeepAndLoopingTreesAreSurvived) {
+  EXPECT_EQ(
+      run("import os\nfor _ in range(2000):\n    os.mkdir('d')\n    os.chdir('d')").status,
+      Status::kOk
+  );
+  EXPECT_THAT(*session_->list_files(), IsEmpty());
+}
+
+TEST_F(FilesTest, OddNamesAreShownAsText) {
+  run("open(b'\\xff\\n', 'w').close()");
+  EXPECT_THAT(*session_->list_files(), ElementsAre(WorkspaceFile{"\xEF\xBF\xBD\n", 0}));
+}
+
+}  // namespace
+}  // namespace toccata::sandbox

@@ -1,0 +1,35 @@
+// Where the browser tool gets its pages from: the local index now, web search services beside it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+
+namespace toccata::tools {
+
+struct SearchHit {
+  std::string url;
+  std::string title;
+  std::string summary;  // a few words round the match
+};
+
+enum class DocumentKind { kHtml, kText };
+
+struct Document {
+  std::string url;
+  std::string title;  // "" = take it from the document
+  std::string source;
+  DocumentKind kind = DocumentKind::kText;
+};
+
+// One thread at a time. Errors are told to the model in their own words.
+class BrowserBackend {
+ public:
+  virtual ~BrowserBackend() = default;
+  // Best first, at most `n_max`.
+  virtual Result<std::vector<SearchHit>> search(const std::string& query, int n_max) = 0;
+  virtual Result<Document> fetch(const std::string& url) = 0;
+};
+
+}  // namespace toccata::tools

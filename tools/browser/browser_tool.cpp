@@ -1,0 +1,277 @@
+#include "tools/browser/browser_tool.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "prompts/prompts.h"
+#include "tools/browser/local_index.h"
+#include "tools/browser/page_text.h"
+
+namespace toccata::tools {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr int kSearchResults = 20;  // what the reference asks its backends for, whatever topn says
+constexpr int kFindHitsMax = 50;
+constexpr int kFindLines = 4;
+constexpr std::size_t kReasonBytesMax = 1024;
+
+// Words for the model; nothing was done.
+struct ToolError {
+  std::string text;
+};
+
+ToolSpec browser_spec() {
+  const auto json = ordered_json::parse(prompts::browser_tool_json());
+  ToolSpec spec;
+  spec.name_space = json["name"];
+  spec.description = json["description"];
+  spec.placement = Placement::kSystem;
+  spec.effect = Effect::kPure;
+  for (const ordered_json& tool : json["tools"]) {
+    spec.functions.push_back({tool["name"], tool["description"], tool["parameters"].dump()});
+  }
+  return spec;
+}
+
+// The first JSON value of a body; blanks and stray closers after it are forgiven.
+ordered_json parse_body(const std::string& body) {
+  if (body.find_first_not_of(" \t\r\n") == std::string::npos) return ordered_json::object();
+  auto whole = ordered_json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!whole.is_discarded()) return whole;
+  const std::size_t end = body.find_last_not_of(" \t\r\n]}");
+  for (std::size_t cut = body.size(); cut > end + 1; --cut) {
+    whole = ordered_json::parse(body.substr(0, cut), nullptr, /*allow_exceptions=*/false);
+    if (!whole.is_discarded()) return whole;
+  }
+  return whole;
+}
+
+std::string first_lines(std::string text) {
+  if (text.size() > kReasonBytesMax) text.resize(kReasonBytesMax);
+  return text;
+}
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+std::string percent_encoded(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || std::string_view("-._~").find(c) != std::string_view::npos) {
+      out += c;
+    } else {
+      char escaped[4];
+      std::snprintf(escaped, sizeof escaped, "%%%02X", byte);
+      out += escaped;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+// Arguments as models write them: numbers as text or with a point, unknown keys, null for "not given".
+struct BrowserTool::Arguments {
+  ordered_json json;
+
+  const ordered_json* find(const char* key) const {
+    const auto it = json.find(key);
+    return it == json.end() || it->is_null() ? nullptr : &*it;
+  }
+
+  std::optional<std::string> text(const char* key) const {
+    const ordered_json* value = find(key);
+    if (value == nullptr) return std::nullopt;
+    return value->is_string() ? value->get<std::string>() : value->dump();
+  }
+
+  std::int64_t number(const char* key) const {
+    const ordered_json* value = find(key);
+    if (value == nullptr) return -1;
+    if (const auto n = as_number(*value)) return *n;
+    const char* type = value->is_string() ? "str" : value->is_boolean() ? "bool" : value->is_array() ? "list" : "dict";
+    throw ToolError{std::string("`") + key + "` should be an integer, not `" + type + "`"};
+  }
+
+  static std::optional<std::int64_t> as_number(const ordered_json& value) {
+    if (value.is_number_integer()) return value.get<std::int64_t>();
+    if (value.is_number_float()) {
+      const auto n = value.get<double>();
+      if (n > -1e15 && n < 1e15 && n == static_cast<double>(static_cast<std::int64_t>(n))) {
+        return static_cast<std::int64_t>(n);
+      }
+    }
+    if (value.is_string()) {
+      const auto& text = value.get_ref<const std::string&>();
+      const bool digits = !text.empty() && text.size() < 16 && text.find_first_not_of("0123456789", text[0] == '-') == std::string::npos && text != "-";
+      if (digits) return std::stoll(text);
+    }
+    return std::nullopt;
+  }
+};
+
+BrowserTool::BrowserTool(std::unique_ptr<BrowserBackend> backend, TokenPrefix prefix)
+    : backend_(std::move(backend)), prefix_(std::move(prefix)), spec_(browser_spec()) {}
+
+ToolResult BrowserTool::call(const ToolCall& call, std::stop_token) {
+  ToolResult result;
+  result.author = call.recipient;
+  const std::string function = call.recipient.substr(call.recipient.find('.') + 1);
+  try {
+    const Arguments arguments{parse_body(call.arguments)};
+    if (!arguments.json.is_object()) throw ToolError{R"({"error": "Invalid function arguments"})"};
+    if (function == "search") {
+      result.content = search(arguments);
+    } else if (function == "open") {
+      result.content = open(arguments);
+    } else if (function == "find") {
+      result.content = find(arguments);
+    } else {
+      throw ToolError{R"({"error": "Unknown function: )" + function + R"("})"};
+    }
+  } catch (const ToolError& error) {
+    result.status = ToolStatus::kFailed;
+    result.content = error.text;
+  }
+  result.metadata = ordered_json{{"pages", stack_.size()}}.dump();
+  return result;
+}
+
+std::string BrowserTool::search(const Arguments& arguments) {
+  const auto query = arguments.text("query");
+  if (!query) throw ToolError{"`query` is missing"};
+  auto hits = backend_->search(*query, kSearchResults);
+  if (!hits) {
+    throw ToolError{first_lines("Error during search for `" + *query + "`: " + hits.error().message)};
+  }
+  auto page = std::make_shared<Page>();
+  page->title = neutral(*query);
+  page->is_results = true;
+  std::string text = "# Search Results\n";
+  if (hits->empty()) text += "\nNo results.";
+  for (const SearchHit& hit : *hits) {
+    std::string summary = neutral(hit.summary);
+    std::replace(summary.begin(), summary.end(), '\n', ' ');
+    std::string title = neutral(hit.title.empty() ? hit.url : hit.title);
+    std::replace(title.begin(), title.end(), '\n', ' ');
+    const std::string host = host_of(hit.url);
+    text += "\n  * 【" + std::to_string(page->links.size()) + "†" + title + "†" + (host.empty() ? "local" : host) + "】 " + summary;
+    page->links.push_back(hit.url);
+  }
+  page->lines = page_lines("", text);
+  return push(std::move(page), 0, -1);
+}
+
+std::string BrowserTool::open(const Arguments& arguments) {
+  const std::int64_t cursor = arguments.number("cursor");
+  const std::int64_t loc = arguments.number("loc");
+  const int n_lines = static_cast<int>(std::clamp<std::int64_t>(arguments.number("num_lines"), -1, 1'000'000));
+  const ordered_json* id = arguments.find("id");
+  const auto number = id == nullptr ? std::optional<std::int64_t>(-1) : Arguments::as_number(*id);
+
+  std::shared_ptr<const Page> page;
+  int start = 0;
+  if (!number) {
+    if (!id->is_string()) throw ToolError{"`id` should be a number or a URL"};
+    page = load(id->get<std::string>(), /*anew=*/true);
+  } else if (*number < 0) {
+    const Page& same = page_at(cursor);
+    page = *std::find_if(stack_.begin(), stack_.end(), [&](const auto& p) { return p.get() == &same; });
+  } else {
+    const Page& from = page_at(cursor);
+    if (*number >= static_cast<std::int64_t>(from.links.size())) {
+      throw ToolError{"Invalid link id `" + std::to_string(*number) + "`."};
+    }
+    page = load(from.links[static_cast<std::size_t>(*number)], /*anew=*/false);
+    if (const auto snippet = from.snippets.find(static_cast<int>(*number)); snippet != from.snippets.end()) {
+      start = snippet->second.line > 4 ? snippet->second.line - 4 : snippet->second.line;
+    }
+  }
+  if (loc >= 0) {
+    if (loc >= static_cast<std::int64_t>(page->lines.size())) {
+      throw ToolError{
+          "Invalid location parameter: `" + std::to_string(loc) + "`. Cannot exceed page maximum of " +
+          std::to_string(page->lines.size() - 1) + "."};
+    }
+    start = static_cast<int>(loc);
+  }
+  return push(std::move(page), std::min(start, static_cast<int>(page->lines.size()) - 1), n_lines);
+}
+
+std::string BrowserTool::find(const Arguments& arguments) {
+  const auto pattern = arguments.text("pattern");
+  if (!pattern) throw ToolError{"`pattern` is missing"};
+  const Page& page = page_at(arguments.number("cursor"));
+  if (page.is_results) throw ToolError{"Cannot run `find` on search results page or find results page"};
+
+  auto results = std::make_shared<Page>();
+  results->url = page.url + "/find?pattern=" + percent_encoded(*pattern);
+  results->title = "Find results for text: `" + neutral(*pattern) + "` in `" + page.title + "`";
+  results->is_results = true;
+  const std::string wanted = lower(*pattern);
+  std::string text;
+  for (std::size_t i = 0; i < page.lines.size() && static_cast<int>(results->links.size()) < kFindHitsMax;) {
+    if (lower(without_markers(page.lines[i])).find(wanted) == std::string::npos) {
+      ++i;
+      continue;
+    }
+    const std::size_t end = std::min(page.lines.size(), i + kFindLines);
+    const int link = static_cast<int>(results->links.size());
+    text += (text.empty() ? "" : "\n\n") + ("# 【" + std::to_string(link)) + "†match at L" + std::to_string(i) + "】";
+    std::string excerpt;
+    for (std::size_t line = i; line < end; ++line) excerpt += "\n" + page.lines[line];
+    text += excerpt;
+    results->links.push_back(page.url);
+    results->snippets[link] = {excerpt.substr(1), static_cast<int>(i)};
+    i = end;
+  }
+  if (results->links.empty()) text = "No `find` results for pattern: `" + neutral(*pattern) + "`";
+  results->lines = page_lines("", text);
+  return push(std::move(results), 0, -1);
+}
+
+const Page& BrowserTool::page_at(std::int64_t cursor) const {
+  if (stack_.empty()) throw ToolError{"No pages to access!"};
+  if (cursor == -1) return *stack_.back();
+  if (cursor < 0 || cursor >= static_cast<std::int64_t>(stack_.size())) {
+    throw ToolError{
+        "Cursor `" + std::to_string(cursor) + "` is out of range. Available cursor indices: [0 - " +
+        std::to_string(stack_.size() - 1) + "]."};
+  }
+  return *stack_[static_cast<std::size_t>(cursor)];
+}
+
+std::shared_ptr<const Page> BrowserTool::load(const std::string& url, bool anew) {
+  if (const auto known = pages_.find(url); known != pages_.end() && !anew) return known->second;
+  auto document = backend_->fetch(url);
+  if (!document) throw ToolError{first_lines("Error fetching URL `" + url + "`: " + document.error().message)};
+  PageText text = page_text(*document);
+  auto page = std::make_shared<Page>();
+  page->url = document->url;
+  page->title = text.title.empty() ? host_of(url) : text.title;
+  page->lines = page_lines(page->url, text.text);
+  page->links = std::move(text.links);
+  pages_[url] = page;
+  return page;
+}
+
+std::string BrowserTool::push(std::shared_ptr<const Page> page, int loc, int n_lines) {
+  const int cursor = static_cast<int>(stack_.size());
+  std::string shown = show_page(*page, cursor, loc, n_lines, prefix_);
+  stack_.push_back(std::move(page));
+  return shown;
+}
+
+Result<std::unique_ptr<Tool>> open_local_browser(const std::filesystem::path& index, TokenPrefix prefix) {
+  auto opened = LocalIndex::open(index, LocalIndex::Mode::kRead);
+  if (!opened) return opened.error();
+  return std::unique_ptr<Tool>(std::make_unique<BrowserTool>(std::move(*opened), std::move(prefix)));
+}
+
+}  // namespace toccata::tools

@@ -1,0 +1,47 @@
+// The browser gpt-oss was trained with: search, open, find over a stack of pages.
+// Source of the surface: openai/gpt-oss gpt_oss/tools/simple_browser, without its defects.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "tools/browser/backend.h"
+#include "tools/browser/page_view.h"
+#include "tools/tool.h"
+
+namespace toccata::tools {
+
+// Every search, open, scroll and find that succeeds adds one page to the stack; cursor k is the k-th. One per run.
+class BrowserTool final : public Tool {
+ public:
+  BrowserTool(std::unique_ptr<BrowserBackend> backend, TokenPrefix prefix);
+
+  const ToolSpec& spec() const override { return spec_; }
+  // Errors are plain words for the model (kFailed); nothing is added to the stack then.
+  ToolResult call(const ToolCall& call, std::stop_token stop) override;
+
+ private:
+  struct Arguments;
+  std::string search(const Arguments& arguments);
+  std::string open(const Arguments& arguments);
+  std::string find(const Arguments& arguments);
+
+  const Page& page_at(std::int64_t cursor) const;
+  std::shared_ptr<const Page> load(const std::string& url, bool anew);
+  std::string push(std::shared_ptr<const Page> page, int loc, int n_lines);
+
+  std::unique_ptr<BrowserBackend> backend_;
+  TokenPrefix prefix_;
+  ToolSpec spec_;
+  std::vector<std::shared_ptr<const Page>> stack_;
+  std::map<std::string, std::shared_ptr<const Page>> pages_;  // by url
+};
+
+// Over the index of local documents. Errors as LocalIndex::open.
+Result<std::unique_ptr<Tool>> open_local_browser(const std::filesystem::path& index, TokenPrefix prefix);
+
+}  // namespace toccata::tools
