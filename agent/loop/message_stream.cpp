@@ -1,5 +1,7 @@
 #include "agent/loop/message_stream.h"
 
+#include <utility>
+
 namespace toccata::agent {
 
 void EventQueue::flush() {
@@ -33,7 +35,7 @@ void MessageStream::take(const std::vector<harmony::ParseEvent>& parsed) {
     std::visit([this](const auto& e) { take_one(e); }, event);
   }
   ++n_tokens_since_flush_;
-  const bool full = n_tokens_since_flush_ >= kPieceTokens ||
+  const bool full = std::exchange(first_piece_, false) || n_tokens_since_flush_ >= kPieceTokens ||
                     std::chrono::steady_clock::now() - last_flush_ >= kPieceTime;
   if (!full || (pending_delta_.empty() && events_.empty())) return;
   queue_delta();
@@ -77,6 +79,7 @@ void MessageStream::add_text(std::string_view text) {
   if (item_id_.empty()) {
     item_id_ = events_.next_item_id();
     events_.push(ItemStarted{item_with("")});
+    first_piece_ = true;
   }
   pending_delta_ += text;
 }

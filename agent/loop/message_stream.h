@@ -31,8 +31,9 @@ class EventQueue {
 
 // What the parser reads out of one model call -> ledger rows and events, as it comes in.
 //
-// Text is passed on in pieces of at most kPieceTokens tokens or kPieceTime, whichever is first: one commit for each
-// piece, so a slow model is seen token by token and a fast one does not pay a commit for each token.
+// The first text of a message is passed on at once, the rest in pieces of at most kPieceTokens tokens or kPieceTime,
+// whichever is first: one commit for each piece, so a slow model is seen token by token and a fast one does not pay a
+// commit for each token.
 class MessageStream {
  public:
   static constexpr int kPieceTokens = 64;
@@ -75,6 +76,7 @@ class MessageStream {
   Kind kind_ = Kind::kFinal;
   std::string item_id_;  // empty until the open message has text
   std::string pending_delta_;
+  bool first_piece_ = false;  // the open message has text that nobody has seen yet
   int n_tokens_since_flush_ = 0;
   std::chrono::steady_clock::time_point last_flush_;
 };

@@ -31,26 +31,41 @@ void create_schema(Database& db) {
   transaction.commit();
 }
 
+struct Header {
+  std::int64_t application = 0, version = 0;
+  bool empty = false;
+};
+
+// In one read transaction: another process may be making the ledger this very moment.
+Header read_header(Database& db) {
+  db.execute("BEGIN");
+  const Header header = {
+      .application = db.query_integer("PRAGMA application_id"),
+      .version = db.query_integer("PRAGMA user_version"),
+      .empty = db.query_integer("SELECT count(*) FROM sqlite_schema") == 0,
+  };
+  db.execute("COMMIT");
+  return header;
+}
+
 void prepare_file(Database& db) {
-  const std::int64_t application = db.query_integer("PRAGMA application_id");
-  const std::int64_t version = db.query_integer("PRAGMA user_version");
-  const bool empty = db.query_integer("SELECT count(*) FROM sqlite_schema") == 0;
-  if (!empty && application != kApplicationId) {
+  const Header header = read_header(db);
+  if (!header.empty && header.application != kApplicationId) {
     throw LedgerError(
         ErrorCode::kUnsupported,
         db.path().string() + " is an SQLite file but not a ledger; name another file"
     );
   }
-  if (version > kSchemaVersion) {
+  if (header.version > kSchemaVersion) {
     throw LedgerError(
         ErrorCode::kUnsupported,
-        "ledger " + db.path().string() + " has version " + std::to_string(version) +
+        "ledger " + db.path().string() + " has version " + std::to_string(header.version) +
             ", this program knows up to " + std::to_string(kSchemaVersion) + ": update it"
     );
   }
-  db.execute("PRAGMA journal_mode = WAL");
+  db.switch_to_wal();
   db.execute("PRAGMA synchronous = NORMAL");
-  if (empty) create_schema(db);
+  if (header.empty) create_schema(db);
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include "agent/store/sqlite.h"
 
 #include <bit>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "agent/store/ledger.h"
 
@@ -67,6 +69,20 @@ void Database::check(int code, std::string_view doing) const {
 
 void Database::execute(const char* sql) {
   check(sqlite3_exec(db_.get(), sql, nullptr, nullptr, nullptr), "write");
+}
+
+// SQLite does not call the busy handler here: two connections that both wait to become the only one would wait for
+// each other. So this one steps back and tries again.
+void Database::switch_to_wal() {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kBusyTimeoutMs);
+  for (;;) {
+    const int code =
+        sqlite3_exec(db_.get(), "PRAGMA journal_mode = WAL", nullptr, nullptr, nullptr);
+    if ((code & 0xff) != SQLITE_BUSY || std::chrono::steady_clock::now() > deadline) {
+      return check(code, "write");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
 }
 
 std::int64_t Database::query_integer(const char* sql) {

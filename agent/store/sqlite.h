@@ -26,6 +26,8 @@ class Database {
 
   // Runs statements that give no rows.
   void execute(const char* sql);
+  // Write-ahead log: readers and the writer do not block each other. Waits for other processes that do the same.
+  void switch_to_wal();
   // The first column of the first row.
   std::int64_t query_integer(const char* sql);
   // Throws for any result code that is not OK, ROW or DONE.

@@ -121,8 +121,7 @@ class BadInputTest(Case):
         model.write_text(json.dumps({"completions": [{"text": "<|channel|>analysis<|message|>hm", "then": "hang"}]}))
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
             running = self.program.start("run", "-m", f"script:{model}", "--json", "go", stdout=-1, stderr=-1)
-            while b"hm" not in running.stdout.readline():
-                pass
+            self.assertTrue(any(b"hm" in line for line in iter(running.stdout.readline, b"")), "ended without a word")
             running.send_signal(number)
             running.communicate(timeout=30)
             self.assertEqual(code, running.returncode)
@@ -169,6 +168,7 @@ class BrokenCheckpointTest(Case):
 
     def write(self, header, body):
         text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)  # or the tensors would not be aligned
         self.weights.write_bytes(struct.pack("<Q", len(text)) + text + body)
 
     def assert_refused(self, *words):

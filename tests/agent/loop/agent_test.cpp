@@ -583,7 +583,8 @@ TEST_F(AgentTest, EventsTellTheWholeTurnInOrder) {
           "thread",
           "turn",
           "start item_0",
-          "item_0 Count.",
+          "item_0 Count",  // the first text of a message does not wait for more
+          "item_0 .",
           "done item_0",
           "start item_1",
           "done item_1",

@@ -283,6 +283,31 @@ TEST_F(LedgerTest, TwoWritersAndAReaderShareTheFile) {
   EXPECT_THAT(reader->check(), IsEmpty());
 }
 
+TEST_F(LedgerTest, ManyProcessesMayBeTheFirstToOpenIt) {
+  constexpr int kProcesses = 6;
+  for (int round = 0; round < 20; ++round) {
+    const std::filesystem::path path = folder_ / (std::to_string(round) + ".db");
+    std::vector<pid_t> children;
+    for (int i = 0; i < kProcesses; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        auto ledger = Ledger::open(path);
+        if (!ledger) ::_exit(1);
+        RunWriter run = (*ledger)->create_run({.task = "t", .model = "m"});
+        run.finish({.exit_code = 0, .terminal_reason = "final"});
+        ::_exit(0);
+      }
+      children.push_back(child);
+    }
+    for (const pid_t child : children) {
+      int status = -1;
+      ::waitpid(child, &status, 0);
+      EXPECT_EQ(status, 0) << "round " << round;
+    }
+    EXPECT_EQ(open(path)->list_runs(100).size(), kProcesses);
+  }
+}
+
 TEST_F(LedgerTest, RefusesAFileThatIsNoDatabase) {
   std::filesystem::create_directories(path_.parent_path());
   std::ofstream(path_) << std::string(5000, 'x');
