@@ -1,13 +1,33 @@
-"""Runs the built program in a home of its own; shared by the end-to-end tests."""
+"""Runs the built program in a home of its own; shared by the end-to-end tests.
+
+With TOCCATA_TEST_UID set, root runs the program as that user; where that cannot be, the tests say so and are skipped.
+"""
 
 import json
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOCCATA = os.environ.get("TOCCATA", str(ROOT / "build" / "cpu" / "agent" / "cli" / "toccata"))
+SKIPPED = 77
+TEST_UID = os.environ.get("TOCCATA_TEST_UID")
+AS_USER = {"user": int(TEST_UID), "group": int(TEST_UID), "extra_groups": []} if TEST_UID else {}
+
+
+def skip_unless_runnable():
+    """Another user may lack the rights to reach the build folder, and only root can become one."""
+    try:
+        subprocess.run([TOCCATA, "--version"], check=True, capture_output=True, cwd="/", **AS_USER)
+    except (PermissionError, subprocess.SubprocessError) as error:
+        print(f"SKIPPED: cannot run {TOCCATA} as user {TEST_UID}: {error}")
+        sys.exit(SKIPPED)
+
+
+if TEST_UID:
+    skip_unless_runnable()
 
 
 class Program:
@@ -16,6 +36,8 @@ class Program:
     def __init__(self):
         self._folder = tempfile.TemporaryDirectory()
         self.home = pathlib.Path(self._folder.name)
+        if TEST_UID:
+            os.chown(self.home, int(TEST_UID), int(TEST_UID))
         self.env = {
             "HOME": str(self.home),
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
@@ -37,12 +59,12 @@ class Program:
         return self.home / ".local" / "share" / "toccata" / "runs.db"
 
     def start(self, *args, **kwargs) -> subprocess.Popen:
-        return subprocess.Popen([TOCCATA, *args], env=self.env, cwd=self.home, **kwargs)
+        return subprocess.Popen([TOCCATA, *args], env=self.env, cwd=self.home, **AS_USER, **kwargs)
 
     def run(self, *args, stdin: str = "", timeout: float = 120) -> subprocess.CompletedProcess:
         """The finished process, output as text."""
         return subprocess.run(
-            [TOCCATA, *args], env=self.env, cwd=self.home, input=stdin, capture_output=True, text=True, timeout=timeout
+            [TOCCATA, *args], env=self.env, cwd=self.home, input=stdin, capture_output=True, text=True, timeout=timeout, **AS_USER
         )
 
     def dev(self, *args, requests: list[dict]) -> list[dict]:
