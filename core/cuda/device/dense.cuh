@@ -1,0 +1,197 @@
+// Dense bf16 layers for few tokens: every weight is read once from memory, which is what their time is.
+//
+// A block keeps its token vectors in shared memory, split in two planes of float4 (elements 8j .. 8j+3 and 8j+4 .. 8j+7),
+// so that the 32 lanes of a warp read 32 neighbouring float4: no bank conflicts. A warp owns two rows of the matrix.
+#pragma once
+
+#include "core/cuda/device/kv.cuh"
+#include "core/cuda/platform.cuh"
+
+namespace toccata::cuda {
+
+// y = W x + b: weight [n_out, n_in] bf16, 16-byte aligned, n_in a multiple of 8; bias [n_out] or null.
+struct Dense {
+  const std::uint16_t* weight = nullptr;
+  const std::uint16_t* bias = nullptr;
+  int n_out = 0, n_in = 0;
+};
+
+inline constexpr int kDenseThreads = 256;
+inline constexpr int kDenseWarps = kDenseThreads / kWarpSize;
+
+TOCCATA_DEVICE float bias_at(const Dense& w, int row) { return w.bias != nullptr ? from_bf16(w.bias[row]) : 0.0F; }
+
+// Sum over the block, in every thread. `scratch`: one float a warp. Begins and ends with a barrier.
+TOCCATA_DEVICE float block_sum(float value, float* scratch) {
+  value = warp_sum(value);
+  block_sync();
+  if (threadIdx.x % kWarpSize == 0) scratch[threadIdx.x / kWarpSize] = value;
+  block_sync();
+  float sum = 0;
+  for (unsigned w = 0; w < blockDim.x / kWarpSize; ++w) sum += scratch[w];
+  return sum;
+}
+
+// Token vectors x [n_tokens, width] f32 -> planes; with `scale` [width] bf16 each is RMS-normed on the way.
+// `scratch`: one float a warp. Ends with a barrier.
+TOCCATA_DEVICE void load_planes(
+    const float* x, const std::uint16_t* scale, float eps, int width, int n_tokens, float4* planes, float* scratch
+) {
+  const int n_vec = width / 8;
+  for (int t = 0; t < n_tokens; ++t, x += width, planes += 2 * n_vec) {
+    float factor = 1;
+    if (scale != nullptr) {
+      float squares = 0;
+      for (int i = static_cast<int>(threadIdx.x); i < width; i += static_cast<int>(blockDim.x)) squares += x[i] * x[i];
+      factor = 1.0F / sqrtf(block_sum(squares, scratch) / static_cast<float>(width) + eps);
+    }
+    for (int j = static_cast<int>(threadIdx.x); j < 2 * n_vec; j += static_cast<int>(blockDim.x)) {
+      float4 v = reinterpret_cast<const float4*>(x)[j];
+      if (scale != nullptr) {
+        v.x = v.x * factor * from_bf16(scale[4 * j]);
+        v.y = v.y * factor * from_bf16(scale[4 * j + 1]);
+        v.z = v.z * factor * from_bf16(scale[4 * j + 2]);
+        v.w = v.w * factor * from_bf16(scale[4 * j + 3]);
+      }
+      planes[j % 2 * n_vec + j / 2] = v;
+    }
+  }
+  block_sync();
+}
+
+TOCCATA_DEVICE float dot8(const uint4& w, const float4& low, const float4& high, float sum) {
+  sum = fmaf(bf16_low(w.x), low.x, sum);
+  sum = fmaf(bf16_high(w.x), low.y, sum);
+  sum = fmaf(bf16_low(w.y), low.z, sum);
+  sum = fmaf(bf16_high(w.y), low.w, sum);
+  sum = fmaf(bf16_low(w.z), high.x, sum);
+  sum = fmaf(bf16_high(w.z), high.y, sum);
+  sum = fmaf(bf16_low(w.w), high.z, sum);
+  return fmaf(bf16_high(w.w), high.w, sum);
+}
+
+// The products of rows a and b with every token vector, in every lane of the warp. The order of the sums depends on
+// n_in alone.
+template <int kTokens>
+TOCCATA_DEVICE void dot_two_rows(
+    const Dense& w, int row_a, int row_b, const float4* planes, float (&a)[kTokens], float (&b)[kTokens]
+) {
+  const int n_vec = w.n_in / 8;
+  const auto stride = static_cast<std::size_t>(n_vec);
+  const uint4* weights = reinterpret_cast<const uint4*>(w.weight);
+  const uint4* at_a = weights + static_cast<std::size_t>(row_a) * stride;
+  const uint4* at_b = weights + static_cast<std::size_t>(row_b) * stride;
+  TOCCATA_UNROLL
+  for (int t = 0; t < kTokens; ++t) a[t] = b[t] = 0;
+  for (int j = static_cast<int>(threadIdx.x % kWarpSize); j < n_vec; j += kWarpSize) {
+    const uint4 wa = at_a[j];
+    const uint4 wb = at_b[j];
+    TOCCATA_UNROLL
+    for (int t = 0; t < kTokens; ++t) {
+      const float4 low = planes[2 * t * n_vec + j];
+      const float4 high = planes[(2 * t + 1) * n_vec + j];
+      a[t] = dot8(wa, low, high, a[t]);
+      b[t] = dot8(wb, low, high, b[t]);
+    }
+  }
+  TOCCATA_UNROLL
+  for (int t = 0; t < kTokens; ++t) {
+    a[t] = warp_sum(a[t]);
+    b[t] = warp_sum(b[t]);
+  }
+}
+
+inline std::size_t dense_shared_bytes(int n_tokens, int width) {
+  return (static_cast<std::size_t>(n_tokens) * static_cast<std::size_t>(width) + kDenseWarps) * sizeof(float);
+}
+
+// out = W x + b, or out += W x + b; x normed first when `scale` is given.
+//   grid: (n_out / (2 * kDenseWarps) rounded up); block: kDenseThreads; shared: dense_shared_bytes(kTokens, n_in)
+//   x [kTokens, n_in], out [n_tokens, n_out] f32, n_tokens <= kTokens
+template <int kTokens, bool kAdd>
+TOCCATA_KERNEL void __launch_bounds__(kDenseThreads)
+    linear_kernel(const float* x, const std::uint16_t* scale, float eps, Dense w, int n_tokens, float* out) {
+  TOCCATA_SHARED(float4, planes);
+  float* scratch = reinterpret_cast<float*>(planes + kTokens * w.n_in / 4);
+  load_planes(x, scale, eps, w.n_in, kTokens, planes, scratch);
+  const int row = static_cast<int>(blockIdx.x * kDenseWarps + threadIdx.x / kWarpSize) * 2;
+  if (row >= w.n_out) return;
+  const int second = row + 1 < w.n_out ? row + 1 : row;
+  float a[kTokens];
+  float b[kTokens];
+  dot_two_rows<kTokens>(w, row, second, planes, a, b);
+  if (threadIdx.x % kWarpSize != 0) return;
+  for (int t = 0; t < n_tokens; ++t) {
+    float* y = out + static_cast<std::size_t>(t) * static_cast<std::size_t>(w.n_out);
+    const float value_a = a[t] + bias_at(w, row);
+    const float value_b = b[t] + bias_at(w, second);
+    y[row] = kAdd ? y[row] + value_a : value_a;
+    if (second != row) y[second] = kAdd ? y[second] + value_b : value_b;
+  }
+}
+
+// Norm, the three projections, RoPE, and keys and values into the cache, in one launch.
+//   grid: (pairs of rows of q, k and v / kDenseWarps rounded up); block and shared as linear_kernel
+//   x [kTokens, hidden]; cos, sin [n_context, head_dim / 2]; q [batch.n, q_size] f32, batch.n <= kTokens
+// A warp owns the two rows that RoPE turns together: i and i + head_dim / 2 of one head.
+struct QkvWeights {
+  Dense q, k, v;
+  int head_dim = 0;
+};
+template <int kTokens, class Kv>
+TOCCATA_KERNEL void __launch_bounds__(kDenseThreads) qkv_kernel(
+    const float* x, const std::uint16_t* scale, float eps, QkvWeights w, const float* cos, const float* sin,
+    BatchView batch, KvLayer<Kv> kv, float* q
+) {
+  TOCCATA_SHARED(float4, planes);
+  float* scratch = reinterpret_cast<float*>(planes + kTokens * w.q.n_in / 4);
+  load_planes(x, scale, eps, w.q.n_in, kTokens, planes, scratch);
+  const int half = w.head_dim / 2;
+  int pair = static_cast<int>(blockIdx.x * kDenseWarps + threadIdx.x / kWarpSize);
+  const int n_q = w.q.n_out / 2;
+  const int n_k = w.k.n_out / 2;
+  const Dense* matrix = &w.q;
+  if (pair >= n_q + 2 * n_k) return;
+  if (pair >= n_q + n_k) {
+    matrix = &w.v;
+    pair -= n_q + n_k;
+  } else if (pair >= n_q) {
+    matrix = &w.k;
+    pair -= n_q;
+  }
+  const int row = pair / half * w.head_dim + pair % half;
+  float a[kTokens];
+  float b[kTokens];
+  dot_two_rows<kTokens>(*matrix, row, row + half, planes, a, b);
+  if (threadIdx.x % kWarpSize != 0) return;
+  for (int t = 0; t < batch.n; ++t) {
+    const int position = batch.positions[t];
+    float first = a[t] + bias_at(*matrix, row);
+    float second = b[t] + bias_at(*matrix, row + half);
+    if (matrix != &w.v) {
+      const std::size_t angle = static_cast<std::size_t>(position) * static_cast<std::size_t>(half) +
+                                static_cast<std::size_t>(pair % half);
+      const float turned = first * cos[angle] - second * sin[angle];
+      second = second * cos[angle] + first * sin[angle];
+      first = turned;
+    }
+    if (matrix == &w.q) {
+      float* out = q + static_cast<std::size_t>(t) * static_cast<std::size_t>(w.q.n_out);
+      out[row] = first;
+      out[row + half] = second;
+    } else {
+      Kv* out = kv.row_at(batch.sequences[t], position, matrix == &w.v);
+      store_kv(out + row, first);
+      store_kv(out + row + half, second);
+    }
+  }
+}
+
+// x[t] = table[tokens[t]].   grid: (n tokens); block: any
+TOCCATA_KERNEL void embed_kernel(const std::uint16_t* table, const int* tokens, int hidden, float* x) {
+  const std::size_t width = static_cast<std::size_t>(hidden);
+  const std::uint16_t* row = table + static_cast<std::size_t>(tokens[blockIdx.x]) * width;
+  for (std::size_t i = threadIdx.x; i < width; i += blockDim.x) x[blockIdx.x * width + i] = from_bf16(row[i]);
+}
+
+}  // namespace toccata::cuda

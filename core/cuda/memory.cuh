@@ -1,0 +1,173 @@
+// Device memory, streams and captured graphs. On the emulated device memory is ordinary memory, a stream does
+// everything at once, and a graph is the function that was captured.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/cuda/platform.cuh"
+
+namespace toccata::cuda {
+
+#if defined(__CUDACC__)
+
+class Stream {
+ public:
+  Stream() { TOCCATA_CUDA_CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)); }
+  ~Stream() { cudaStreamDestroy(stream_); }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  cudaStream_t get() const { return stream_; }
+  void* handle() const { return stream_; }
+  void wait() const { TOCCATA_CUDA_CHECK(cudaStreamSynchronize(stream_)); }
+
+ private:
+  cudaStream_t stream_ = nullptr;
+};
+
+inline void* allocate_device(std::size_t bytes) {
+  void* memory = nullptr;
+  TOCCATA_CUDA_CHECK(cudaMalloc(&memory, bytes));
+  return memory;
+}
+inline void free_device(void* memory) { cudaFree(memory); }
+inline void* allocate_pinned(std::size_t bytes) {
+  void* memory = nullptr;
+  TOCCATA_CUDA_CHECK(cudaMallocHost(&memory, bytes));
+  return memory;
+}
+inline void free_pinned(void* memory) { cudaFreeHost(memory); }
+inline void copy_bytes(void* to, const void* from, std::size_t bytes, const Stream& stream) {
+  TOCCATA_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream.get()));
+}
+inline void zero_bytes(void* at, std::size_t bytes, const Stream& stream) {
+  TOCCATA_CUDA_CHECK(cudaMemsetAsync(at, 0, bytes, stream.get()));
+}
+// Blocks of `kernel` may use this much dynamic shared memory.
+template <class Kernel>
+void allow_shared(Kernel* kernel, std::size_t bytes) {
+  if (bytes <= std::size_t{48} << 10) return;
+  TOCCATA_CUDA_CHECK(cudaFuncSetAttribute(
+      kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)
+  ));
+}
+// Most dynamic shared memory a block can have on the current device.
+inline std::size_t shared_bytes_max() {
+  int device = 0;
+  int bytes = 0;
+  TOCCATA_CUDA_CHECK(cudaGetDevice(&device));
+  TOCCATA_CUDA_CHECK(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+  return static_cast<std::size_t>(bytes);
+}
+
+// A sequence of launches, recorded once and replayed with one call.
+class Graph {
+ public:
+  Graph() = default;
+  Graph(Graph&& other) noexcept : graph_(std::exchange(other.graph_, nullptr)) {}
+  Graph& operator=(Graph&& other) noexcept {
+    std::swap(graph_, other.graph_);
+    return *this;
+  }
+  ~Graph() {
+    if (graph_ != nullptr) cudaGraphExecDestroy(graph_);
+  }
+  static Graph capture(const Stream& stream, const std::function<void()>& launches) {
+    cudaGraph_t recorded = nullptr;
+    TOCCATA_CUDA_CHECK(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal));
+    launches();
+    TOCCATA_CUDA_CHECK(cudaStreamEndCapture(stream.get(), &recorded));
+    Graph graph;
+    const cudaError_t status = cudaGraphInstantiate(&graph.graph_, recorded, 0);
+    cudaGraphDestroy(recorded);
+    TOCCATA_CUDA_CHECK(status);
+    return graph;
+  }
+  void launch(const Stream& stream) const { TOCCATA_CUDA_CHECK(cudaGraphLaunch(graph_, stream.get())); }
+
+ private:
+  cudaGraphExec_t graph_ = nullptr;
+};
+
+#else
+
+class Stream {
+ public:
+  int get() const { return 0; }
+  void* handle() const { return nullptr; }
+  void wait() const {}
+};
+inline void* allocate_device(std::size_t bytes) { return ::operator new(bytes, std::align_val_t{256}); }
+inline void free_device(void* memory) { ::operator delete(memory, std::align_val_t{256}); }
+inline void* allocate_pinned(std::size_t bytes) { return allocate_device(bytes); }
+inline void free_pinned(void* memory) { free_device(memory); }
+inline void copy_bytes(void* to, const void* from, std::size_t bytes, const Stream&) {
+  std::memcpy(to, from, bytes);
+}
+inline void zero_bytes(void* at, std::size_t bytes, const Stream&) { std::memset(at, 0, bytes); }
+template <class Kernel>
+void allow_shared(Kernel*, std::size_t) {}
+inline std::size_t shared_bytes_max() { return std::size_t{227} << 10; }
+
+class Graph {
+ public:
+  static Graph capture(const Stream&, std::function<void()> launches) {
+    Graph graph;
+    graph.launches_ = std::move(launches);
+    return graph;
+  }
+  void launch(const Stream&) const { launches_(); }
+
+ private:
+  std::function<void()> launches_;
+};
+
+#endif
+
+// An array of T in device memory (or, pinned, in host memory that the device copies from at full speed).
+// Owns it; contents are not initialised.
+template <class T, bool kPinned = false>
+class Array {
+ public:
+  Array() = default;
+  explicit Array(std::size_t n)
+      : data_(static_cast<T*>(
+            kPinned ? allocate_pinned(std::max<std::size_t>(n, 1) * sizeof(T))
+                    : allocate_device(std::max<std::size_t>(n, 1) * sizeof(T))
+        )),
+        n_(n) {}
+  Array(Array&& other) noexcept : data_(std::exchange(other.data_, nullptr)), n_(std::exchange(other.n_, 0)) {}
+  Array& operator=(Array&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(n_, other.n_);
+    return *this;
+  }
+  ~Array() {
+    if (data_ == nullptr) return;
+    kPinned ? free_pinned(data_) : free_device(data_);
+  }
+  T* data() const { return data_; }
+  std::size_t size() const { return n_; }
+  std::size_t bytes() const { return n_ * sizeof(T); }
+
+ private:
+  T* data_ = nullptr;
+  std::size_t n_ = 0;
+};
+template <class T>
+using Pinned = Array<T, true>;
+
+// A copy of `values` in device memory, there when it returns.
+template <class T>
+Array<T> to_device(std::span<const T> values, const Stream& stream) {
+  Array<T> array(values.size());
+  copy_bytes(array.data(), values.data(), values.size_bytes(), stream);
+  stream.wait();
+  return array;
+}
+
+}  // namespace toccata::cuda

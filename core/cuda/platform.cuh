@@ -1,0 +1,123 @@
+// What kernels are written against: CUDA under nvcc, the emulated device (emulation.h) under a C++ compiler.
+//
+// Rules for kernels here: dynamic shared memory only, through TOCCATA_SHARED; warp shuffles through shuffle() and
+// shuffle_xor() with the whole warp taking part; launches through TOCCATA_LAUNCH.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__CUDACC__)
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+#include "core/cuda/check.h"
+
+#define TOCCATA_KERNEL __global__
+#define TOCCATA_DEVICE __device__ __forceinline__
+#define TOCCATA_SHARED(type, name)                        \
+  extern __shared__ __align__(16) unsigned char shared_[]; \
+  type* name = reinterpret_cast<type*>(shared_)
+#define TOCCATA_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)            \
+  do {                                                                            \
+    kernel<<<grid, block, shared_bytes, stream>>>(__VA_ARGS__);                   \
+    TOCCATA_CUDA_CHECK(cudaGetLastError());                                       \
+  } while (false)
+#define TOCCATA_UNROLL _Pragma("unroll")
+
+namespace toccata::cuda {
+
+using Grid = dim3;
+TOCCATA_DEVICE void block_sync() { __syncthreads(); }
+TOCCATA_DEVICE void warp_sync() { __syncwarp(); }
+TOCCATA_DEVICE float shuffle_xor(float value, int mask) { return __shfl_xor_sync(0xFFFFFFFFU, value, mask); }
+TOCCATA_DEVICE int shuffle(int value, int lane) { return __shfl_sync(0xFFFFFFFFU, value, lane); }
+TOCCATA_DEVICE int shuffle_xor(int value, int mask) { return __shfl_xor_sync(0xFFFFFFFFU, value, mask); }
+TOCCATA_DEVICE float as_float(std::uint32_t bits) { return __uint_as_float(bits); }
+TOCCATA_DEVICE std::uint32_t as_bits(float value) { return __float_as_uint(value); }
+
+}  // namespace toccata::cuda
+
+#else
+
+#include <bit>
+
+#include "core/cuda/emulation.h"
+
+#define TOCCATA_KERNEL inline
+#define TOCCATA_DEVICE inline
+#define TOCCATA_SHARED(type, name) \
+  type* name = reinterpret_cast<type*>(::toccata::cuda::emulation::place().shared)
+#define TOCCATA_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
+  ::toccata::cuda::emulation::launch(grid, block, shared_bytes, [&] { kernel(__VA_ARGS__); })
+#define TOCCATA_UNROLL
+#define blockIdx (::toccata::cuda::emulation::place().block_index)
+#define threadIdx (::toccata::cuda::emulation::place().thread_index)
+#define gridDim (::toccata::cuda::emulation::place().grid)
+#define blockDim (::toccata::cuda::emulation::place().block)
+#define __launch_bounds__(...)
+
+// The vector types, with the alignment that the device demands of their addresses.
+struct alignas(8) float2 { float x, y; };
+struct alignas(16) float4 { float x, y, z, w; };
+struct alignas(16) uint4 { std::uint32_t x, y, z, w; };
+struct alignas(8) uint2 { std::uint32_t x, y; };
+
+namespace toccata::cuda {
+
+using Grid = emulation::Index3;
+inline void block_sync() { emulation::block_barrier(); }
+inline void warp_sync() { emulation::warp_barrier(); }
+inline unsigned lane_here() {
+  const emulation::Place& p = emulation::place();
+  const auto& t = p.thread_index;
+  return (t.x + p.block.x * (t.y + p.block.y * t.z)) % 32;
+}
+inline float shuffle_xor(float value, int mask) {
+  const auto lane = lane_here() ^ static_cast<unsigned>(mask);
+  return std::bit_cast<float>(static_cast<std::uint32_t>(emulation::exchange(std::bit_cast<std::uint32_t>(value), lane)));
+}
+inline int shuffle(int value, int lane) {
+  return static_cast<int>(emulation::exchange(static_cast<std::uint32_t>(value), static_cast<unsigned>(lane)));
+}
+inline int shuffle_xor(int value, int mask) {
+  return static_cast<int>(emulation::exchange(static_cast<std::uint32_t>(value), lane_here() ^ static_cast<unsigned>(mask)));
+}
+inline float as_float(std::uint32_t bits) { return std::bit_cast<float>(bits); }
+inline std::uint32_t as_bits(float value) { return std::bit_cast<std::uint32_t>(value); }
+
+}  // namespace toccata::cuda
+
+#endif
+
+namespace toccata::cuda {
+
+inline constexpr int kWarpSize = 32;
+
+inline Grid grid(int x, int y = 1, int z = 1) {
+  return {static_cast<unsigned>(x), static_cast<unsigned>(y), static_cast<unsigned>(z)};
+}
+
+// Sum and maximum over a warp, the same bits in every lane.
+TOCCATA_DEVICE float warp_sum(float value) {
+  for (int mask = kWarpSize / 2; mask > 0; mask /= 2) value += shuffle_xor(value, mask);
+  return value;
+}
+TOCCATA_DEVICE float warp_max(float value) {
+  for (int mask = kWarpSize / 2; mask > 0; mask /= 2) value = fmaxf(value, shuffle_xor(value, mask));
+  return value;
+}
+
+TOCCATA_DEVICE float bf16_low(std::uint32_t pair) { return as_float(pair << 16); }
+TOCCATA_DEVICE float bf16_high(std::uint32_t pair) { return as_float(pair & 0xFFFF0000U); }
+TOCCATA_DEVICE float from_bf16(std::uint16_t value) { return as_float(static_cast<std::uint32_t>(value) << 16); }
+// Nearest, ties to even. Not for NaN.
+TOCCATA_DEVICE std::uint16_t to_bf16_bits(float value) {
+  const std::uint32_t bits = as_bits(value);
+  return static_cast<std::uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
+}
+
+}  // namespace toccata::cuda
