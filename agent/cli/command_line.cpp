@@ -47,6 +47,10 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("-m,--model", o.model, "nano | folder | Hugging Face id in the cache | URL | script:FILE")
       ->envname("TOCCATA_MODEL")
       ->capture_default_str();
+  app.add_option("--device", o.device, "Where the built-in engine runs; auto = a GPU when there is one")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->envname("TOCCATA_DEVICE")
+      ->capture_default_str();
   app.add_option("--tools", o.tools, "Tools the model may call: python, browser, none")
       ->delimiter(',')
       ->envname("TOCCATA_TOOLS")

@@ -61,6 +61,7 @@ Setter set_list(std::vector<std::string>& field) {
 std::map<std::string, Setter, std::less<>> setters(AgentOptions& o) {
   return {
       {"model", set(o.model)},
+      {"device", set(o.device)},
       {"tools", set_list(o.tools)},
       {"instructions", set(o.instructions)},
       {"reasoning", set(o.reasoning)},

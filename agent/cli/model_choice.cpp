@@ -41,9 +41,9 @@ SamplingParams sampling_defaults(std::string_view generation_config) {
   return params;
 }
 
-ChosenModel from_folder(const fs::path& folder) {
+ChosenModel from_folder(const fs::path& folder, const agent::EngineOptions& engine) {
   ChosenModel chosen;
-  chosen.model = model_or_throw(agent::load_engine_model(folder));
+  chosen.model = model_or_throw(agent::load_engine_model(folder, engine));
   if (const auto text = read_text_file(folder / "generation_config.json", 1 << 20)) {
     chosen.sampling = sampling_defaults(*text);
   }
@@ -73,10 +73,15 @@ bool names_a_folder(const std::string& spec) {
 
 }  // namespace
 
-ChosenModel choose_model(const std::string& spec, bool offline, const Environment& env) {
+ChosenModel choose_model(
+    const std::string& spec, const std::string& device, bool offline, const Environment& env
+) {
+  agent::EngineOptions engine;
+  if (device == "cpu" || (device == "auto" && spec == "nano")) engine.device = agent::EngineDevice::kCpu;
+  if (device == "cuda") engine.device = agent::EngineDevice::kCuda;
   if (spec == "nano") {
     ChosenModel chosen;
-    chosen.model = model_or_throw(agent::load_nano());
+    chosen.model = model_or_throw(agent::load_nano(engine));
     chosen.sampling = sampling_defaults(agent::nano_generation_config());
     return chosen;
   }
@@ -91,9 +96,9 @@ ChosenModel choose_model(const std::string& spec, bool offline, const Environmen
   if (spec.starts_with("http://") || spec.starts_with("https://")) {
     return from_url(spec, offline, env);
   }
-  if (names_a_folder(spec)) return from_folder(spec);
+  if (names_a_folder(spec)) return from_folder(spec, engine);
   if (spec.find('/') != std::string::npos) {
-    return from_folder(find_cached_model(env.hub_cache, spec).value_or_throw());
+    return from_folder(find_cached_model(env.hub_cache, spec).value_or_throw(), engine);
   }
   throw Exception(
       ErrorCode::kNotFound,

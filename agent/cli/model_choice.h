@@ -21,7 +21,10 @@ struct ChosenModel {
 // http(s)://...        an OpenAI-compatible completions server that takes token ids; `#name` names its model
 // script:FILE          forced completions from a JSON file
 // Throws Exception: kNotFound lists where was looked; kUnavailable for a URL when `offline`.
-ChosenModel choose_model(const std::string& spec, bool offline, const Environment& env);
+// `device`: auto, cpu or cuda, for the built-in engine; auto keeps nano on the CPU, which is faster for its size.
+ChosenModel choose_model(
+    const std::string& spec, const std::string& device, bool offline, const Environment& env
+);
 
 // The model was found but cannot be used: exit code 7.
 class ModelError : public Exception {

@@ -12,6 +12,7 @@ namespace toccata::cli {
 // What `run` and `chat` share. Precedence: flag > TOCCATA_* variable > ./toccata.toml > user's config.toml > default.
 struct AgentOptions {
   std::string model = "nano";
+  std::string device = "auto";         // auto, cpu, cuda: of the built-in engine
   std::vector<std::string> tools = {"python"};
   std::string instructions;  // developer message
   std::string reasoning = "medium";

@@ -130,7 +130,7 @@ agent::Limits limits(const AgentOptions& options) {
 AgentSetup set_up(const AgentOptions& options, const Environment& env) {
   AgentSetup setup;
   setup.config.reasoning = reasoning(options.reasoning);
-  setup.model = choose_model(options.model, options.offline, env);
+  setup.model = choose_model(options.model, options.device, options.offline, env);
   add_tools(options, env, setup);
   const auto ledger = options.ledger.empty() ? env.ledger_path() : options.ledger;
   setup.ledger = store::Ledger::open(ledger).value_or_throw();

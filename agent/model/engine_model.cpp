@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/cuda/device.h"
 #include "core/engine/model.h"
 #include "core/engine/session.h"
 #include "core/model/checkpoint_files.h"
@@ -121,6 +122,16 @@ Result<std::shared_ptr<const tokenizer::Tokenizer>> read_tokenizer(model::Checkp
   return tokenizer;
 }
 
+ops::Device device_for(EngineDevice wanted) {
+  switch (wanted) {
+    case EngineDevice::kCpu: return ops::Device::kCpu;
+    case EngineDevice::kCuda: return ops::Device::kCuda;
+    case EngineDevice::kAuto: break;
+  }
+  const auto devices = cuda::list_devices();
+  return devices && !devices->empty() ? ops::Device::kCuda : ops::Device::kCpu;
+}
+
 Result<std::unique_ptr<TokenModel>> load(
     std::shared_ptr<model::CheckpointFiles> files, const EngineOptions& options
 ) {
@@ -131,6 +142,8 @@ Result<std::unique_ptr<TokenModel>> load(
     engine::Options engine_options;
     engine_options.n_threads = options.n_threads;
     engine_options.n_context = options.n_context;
+    engine_options.device = device_for(options.device);
+    engine_options.exact = options.exact || engine_options.device == ops::Device::kCpu;
     auto model = engine::Model::load(std::move(files), engine_options);
     return std::unique_ptr<TokenModel>(
         std::make_unique<EngineModel>(name, std::move(model), std::move(*tokenizer))

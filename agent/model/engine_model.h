@@ -13,7 +13,12 @@
 
 namespace toccata::agent {
 
+// Where the engine runs. kAuto: on a GPU when this build has CUDA and the machine a device, else on the CPU.
+enum class EngineDevice { kAuto, kCpu, kCuda };
+
 struct EngineOptions {
+  EngineDevice device = EngineDevice::kAuto;
+  bool exact = false;          // on a GPU: f32 throughout, and bits that do not depend on chunks
   int n_threads = 0;           // 0: as many as there are cores
   std::int64_t n_context = 0;  // tokens a session may hold; 0: what the model was made for
 };

@@ -17,13 +17,14 @@ std::string_view text(const unsigned char* begin, const unsigned char* end) {
 
 }  // namespace
 
-Result<std::unique_ptr<TokenModel>> load_nano() {
+Result<std::unique_ptr<TokenModel>> load_nano(const EngineOptions& options) {
   const auto* weights = reinterpret_cast<const std::byte*>(nano_weights_begin);
-  return load_engine_model(EmbeddedModel{
+  const EmbeddedModel files = {
       .name = "nano",
       .config_json = text(nano_config_begin, nano_config_end),
       .safetensors = {weights, nano_bytes()},
-      .tokenizer_json = text(nano_tokenizer_begin, nano_tokenizer_end)});
+      .tokenizer_json = text(nano_tokenizer_begin, nano_tokenizer_end)};
+  return load_engine_model(files, options);
 }
 
 std::string_view nano_generation_config() {

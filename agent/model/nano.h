@@ -4,12 +4,12 @@
 #include <memory>
 #include <string_view>
 
-#include "agent/model/token_model.h"
+#include "agent/model/engine_model.h"
 #include "core/base/error.h"
 
 namespace toccata::agent {
 
-Result<std::unique_ptr<TokenModel>> load_nano();
+Result<std::unique_ptr<TokenModel>> load_nano(const EngineOptions& options = {.device = EngineDevice::kCpu});
 
 // Its generation_config.json: the sampling it was made for.
 std::string_view nano_generation_config();

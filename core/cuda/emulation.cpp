@@ -1,8 +1,11 @@
 #include "core/cuda/emulation.h"
 
-#if !defined(__x86_64__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if !defined(__x86_64__) || defined(__SANITIZE_THREAD__)
 #define TOCCATA_UCONTEXT
 #include <ucontext.h>
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #endif
 
 #include <algorithm>
@@ -14,8 +17,7 @@
 namespace toccata::cuda::emulation {
 namespace {
 
-// --- Switching stacks. ucontext does it everywhere, and sanitizers understand it, but each switch costs two system calls;
-// a kernel of a few thousand threads makes a million of them.
+// --- Switching stacks. ucontext does it everywhere, but each switch costs two system calls; a kernel of a few thousand threads makes a million of them.
 
 #if defined(TOCCATA_UCONTEXT)
 
@@ -128,6 +130,10 @@ class Block {
     thread.state = State::kRunnable;
     const Index3 size = where_.block;
     thread.index = {i % size.x, i / size.x % size.y, i / size.x / size.y};
+#if defined(__SANITIZE_ADDRESS__)
+    // The block before never returned from its functions: their frames are still marked.
+    __asan_unpoison_memory_region(thread.stack.get(), kStackBytes);
+#endif
     thread.context.begin(thread.stack.get(), kStackBytes, scheduler_, &Block::enter);
   }
   static void enter();

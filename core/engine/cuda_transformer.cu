@@ -150,6 +150,7 @@ class CudaTransformer::Impl {
       o_.decode_tokens_max /= 2;
     }
     o_.chunk_tokens = std::max(o_.chunk_tokens, kDecodeMax);
+    if (o_.n_sequences <= 0) o_.n_sequences = 64;
     load_weights();
     make_tables();
     make_scratch();
@@ -170,13 +171,15 @@ class CudaTransformer::Impl {
       }
     }
   }
+  // Of so many pages in every layer that sees everything, and in every windowed one.
+  std::size_t bytes_of(int full, int ring) const {
+    const int n_full_layers = c_.n_layers / 2;
+    return (size(full) * size(n_full_layers) + size(ring) * size(c_.n_layers - n_full_layers)) * page_bytes_;
+  }
   Memory memory() const {
-    const std::size_t n_full = size(c_.n_layers / 2) * page_bytes_;
-    const std::size_t n_ring = size(c_.n_layers - c_.n_layers / 2) * page_bytes_;
-    const auto bytes = [&](int full, int ring) { return size(full) * n_full + size(ring) * n_ring; };
     return {
-        uploader_.total(), bytes(full_pool_.n_pages(), ring_pool_.n_pages()),
-        bytes(full_pool_.n_pages() - full_pool_.n_free(), ring_pool_.n_pages() - ring_pool_.n_free()), scratch_bytes_};
+        uploader_.total(), bytes_of(full_pool_.n_pages(), ring_pool_.n_pages()),
+        bytes_of(full_pool_.n_pages() - full_pool_.n_free(), ring_pool_.n_pages() - ring_pool_.n_free()), scratch_bytes_};
   }
 
   // The tokens of a pass, staged: what the kernels need to know of them.
@@ -703,10 +706,14 @@ std::unique_ptr<CudaSequence> CudaTransformer::fork(const CudaSequence& from) {
   return sequence;
 }
 
-bool CudaTransformer::rollback(CudaSequence& s, std::int64_t to) {
+bool CudaTransformer::can_roll_back(const CudaSequence& s, std::int64_t to) const {
   // A position is still in a ring when fewer than ring_slots positions were written after it.
   const std::int64_t oldest_needed = std::max<std::int64_t>(0, to - impl_->window() + 1);
-  if (to < 0 || to > s.size_ || s.highest_ - oldest_needed > impl_->ring_slots()) return false;
+  return to >= 0 && to <= s.size_ && s.highest_ - oldest_needed <= impl_->ring_slots();
+}
+
+bool CudaTransformer::rollback(CudaSequence& s, std::int64_t to) {
+  if (!can_roll_back(s, to)) return false;
   s.size_ = to;
   while (static_cast<std::int64_t>(s.full_pages_.size()) > pages_for(to)) {
     impl_->full().give_back(s.full_pages_.back());
@@ -760,6 +767,11 @@ void CudaTransformer::forward(std::span<const Item> items) {
     item.sequence->size_ += static_cast<std::int64_t>(item.tokens.size());
     item.sequence->highest_ = std::max(item.sequence->highest_, item.sequence->size_);
   }
+}
+
+std::size_t CudaTransformer::kv_bytes(const CudaSequence& s) const {
+  const auto n_ring = std::count_if(s.ring_pages_.begin(), s.ring_pages_.end(), [](int page) { return page >= 0; });
+  return impl_->bytes_of(static_cast<int>(s.full_pages_.size()), static_cast<int>(n_ring));
 }
 
 CudaTransformer::Memory CudaTransformer::memory() const { return impl_->memory(); }

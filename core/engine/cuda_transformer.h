@@ -63,6 +63,8 @@ class CudaTransformer {
   std::unique_ptr<CudaSequence> new_sequence();
   // An independent copy; costs references to pages, not pages.
   std::unique_ptr<CudaSequence> fork(const CudaSequence& sequence);
+  // Whether the windows before position `size` are still held.
+  bool can_roll_back(const CudaSequence& sequence, std::int64_t size) const;
   // Forgets the positions from `size` on. False, and nothing done, when the windows before `size` are no longer held.
   bool rollback(CudaSequence& sequence, std::int64_t size);
 
@@ -77,6 +79,8 @@ class CudaTransformer {
   // Exception(kResourceExhausted) when the pages run out: no sequence has grown then.
   void forward(std::span<const Item> items);
 
+  // Bytes of keys and values that a sequence refers to, shared ones included.
+  std::size_t kv_bytes(const CudaSequence& sequence) const;
   struct Memory {
     std::size_t weights = 0, kv = 0, kv_used = 0, scratch = 0;  // bytes
   };

@@ -1,5 +1,7 @@
 #include "core/engine/model.h"
 
+#include "core/engine/cuda_device.h"
+
 namespace toccata::engine {
 namespace {
 
@@ -19,11 +21,6 @@ std::size_t weight_bytes(const model::Weights& weights) {
 std::shared_ptr<const Model> Model::load(
     std::shared_ptr<model::CheckpointFiles> files, const Options& options
 ) {
-  if (options.device == ops::Device::kCuda) {
-    throw Exception(
-        ErrorCode::kUnavailable, "the CUDA engine is not in this build; use --device cpu"
-    );
-  }
   struct Made : Model {  // make_shared needs a public constructor
     Made(std::shared_ptr<const model::Weights> weights, const Options& o) : Model(std::move(weights), o) {}
   };
@@ -38,6 +35,9 @@ Model::Model(std::shared_ptr<const model::Weights> weights, const Options& optio
   int n_threads = options.n_threads;
   if (n_threads == 0 && weight_bytes(*weights_) < kSmallModelBytes) n_threads = 1;
   threads_ = std::make_unique<ThreadPool>(n_threads);
+  const bool on_gpu = options_.device == ops::Device::kCuda;
+  if (options_.chunk_tokens == 0) options_.chunk_tokens = !on_gpu ? 64 : options_.exact ? 8 : 512;
+  if (on_gpu) cuda_ = open_cuda_device(weights_, options_);
 }
 
 }  // namespace toccata::engine

@@ -13,7 +13,9 @@ namespace toccata::engine {
 struct Options {
   ops::Device device = ops::Device::kCpu;
   int n_threads = 0;           // 0: one for small models, else as many as the machine has processors
-  int chunk_tokens = 64;       // most tokens of one prefill pass
+  int chunk_tokens = 0;        // most tokens of one prefill pass; 0: 64 on the CPU, 512 on a GPU, 8 there when exact
+  bool exact = true;           // f32 arithmetic, and bits that do not depend on chunks or batches; the CPU has no other
+  int n_sequences = 0;         // on a GPU: whole contexts that the KV cache has room for; 0: what fits, at most 64
   std::int64_t n_context = 0;  // most tokens of a session; 0: what the model was made for
 };
 
@@ -32,6 +34,8 @@ class Model {
   const Options& options() const { return options_; }
   std::int64_t n_context() const { return options_.n_context; }
   ThreadPool& threads() const { return *threads_; }
+  // The weights' copy on the GPU; null on the CPU.
+  const class CudaDevice* cuda() const { return cuda_.get(); }
 
  private:
   Model(std::shared_ptr<const model::Weights> weights, const Options& options);
@@ -39,6 +43,7 @@ class Model {
   Options options_;
   ops::RopeTable rope_;
   std::unique_ptr<ThreadPool> threads_;
+  std::shared_ptr<const class CudaDevice> cuda_;
 };
 
 }  // namespace toccata::engine

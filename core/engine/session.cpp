@@ -11,10 +11,19 @@ Error cancelled() { return Error{ErrorCode::kCancelled, "stopped"}; }
 
 Session::Session(std::shared_ptr<const Model> model)
     : model_(std::move(model)),
-      cache_(model_->config(), model_->options().chunk_tokens),
-      activations_(model_->config(), model_->options().chunk_tokens),
+      timeline_(open_timeline(model_)),
       sampler_(model_->config().n_vocab),
       logits_(static_cast<std::size_t>(model_->config().n_vocab)) {}
+
+Session::Session(const Session& other)
+    : model_(other.model_),
+      timeline_(other.timeline_->fork()),
+      sampler_(other.sampler_),
+      pending_(other.pending_),
+      n_sampled_pending_(other.n_sampled_pending_),
+      logits_(other.logits_),
+      logits_valid_(other.logits_valid_),
+      usage_(other.usage_) {}
 
 Result<void> Session::append(std::span<const Token> tokens) {
   const std::int64_t n_context = model_->n_context();
@@ -40,10 +49,15 @@ Result<void> Session::append(std::span<const Token> tokens) {
 Result<void> Session::read(std::size_t keep, std::stop_token stop) {
   while (pending_.size() > keep) {
     if (stop.stop_requested()) return cancelled();
-    const std::size_t n =
-        std::min(pending_.size() - keep, static_cast<std::size_t>(activations_.n_max));
+    const std::size_t n = std::min(
+        pending_.size() - keep, static_cast<std::size_t>(model_->options().chunk_tokens)
+    );
     const int n_logits = n == pending_.size() ? 1 : 0;
-    forward(*model_, cache_, activations_, std::span(pending_).first(n), n_logits, logits_.data());
+    try {
+      timeline_->forward(std::span(pending_).first(n), n_logits, logits_.data());
+    } catch (const Exception& failure) {  // a device that is full, or gone
+      return failure.error();
+    }
     logits_valid_ = n_logits == 1;
     const std::size_t sampled = std::min(n, n_sampled_pending_);
     n_sampled_pending_ -= sampled;
@@ -91,11 +105,11 @@ Result<Checkpoint> Session::checkpoint(std::stop_token stop) {
     return Error{ErrorCode::kInvalidArgument, "a checkpoint is taken after append() or sample()"};
   }
   if (auto done = read(1, std::move(stop)); !done) return done.error();
-  return Checkpoint{n_tokens(), pending_.back(), cache_.snapshot()};
+  return Checkpoint{n_tokens(), pending_.back(), timeline_->snapshot()};
 }
 
 void Session::rollback(const Checkpoint& checkpoint) {
-  cache_.restore(*checkpoint.cache);
+  timeline_->restore(*checkpoint.cache);
   pending_.assign(1, checkpoint.last);
   n_sampled_pending_ = 1;  // counted when it was first read
   logits_valid_ = false;
@@ -107,18 +121,18 @@ Result<void> Session::rollback(std::int64_t n) {
         ErrorCode::kInvalidArgument, "cannot roll back to " + std::to_string(n) + " of " +
                                          std::to_string(n_tokens()) + " tokens"};
   }
-  if (n >= cache_.size()) {
-    pending_.resize(static_cast<std::size_t>(n - cache_.size()));
+  if (n >= timeline_->size()) {
+    pending_.resize(static_cast<std::size_t>(n - timeline_->size()));
     n_sampled_pending_ = std::min(n_sampled_pending_, pending_.size());
     logits_valid_ = logits_valid_ && pending_.empty();
     return {};
   }
-  if (!cache_.can_roll_back(n)) {
+  if (!timeline_->can_roll_back(n)) {
     return Error{
         ErrorCode::kUnsupported, "the sliding windows no longer reach back to token " + std::to_string(n) +
                                      "; take a checkpoint there"};
   }
-  cache_.rollback(n);
+  timeline_->rollback(n);
   pending_.clear();
   n_sampled_pending_ = 0;
   logits_valid_ = false;

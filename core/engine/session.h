@@ -12,9 +12,8 @@
 #include "core/base/error.h"
 #include "core/base/sampling_params.h"
 #include "core/base/token.h"
-#include "core/engine/forward.h"
-#include "core/engine/kv_cache.h"
 #include "core/engine/model.h"
+#include "core/engine/timeline.h"
 #include "core/ops/sampling.h"
 
 namespace toccata::engine {
@@ -30,13 +29,15 @@ struct Usage {
 struct Checkpoint {
   std::int64_t n_tokens = 0;
   Token last = 0;  // not yet read: reading it again gives the logits that follow it
-  std::shared_ptr<const KvCache::Snapshot> cache;
+  std::shared_ptr<const Timeline::Snapshot> cache;
 };
 
 // One thread at a time.
 class Session {
  public:
   explicit Session(std::shared_ptr<const Model> model);
+  Session(Session&&) = default;
+  Session& operator=(Session&&) = default;
 
   // kResourceExhausted when the context would overflow, kInvalidArgument for an id outside the vocabulary: nothing is
   // added then.
@@ -53,7 +54,7 @@ class Session {
   Result<std::span<const float>> logits(std::stop_token stop = {});
 
   // An independent copy that shares what was read.
-  Session fork() const { return *this; }
+  Session fork() const { return Session(*this); }
   // Reads all pending tokens but the last. kInvalidArgument on an empty timeline.
   Result<Checkpoint> checkpoint(std::stop_token stop = {});
   void rollback(const Checkpoint& checkpoint);
@@ -61,19 +62,19 @@ class Session {
   Result<void> rollback(std::int64_t n_tokens);
 
   std::int64_t n_tokens() const {
-    return cache_.size() + static_cast<std::int64_t>(pending_.size());
+    return timeline_->size() + static_cast<std::int64_t>(pending_.size());
   }
   const Usage& usage() const { return usage_; }
   const Model& model() const { return *model_; }
-  std::size_t kv_bytes() const { return cache_.bytes(); }
+  std::size_t kv_bytes() const { return timeline_->kv_bytes(); }
 
  private:
+  Session(const Session& other);  // fork()
   // Reads pending tokens until `keep` are left.
   Result<void> read(std::size_t keep, std::stop_token stop);
 
   std::shared_ptr<const Model> model_;
-  KvCache cache_;
-  Activations activations_;
+  std::unique_ptr<Timeline> timeline_;
   ops::Sampler sampler_;
   Tokens pending_;                 // appended or sampled, not yet read
   std::size_t n_sampled_pending_ = 0;  // how many of them, at the front, were sampled

@@ -45,11 +45,15 @@ function(toccata_embed target symbol file)
   target_sources(${target} PRIVATE ${out})
 endfunction()
 
-# toccata_test(name SOURCES a_test.cpp ... LINK libs...): one GoogleTest program, each case its own ctest entry.
+# toccata_test(name SOURCES a_test.cpp ... LINK libs... [FILTER cases]): one GoogleTest program, each case its own ctest
+# entry; FILTER as for --gtest_filter.
 function(toccata_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "FILTER" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINK} toccata_flags GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE TOCCATA_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
+  if(NOT ARG_FILTER)
+    set(ARG_FILTER *)
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_FILTER ${ARG_FILTER} PROPERTIES TIMEOUT 300)
 endfunction()

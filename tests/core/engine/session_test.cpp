@@ -40,10 +40,29 @@ double relative_error(std::span<const float> got, std::span<const double> wanted
   return std::sqrt(difference / size);
 }
 
-class SessionTest : public ::testing::Test {
+// One body for every device; where there is none, a visible skip.
+class SessionTest : public ::testing::TestWithParam<ops::Device> {
  protected:
+  void SetUp() override {
+    try {
+      model_ = load({.n_threads = 2, .chunk_tokens = chunk()});
+    } catch (const Exception& e) {
+      if (e.code() != ErrorCode::kUnavailable) throw;
+      GTEST_SKIP() << e.what();
+    }
+  }
+  // The exact mode of a GPU takes few tokens at a time.
+  int chunk() const { return GetParam() == ops::Device::kCpu ? 16 : 8; }
+  std::shared_ptr<const Model> load(Options options) {
+    options.device = GetParam();
+    options.n_sequences = 8;
+    checkpoints_.push_back(std::make_unique<TinyCheckpoint>());
+    return Model::load(checkpoints_.back()->files(), options);
+  }
+
   TinyCheckpoint checkpoint_;
-  std::shared_ptr<const Model> model_ = Model::load(checkpoint_.files(), {.n_threads = 2, .chunk_tokens = 16});
+  std::vector<std::unique_ptr<TinyCheckpoint>> checkpoints_;  // models read them in place
+  std::shared_ptr<const Model> model_;
 
   std::vector<float> fresh_logits(const Tokens& tokens) const {
     Session session(model_);
@@ -53,7 +72,7 @@ class SessionTest : public ::testing::Test {
 };
 
 // f32 sums over at most 64 terms, four layers of operations: 1e-5 is an order above what is seen.
-TEST_F(SessionTest, EveryPositionAgreesWithTheDoublePrecisionReference) {
+TEST_P(SessionTest, EveryPositionAgreesWithTheDoublePrecisionReference) {
   const Tokens tokens = some_tokens(40);  // five windows of 8
   const auto wanted = ReferenceForward(checkpoint_).run(tokens);
   Session session(model_);
@@ -63,7 +82,7 @@ TEST_F(SessionTest, EveryPositionAgreesWithTheDoublePrecisionReference) {
   }
 }
 
-TEST_F(SessionTest, ChunksOfAnySizeGiveTheSameBits) {
+TEST_P(SessionTest, ChunksOfAnySizeGiveTheSameBits) {
   const Tokens tokens = some_tokens(100);
   const auto whole = fresh_logits(tokens);
   for (const std::size_t step : {1U, 3U, 8U, 15U, 16U, 17U, 64U}) {
@@ -76,16 +95,15 @@ TEST_F(SessionTest, ChunksOfAnySizeGiveTheSameBits) {
   }
 }
 
-TEST_F(SessionTest, ThreadsDoNotChangeTheBits) {
+TEST_P(SessionTest, ThreadsDoNotChangeTheBits) {
   const Tokens tokens = some_tokens(60);
-  TinyCheckpoint same;
-  const auto alone = Model::load(same.files(), {.n_threads = 1, .chunk_tokens = 16});
+  const auto alone = load({.n_threads = 1, .chunk_tokens = chunk()});
   Session session(alone);
   session.append(tokens).value_or_throw();
   EXPECT_EQ(logits_of(session), fresh_logits(tokens));
 }
 
-TEST_F(SessionTest, ACheckpointBringsBackTheExactState) {
+TEST_P(SessionTest, ACheckpointBringsBackTheExactState) {
   Session session(model_);
   session.append(some_tokens(50)).value_or_throw();
   const Checkpoint point = session.checkpoint().value_or_throw();
@@ -96,7 +114,7 @@ TEST_F(SessionTest, ACheckpointBringsBackTheExactState) {
   EXPECT_EQ(logits_of(session), fresh_logits(some_tokens(50)));
 }
 
-TEST_F(SessionTest, ForksGoTheirOwnWays) {
+TEST_P(SessionTest, ForksGoTheirOwnWays) {
   Session parent(model_);
   parent.append(some_tokens(70)).value_or_throw();
   parent.logits().value_or_throw();
@@ -113,7 +131,7 @@ TEST_F(SessionTest, ForksGoTheirOwnWays) {
   EXPECT_EQ(child.usage().prefilled - prefilled, 3) << "a fork reads nothing again";
 }
 
-TEST_F(SessionTest, TheLastTokensCanBeTakenBack) {
+TEST_P(SessionTest, TheLastTokensCanBeTakenBack) {
   Session session(model_);
   session.append(some_tokens(30)).value_or_throw();
   const auto first = session.sample(kGreedy, std::nullopt, 50, {}).value_or_throw();
@@ -126,7 +144,7 @@ TEST_F(SessionTest, TheLastTokensCanBeTakenBack) {
   EXPECT_EQ(logits_of(session), fresh_logits(some_tokens(30)));
 }
 
-TEST_F(SessionTest, GoingBackPastTheRingsIsRefused) {
+TEST_P(SessionTest, GoingBackPastTheRingsIsRefused) {
   Session session(model_);
   session.append(some_tokens(300)).value_or_throw();
   session.logits().value_or_throw();
@@ -136,7 +154,7 @@ TEST_F(SessionTest, GoingBackPastTheRingsIsRefused) {
   EXPECT_EQ(session.n_tokens(), 300);
 }
 
-TEST_F(SessionTest, WhatWasPrefilledIsWhatWasAppended) {
+TEST_P(SessionTest, WhatWasPrefilledIsWhatWasAppended) {
   Session session(model_);
   session.append(some_tokens(20)).value_or_throw();
   for (int i = 0; i < 10; ++i) {
@@ -149,9 +167,8 @@ TEST_F(SessionTest, WhatWasPrefilledIsWhatWasAppended) {
   EXPECT_EQ(session.usage().decoded, 10);
 }
 
-TEST_F(SessionTest, AFullContextAndForeignTokensAreRefusedWithoutChange) {
-  TinyCheckpoint same;
-  const auto small = Model::load(same.files(), {.n_context = 10});
+TEST_P(SessionTest, AFullContextAndForeignTokensAreRefusedWithoutChange) {
+  const auto small = load({.n_context = 10});
   Session session(small);
   session.append(some_tokens(8)).value_or_throw();
   EXPECT_EQ(session.append(some_tokens(3)).error().code, ErrorCode::kResourceExhausted);
@@ -162,7 +179,7 @@ TEST_F(SessionTest, AFullContextAndForeignTokensAreRefusedWithoutChange) {
   EXPECT_EQ(session.sample(kGreedy, std::nullopt, 50, {}).error().code, ErrorCode::kResourceExhausted);
 }
 
-TEST_F(SessionTest, AStopRequestEndsAPrefillBetweenChunks) {
+TEST_P(SessionTest, AStopRequestEndsAPrefillBetweenChunks) {
   Session session(model_);
   session.append(some_tokens(100)).value_or_throw();
   std::stop_source stop;
@@ -171,7 +188,7 @@ TEST_F(SessionTest, AStopRequestEndsAPrefillBetweenChunks) {
   EXPECT_EQ(logits_of(session), fresh_logits(some_tokens(100)));
 }
 
-TEST_F(SessionTest, WindowedLayersHoldOnlyTheirRing) {
+TEST_P(SessionTest, WindowedLayersHoldOnlyTheirRing) {
   Session session(model_);
   session.append(some_tokens(400)).value_or_throw();
   session.logits().value_or_throw();
@@ -179,8 +196,13 @@ TEST_F(SessionTest, WindowedLayersHoldOnlyTheirRing) {
   EXPECT_EQ(session.kv_bytes(), (64 + 448) * row) << "one page of a ring, seven of a full layer";
 }
 
+INSTANTIATE_TEST_SUITE_P(
+    Devices, SessionTest, ::testing::Values(ops::Device::kCpu, ops::Device::kCuda),
+    [](const auto& test) { return test.param == ops::Device::kCpu ? "Cpu" : "Cuda"; }
+);
+
 // gpt-oss-tiny: OpenAI's torch reference in float32 on random weights, from both layouts.
-class GoldenTest : public ::testing::TestWithParam<const char*> {};
+class GoldenTest : public ::testing::TestWithParam<std::tuple<ops::Device, const char*>> {};
 
 TEST_P(GoldenTest, AgreesWithTheTorchReference) {
   const char* folder = std::getenv("TOCCATA_TEST_DATA");
@@ -198,7 +220,17 @@ TEST_P(GoldenTest, AgreesWithTheTorchReference) {
   const Tokens rows = ints("rows");
   const auto* wanted = reinterpret_cast<const float*>(golden.at("logits_f32").data.data());
 
-  Session session(Model::load(model::open_checkpoint_folder(tiny / GetParam()).value_or_throw()));
+  const auto& [device, layout] = GetParam();
+  std::shared_ptr<const Model> model;
+  try {
+    model = Model::load(
+        model::open_checkpoint_folder(tiny / layout).value_or_throw(), {.device = device, .n_sequences = 2, .n_context = 512}
+    );
+  } catch (const Exception& e) {
+    if (e.code() != ErrorCode::kUnavailable) throw;
+    GTEST_SKIP() << e.what();
+  }
+  Session session(model);
   std::size_t at = 0;
   for (std::size_t r = 0; r < rows.size(); ++r) {
     const auto end = static_cast<std::size_t>(rows[r]) + 1;
@@ -215,7 +247,13 @@ TEST_P(GoldenTest, AgreesWithTheTorchReference) {
   EXPECT_EQ(greedy, ints("greedy_f32"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Layouts, GoldenTest, ::testing::Values("hf", "original"));
+INSTANTIATE_TEST_SUITE_P(
+    Layouts, GoldenTest,
+    ::testing::Combine(::testing::Values(ops::Device::kCpu, ops::Device::kCuda), ::testing::Values("hf", "original")),
+    [](const auto& test) {
+      return std::string(std::get<0>(test.param) == ops::Device::kCpu ? "Cpu_" : "Cuda_") + std::get<1>(test.param);
+    }
+);
 
 }  // namespace
 }  // namespace toccata::engine

@@ -1,0 +1,53 @@
+#include "core/engine/cuda_device.h"
+#include "core/engine/forward.h"
+#include "core/engine/kv_cache.h"
+#include "core/engine/timeline.h"
+
+namespace toccata::engine {
+namespace {
+
+class CpuTimeline : public Timeline {
+ public:
+  explicit CpuTimeline(std::shared_ptr<const Model> model)
+      : model_(std::move(model)),
+        cache_(model_->config(), model_->options().chunk_tokens),
+        activations_(model_->config(), model_->options().chunk_tokens) {}
+
+  std::int64_t size() const override { return cache_.size(); }
+  void forward(std::span<const Token> tokens, int n_logits, float* logits) override {
+    engine::forward(*model_, cache_, activations_, tokens, n_logits, logits);
+  }
+  std::unique_ptr<Timeline> fork() const override { return std::make_unique<CpuTimeline>(*this); }
+
+  struct CpuSnapshot : Snapshot {
+    std::shared_ptr<const KvCache::Snapshot> cache;
+  };
+  std::shared_ptr<const Snapshot> snapshot() const override {
+    auto taken = std::make_shared<CpuSnapshot>();
+    taken->cache = cache_.snapshot();
+    return taken;
+  }
+  void restore(const Snapshot& snapshot) override {
+    cache_.restore(*static_cast<const CpuSnapshot&>(snapshot).cache);
+  }
+  bool can_roll_back(std::int64_t size) const override { return cache_.can_roll_back(size); }
+  void rollback(std::int64_t size) override { cache_.rollback(size); }
+  std::size_t kv_bytes() const override { return cache_.bytes(); }
+
+ private:
+  std::shared_ptr<const Model> model_;
+  KvCache cache_;
+  Activations activations_;
+};
+
+}  // namespace
+
+std::unique_ptr<Timeline> open_timeline(std::shared_ptr<const Model> model) {
+  switch (model->options().device) {
+    case ops::Device::kCpu: return std::make_unique<CpuTimeline>(std::move(model));
+    case ops::Device::kCuda: return model->cuda()->open_timeline(model);
+  }
+  return nullptr;
+}
+
+}  // namespace toccata::engine

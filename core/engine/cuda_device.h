@@ -1,0 +1,22 @@
+// A model on a GPU, as the rest of the engine sees it.
+#pragma once
+
+#include <memory>
+
+#include "core/engine/timeline.h"
+
+namespace toccata::engine {
+
+class CudaDevice {
+ public:
+  virtual ~CudaDevice() = default;
+  virtual std::unique_ptr<Timeline> open_timeline(std::shared_ptr<const Model> model) const = 0;
+};
+
+// Copies the weights to the GPU. Throws Exception: kUnavailable where there is no GPU or no CUDA in this build;
+// otherwise as CudaTransformer does.
+std::shared_ptr<const CudaDevice> open_cuda_device(
+    std::shared_ptr<const model::Weights> weights, const Options& options
+);
+
+}  // namespace toccata::engine

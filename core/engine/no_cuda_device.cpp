@@ -1,0 +1,14 @@
+#include "core/engine/cuda_device.h"
+
+namespace toccata::engine {
+
+std::shared_ptr<const CudaDevice> open_cuda_device(
+    std::shared_ptr<const model::Weights>, const Options&
+) {
+  throw Exception(
+      ErrorCode::kUnavailable,
+      "this build has no CUDA: configure with --preset cuda where nvcc is, or use --device cpu"
+  );
+}
+
+}  // namespace toccata::engine

@@ -1,0 +1,44 @@
+// What a session has read so far, on the device where it was read: keys, values and the forward pass over them. The one
+// seam between sessions and devices.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "core/base/token.h"
+#include "core/engine/model.h"
+
+namespace toccata::engine {
+
+// One thread at a time; timelines of one model may be used from different threads.
+class Timeline {
+ public:
+  virtual ~Timeline() = default;
+  // Positions held; windowed layers hold the last ones of them.
+  virtual std::int64_t size() const = 0;
+  // Reads tokens at positions size(), ...: 1 <= n <= Options::chunk_tokens.
+  //   logits [n_logits, n_vocab] f32, of the last n_logits tokens
+  // Throws Exception(kResourceExhausted) when a device's memory for keys and values is full; nothing was read then.
+  virtual void forward(std::span<const Token> tokens, int n_logits, float* logits) = 0;
+  // An independent copy that shares what was read.
+  virtual std::unique_ptr<Timeline> fork() const = 0;
+  // What is needed to come back to the present size, by reference.
+  struct Snapshot {
+    virtual ~Snapshot() = default;
+  };
+  virtual std::shared_ptr<const Snapshot> snapshot() const = 0;
+  // `snapshot` is one of this timeline's own or of one that it was forked from.
+  virtual void restore(const Snapshot& snapshot) = 0;
+  // Whether the windows before position `size` are still held; rollback() needs it.
+  virtual bool can_roll_back(std::int64_t size) const = 0;
+  virtual void rollback(std::int64_t size) = 0;
+  // Bytes of keys and values it refers to, shared ones included.
+  virtual std::size_t kv_bytes() const = 0;
+};
+
+// On the device of the model.
+std::unique_ptr<Timeline> open_timeline(std::shared_ptr<const Model> model);
+
+}  // namespace toccata::engine

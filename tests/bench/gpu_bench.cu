@@ -1,0 +1,247 @@
+// What a GPU makes of gpt-oss: decode and prefill at several batch sizes and depths, on weights of the full shape drawn at
+// random (the arithmetic does not care), next to the floor that the device's memory sets.
+//
+//   gpu_bench [--model 20b|120b|small] [--out results.json] [--tokens 64]
+//
+// The floor of a decode step: every dense weight once, the experts that the batch chose once, keys and values once, over
+// the bandwidth that a device-to-device copy reaches in the same minute. Prints one line of JSON a figure.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <fstream>
+#include <numeric>
+#include <random>
+#include <string>
+
+#include "core/engine/cuda_transformer.h"
+#include "core/cuda/memory.cuh"
+
+namespace toccata::engine {
+namespace {
+
+struct Shape {
+  const char* name;
+  int layers, experts, k, hidden, intermediate, heads, kv_heads, head_dim, vocab;
+};
+constexpr Shape k20b = {"gpt-oss-20b", 24, 32, 4, 2880, 2880, 64, 8, 64, 201088};
+constexpr Shape k120b = {"gpt-oss-120b", 36, 128, 4, 2880, 2880, 64, 8, 64, 201088};
+constexpr Shape kSmall = {"small", 2, 8, 2, 128, 128, 4, 2, 32, 1024};
+
+// Weights in host memory, one layer's experts shared by all layers: the host need not hold 65 GB, the device gets its own
+// copy of each.
+class RandomWeights {
+ public:
+  explicit RandomWeights(const Shape& s) : rng_(1) {
+    auto w = std::make_shared<model::Weights>();
+    model::Config& c = w->config;
+    c.n_layers = s.layers, c.n_experts = s.experts, c.n_experts_per_token = s.k, c.hidden = s.hidden;
+    c.intermediate = s.intermediate, c.n_heads = s.heads, c.n_kv_heads = s.kv_heads, c.head_dim = s.head_dim;
+    c.n_vocab = s.vocab, c.sliding_window = 128, c.rope_factor = 32, c.max_context = 131072;
+    w->embedding = bf16(std::size_t(s.vocab) * s.hidden, 1.0F);
+    const int q = s.heads * s.head_dim;
+    const int kv = s.kv_heads * s.head_dim;
+    model::LayerWeights layer;
+    layer.attention_norm = layer.mlp_norm = w->norm = bf16(s.hidden, 0, 1.0F);
+    layer.q = dense(q, s.hidden), layer.k = dense(kv, s.hidden), layer.v = dense(kv, s.hidden);
+    layer.output = dense(s.hidden, q);
+    layer.sinks = bf16(s.heads, 1.0F);
+    layer.router = dense(s.experts, s.hidden);
+    layer.gate_up = experts(s.experts, 2 * s.intermediate, s.hidden);
+    layer.down = experts(s.experts, s.hidden, s.intermediate);
+    w->layers.assign(s.layers, layer);
+    w->unembedding = {bf16(std::size_t(s.vocab) * s.hidden, 0.02F), {}, s.vocab, s.hidden};
+    weights_ = std::move(w);
+  }
+  std::shared_ptr<const model::Weights> get() const { return weights_; }
+
+ private:
+  std::span<const Bf16> bf16(std::size_t n, float spread, float middle = 0) {
+    auto& values = bf16_.emplace_back(n);
+    for (Bf16& v : values) v = to_bf16(middle + spread * (float(rng_() % 2001) / 1000.0F - 1.0F));
+    return values;
+  }
+  model::Linear dense(int n_out, int n_in) {
+    return {bf16(std::size_t(n_out) * n_in, 1.5F / std::sqrt(float(n_in))), bf16(n_out, 0.1F), n_out, n_in};
+  }
+  model::ExpertLinear experts(int n, int n_out, int n_in) {
+    auto& blocks = bytes_.emplace_back(std::size_t(n) * n_out * n_in / 2);
+    for (std::size_t i = 0; i + 4 <= blocks.size(); i += 4) {
+      const auto word = static_cast<std::uint32_t>(rng_());
+      std::memcpy(blocks.data() + i, &word, 4);
+    }
+    auto& scales = bytes_.emplace_back(std::size_t(n) * n_out * n_in / 32);
+    std::fill(scales.begin(), scales.end(), std::uint8_t(120));
+    return {blocks, scales, bf16(std::size_t(n) * n_out, 0.1F), n, n_out, n_in};
+  }
+  std::mt19937 rng_;
+  std::deque<std::vector<Bf16>> bf16_;  // references into it stay good
+  std::deque<std::vector<std::uint8_t>> bytes_;
+  std::shared_ptr<const model::Weights> weights_;
+};
+
+std::size_t chunk_of(const Shape& s) { return s.layers < 8 ? 32 : 512; }
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+double median(std::vector<double> v) {
+  std::sort(v.begin(), v.end());
+  return v[v.size() / 2];
+}
+
+// Bytes a second of a device-to-device copy, reads and writes counted.
+double copy_bandwidth(std::size_t n) {
+  const cuda::Stream stream;
+  const cuda::Array<std::byte> a(n);
+  const cuda::Array<std::byte> b(n);
+  std::vector<double> rates;
+  for (int i = 0; i < 7; ++i) {
+    stream.wait();
+    const auto start = std::chrono::steady_clock::now();
+    for (int j = 0; j < 4; ++j) cuda::copy_bytes(a.data(), b.data(), n, stream);
+    stream.wait();
+    rates.push_back(8.0 * double(n) / seconds_since(start));
+  }
+  return median(rates);
+}
+
+// Of one decode step of `batch` sequences at `depth`.
+double step_bytes(const Shape& s, int batch, int depth) {
+  const double q = double(s.heads) * s.head_dim;
+  const double kv = double(s.kv_heads) * s.head_dim;
+  const double dense = 2.0 * s.hidden * (2 * q + 2 * kv + s.experts);
+  // Experts that at least one of the batch's tokens chose, if they choose evenly.
+  const double chosen = s.experts * (1 - std::pow(1 - double(s.k) / s.experts, batch));
+  const double expert = 3.0 * s.hidden * s.intermediate * 17 / 32;
+  const double window = std::min(depth, 128);
+  const double cache = batch * 2.0 * kv * 2 * (0.5 * depth + 0.5 * window);
+  return s.layers * (dense + chosen * expert + cache) + 2.0 * s.hidden * s.vocab;
+}
+
+class Report {
+ public:
+  explicit Report(const std::string& path) {
+    if (!path.empty()) file_.open(path);
+  }
+  void line(const std::string& json) {
+    std::printf("%s\n", json.c_str());
+    std::fflush(stdout);
+    if (file_.is_open()) file_ << json << '\n' << std::flush;
+  }
+
+ private:
+  std::ofstream file_;
+};
+
+std::string number(const char* key, double value) {
+  char text[64];
+  std::snprintf(text, sizeof text, ",\"%s\":%.6g", key, value);
+  return text;
+}
+
+void decode(CudaTransformer& t, const Shape& s, int batch, int depth, int n_tokens, double bandwidth, Report& report) {
+  const std::size_t chunk = chunk_of(s);
+  std::vector<std::unique_ptr<CudaSequence>> sequences;
+  std::mt19937 rng(7);
+  Tokens tokens(chunk);
+  sequences.push_back(t.new_sequence());
+  while (sequences[0]->size() < depth) {
+    const auto n = std::min<std::size_t>(tokens.size(), std::size_t(depth - sequences[0]->size()));
+    for (Token& token : tokens) token = int(rng() % unsigned(s.vocab));
+    const CudaTransformer::Item item = {sequences[0].get(), std::span(tokens).first(n), 0, nullptr};
+    t.forward({&item, 1});
+  }
+  while (int(sequences.size()) < batch) sequences.push_back(t.fork(*sequences[0]));
+  std::vector<float> logits(std::size_t(batch) * s.vocab);
+  std::vector<CudaTransformer::Item> items(batch);
+  Tokens next(batch);
+  std::vector<double> times;
+  for (int i = 0; i < n_tokens + 3; ++i) {
+    for (int b = 0; b < batch; ++b) {
+      next[b] = int(rng() % unsigned(s.vocab));
+      items[b] = {sequences[b].get(), std::span(next).subspan(b, 1), 1, logits.data() + std::size_t(b) * s.vocab};
+    }
+    const auto start = std::chrono::steady_clock::now();
+    t.forward(items);
+    if (i >= 3) times.push_back(seconds_since(start));
+  }
+  const double step = median(times);
+  const double floor = step_bytes(s, batch, depth) / bandwidth;
+  report.line(
+      std::string("{\"what\":\"decode\",\"model\":\"") + s.name + "\"" + number("batch", batch) + number("depth", depth) +
+      number("tok_s", batch / step) + number("step_ms", step * 1e3) + number("floor_ms", floor * 1e3) +
+      number("of_limit", floor / step) + "}"
+  );
+}
+
+void prefill(CudaTransformer& t, const Shape& s, int length, std::size_t chunk, Report& report) {
+  std::mt19937 rng(9);
+  Tokens tokens(length);
+  for (Token& token : tokens) token = int(rng() % unsigned(s.vocab));
+  std::vector<double> times;
+  for (int i = 0; i < 4; ++i) {
+    const auto sequence = t.new_sequence();
+    const auto start = std::chrono::steady_clock::now();
+    for (std::size_t at = 0; at < tokens.size(); at += chunk) {
+      const auto n = std::min(chunk, tokens.size() - at);
+      const CudaTransformer::Item item = {sequence.get(), std::span(tokens).subspan(at, n), 0, nullptr};
+      t.forward({&item, 1});
+    }
+    if (i > 0) times.push_back(seconds_since(start));
+  }
+  report.line(
+      std::string("{\"what\":\"prefill\",\"model\":\"") + s.name + "\"" + number("tokens", length) +
+      number("tok_s", length / median(times)) + "}"
+  );
+}
+
+int run(int argc, char** argv) {
+  Shape shape = k20b;
+  std::string out;
+  int n_tokens = 64;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string option = argv[i];
+    const std::string value = argv[i + 1];
+    if (option == "--model") shape = value == "120b" ? k120b : value == "small" ? kSmall : k20b;
+    if (option == "--out") out = value;
+    if (option == "--tokens") n_tokens = std::atoi(value.c_str());
+  }
+  Report report(out);
+  // The small shape is for trying the program out, on the emulated device too.
+  const std::size_t chunk = chunk_of(shape);
+  const bool small = chunk < 512;
+  const double bandwidth = copy_bandwidth(std::size_t{1} << (small ? 24 : 30));
+  const RandomWeights weights(shape);
+  const auto start = std::chrono::steady_clock::now();
+  CudaTransformer transformer(
+      weights.get(), {.n_context = small ? 512 : 40960, .n_sequences = small ? 4 : 64, .chunk_tokens = int(chunk)}
+  );
+  const double load = seconds_since(start);
+  const auto memory = transformer.memory();
+  report.line(
+      std::string("{\"what\":\"load\",\"model\":\"") + shape.name + "\"" + number("seconds", load) +
+      number("weights_gb", double(memory.weights) / 1e9) + number("kv_gb", double(memory.kv) / 1e9) +
+      number("scratch_gb", double(memory.scratch) / 1e9) + number("copy_gb_s", bandwidth / 1e9) + "}"
+  );
+  const std::vector<int> depths = small ? std::vector{1, 20} : std::vector{1, 1024, 8192, 32768};
+  const std::vector<int> batches = small ? std::vector{2, 9} : std::vector{2, 4, 8, 16, 64};
+  const std::vector<int> lengths = small ? std::vector{40} : std::vector{512, 2048, 8192};
+  for (const int depth : depths) decode(transformer, shape, 1, depth, n_tokens, bandwidth, report);
+  for (const int batch : batches) decode(transformer, shape, batch, depths[1], n_tokens, bandwidth, report);
+  for (const int length : lengths) prefill(transformer, shape, length, chunk, report);
+  return 0;
+}
+
+}  // namespace
+}  // namespace toccata::engine
+
+int main(int argc, char** argv) {
+  try {
+    return toccata::engine::run(argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "gpu_bench: %s\n", e.what());
+    return 1;
+  }
+}
