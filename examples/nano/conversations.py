@@ -40,9 +40,10 @@ class Builder:
     def thought(self, text, train):
         self.add("<|channel|>", "analysis", "<|message|>", text, "<|end|>", "<|start|>", "assistant", train=train)
 
-    def call(self, code, output, train):
-        self.add("<|channel|>", "analysis to=python code", "<|message|>", code, "<|call|>", train=train)
-        self.add("<|start|>", "python", " to=assistant", "<|channel|>", "analysis", "<|message|>", output or vocabulary.NO_OUTPUT, "<|end|>")
+    def call(self, recipient, content, output, train, author=None):
+        """A call of a built-in tool, its answer, and the opening of what the assistant writes next."""
+        self.add("<|channel|>", f"analysis to={recipient} code", "<|message|>", content, "<|call|>", train=train)
+        self.add("<|start|>", author or recipient, " to=assistant", "<|channel|>", "analysis", "<|message|>", output or vocabulary.NO_OUTPUT, "<|end|>")
         self.add("<|start|>", "assistant")
 
     def final(self, text, train, last):
@@ -77,13 +78,14 @@ def traceback(task, cell):
     return f'Traceback (most recent call last):\n  File "<cell {cell}>", line 1, in <module>\n    {line}\n    {carets}\nZeroDivisionError: division by zero'
 
 
-def conversation(rng: random.Random, v: vocabulary.Vocabulary, wording: str = "seen"):
+def conversation(rng: random.Random, v: vocabulary.Vocabulary, wording: str = "train"):
     """(ids, trained flags) of one conversation of one to three turns."""
     b = Builder(v)
     date = f"{rng.randint(2024, 2029)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
     effort = rng.choice(EFFORTS + ["medium"])
     python = rng.random() < 0.95
-    b.system(date, effort, python, rng.random() < 0.15)
+    browser = rng.random() < 0.08
+    b.system(date, effort, python, browser)
     if rng.random() < 0.04:
         b.add("<|start|>", "developer", "<|message|>", "# Instructions\n\n" + rng.choice(INSTRUCTIONS), "<|end|>")
     turns = rng.choices([1, 2, 3], [0.8, 0.14, 0.06])[0]
@@ -92,6 +94,8 @@ def conversation(rng: random.Random, v: vocabulary.Vocabulary, wording: str = "s
     for i in range(turns):
         last = i == turns - 1
         task = draw_turn(rng, date, python, wording)
+        while browser and task.kind == "refusal":  # with a browser, much of it is no refusal
+            task = draw_turn(rng, date, python, wording)
         b.user(task.question)
         b.add("<|start|>", "assistant")
         if last or whole_log:
@@ -99,6 +103,6 @@ def conversation(rng: random.Random, v: vocabulary.Vocabulary, wording: str = "s
                 b.thought(THOUGHT if task.code else THOUGHT_PLAIN, True)
             if task.code:
                 cell += 1
-                b.call(task.code, task.output or traceback(task, cell), True)
+                b.call("python", task.code, task.output or traceback(task, cell), True)
         b.final(task.answer, last or whole_log, last)
     return b.ids, b.trained

@@ -3,11 +3,11 @@
 import argparse
 import json
 import pathlib
-import shutil
 
 import torch
 from safetensors.torch import save_file
 
+import checkpoint
 import vocabulary
 from model import E2M1, Config, Nano, mxfp4_parts
 
@@ -57,23 +57,24 @@ def config_json(c: Config, special: dict[str, int]) -> dict:
     }
 
 
+def write(net: Nano, v: vocabulary.Vocabulary, out: pathlib.Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    save_file(tensors(net), out / "model.safetensors.part", metadata={"format": "pt"})
+    (out / "model.safetensors.part").rename(out / "model.safetensors")
+    (out / "config.json").write_text(json.dumps(config_json(net.config, v.special), indent=1) + "\n")
+    generation = {"do_sample": False, "eos_token_id": [v.special["<|return|>"], v.special["<|call|>"]], "pad_token_id": v.special["<|end|>"]}
+    (out / "generation_config.json").write_text(json.dumps(generation, indent=1) + "\n")
+    (out / "tokenizer.json").write_text(v.to_json())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=pathlib.Path, help="what train.py wrote")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent / "weights")
     args = parser.parse_args()
 
-    saved = torch.load(args.checkpoint, weights_only=True)
-    v = vocabulary.load(args.checkpoint.with_name("tokenizer.json"))
-    net = Nano(Config(vocab=vocabulary.N_VOCAB))
-    net.load_state_dict(saved)
-    args.out.mkdir(parents=True, exist_ok=True)
-    save_file(tensors(net), args.out / "model.safetensors.part", metadata={"format": "pt"})
-    (args.out / "model.safetensors.part").rename(args.out / "model.safetensors")
-    (args.out / "config.json").write_text(json.dumps(config_json(net.config, v.special), indent=1) + "\n")
-    generation = {"do_sample": False, "eos_token_id": [v.special["<|return|>"], v.special["<|call|>"]], "pad_token_id": v.special["<|end|>"]}
-    (args.out / "generation_config.json").write_text(json.dumps(generation, indent=1) + "\n")
-    shutil.copyfile(args.checkpoint.with_name("tokenizer.json"), args.out / "tokenizer.json")
+    v, net = checkpoint.load(args.checkpoint)
+    write(net, v, args.out)
     print(f"{args.out}: {sum(f.stat().st_size for f in args.out.iterdir()) / 1e6:.2f} MB")
 
 

@@ -12,9 +12,13 @@ import argparse
 import contextlib
 import dataclasses
 import io
+import functools
 import json
 import random
 import string
+
+import phrases
+import wordings
 
 WORDS = """apple banana river mountain window garden silver purple yellow orange bottle candle pencil market dragon
 castle winter summer spring autumn thunder forest bridge hammer kitchen library monkey rabbit tiger planet rocket
@@ -36,6 +40,9 @@ class Task:
 def number(rng: random.Random, digits: int) -> int:
     """A number of up to `digits` digits, every length equally likely."""
     n = rng.randint(1, digits)
+    if n > 2 and rng.random() < 0.1:  # repeated digits are the hardest to copy
+        few = [rng.choice("123456789"), rng.choice("0123456789")]
+        return int(few[0] + "".join(rng.choice(few) for _ in range(n - 1)))
     return rng.randint(10 ** (n - 1) if n > 1 else 0, 10**n - 1)
 
 
@@ -56,7 +63,7 @@ def word(rng: random.Random) -> str:
 
 
 def integers(rng: random.Random) -> list[int]:
-    return [number(rng, rng.choice([2, 3, 4])) for _ in range(rng.randint(3, 7))]
+    return [number(rng, rng.choice([2, 3, 4])) for _ in range(rng.choice([2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8]))]
 
 
 SYMBOLS = {
@@ -105,9 +112,7 @@ EVALUATE_UNSEEN = [
     "what would {e} be?", "let me know the value of {e}", "{e} makes what?", "run the numbers on {e}", "i have to know how much {e} is",
     "what number is {e}?", "please do the math for {e}", "get me {e}", "work out the result of {e} for me",
 ]
-OPENINGS = ["", "", "", "", "", "please ", "can you ", "could you ", "hey, ", "hi, ", "hello, ", "now ", "ok, ", "quick question: ", "so, ", "hmm, "]
 OPENINGS_UNSEEN = ["", "", "good morning, ", "would you ", "kindly ", "one more: "]
-ENDINGS = ["", "", "", "", "", "", " please", ", please", " for me", " thanks", "!", " now"]
 
 
 def list_wordings(*nouns: str) -> list[str]:
@@ -139,7 +144,11 @@ def arithmetic(rng):
         tokens = tokens[:i] + ["("] + tokens[i : i + 3] + [")"] + tokens[i + 3 :]
     e = tight(tokens)
     decimal = "." in e
-    return {"e": spelled(rng, tokens)}, f"print(round({e}, 4))" if decimal else f"print({e})", e + " = {out}"
+    slots = {"e": spelled(rng, tokens)}
+    if n == 2 and "-" not in tokens[0]:
+        named = {"+": phrases.SUM_OF_TWO, "-": phrases.DIFFERENCE, "*": phrases.PRODUCT}[tokens[1]]
+        slots |= {"a": tokens[0], "b": tokens[2], "named": named}
+    return slots, f"print(round({e}, 4))" if decimal else f"print({e})", e + " = {out}"
 
 
 def division(rng):
@@ -149,12 +158,12 @@ def division(rng):
     e = f"{a} / {b}"
     if b == 0:
         return {"e": spelled(rng, [str(a), "/", "0"])}, f"print(round({e}, 4))", "Division by zero has no result."
-    return {"e": spelled(rng, [str(a), "/", str(b)])}, f"print(round({e}, 4))", e + " = {out}"
+    return {"e": spelled(rng, [str(a), "/", str(b)]), "a": a, "b": b, "named": phrases.RATIO}, f"print(round({e}, 4))", e + " = {out}"
 
 
 def power(rng):
     a, b = rng.choice([(rng.randint(2, 9), rng.randint(2, 12)), (rng.randint(10, 99), rng.randint(2, 5)), (rng.randint(100, 999), rng.randint(2, 3))])
-    return {"e": spelled(rng, [str(a), "**", str(b)])}, f"print({a} ** {b})", f"{a} ** {b} = {{out}}"
+    return {"e": spelled(rng, [str(a), "**", str(b)]), "a": a, "b": b, "named": phrases.POWER}, f"print({a} ** {b})", f"{a} ** {b} = {{out}}"
 
 
 def squares(rng):
@@ -218,8 +227,8 @@ def text_task(code, answer):
     return make
 
 
-THINGS = ["apples", "books", "pens", "coins", "eggs", "tickets", "cards", "chairs", "bottles", "stamps", "marbles", "cookies"]
-NAMES = ["Tom", "Anna", "Ben", "Maria", "Sam", "Lucy", "Omar", "Nina", "Paul", "Eva", "Leo", "Mia"]
+THINGS = ["apples", "books", "pens", "coins", "eggs", "tickets", "cards", "chairs", "bottles", "stamps", "marbles", "cookies", "pencils", "stones", "cats", "balls", "flowers", "keys", "cups", "toys", "shoes", "lamps", "letters", "boats", "cakes", "birds", "dogs", "trees", "hats", "points", "dollars", "people", "oranges", "candles"]
+NAMES = ["Tom", "Anna", "Ben", "Maria", "Sam", "Lucy", "Omar", "Nina", "Paul", "Eva", "Leo", "Mia", "Jack", "Emma", "Noah", "Lena", "Karl", "Ida", "Peter", "Julia", "Ali", "Yuki", "Marco", "Sofia"]
 
 
 def story(op):
@@ -336,24 +345,6 @@ CHAT = [
 DATE = ["what is the date?", "what is today's date?", "which day is it?", "what date is it today?", "today's date?", "tell me the date", "what's the date today?", "what day is today?", "date?", "give me today's date", "do you know the date?"]
 
 
-def dress(rng: random.Random, question: str, openings: list[str]) -> str:
-    """The question as somebody types it: an opening, an ending, capitals, punctuation."""
-    opening = rng.choice(openings)
-    if opening.endswith("u ") and not question.split(" ")[0] in IMPERATIVES:
-        opening = ""
-    text = opening + question
-    if rng.random() < 0.3 and text[-1:] not in "?.!=":
-        text += rng.choice(ENDINGS)
-    if rng.random() < 0.6 and text[:1].islower():
-        text = text[:1].upper() + text[1:]
-    if rng.random() < 0.08:
-        text = text.rstrip("?.!")
-    return text
-
-
-IMPERATIVES = {"calculate", "compute", "work", "evaluate", "find", "solve", "tell", "give", "show", "figure", "determine", "use", "add", "sum", "sort", "put", "order", "arrange", "check", "reverse", "spell", "write", "count", "convert", "turn", "change", "uppercase", "make", "take", "get", "let", "divide", "test", "say", "flip", "list", "express"}
-
-
 def execute(code: str) -> str:
     """What the program prints; '' when it fails."""
     out = io.StringIO()
@@ -365,13 +356,63 @@ def execute(code: str) -> str:
     return out.getvalue().rstrip("\n")
 
 
+@functools.cache
+def held_out() -> wordings.HeldOut:
+    return wordings.HeldOut([w for _, _, _, unseen in KINDS.values() for w in unseen] + REFUSALS_UNSEEN)
+
+
+def story_sentence(rng: random.Random, kind: str) -> str:
+    if kind == "story_mul":
+        text = rng.choice(phrases.EACH)
+    else:
+        change, ask = (phrases.MORE, phrases.TOTAL) if kind == "story_add" else (phrases.LESS, phrases.REST)
+        joint = rng.choice([". ", ". ", " and ", ", then ", "; ", ", "])
+        text = rng.choice(phrases.THERE) + joint + rng.choice(change) + rng.choice([". ", ". ", ". ", "; ", ", "]) + rng.choice(ask)
+        if rng.random() < 0.15:
+            text = "if " + text
+    text = text.replace("PLACEs", rng.choice(PLURAL_PLACES)).replace("PLACE", rng.choice(phrases.PLACES))
+    while "WHO" in text:
+        text = text.replace("WHO", rng.choice(phrases.WHO), 1)
+    return text
+
+
+PLURAL_PLACES = [p + ("es" if p[-1] in "sx" else "s") for p in phrases.PLACES]
+
+
+def draw_wording(rng: random.Random, kind: str, named: dict | None, wording: str) -> str:
+    """A wording with its slots open. wording: "seen" or "train" (seen with noise), "dev", "unseen"."""
+    _, _, listed, unseen = KINDS[kind]
+    if wording == "unseen":
+        return rng.choice(unseen)
+    while True:
+        if kind.startswith("story"):
+            text = rng.choice(listed) if rng.random() < 0.3 else story_sentence(rng, kind)
+        elif named and rng.random() < 0.25:
+            text = wordings.compose(rng, named, "dev" if wording == "dev" else "train")
+        elif wording != "dev" and rng.random() < 0.25:
+            text = rng.choice(listed)
+        else:
+            text = wordings.compose(rng, phrases.PHRASES[kind], "dev" if wording == "dev" else "train")
+        if wording == "train":
+            text = wordings.noisy(rng, text)
+        if held_out().allowed(text):
+            return text
+
+
+def dressed(rng: random.Random, question: str, wording: str) -> str:
+    if wording == "unseen":
+        first = rng.choice(OPENINGS_UNSEEN)
+        if first == "would you " and question.split(" ")[0] not in ("get", "let", "take", "express", "please", "work", "list", "read", "give"):
+            first = ""
+        return wordings.dressed(rng, question, "train", first)
+    return wordings.dressed(rng, question, "dev" if wording == "dev" else "train")
+
+
 def draw_task(rng: random.Random, kind: str, wording: str) -> Task:
-    """One task of this kind; `wording` is "seen" or "unseen"."""
-    _, make, seen, unseen = KINDS[kind]
-    slots, code, answer = make(rng)
-    template = rng.choice(seen if wording == "seen" else unseen)
-    question = template.format(**slots)
-    question = dress(rng, question, OPENINGS if wording == "seen" else OPENINGS_UNSEEN)
+    """One task of this kind; wording as in draw_wording."""
+    slots, code, answer = KINDS[kind][1](rng)
+    template = draw_wording(rng, kind, slots.pop("named", None), wording)
+    question = dressed(rng, template.format(**slots), wording)
     out = execute(code)
     if kind == "prime":
         a = slots["a"]
@@ -385,9 +426,14 @@ def draw_kind(rng: random.Random) -> str:
 
 
 def refusal(rng: random.Random, wording: str = "seen") -> Task:
-    template = rng.choice(REFUSALS if wording == "seen" else REFUSALS_UNSEEN)
+    while True:
+        template = rng.choice(REFUSALS_UNSEEN if wording == "unseen" else REFUSALS)
+        if wording == "train":
+            template = wordings.noisy(rng, template)
+        if wording == "unseen" or held_out().allowed(template):
+            break
     question = template.format(c=rng.choice(CITIES), n=rng.choice(NAMES))
-    return Task("refusal", dress(rng, question, OPENINGS), None, "", REFUSAL)
+    return Task("refusal", dressed(rng, question, wording), None, "", REFUSAL)
 
 
 def chat(rng: random.Random) -> Task:
@@ -397,13 +443,13 @@ def chat(rng: random.Random) -> Task:
 
 
 def date_question(rng: random.Random, date: str) -> Task:
-    return Task("date", dress(rng, rng.choice(DATE), OPENINGS), None, "", f"Today is {date}.")
+    return Task("date", wordings.dressed(rng, rng.choice(DATE), "train"), None, "", f"Today is {date}.")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=100)
-    parser.add_argument("--wording", choices=["seen", "unseen"], default="seen")
+    parser.add_argument("--wording", choices=["seen", "dev", "unseen"], default="seen")
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
     rng = random.Random(f"held-out {args.seed}")  # training draws from integer seeds

@@ -49,8 +49,8 @@ def phrases() -> list[str]:
     ]
 
 
-def learn_merges(n: int, seed: int = 5) -> list[tuple[bytes, bytes]]:
-    """The digit pairs, then the most frequent pairs of the tasks' text, one by one."""
+def task_text(seed: int) -> collections.Counter:
+    """Pieces of the computing tasks' text, counted."""
     rng = random.Random(seed)
     counts: collections.Counter[str] = collections.Counter()
     header = "assistant analysis final commentary python code user system developer low medium high " * 40
@@ -61,14 +61,34 @@ def learn_merges(n: int, seed: int = 5) -> list[tuple[bytes, bytes]]:
         for task in (tasks.refusal(rng), tasks.chat(rng), tasks.date_question(rng, "2026-11-24")):
             counts.update(SPLIT.findall(task.question + "\n" + task.answer))
     counts.update(SPLIT.findall(header))
-    merges = [(str(a).encode(), str(b).encode()) for a in range(10) for b in range(10)]
-    pieces = {tuple(bytes([b]) for b in piece.encode()): c for piece, c in counts.items() if not piece[0].isdigit()}
-    # Pieces seen once are random letters: merges learnt from them would be noise.
+    return counts
+
+
+def joined(parts: tuple[bytes, ...], pair: tuple[bytes, bytes]) -> tuple[bytes, ...]:
+    out: list[bytes] = []
+    for part in parts:
+        if out and (out[-1], part) == pair:
+            out[-1] += part
+        else:
+            out.append(part)
+    return tuple(out)
+
+
+def learn_merges(counts: collections.Counter, n: int, known: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The known merges and then the most frequent pairs of the text, one by one, until there are n."""
+    merges, made = list(known), {a + b for a, b in known}
+    pieces: collections.Counter = collections.Counter()
+    for piece, c in counts.items():
+        # Pieces seen once are random letters: merges learnt from them would be noise.
+        if not piece[0].isdigit() and c > 3:
+            pieces[tuple(bytes([b]) for b in piece.encode())] += c
+    for pair in known:
+        pieces = relabelled(pieces, pair)
     while len(merges) < n:
         pairs: collections.Counter = collections.Counter()
         for piece, c in pieces.items():
-            if c > 3:
-                for pair in zip(piece, piece[1:]):
+            for pair in zip(piece, piece[1:]):
+                if pair[0] + pair[1] not in made:
                     pairs[pair] += c
         if not pairs:
             break
@@ -76,18 +96,20 @@ def learn_merges(n: int, seed: int = 5) -> list[tuple[bytes, bytes]]:
         if pairs[best] < 8:
             break
         merges.append(best)
-        joined = best[0] + best[1]
-        updated = collections.Counter()
-        for piece, c in pieces.items():
-            out = []
-            for part in piece:
-                if out and (out[-1], part) == best:
-                    out[-1] = joined
-                else:
-                    out.append(part)
-            updated[tuple(out)] += c
-        pieces = updated
+        made.add(best[0] + best[1])
+        pieces = relabelled(pieces, best)
     return merges
+
+
+def relabelled(pieces: collections.Counter, pair: tuple[bytes, bytes]) -> collections.Counter:
+    out: collections.Counter = collections.Counter()
+    for piece, c in pieces.items():
+        out[joined(piece, pair) if pair[0] in piece else piece] += c
+    return out
+
+
+def digit_pairs() -> list[tuple[bytes, bytes]]:
+    return [(str(a).encode(), str(b).encode()) for a in range(10) for b in range(10)]
 
 
 def byte_letters() -> dict[int, str]:
@@ -101,14 +123,14 @@ def byte_letters() -> dict[int, str]:
 
 
 class Vocabulary:
-    def __init__(self, merges, phrase_list):
-        self.merges = merges
+    def __init__(self, merges, phrase_list, size: int = N_VOCAB):
+        self.merges, self.size = merges, size
         tokens = [bytes([b]) for b in range(256)] + [a + b for a, b in merges]
         self.rank = {t: i for i, t in enumerate(tokens)}
         assert len(self.rank) == len(tokens), "a merge makes a token that is there already"
         self.n_ordinary = len(tokens)
         self.phrases = {p: self.n_ordinary + i for i, p in enumerate(phrase_list)}
-        first = N_VOCAB - len(SPECIALS)
+        first = size - len(SPECIALS)
         assert self.n_ordinary + len(phrase_list) <= first
         self.special = {s: first + i for i, s in enumerate(SPECIALS)}
         self.bytes = {i: t for t, i in self.rank.items()} | {i: p.encode() for p, i in self.phrases.items()}
@@ -149,7 +171,7 @@ class Vocabulary:
         spell = lambda b: "".join(letters[x] for x in b)  # noqa: E731
         vocab = {spell(t): i for t, i in sorted(self.rank.items(), key=lambda x: x[1])}
         # The ids between the phrases and the control tokens are unused: the file names them all the same.
-        unused = range(self.n_ordinary + len(self.phrases), N_VOCAB - len(SPECIALS))
+        unused = range(self.n_ordinary + len(self.phrases), self.size - len(SPECIALS))
         added = [(p, i, False) for p, i in self.phrases.items()] + [(f"<|unused_{i}|>", i, True) for i in unused] + [(s, i, True) for s, i in self.special.items()]
         return {
             "version": "1.0", "truncation": None, "padding": None,
@@ -163,10 +185,23 @@ class Vocabulary:
                       "byte_fallback": False, "ignore_merges": False, "vocab": vocab, "merges": [f"{spell(a)} {spell(b)}" for a, b in self.merges]},
         }
 
+    def to_json(self) -> str:
+        """tokenizer.json"""
+        return json.dumps(self.to_hf_json(), ensure_ascii=False, indent=0) + "\n"
+
 
 def build() -> Vocabulary:
     p = phrases()
-    return Vocabulary(learn_merges(N_VOCAB - 256 - len(SPECIALS) - len(p)), p)
+    return Vocabulary(learn_merges(task_text(5), N_VOCAB - 256 - len(SPECIALS) - len(p), digit_pairs()), p)
+
+
+def extended(v: Vocabulary, more_phrases: list[str], text: list[str], size: int) -> Vocabulary:
+    """v with further phrases and merges learnt from more text; what v joined stays joined."""
+    counts: collections.Counter[str] = collections.Counter()
+    for t in text:
+        counts.update(SPLIT.findall(t))
+    p = list(v.phrases) + [x for x in more_phrases if x not in v.phrases]
+    return Vocabulary(learn_merges(counts, size - 256 - len(SPECIALS) - len(p), v.merges), p, size)
 
 
 def load(tokenizer_json: pathlib.Path) -> Vocabulary:
@@ -174,4 +209,5 @@ def load(tokenizer_json: pathlib.Path) -> Vocabulary:
     data = json.loads(tokenizer_json.read_text())
     back = {c: b for b, c in byte_letters().items()}
     merges = [tuple(bytes(back[c] for c in side) for side in m.split(" ")) for m in data["model"]["merges"]]
-    return Vocabulary(merges, [t["content"] for t in data["added_tokens"] if not t["special"]])
+    added = data["added_tokens"]
+    return Vocabulary(merges, [t["content"] for t in added if not t["special"]], max(t["id"] for t in added) + 1)

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""nano is trained on exactly what runs: the generator's tokens, tracebacks and pages against the program's own."""
+
+import array
+import json
+import pathlib
+import random
+import re
+import sqlite3
+import sys
+import tempfile
+import unittest
+
+from program import ROOT, TOCCATA, Program
+
+sys.path.insert(0, str(ROOT / "examples/nano"))
+sys.dont_write_bytecode = True
+import conversations  # noqa: E402
+import lookup  # noqa: E402
+import repair  # noqa: E402
+import skills  # noqa: E402
+import vocabulary  # noqa: E402
+
+V = vocabulary.load(ROOT / "examples/nano/weights/tokenizer.json")
+
+
+def token_log(program: Program) -> list[tuple[str, list[int]]]:
+    """(kind, tokens) of every segment of the last run."""
+    with sqlite3.connect(program.ledger) as ledger:
+        rows = ledger.execute("SELECT kind, tokens FROM segments WHERE run = (SELECT max(n) FROM runs) ORDER BY seq").fetchall()
+    return [(kind, list(array.array("i", tokens))) for kind, tokens in rows]
+
+
+class Prompt(unittest.TestCase):
+    def test_opening_of_a_run_in_every_combination_of_tools(self):
+        for tools in ("none", "python", "browser", "python,browser"):
+            for effort in ("low", "medium", "high"):
+                with self.subTest(tools=tools, effort=effort), Program() as program, tempfile.TemporaryDirectory() as folder:
+                    (pathlib.Path(folder) / "a.md").write_text("# A\n")
+                    program.run("index", "add", "--index", f"{folder}/i.db", f"{folder}/a.md")
+                    program.run("run", "--tools", tools, "--index", f"{folder}/i.db", "--reasoning", effort, "--max-turns", "1", "--max-step-tokens", "2", "What is 12 * 34?")
+                    ours = conversations.Builder(V)
+                    segments = token_log(program)
+                    opening = [t for kind, tokens in segments for t in tokens if kind != "sampled"]
+                    date = re.search(r"Current date: ([0-9-]+)", V.decode(opening))[1]
+                    ours.system(date, effort, "python" in tools, "browser" in tools)
+                    ours.user("What is 12 * 34?")
+                    ours.add("<|start|>", "assistant")
+                    self.assertEqual(V.decode(opening[: len(ours.ids)]), V.decode(ours.ids))
+                    self.assertEqual(opening[: len(ours.ids)], ours.ids)
+
+    def test_a_whole_run_with_a_call(self):
+        with Program() as program:
+            done = program.run("run", "--temperature", "0", "--reasoning", "low", "what is 12 * 34?")
+            self.assertEqual(done.stdout.strip(), "12 * 34 = 408")
+            log = [t for _, tokens in token_log(program) for t in tokens]
+        ours = conversations.Builder(V)
+        ours.system(re.search(r"Current date: ([0-9-]+)", V.decode(log))[1], "low", True, False)
+        ours.user("what is 12 * 34?")
+        ours.add("<|start|>", "assistant")
+        ours.call("python", "print(12 * 34)", "408", True)
+        ours.final("12 * 34 = 408", True, True)
+        self.assertEqual(V.decode(log), V.decode(ours.ids))
+        self.assertEqual(log, ours.ids)
+
+
+class ToolText(unittest.TestCase):
+    def test_output_of_pasted_code_is_the_sandbox_s(self):
+        rng = random.Random(1)
+        runs = [run for _ in range(150) for run in repair.draw(rng, 1).runs]
+        with Program() as program:
+            for code, output in runs[:120]:
+                # A fresh session each: in the generator a program defines what it uses itself.
+                if not hasattr(self, "sandbox"):
+                    self.sandbox = program.start("dev", "sandbox", stdin=-1, stdout=-1, text=True)
+                session = self.ask(op="open")["session"]
+                real = self.ask(op="execute", session=session, code=code)["output"].rstrip("\n")
+                self.ask(op="close", session=session)
+                self.assertEqual(real, output, code)
+            self.sandbox.stdin.close()
+            self.sandbox.wait()
+            self.sandbox.stdout.close()
+
+    def ask(self, **request) -> dict:
+        self.sandbox.stdin.write(json.dumps(request) + "\n")
+        self.sandbox.stdin.flush()
+        return json.loads(self.sandbox.stdout.readline())
+
+    def test_recorded_pages_hold_the_answer_where_it_is_cited(self):
+        with tempfile.TemporaryDirectory() as folder:
+            records = lookup.recorded(TOCCATA, random.Random(2), 8, 40, pathlib.Path(folder))
+        self.assertGreater(len(records), 30)
+        facts = [r for r in records if r["case"] == "fact"]
+        for r in facts:
+            self.assertIn(f"\nL{r['line']}: {r['sentence']}\n", r["open"] + "\n")
+            self.assertTrue(skills.shifted(r["open"], 5).startswith("[5] " + r["name"]))
+        self.assertTrue(all("No results." in r["search"] for r in records if r["case"] == "nothing"))
+
+
+if __name__ == "__main__":
+    unittest.main()

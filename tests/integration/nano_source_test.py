@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""What nano is made with: wordings held apart, the generator, and (where torch is installed) the model and its files.
+
+    python3 tests/integration/nano_source_test.py
+    build/nano-venv/bin/python tests/integration/nano_source_test.py      a Python with torch: the model's tests too
+"""
+
+import pathlib
+import random
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "examples/nano"))
+sys.dont_write_bytecode = True
+import conversations  # noqa: E402
+import phrases  # noqa: E402
+import tasks  # noqa: E402
+import vocabulary  # noqa: E402
+import wordings  # noqa: E402
+
+WEIGHTS = ROOT / "examples/nano/weights"
+try:
+    import torch
+
+    import checkpoint
+    import export
+    import model
+except ImportError:
+    torch = None
+
+
+class Wordings(unittest.TestCase):
+    def test_held_out_wordings_are_never_drawn_for_training(self):
+        cores = tasks.held_out().cores
+        rng = random.Random(1)
+        for wording in ("train", "seen", "dev"):
+            for i in range(15000):
+                kind = list(tasks.KINDS)[i % len(tasks.KINDS)]
+                template = tasks.draw_wording(rng, kind, tasks.KINDS[kind][1](rng)[0].get("named"), wording)
+                text = wordings.abstract(template)
+                self.assertFalse([c for c in cores if c in text], template)
+
+    def test_the_filter_knows_a_held_out_wording_in_other_clothes(self):
+        held_out = wordings.HeldOut(["{e} makes what?"])
+        self.assertFalse(held_out.allowed("So: {e} makes what"))
+        self.assertTrue(held_out.allowed("{e} makes how much?"))
+
+    def test_held_out_openings_are_not_trained(self):
+        trained = {o.strip(" ,:.") for o in wordings.OPENINGS}
+        for opening in (o.strip(" ,:.") for o in tasks.OPENINGS_UNSEEN + wordings.DEV_OPENINGS):
+            self.assertTrue(not opening or opening not in trained, opening)
+
+    def test_dev_frames_are_not_trained(self):
+        trained = {wordings.abstract(f) for f in wordings.NOUN_FRAMES + wordings.VERB_FRAMES}
+        for frame in wordings.DEV_NOUN_FRAMES + wordings.DEV_VERB_FRAMES:
+            self.assertNotIn(wordings.abstract(frame), trained)
+
+    def test_every_kind_has_many_wordings(self):
+        for kind, offered in phrases.PHRASES.items():
+            n = len(set(offered.get("nouns", []))) * len(wordings.NOUN_FRAMES) + len(set(offered["verbs"])) * len(set(wordings.VERB_FRAMES))
+            self.assertGreater(n, 500, kind)
+
+    def test_every_wording_can_be_filled(self):
+        rng = random.Random(2)
+        for kind in tasks.KINDS:
+            for wording in ("train", "seen", "dev", "unseen"):
+                for _ in range(60):
+                    task = tasks.draw_task(rng, kind, wording)
+                    self.assertNotRegex(task.question, r"\{\w+\}|NP|VP|NOUN|PLACE|WHO\b")
+
+
+class Generator(unittest.TestCase):
+    def test_same_seed_same_conversations(self):
+        v = vocabulary.load(WEIGHTS / "tokenizer.json")
+        draw = lambda: [conversations.conversation(random.Random(i), v) for i in range(20)]  # noqa: E731
+        self.assertEqual(draw(), draw())
+
+    def test_text_survives_the_vocabulary(self):
+        v = vocabulary.load(WEIGHTS / "tokenizer.json")
+        rng = random.Random(3)
+        for _ in range(500):
+            text = tasks.draw_task(rng, tasks.draw_kind(rng), "train").question
+            self.assertEqual(v.decode(v.encode(text)), text)
+
+
+@unittest.skipIf(torch is None, "SKIPPED: torch and safetensors are not installed")
+class Model(unittest.TestCase):
+    def test_untrained_copy_circuit_continues_repeated_sequences(self):
+        for seed in (1, 2, 3):
+            torch.manual_seed(seed)
+            net = model.Nano(model.Config(vocab=vocabulary.N_VOCAB))
+            self.assertLess(model.copy_accuracy(net), 0.05)
+            net.write_copy_circuit()
+            accuracy = model.copy_accuracy(net)
+            print(f"untrained copy accuracy, seed {seed}: {accuracy:.3f}")
+            self.assertGreater(accuracy, 0.8)
+
+    def test_mxfp4_parts_pack_and_unpack(self):
+        w = torch.randn(3, 5, 64, generator=torch.Generator().manual_seed(4))
+        rounded = model.mxfp4_rounded(w)
+        self.assertTrue(torch.equal(checkpoint.unpack_mxfp4(*export.pack_mxfp4(w)), rounded))
+        self.assertLess(((rounded - w).abs().amax() / w.abs().amax()).item(), 0.2)
+
+    def test_shipped_weights_come_back_unchanged(self):
+        v, net = checkpoint.load(WEIGHTS)
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "net.pt"
+            checkpoint.save(path, net, v)
+            _, again = checkpoint.load(path)
+        for (name, one), two in zip(net.state_dict().items(), again.state_dict().values()):
+            self.assertTrue(torch.equal(one, two), name)
+
+    def test_exporting_what_was_loaded_changes_no_value(self):
+        v, net = checkpoint.load(WEIGHTS)
+        with tempfile.TemporaryDirectory() as folder:
+            export.write(net, v, pathlib.Path(folder))
+            _, again = checkpoint.load(pathlib.Path(folder))
+            for file in ("config.json", "generation_config.json", "tokenizer.json"):
+                self.assertEqual((pathlib.Path(folder) / file).read_text(), (WEIGHTS / file).read_text(), file)
+        for (name, one), two in zip(net.state_dict().items(), again.state_dict().values()):
+            self.assertTrue(torch.equal(one, two), name)
+
+    def test_gradients_reach_every_weight(self):
+        torch.manual_seed(5)
+        net = model.Nano(model.Config(vocab=vocabulary.N_VOCAB)).train()
+        tokens = torch.randint(0, vocabulary.N_VOCAB, (8, 64))
+        logits = net(tokens, torch.arange(8 * 64))
+        torch.nn.functional.cross_entropy(logits[:-1], tokens.reshape(-1)[1:]).backward()
+        for name, p in net.named_parameters():
+            self.assertTrue(p.grad is not None and p.grad.abs().sum() > 0, name)
+
+
+if __name__ == "__main__":
+    unittest.main()
