@@ -1,17 +1,28 @@
 #!/usr/bin/env python3
-"""Compares `toccata dev render` with openai-harmony on random conversations and tool schemas, text and ids.
+"""Compares `toccata dev render` and `dev parse --strict` with openai-harmony on generated conversations, tool schemas
+and token streams: text, ids, messages and errors.
 
-    scripts/check_harmony.py --toccata build/cpu/agent/cli/toccata --n 3000
+    scripts/check_harmony.py --toccata build/cpu/agent/cli/toccata [--render 100000] [--parse 100000] [--seed 1]
 
-Needs the PyPI package openai-harmony==0.0.8 and o200k_base.tiktoken (TIKTOKEN_ENCODINGS_BASE names its folder); says
-SKIPPED where they are not to be had. Exit 1 on any difference.
+The peer is installed, pinned, into a virtual environment (--venv); where that is not possible the check says SKIPPED
+and returns 77. Returns 1 on any difference that is not one of the deliberate ones:
+  - id 201088: the crate's last special id does not exist in the models; an unknown id here
+  - id 200018 is spelled <|endofprompt|>, as in Hugging Face's tokenizer.json; the crate says <|reserved_200018|>
+  - ids outside the vocabulary give U+FFFD and what follows stays; in the crate they swallow the rest of the message
+Streams with such ids are therefore not generated. --show-deliberate prints one example of each.
 """
 
 import argparse
 import json
+import pathlib
 import random
+import re
 import subprocess
 import sys
+
+from check_tokenizer import ROOT, enter_venv, write_ranks
+
+BATCH = 5000
 
 WORDS = ["alpha", "beta γ", "it's", "<|start|>", "a\nb", "x" * 40, "naïve", "日本語", "", "1234567", "tab\tend", "trailing ", "{}", "// c", "null"]
 
@@ -67,7 +78,7 @@ def tools(rng):
 def message(rng):
     role = rng.choice(["user", "assistant", "assistant", "assistant", "system", "developer", "tool"])
     out = {"role": role, "content": words(rng)}
-    if role == "tool":
+    if role == "tool" and rng.random() < 0.97:
         out["name"] = rng.choice(["functions.f", "python", "browser.search"])
     elif rng.random() < 0.1:
         out["name"] = "bob"
@@ -85,6 +96,8 @@ def message(rng):
         if rng.random() < 0.7:
             part["tools"] = tools(rng)
         out["content"] = [part]
+    if rng.random() < 0.01:
+        out["content"] = [{"type": "developer_content", "instructions": "x"}, {"type": "text", "text": "y"}]
     if role in ("assistant", "tool"):
         if rng.random() < 0.8:
             out["channel"] = rng.choice(["analysis", "commentary", "final", "final"])
@@ -96,14 +109,19 @@ def message(rng):
 
 
 def request(rng, i):
-    mode = rng.choice(["completion", "conversation", "training"])
+    mode = rng.choice(["completion", "conversation", "training", "message"])
+    if mode == "message":
+        return {"id": i, "mode": mode, "message": message(rng), "render_options": {"conversation_has_function_tools": rng.random() < 0.5}}
     out = {"id": i, "mode": mode, "conversation": {"messages": [message(rng) for _ in range(rng.randint(1, 6))]}, "config": {"auto_drop_analysis": rng.random() < 0.5}}
     if mode == "completion":
         out["next_role"] = rng.choice(["assistant", "user", "tool"])
     return out
 
 
-def reference(encoding, harmony, r):
+def reference_render(encoding, harmony, r):
+    if r["mode"] == "message":
+        options = harmony.RenderOptions(conversation_has_function_tools=r["render_options"]["conversation_has_function_tools"])
+        return encoding.render(harmony.Message.from_dict(r["message"]), options)
     conversation = harmony.Conversation.from_json(json.dumps(r["conversation"]))
     config = harmony.RenderConversationConfig(auto_drop_analysis=r["config"]["auto_drop_analysis"])
     if r["mode"] == "completion":
@@ -113,37 +131,123 @@ def reference(encoding, harmony, r):
     return encoding.render_conversation(conversation, config)
 
 
+HEADERS = ["<|channel|>analysis<|message|>", "<|channel|>final<|message|>", "<|channel|>commentary<|message|>", "<|channel|>commentary to=functions.f <|constrain|>json<|message|>",
+           " to=functions.f<|channel|>commentary json<|message|>", "<|channel|>analysis to=browser.search code<|message|>", "<|message|>", "<|channel|>final <|constrain|>json<|message|>",
+           "<|channel|>commentary to=functions.f<|constrain|>json<|message|>", " to=python<|channel|>analysis code<|message|>"]
+BODIES = ["Hello", '{"a": 1}', "print(1)\n", "日本 💖 naïve", "", " ", "<|start|> as text is not written here", "to=functions.x json{}", "a\u00a0b"]
+ROLES = ["assistant", "assistant", "assistant", "user", "system", "developer", "functions.f to=assistant", "python to=assistant", "bob", "tool", "assistant:bob", "to=x"]
+JUNK = ["<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|constrain|>", "<|return|>", "<|call|>", "<|endoftext|>", " ", "\n", "\t", "\u00a0", "\u2003", "\x0b", "\x1c", "\x85", "assistant", "final", "analysis", " to=", " to=functions.f", "to=x",
+        " json", " code", "<", ">", "=", "functions.f", " a b", "commentary", "<|reserved_200000|>", "<|startoftext|>", "é", "assistantassistant", " to=to=x", "user", "tool"]
+
+
+def stream(rng, encode):
+    """Ids of a completion, most of them mutated. Token by token, so that characters and names are cut anywhere."""
+    role = rng.choice(["assistant", "assistant", None, "user", "tool"])
+    ids = []
+    for i in range(rng.randint(1, 4)):
+        if i > 0 or role is None:
+            ids += encode("<|start|>") + encode(rng.choice(ROLES))
+        ids += encode(rng.choice(HEADERS)) + encode(rng.choice(BODIES)) + encode(rng.choice(["<|end|>", "<|call|>", "<|return|>", ""]))
+    if rng.random() < 0.15:
+        return role, ids
+    for _ in range(rng.choice([1, 1, 1, 2, 4])):
+        at = rng.randrange(len(ids) + 1)
+        kind = rng.random()
+        if kind < 0.45:
+            ids[at:at] = encode(rng.choice(JUNK))
+        elif kind < 0.65:
+            del ids[at : at + rng.randint(1, 3)]
+        elif kind < 0.8 and at < len(ids):
+            ids[at] = rng.choice([9552, 9559, 31446, 244, 222, rng.randrange(199998), rng.randrange(199998, 200018)])
+        elif kind < 0.9:
+            other = rng.randrange(len(ids) + 1)
+            ids[at:at] = ids[min(at, other) : max(at, other)][:12]
+        else:
+            del ids[at:]
+        if not ids:
+            ids = encode("<|end|>")
+    return role, [id for id in ids if id != 200018]
+
+
+def reference_parse(encoding, harmony, r):
+    role = harmony.Role(r["role"]) if r["role"] else None
+    messages = encoding.parse_messages_from_completion_tokens(r["tokens"], role, strict=True)
+    return [json.loads(m.to_json()) for m in messages]
+
+
+def plain(m):
+    """A message with its text content as one string and without absent fields."""
+    if isinstance(m.get("content"), list):
+        m = m | {"content": "".join(part["text"] for part in m["content"])}
+    return {key: value for key, value in m.items() if value is not None}
+
+
+def unescaped(error):
+    """Rust's \\u{...} in a quoted header, which characters it chooses being a matter of its Unicode version."""
+    return re.sub(r"\\u\{([0-9a-f]+)\}", lambda m: chr(int(m[1], 16)), error)
+
+
+def ask(program, verb, requests):
+    done = subprocess.run([program, "dev", *verb], input="".join(json.dumps(r) + "\n" for r in requests), capture_output=True, text=True, check=True)
+    return [json.loads(line)["result"] for line in done.stdout.split("\n")[:-1]]
+
+
+def compare(kind, n, make, verb, program, reference, same):
+    different = errors = 0
+    for begin in range(0, n, BATCH):
+        requests = [make(i) for i in range(begin, min(n, begin + BATCH))]
+        for r, ours in zip(requests, ask(program, verb, requests), strict=True):
+            try:
+                theirs = {"value": reference(r)}
+            except Exception as e:  # noqa: BLE001: the library's own errors
+                theirs = {"error": str(e)}
+                errors += 1
+            if not same(ours, theirs):
+                different += 1
+                if different <= 5:
+                    print(f"{kind} {json.dumps(r, ensure_ascii=False)}\n  theirs {theirs}\n  ours   {ours}")
+    print(f"{kind}: {n} cases, {errors} of them refused by the library, {different} differences")
+    return different
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--toccata", default="build/cpu/agent/cli/toccata")
-    parser.add_argument("--n", type=int, default=2000)
+    parser.add_argument("--render", type=int, default=2000)
+    parser.add_argument("--parse", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--show-deliberate", action="store_true")
+    parser.add_argument("--venv", type=pathlib.Path, default=ROOT / "build/tokenizer-peers")
     args = parser.parse_args()
-    try:
-        import openai_harmony as harmony
+    enter_venv(args.venv)
+    write_ranks(args.venv / "ranks")
+    import openai_harmony as harmony
 
-        encoding = harmony.load_harmony_encoding(harmony.HarmonyEncodingName.HARMONY_GPT_OSS)
-    except Exception as e:  # noqa: BLE001: no package, no vocabulary, no network
-        print(f"SKIPPED: openai-harmony is not usable here: {e}")
-        return 0
+    encoding = harmony.load_harmony_encoding(harmony.HarmonyEncodingName.HARMONY_GPT_OSS)
     rng = random.Random(args.seed)
-    requests = [request(rng, i) for i in range(args.n)]
-    done = subprocess.run([args.toccata, "dev", "render"], input="".join(json.dumps(r) + "\n" for r in requests), capture_output=True, text=True, check=True)
-    different = 0
-    for r, line in zip(requests, done.stdout.splitlines(), strict=True):
-        ours = json.loads(line)["result"]
-        try:
-            wanted = reference(encoding, harmony, r)
-        except Exception as e:  # noqa: BLE001: the library's own errors
-            if "error" not in ours:
-                different += 1
-                print(f"id {r['id']}: the library refuses ({e}), ours renders")
-            continue
-        if ours.get("tokens") != wanted:
-            different += 1
-            if different <= 5:
-                print(f"id {r['id']} ({r['mode']}):\n  theirs {encoding.decode(wanted)!r}\n  ours   {ours.get('text', ours)!r}")
-    print(f"{args.n} conversations, {different} differences")
+
+    def encode(text):
+        return encoding.encode(text, allowed_special="all")
+
+    def make_stream(i):
+        role, tokens = stream(rng, encode)
+        return {"id": i, "tokens": tokens, "role": role, "eos": True}
+
+    def same_render(ours, theirs):
+        return "error" in ours if "error" in theirs else ours.get("tokens") == theirs["value"]
+
+    def same_parse(ours, theirs):
+        if "error" in theirs:
+            return unescaped(ours.get("error", "")) == unescaped(theirs["error"])
+        return "messages" in ours and [plain(m) for m in ours["messages"]] == [plain(m) for m in theirs["value"]]
+
+    if args.show_deliberate:
+        head = encode("<|start|>assistant<|message|>")
+        for ids in ([201088], [200018], [300000] + encode("after")):
+            r = {"id": 0, "tokens": head + ids, "role": None}
+            print(ids, "theirs", reference_parse(encoding, harmony, r)[0]["content"], "ours", ask(args.toccata, ["parse", "--strict"], [r])[0]["messages"][0]["content"])
+    different = compare("render", args.render, lambda i: request(rng, i), ["render"], args.toccata, lambda r: reference_render(encoding, harmony, r), same_render)
+    different += compare("parse --strict", args.parse, make_stream, ["parse", "--strict"], args.toccata, lambda r: reference_parse(encoding, harmony, r), same_parse)
     return 1 if different else 0
 
 

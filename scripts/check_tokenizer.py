@@ -91,7 +91,7 @@ def corpus_texts(folders: list[pathlib.Path], rng: random.Random, limit: int) ->
 def run_toccata(program: str, verb: str, requests: list[dict], extra: list[str]) -> list[dict]:
     lines = "".join(json.dumps(request) + "\n" for request in requests)
     done = subprocess.run([program, "dev", verb, *extra], input=lines.encode(), check=True, stdout=subprocess.PIPE)
-    return [json.loads(line)["result"] for line in done.stdout.splitlines()]
+    return [json.loads(line)["result"] for line in done.stdout.split(b"\n")[:-1]]
 
 
 def write_ranks(folder: pathlib.Path) -> None:
@@ -114,10 +114,13 @@ def enter_venv(folder: pathlib.Path) -> None:
     python = folder / "bin/python"
     if pathlib.Path(sys.prefix).resolve() == folder.resolve():
         return
+    stamp = folder / "peers.txt"
     try:
         if not python.exists():
             venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *PEERS], check=True)
+        if not stamp.exists() or stamp.read_text() != "\n".join(PEERS):
+            subprocess.run([python, "-m", "pip", "install", "-q", *PEERS], check=True)
+            stamp.write_text("\n".join(PEERS))
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"SKIPPED: the peers cannot be installed: {error}")
         sys.exit(SKIPPED)

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 
 #include "agent/harmony/parser.h"
+#include "core/tokenizer/unicode_classes.h"
+#include "core/tokenizer/utf8.h"
 
 namespace toccata::harmony {
 namespace {
@@ -21,13 +24,13 @@ bool is_type(std::string_view word) {
   return word == "json" || word == "code" || word == "text" || word == "python";
 }
 
-std::vector<std::string> split_ascii(std::string_view text) {
+std::vector<std::string> split_ascii(std::string_view text, std::string_view spaces = kSpaces) {
   std::vector<std::string> words;
   while (true) {
-    const std::size_t begin = text.find_first_not_of(kSpaces);
+    const std::size_t begin = text.find_first_not_of(spaces);
     if (begin == std::string_view::npos) return words;
     text.remove_prefix(begin);
-    const std::size_t end = text.find_first_of(kSpaces);
+    const std::size_t end = text.find_first_of(spaces);
     words.emplace_back(text.substr(0, end));
     if (end == std::string_view::npos) return words;
     text.remove_prefix(end);
@@ -44,6 +47,49 @@ std::size_t invisible_length(std::string_view text) {
     if (text.starts_with(c)) return c.size();
   }
   return 0;
+}
+
+// Length of the character at the front of valid UTF-8 if it is Unicode White_Space, else 0.
+std::size_t white_space_length(std::string_view text) {
+  const auto c = tokenizer::read_utf8(text);
+  return tokenizer::unicode_class(c.code_point) & tokenizer::kSpace ? c.length : 0;
+}
+
+std::string_view trim_white_space(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t n = white_space_length(text);
+    if (n == 0) break;
+    text.remove_prefix(n);
+  }
+  std::size_t end = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t n = white_space_length(text.substr(at));
+    at += n > 0 ? n : tokenizer::read_utf8(text.substr(at)).length;
+    if (n == 0) end = at;
+  }
+  return text.substr(0, end);
+}
+
+// As Rust's {:?} prints a string, for what headers hold: quotes, backslashes, controls and white space are escaped.
+std::string rust_quoted(std::string_view text) {
+  std::string out = "\"";
+  for (std::size_t at = 0; at < text.size();) {
+    const auto c = tokenizer::read_utf8(text.substr(at));
+    const std::string_view bytes = text.substr(at, c.length);
+    at += c.length;
+    if (c.code_point == '"' || c.code_point == '\\') out += '\\';
+    const bool control = c.code_point < 0x20 || (0x7F <= c.code_point && c.code_point < 0xA0);
+    if (c.code_point == 0) {
+      out += "\\0";
+    } else if (control || (c.code_point != ' ' && white_space_length(bytes) > 0)) {
+      char hex[16];
+      std::snprintf(hex, sizeof hex, "\\u{%x}", static_cast<unsigned>(c.code_point));
+      out += hex;
+    } else {
+      out += bytes;
+    }
+  }
+  return out + "\"";
 }
 
 // Words, with Unicode spaces and invisible characters as separators too.
@@ -235,16 +281,21 @@ Result<Header> read_header_strict(std::string_view text, std::optional<Role> rol
   std::string rest(text);
   if (const std::size_t mark = rest.find(kChannelMark); mark != std::string::npos) {
     const std::size_t begin = mark + kChannelMark.size();
-    const std::size_t end = std::min(rest.find_first_of(std::string(kSpaces) + "<", begin), rest.size());
+    std::size_t end = begin;
+    while (end < rest.size() && rest[end] != '<' && white_space_length(std::string_view(rest).substr(end)) == 0) {
+      end += tokenizer::read_utf8(std::string_view(rest).substr(end)).length;
+    }
     if (end == begin) return fail("channel marker present but no channel value found in header");
     header.channel = rest.substr(begin, end - begin);
     rest.erase(mark, end - mark);
   }
+  rest = trim_white_space(rest);
   for (std::size_t at = 0; (at = rest.find(kConstrainMark, at)) != std::string::npos;) {
     rest.insert(at, " ");
     at += 1 + kConstrainMark.size();
   }
-  std::vector<std::string> words = split_ascii(rest);
+  // Rust's split_ascii_whitespace: without U+000B.
+  std::vector<std::string> words = split_ascii(rest, " \t\n\f\r");
   if (role) {
     header.role = *role;
     if (!words.empty() && words[0] == to_string(*role)) words.erase(words.begin());
@@ -252,6 +303,7 @@ Result<Header> read_header_strict(std::string_view text, std::optional<Role> rol
     if (words.empty()) return fail("message header did not contain a role");
     if (const auto known = role_from_string(words[0])) {
       header.role = *known;
+      if (*known == Role::kTool) header.name = words[0];
       words.erase(words.begin());
     } else if (words.size() > 1 || words[0].rfind("to=", 0) == 0) {
       header.role = Role::kTool;
@@ -275,7 +327,7 @@ Result<Header> read_header_strict(std::string_view text, std::optional<Role> rol
     words.pop_back();
   }
   if (!words.empty()) {
-    return fail("unexpected tokens remaining in message header: Some(\"" + joined(words, 0) + "\")");
+    return fail("unexpected tokens remaining in message header: Some(" + rust_quoted(joined(words, 0)) + ")");
   }
   return header;
 }

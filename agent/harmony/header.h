@@ -24,7 +24,7 @@ struct Header {
   std::vector<std::string> warnings;
 };
 
-// The reference's reading of the header's text, control tokens spelled out; its errors in its words.
+// The reference's reading of the header's text (valid UTF-8), control tokens spelled out; its errors in its words.
 Result<Header> read_header_strict(std::string_view text, std::optional<Role> role);
 
 // Never fails. `role`: the prompt gave it. `tools`: declared recipients, see ParserOptions.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/harmony/header.h"
+#include "core/tokenizer/utf8.h"
 
 namespace toccata::harmony {
 namespace {
@@ -101,10 +102,14 @@ struct Parser::State {
       case Place::kHeader: {
         if (t != control.message) {
           // Control tokens are part of the header's text here, as in the reference.
-          pieces[0].text += tokenizer.is_special(t) ? decoder.finish() + spelled(t) : decoder.push(t);
+          const auto bytes = tokenizer.token_bytes(t);
+          pieces[0].text += bytes.value_or("\xFF");
           return {};
         }
-        pieces[0].text += decoder.finish();
+        if (!tokenizer::is_valid_utf8(pieces[0].text)) {
+          place = Place::kBetween;
+          return Error{ErrorCode::kCorrupt, "could not decode header"};
+        }
         auto header = read_header_strict(pieces[0].text, role);
         if (!header) {
           place = Place::kBetween;
