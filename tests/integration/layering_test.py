@@ -17,6 +17,7 @@ ALLOWED = {
     "core/base": [],
     "core/net": ["core/base"],
     "core/tokenizer": ["core/base"],
+    "core/grammar": ["core/base", "core/tokenizer"],
     "core/model": ["core/base"],
     "core/cuda": ["core/base"],
     "core/ops": ["core/base", "core/model", "core/cuda"],
@@ -24,10 +25,10 @@ ALLOWED = {
     "sandbox": ["core/base"],
     "prompts": [],
     "tools": ["core/base", "core/net", "sandbox", "prompts"],
-    "agent/harmony": ["core/base", "core/tokenizer"],
+    "agent/harmony": ["core/base", "core/tokenizer", "core/grammar"],
     "agent/model": ["core/base", "core/tokenizer", "core/net", "agent/harmony"],
     "agent/store": ["core/base"],
-    "agent/loop": ["core/base", "core/tokenizer", "agent/harmony", "agent/model", "agent/store", "tools", "prompts"],
+    "agent/loop": ["core/base", "core/tokenizer", "core/grammar", "agent/harmony", "agent/model", "agent/store", "tools", "prompts"],
     "agent/cli": ["core", "agent", "tools", "sandbox", "prompts"],
 }
 # The only files that join agent and engine.
