@@ -1,4 +1,4 @@
-"""Whole conversations as token ids, with a flag on the tokens the model writes."""
+"""Whole conversations as token ids, with a weight on the tokens the model writes (0: it reads them)."""
 
 import random
 
@@ -8,6 +8,7 @@ import vocabulary
 EFFORTS = ["low", "medium", "high"]
 THOUGHT = "I will compute this with python."
 THOUGHT_PLAIN = "No computation is needed."
+CITED = 6  # weight of a cited line's number
 INSTRUCTIONS = ["Be brief.", "Answer in English.", "You are a helpful assistant.", "Always be polite.", "Use tools when needed."]
 
 
@@ -15,14 +16,14 @@ class Builder:
     def __init__(self, v: vocabulary.Vocabulary):
         self.v, self.s = v, v.special
         self.ids: list[int] = []
-        self.trained: list[bool] = []
+        self.weights: list[float] = []
 
-    def add(self, *parts, train=False):
+    def add(self, *parts, train: float = 0):
         """Text is encoded part by part; a control token is named by its spelling."""
         for part in parts:
             ids = [self.s[part]] if part in self.s else self.v.encode(part)
             self.ids += ids
-            self.trained += [train] * len(ids)
+            self.weights += [float(train)] * len(ids)
 
     def system(self, date, effort, python, browser):
         text = vocabulary.IDENTITY + date + "\n\nReasoning: " + effort
@@ -47,7 +48,10 @@ class Builder:
         self.add("<|start|>", "assistant")
 
     def final(self, text, train, last):
-        self.add("<|channel|>", "final", "<|message|>", text, train=train)
+        self.add("<|channel|>", "final", "<|message|>", train=train)
+        sentence, mark, line = text.partition("†L")  # a cited line's number is the rarest token and the hardest
+        self.add(sentence + mark, train=train)
+        self.add(line, train=CITED * train)
         if last:
             self.add("<|return|>", train=train)
         else:
@@ -79,7 +83,7 @@ def traceback(task, cell):
 
 
 def conversation(rng: random.Random, v: vocabulary.Vocabulary, wording: str = "train"):
-    """(ids, trained flags) of one conversation of one to three turns."""
+    """(ids, their weights) of one conversation of one to three turns."""
     b = Builder(v)
     date = f"{rng.randint(2024, 2029)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
     effort = rng.choice(EFFORTS + ["medium"])
@@ -105,4 +109,4 @@ def conversation(rng: random.Random, v: vocabulary.Vocabulary, wording: str = "t
                 cell += 1
                 b.call("python", task.code, task.output or traceback(task, cell), True)
         b.final(task.answer, last or whole_log, last)
-    return b.ids, b.trained
+    return b.ids, b.weights

@@ -4,7 +4,7 @@
     python3 examples/nano/lookup.py --toccata build/cpu/agent/cli/toccata --corpora 800 --out build/nano/lookups.jsonl
 
 Documents are written to a folder, indexed and read by the program itself (`toccata index add`, `toccata dev browser`),
-so what nano trains on is what the browser tool answers. One record a line: search, open, the line that says it.
+so what nano trains on is what the browser tool answers. One record a line: search, open, find, the line that says it.
 """
 
 import argparse
@@ -164,7 +164,9 @@ def record(browser: Browser, session: int, question: dict) -> dict | None:
     out["open"] = browser.call(session, "open", {"id": out["id"]})
     if question["case"] == "lacking":
         return out
-    line = re.search(r"^L(\d+): " + re.escape(question["sentence"]) + "$", out["open"], re.M)
+    # Its line: `find` says it in one place, where a small model can read it off.
+    out["find"] = browser.call(session, "find", {"pattern": question["sentence"]})
+    line = re.search(r"†match at L(\d+)】", out["find"])
     return {**out, "line": int(line[1])} if line else None
 
 

@@ -14,11 +14,10 @@ import vocabulary
 LOOKING = "I will look this up."
 COMPUTING = "Now I compute."
 NO_BROWSER = "I have no browser here, so I can't look that up."
-REFUSED = "I can't help with that: I only compute, look things up and chat a little."
 
 PHRASES = [
     "\n**viewing lines [0 - ", "**\n\nL0: # Search Results\nL1: \nL2: ", "  * 【0†", "†local】 # ", " (file:///tmp/", "**\n\nL0: \nL1: URL: file:///tmp/", '{"query": "', '{"id": ', "No results.", " to=browser.search code",
-    " to=browser.open code", "browser.search", "browser.open", "NameError: name '", "' is not defined", "SyntaxError: '(' was never closed", "AttributeError: module 'math' has no attribute '", 'TypeError: can only concatenate str (not "int") to str', "It prints ", " 【1†L", "    ~~~~", "    ^^^^",
+    " to=browser.open code", " to=browser.find code", "] Find results for text: `", "/find?pattern=", "†match at L", '{"pattern": "', "browser.find", "browser.search", "browser.open", "NameError: name '", "' is not defined", "SyntaxError: '(' was never closed", "AttributeError: module 'math' has no attribute '", 'TypeError: can only concatenate str (not "int") to str', "It prints ", " 【1†L", "    ~~~~", "    ^^^^",
 ]
 
 
@@ -30,7 +29,7 @@ def vocabulary_text(rng: random.Random, lookups: list[dict]) -> list[str]:
     """What the vocabulary's further merges are learnt from."""
     out = []
     for r in rng.sample(lookups, min(3000, len(lookups))):
-        out += [lookup.question_text(rng, r, "seen"), re.sub(r"/tmp/\w+/", "/tmp/", r["search"] + "\n" + r.get("open", "")), lookup.answer_text(r, 1)]
+        out += [lookup.question_text(rng, r, "seen"), re.sub(r"/tmp/\w+/", "/tmp/", r["search"] + "\n" + r.get("open", "") + "\n" + r.get("find", "")), lookup.answer_text(r, 1)]
     for _ in range(3000):
         r = repair.draw(rng, 1, "seen")
         out += [r.question, r.answer] + [text for run in r.runs for text in run]
@@ -49,7 +48,7 @@ class Talk:
         self.rng, self.b, self.effort, self.python, self.browser = rng, conversations.Builder(v), effort, python, browser
         self.cells = self.pages = 0
 
-    def think(self, text, train, always=False):
+    def think(self, text, train):
         if self.effort != "low":
             self.b.thought(text, train)
 
@@ -69,7 +68,7 @@ class Talk:
             self.b.call("python", code, output.replace('"<cell 1>"', f'"<cell {self.cells}>"'), train)
 
     def look(self, r, train) -> int:
-        """Search and open; the cursor of the page."""
+        """Search, open, find the line; the cursor of the page."""
         self.think(LOOKING, train)
         self.b.call("browser.search", json.dumps({"query": r["name"]}), shifted(r["search"], self.pages), train)
         self.pages += 1
@@ -77,7 +76,13 @@ class Talk:
             return 0
         self.b.call("browser.open", json.dumps({"id": r["id"]}), shifted(r["open"], self.pages), train)
         self.pages += 1
-        return self.pages - 1
+        if r["case"] == "lacking":
+            return 0
+        # What is cited is the page that was opened; the hits are a page of their own.
+        find = shifted(r["find"], self.pages)
+        self.b.call("browser.find", json.dumps({"pattern": r["sentence"]}), find, train)
+        self.pages += 1
+        return self.pages - 2
 
 
 def turn(talk: Talk, rng: random.Random, r: dict | None, date: str, train: bool, last: bool, wording: str) -> None:
@@ -124,12 +129,12 @@ def turn(talk: Talk, rng: random.Random, r: dict | None, date: str, train: bool,
 
 
 def conversation(rng: random.Random, v: vocabulary.Vocabulary, lookups: list[dict], wording: str = "train"):
-    """(ids, trained flags); over half are those of conversations.py."""
-    if rng.random() < 0.55:
+    """(ids, their weights); over half are those of conversations.py."""
+    if rng.random() < 0.6:
         return conversations.conversation(rng, v, wording)
     date = f"{rng.randint(2024, 2029)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
     effort = rng.choice(conversations.EFFORTS + ["medium"])
-    looking = rng.random() < 0.68
+    looking = rng.random() < 0.55
     browser = rng.random() < (0.9 if looking else 0.3)
     python = rng.random() < (0.7 if browser else 0.97)
     talk = Talk(rng, v, effort, python, browser)
@@ -138,4 +143,4 @@ def conversation(rng: random.Random, v: vocabulary.Vocabulary, lookups: list[dic
     for i in range(turns):
         last = i == turns - 1
         turn(talk, rng, rng.choice(lookups) if looking else None, date, last or rng.random() < 0.8, last, wording)
-    return talk.b.ids, talk.b.trained
+    return talk.b.ids, talk.b.weights

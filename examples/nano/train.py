@@ -16,6 +16,8 @@ import json
 import math
 import pathlib
 import random
+import signal
+import sys
 import time
 
 import torch
@@ -29,7 +31,7 @@ import skills
 import vocabulary
 from model import Config, Nano, copy_accuracy
 
-SKILLED_SIZE = 1280  # vocabulary with --lookups
+SKILLED_SIZE = 1296  # vocabulary with --lookups
 POOL = 512  # conversations drawn at a time, then batched with others of like length
 
 
@@ -51,7 +53,7 @@ def arguments() -> argparse.Namespace:
 
 
 def batches(seed: int, rank: int, first_pool: int, draw, size: int):
-    """Yields (pool, tokens [B, T], flat positions whose next token is trained, those next tokens), for ever."""
+    """Yields (pool, tokens [B, T], flat positions whose next token is trained, those next tokens, their weights), for ever."""
     pool = first_pool
     while True:
         rng = random.Random(f"train {seed} {rank} {pool}")
@@ -72,14 +74,15 @@ def batches(seed: int, rank: int, first_pool: int, draw, size: int):
 def collate(group):
     longest = max(len(ids) for ids, _ in group)
     tokens = torch.zeros(len(group), longest, dtype=torch.long)
-    positions, targets = [], []
-    for row, (ids, trained) in enumerate(group):
+    positions, targets, weights = [], [], []
+    for row, (ids, weight) in enumerate(group):
         tokens[row, : len(ids)] = torch.tensor(ids)
         for i in range(1, len(ids)):
-            if trained[i]:
+            if weight[i]:
                 positions.append(row * longest + i - 1)
                 targets.append(ids[i])
-    return tokens, torch.tensor(positions), torch.tensor(targets)
+                weights.append(weight[i])
+    return tokens, torch.tensor(positions), torch.tensor(targets), torch.tensor(weights)
 
 
 def rate_at(share: float, args: argparse.Namespace) -> float:
@@ -105,14 +108,15 @@ def averaged(net: Nano, tokens_read: int, processes: int) -> int:
 def prepare(args: argparse.Namespace) -> tuple[vocabulary.Vocabulary, Nano]:
     args.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
-    if args.start or args.resume:
-        v, net = checkpoint.load(args.out / "net.pt" if args.resume else args.start)
-        if args.lookups and args.start and v.size < SKILLED_SIZE:
-            wider = vocabulary.extended(v, skills.PHRASES, skills.vocabulary_text(random.Random(7), skills.load_lookups(args.lookups)), SKILLED_SIZE)
-            v, net = wider, checkpoint.moved(net, v, wider)
-    else:
-        v = vocabulary.build()
-        net = Nano(Config(vocab=vocabulary.N_VOCAB))
+    if args.resume:
+        return checkpoint.load(args.out / "net.pt")
+    v, net = checkpoint.load(args.start) if args.start else (vocabulary.build(), None)
+    if args.lookups and v.size < SKILLED_SIZE:
+        text = skills.vocabulary_text(random.Random(7), skills.load_lookups(args.lookups))
+        wider = vocabulary.extended(v, skills.PHRASES, text, SKILLED_SIZE)
+        v, net = wider, checkpoint.moved(net, v, wider) if net else None
+    if net is None:
+        net = Nano(Config(vocab=v.size))
         net.write_copy_circuit()
         print(f"untrained copy accuracy {copy_accuracy(net):.2f}")
     return v, net
@@ -140,14 +144,14 @@ def train(rank: int, args: argparse.Namespace) -> None:
     draw = (lambda rng: skills.conversation(rng, v, lookups)) if lookups else (lambda rng: conversations.conversation(rng, v))
     started = shown = saved_at = time.monotonic()
     first, loss_sum, right, trained = state["read"], 0.0, 0, 0
-    for pool, tokens, positions, targets in batches(args.seed, rank, state["pool"], draw, args.batch):
+    for pool, tokens, positions, targets, weights in batches(args.seed, rank, state["pool"], draw, args.batch):
         share = state["read"] / args.tokens
         for group in optimizer.param_groups:
             group["lr"] = rate_at(share, args) * min(1, (state["step"] + 1) / 50)
         for layer in net.layers:
             layer.rounded = share >= args.round_from
         logits = net(tokens, positions)
-        loss = F.cross_entropy(logits, targets)
+        loss = (F.cross_entropy(logits, targets, reduction="none") * weights).sum() / weights.sum()
         balance = sum(layer.balance_loss for layer in net.layers) / len(net.layers)
         optimizer.zero_grad(set_to_none=True)
         (loss + 0.01 * balance).backward()
@@ -184,7 +188,8 @@ def main() -> None:
     if args.processes == 1:
         train(0, args)
     else:
-        mp.spawn(train, (args,), nprocs=args.processes)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the processes end with this one
+        mp.spawn(train, (args,), nprocs=args.processes, daemon=True)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,62 @@ class Prompt(unittest.TestCase):
         self.assertEqual(log, ours.ids)
 
 
+def spelled(ids: list[int]) -> str:
+    """Text with the control tokens' spellings."""
+    names = {i: name.encode() for name, i in V.special.items()}
+    return b"".join(names.get(i) or V.bytes[i] for i in ids).decode()
+
+
+class WholeConversation(unittest.TestCase):
+    """A scripted model says what the generator's assistant says; the program's token log is the generator's text."""
+
+    def play(self, talk, question, *options):
+        builder = talk.b
+        completions, part = [], []
+        for token, weight in zip(builder.ids, builder.weights):
+            if weight:
+                part.append(token)
+            elif part:
+                completions.append(spelled(part))
+                part = []
+        completions.append(spelled(part))
+        done = self.program.run("run", "-m", self.program.script(*completions), "--reasoning", talk.effort, *options, question)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        log = [t for _, tokens in token_log(self.program) for t in tokens]
+        text = self.program.dev("decode", requests=[{"id": 0, "tokens": log}])[0]["text"]
+        date = re.search(r"Current date: ([0-9-]+)", text)[1]
+        self.assertEqual(text, spelled(builder.ids).replace("2020-02-20", date))
+
+    def setUp(self):
+        self.program = Program()
+        self.addCleanup(self.program.close)
+
+    def test_pasted_code_that_fails(self):
+        rng = random.Random(4)
+        mended = [r for r in (repair.draw(rng, 1) for _ in range(40)) if len(r.runs) == 2][:6]
+        for r in mended:
+            talk = skills.Talk(rng, V, "high", True, False)
+            talk.b.system("2020-02-20", "high", True, False)
+            talk.b.user(r.question)
+            talk.b.add("<|start|>", "assistant")
+            talk.mend(r, True)
+            talk.b.final(r.answer, True, True)
+            self.play(talk, r.question)
+
+    def test_looking_up_and_computing(self):
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as elsewhere:
+            records = lookup.recorded(TOCCATA, random.Random(5), 12, 120, pathlib.Path(folder))
+            index = f"{elsewhere}/i.db"
+            self.program.run("index", "add", "--index", index, folder)
+            for case in ("fact", "nothing", "lacking"):
+                r = next(r for r in records if r["case"] == case and (case != "fact" or lookup.is_numeric(r)))
+                talk = skills.Talk(random.Random(6), V, "medium", True, True)
+                talk.b.system("2020-02-20", "medium", True, True)
+                skills.turn(talk, random.Random(6), r, "2020-02-20", True, True, "seen")
+                question = re.findall(r"<\|start\|>user<\|message\|>(.*?)<\|end\|>", spelled(talk.b.ids), re.S)[0]
+                self.play(talk, question, "--tools", "python,browser", "--index", index)
+
+
 class ToolText(unittest.TestCase):
     def test_output_of_pasted_code_is_the_sandbox_s(self):
         rng = random.Random(1)
