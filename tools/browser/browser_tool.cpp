@@ -7,6 +7,8 @@
 #include "prompts/prompts.h"
 #include "tools/browser/local_index.h"
 #include "tools/browser/page_text.h"
+#include "tools/browser/text.h"
+#include "tools/browser/url.h"
 
 namespace toccata::tools {
 namespace {
@@ -16,7 +18,9 @@ using nlohmann::ordered_json;
 constexpr int kSearchResults = 20;  // what the reference asks its backends for, whatever topn says
 constexpr int kFindHitsMax = 50;
 constexpr int kFindLines = 4;
-constexpr std::size_t kReasonBytesMax = 1024;
+constexpr std::size_t kStrayClosersMax = 64;
+constexpr std::size_t kReasonCharsMax = 1024;
+constexpr std::size_t kPatternCharsMax = 1024;
 
 // Words for the model; nothing was done.
 struct ToolError {
@@ -40,8 +44,14 @@ ToolSpec browser_spec() {
 ordered_json parse_body(const std::string& body) {
   if (body.find_first_not_of(" \t\r\n") == std::string::npos) return ordered_json::object();
   auto whole = ordered_json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (whole.is_string()) {  // the object written once more as a string
+    auto inner = ordered_json::parse(whole.get<std::string>(), nullptr, /*allow_exceptions=*/false);
+    if (inner.is_object()) return inner;
+  }
   if (!whole.is_discarded()) return whole;
+  // Only closers may be cut off, and only a few: each try reads the body again.
   const std::size_t end = body.find_last_not_of(" \t\r\n]}");
+  if (end == std::string::npos || body.size() - end > kStrayClosersMax) return whole;
   for (std::size_t cut = body.size(); cut > end + 1; --cut) {
     whole = ordered_json::parse(body.substr(0, cut), nullptr, /*allow_exceptions=*/false);
     if (!whole.is_discarded()) return whole;
@@ -49,15 +59,10 @@ ordered_json parse_body(const std::string& body) {
   return whole;
 }
 
-std::string first_lines(std::string text) {
-  if (text.size() > kReasonBytesMax) text.resize(kReasonBytesMax);
-  return text;
-}
+// What was asked for or went wrong, in words for the model: valid, neutral, bounded.
+std::string for_model(std::string_view text) { return shortened(neutral(valid_utf8(text)), kReasonCharsMax); }
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
+std::string json_error(const std::string& words) { return "{\"error\": " + ordered_json(words).dump() + "}"; }
 
 std::string percent_encoded(std::string_view text) {
   std::string out;
@@ -95,7 +100,11 @@ struct BrowserTool::Arguments {
     const ordered_json* value = find(key);
     if (value == nullptr) return -1;
     if (const auto n = as_number(*value)) return *n;
-    const char* type = value->is_string() ? "str" : value->is_boolean() ? "bool" : value->is_array() ? "list" : "dict";
+    const char* type = value->is_string()    ? "str"
+                       : value->is_boolean() ? "bool"
+                       : value->is_number()  ? "float"
+                       : value->is_array()   ? "list"
+                                             : "dict";
     throw ToolError{std::string("`") + key + "` should be an integer, not `" + type + "`"};
   }
 
@@ -109,7 +118,8 @@ struct BrowserTool::Arguments {
     }
     if (value.is_string()) {
       const auto& text = value.get_ref<const std::string&>();
-      const bool digits = !text.empty() && text.size() < 16 && text.find_first_not_of("0123456789", text[0] == '-') == std::string::npos && text != "-";
+      const bool digits = !text.empty() && text.size() < 16 && text != "-" &&
+                          text.find_first_not_of("0123456789", text[0] == '-') == std::string::npos;
       if (digits) return std::stoll(text);
     }
     return std::nullopt;
@@ -122,10 +132,15 @@ BrowserTool::BrowserTool(std::unique_ptr<BrowserBackend> backend, TokenPrefix pr
 ToolResult BrowserTool::call(const ToolCall& call, std::stop_token) {
   ToolResult result;
   result.author = call.recipient;
-  const std::string function = call.recipient.substr(call.recipient.find('.') + 1);
+  const std::string function = call.recipient.substr(call.recipient.rfind('.') + 1);
+  const bool known = function == "search" || function == "open" || function == "find";
+  if (known) result.author = spec_.name_space + "." + function;
   try {
     const Arguments arguments{parse_body(call.arguments)};
-    if (!arguments.json.is_object()) throw ToolError{R"({"error": "Invalid function arguments"})"};
+    if (!arguments.json.is_object()) {
+      result.author = call.recipient;
+      throw ToolError{json_error("Invalid function arguments")};
+    }
     if (function == "search") {
       result.content = search(arguments);
     } else if (function == "open") {
@@ -133,7 +148,7 @@ ToolResult BrowserTool::call(const ToolCall& call, std::stop_token) {
     } else if (function == "find") {
       result.content = find(arguments);
     } else {
-      throw ToolError{R"({"error": "Unknown function: )" + function + R"("})"};
+      throw ToolError{json_error("Unknown function: " + valid_utf8(function))};
     }
   } catch (const ToolError& error) {
     result.status = ToolStatus::kFailed;
@@ -148,21 +163,22 @@ std::string BrowserTool::search(const Arguments& arguments) {
   if (!query) throw ToolError{"`query` is missing"};
   auto hits = backend_->search(*query, kSearchResults);
   if (!hits) {
-    throw ToolError{first_lines("Error during search for `" + *query + "`: " + hits.error().message)};
+    throw ToolError{"Error during search for `" + for_model(*query) + "`: " + for_model(hits.error().message)};
   }
   auto page = std::make_shared<Page>();
-  page->title = neutral(*query);
+  page->title = collapsed(neutral(*query));
   page->is_results = true;
   std::string text = "# Search Results\n";
   if (hits->empty()) text += "\nNo results.";
+  std::map<std::string, std::size_t> ids;
   for (const SearchHit& hit : *hits) {
-    std::string summary = neutral(hit.summary);
-    std::replace(summary.begin(), summary.end(), '\n', ' ');
-    std::string title = neutral(hit.title.empty() ? hit.url : hit.title);
-    std::replace(title.begin(), title.end(), '\n', ' ');
-    const std::string host = host_of(hit.url);
-    text += "\n  * 【" + std::to_string(page->links.size()) + "†" + title + "†" + (host.empty() ? "local" : host) + "】 " + summary;
-    page->links.push_back(hit.url);
+    const auto [id, added] = ids.emplace(hit.url, page->links.size());
+    if (added) page->links.push_back(hit.url);
+    const std::string summary = collapsed(neutral(valid_utf8(hit.summary)));
+    const std::string title = collapsed(neutral_label(valid_utf8(hit.title.empty() ? hit.url : hit.title)));
+    const std::string host = neutral_label(valid_utf8(host_of(hit.url)));
+    text += "\n  * 【" + std::to_string(id->second) + "†" + title + "†" + (host.empty() ? "local" : host) + "】";
+    if (!summary.empty()) text += " " + summary;
   }
   page->lines = page_lines("", text);
   return push(std::move(page), 0, -1);
@@ -205,34 +221,39 @@ std::string BrowserTool::open(const Arguments& arguments) {
 }
 
 std::string BrowserTool::find(const Arguments& arguments) {
-  const auto pattern = arguments.text("pattern");
+  auto pattern = arguments.text("pattern");
+  if (pattern && count_chars(*pattern) > kPatternCharsMax) {
+    throw ToolError{"`pattern` should have at most " + std::to_string(kPatternCharsMax) + " characters"};
+  }
   if (!pattern) throw ToolError{"`pattern` is missing"};
+  pattern = lower_unicode(*pattern);
   const Page& page = page_at(arguments.number("cursor"));
   if (page.is_results) throw ToolError{"Cannot run `find` on search results page or find results page"};
 
   auto results = std::make_shared<Page>();
   results->url = page.url + "/find?pattern=" + percent_encoded(*pattern);
-  results->title = "Find results for text: `" + neutral(*pattern) + "` in `" + page.title + "`";
+  results->title = "Find results for text: `" + collapsed(neutral(*pattern)) + "` in `" + page.title + "`";
   results->is_results = true;
-  const std::string wanted = lower(*pattern);
+  const std::string wanted = folded(*pattern);
+  const std::vector<std::string> lines = without_markers(page.lines);
   std::string text;
-  for (std::size_t i = 0; i < page.lines.size() && static_cast<int>(results->links.size()) < kFindHitsMax;) {
-    if (lower(without_markers(page.lines[i])).find(wanted) == std::string::npos) {
+  for (std::size_t i = 0; i < lines.size() && static_cast<int>(results->links.size()) < kFindHitsMax;) {
+    if (folded(lines[i]).find(wanted) == std::string::npos) {
       ++i;
       continue;
     }
-    const std::size_t end = std::min(page.lines.size(), i + kFindLines);
+    const std::size_t end = std::min(lines.size(), i + kFindLines);
     const int link = static_cast<int>(results->links.size());
     text += (text.empty() ? "" : "\n\n") + ("# 【" + std::to_string(link)) + "†match at L" + std::to_string(i) + "】";
     std::string excerpt;
-    for (std::size_t line = i; line < end; ++line) excerpt += "\n" + page.lines[line];
+    for (std::size_t line = i; line < end; ++line) excerpt += "\n" + lines[line];
     text += excerpt;
     results->links.push_back(page.url);
     results->snippets[link] = {excerpt.substr(1), static_cast<int>(i)};
     i = end;
   }
   if (results->links.empty()) text = "No `find` results for pattern: `" + neutral(*pattern) + "`";
-  results->lines = page_lines("", text);
+  results->lines = text_lines(text);
   return push(std::move(results), 0, -1);
 }
 
@@ -248,16 +269,20 @@ const Page& BrowserTool::page_at(std::int64_t cursor) const {
 }
 
 std::shared_ptr<const Page> BrowserTool::load(const std::string& url, bool anew) {
-  if (const auto known = pages_.find(url); known != pages_.end() && !anew) return known->second;
-  auto document = backend_->fetch(url);
-  if (!document) throw ToolError{first_lines("Error fetching URL `" + url + "`: " + document.error().message)};
+  const std::string target(without_fragment(url));
+  if (const auto known = pages_.find(target); known != pages_.end() && !anew) return known->second;
+  auto document = backend_->fetch(target);
+  if (!document) {
+    throw ToolError{"Error fetching URL `" + for_model(url) + "`: " + for_model(document.error().message)};
+  }
   PageText text = page_text(*document);
   auto page = std::make_shared<Page>();
   page->url = document->url;
   page->title = text.title.empty() ? host_of(url) : text.title;
   page->lines = page_lines(page->url, text.text);
   page->links = std::move(text.links);
-  pages_[url] = page;
+  pages_[target] = page;
+  pages_[page->url] = page;
   return page;
 }
 

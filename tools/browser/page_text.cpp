@@ -1,63 +1,17 @@
 #include "tools/browser/page_text.h"
 
-#include <gumbo.h>
-#include <utf8proc.h>
-
 #include <algorithm>
-#include <array>
 #include <map>
-#include <memory>
 #include <set>
 
+#include "tools/browser/html_tree.h"
+#include "tools/browser/text.h"
+#include "tools/browser/url.h"
 
 namespace toccata::tools {
 namespace {
 
-// Beyond this nesting a page is not made for readers; gumbo frees its tree by recursion.
-constexpr int kNestingMax = 2000;
 constexpr std::size_t kSourceBytesMax = std::size_t{16} << 20;
-
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
-    text.replace(at, from.size(), to);
-  }
-}
-
-// Each byte that begins no character becomes U+FFFD.
-std::string valid_utf8(std::string_view bytes) {
-  std::string out;
-  out.reserve(bytes.size());
-  while (!bytes.empty()) {
-    utf8proc_int32_t unused = 0;
-    const auto n = utf8proc_iterate(
-        reinterpret_cast<const utf8proc_uint8_t*>(bytes.data()), static_cast<utf8proc_ssize_t>(bytes.size()), &unused
-    );
-    out += n > 0 ? std::string(bytes.substr(0, static_cast<std::size_t>(n))) : std::string("\uFFFD");
-    bytes.remove_prefix(n > 0 ? static_cast<std::size_t>(n) : 1);
-  }
-  return out;
-}
-
-bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
-std::string collapsed(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (!is_blank(c)) {
-      out += c;
-    } else if (!out.empty() && out.back() != ' ') {
-      out += ' ';
-    }
-  }
-  while (!out.empty() && out.back() == ' ') out.pop_back();
-  return out;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
-  return out;
-}
 
 const char* attribute(const GumboNode& node, const char* name) {
   const GumboAttribute* found = gumbo_get_attribute(&node.v.element.attributes, name);
@@ -66,10 +20,10 @@ const char* attribute(const GumboNode& node, const char* name) {
 
 bool is_hidden(const GumboNode& node) {
   if (attribute(node, "hidden") != nullptr) return true;
-  if (const char* aria = attribute(node, "aria-hidden"); aria && lower(aria) == "true") return true;
+  if (const char* aria = attribute(node, "aria-hidden"); aria && lower_ascii(aria) == "true") return true;
   const char* style = attribute(node, "style");
   if (style == nullptr) return false;
-  std::string text = lower(style);
+  std::string text = lower_ascii(style);
   text.erase(std::remove_if(text.begin(), text.end(), is_blank), text.end());
   return text.find("display:none") != std::string::npos || text.find("visibility:hidden") != std::string::npos;
 }
@@ -102,6 +56,25 @@ bool is_block(GumboTag tag) {
 
 int heading_level(GumboTag tag) {
   return tag >= GUMBO_TAG_H1 && tag <= GUMBO_TAG_H6 ? tag - GUMBO_TAG_H1 + 1 : 0;
+}
+
+// "2" of x<sup>2</sup>: word characters and hyphens alone. Anything else, as a note mark [1], is plain text.
+bool is_plain_script(const GumboNode& node) {
+  const GumboVector& children = node.v.element.children;
+  if (children.length != 1) return false;
+  const auto* child = static_cast<const GumboNode*>(children.data[0]);
+  if (child->type != GUMBO_NODE_TEXT) return false;
+  const std::string_view text = child->v.text.text;
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '-' || c >= 0x80;
+  });
+}
+
+// Papers are read where they are HTML.
+std::string readable_mirror(const std::string& url) {
+  const std::string host = host_of(url);
+  if (host != "arxiv.org" && host != "www.arxiv.org") return url;
+  return "https://ar5iv.org" + url.substr(std::min(url.size(), url.find("://") + 3 + host.size()));
 }
 
 // Writes text with blank lines between blocks.
@@ -177,6 +150,31 @@ class Writer {
   bool pending_space_ = false, blank_ = true;
 };
 
+// Where the contents of a script or style that opened before `at` end.
+std::size_t end_of_raw(std::string_view html, std::size_t at, const std::string& name) {
+  while ((at = html.find("</", at)) != std::string_view::npos) {
+    if (lower_ascii(html.substr(at + 2, name.size())) == name) return at + 2;
+    at += 2;
+  }
+  return html.size();
+}
+
+std::string without_tags(std::string_view html) {
+  std::string out;
+  for (std::size_t at = 0; at < html.size();) {
+    const std::size_t open = std::min(html.find('<', at), html.size());
+    out += html.substr(at, open - at);
+    const std::string name = lower_ascii(html.substr(open, 7));
+    at = open;
+    if (name.starts_with("<script")) at = end_of_raw(html, open, "script");
+    if (name.starts_with("<style")) at = end_of_raw(html, open, "style");
+    at = at < html.size() ? html.find('>', at) : at;
+    at = at == std::string_view::npos ? html.size() : at + 1;
+    out += ' ';
+  }
+  return collapsed(out);
+}
+
 // Walks a tree without recursion: pages choose their own depth.
 class HtmlReader {
  public:
@@ -197,16 +195,18 @@ class HtmlReader {
   // <title> and <base> are wanted before the body is read.
   void find_head(const GumboNode& root) {
     std::vector<const GumboNode*> nodes = {&root};
+    bool have_base = false;
     for (int seen = 0; !nodes.empty() && seen < 20000; ++seen) {
       const GumboNode* node = nodes.back();
       nodes.pop_back();
       if (node->type != GUMBO_NODE_ELEMENT) continue;
       const GumboElement& element = node->v.element;
-      if (element.tag == GUMBO_TAG_TITLE && title_.empty()) title_ = collapsed(text_of(*node));
-      if (element.tag == GUMBO_TAG_BASE) {
-        if (const char* href = attribute(*node, "href")) {
-          if (const std::string resolved = resolve_url(base_, href); !resolved.empty()) base_ = resolved;
-        }
+      const bool html = element.tag_namespace == GUMBO_NAMESPACE_HTML;  // SVG drawings have titles too
+      if (html && element.tag == GUMBO_TAG_TITLE && title_.empty()) title_ = collapsed(plain_spaces(neutral(text_of(*node))));
+      const char* href = element.tag == GUMBO_TAG_BASE && !have_base ? attribute(*node, "href") : nullptr;
+      if (href != nullptr) {
+        if (const std::string resolved = resolve_url(base_, href); !resolved.empty()) base_ = resolved;
+        have_base = true;  // the first one counts
       }
       for (unsigned i = element.children.length; i-- > 0;) {
         nodes.push_back(static_cast<const GumboNode*>(element.children.data[i]));
@@ -226,9 +226,11 @@ class HtmlReader {
       }
       if (node->type != GUMBO_NODE_ELEMENT) continue;
       if (is_skipped(node->v.element.tag) || is_hidden(*node)) continue;
-      if (node->v.element.tag == GUMBO_TAG_IMG) {
+      const GumboTag tag = node->v.element.tag;
+      if (tag == GUMBO_TAG_IMG) {
         if (const char* alt = attribute(*node, "alt")) out += alt;
       }
+      if (is_block(tag) || heading_level(tag) != 0 || tag == GUMBO_TAG_BR || tag == GUMBO_TAG_LI) out += ' ';
       for (unsigned i = node->v.element.children.length; i-- > 0;) {
         nodes.push_back(static_cast<const GumboNode*>(node->v.element.children.data[i]));
       }
@@ -238,14 +240,20 @@ class HtmlReader {
 
   void enter(const GumboNode& node) {
     if (node.type == GUMBO_NODE_TEXT || node.type == GUMBO_NODE_WHITESPACE || node.type == GUMBO_NODE_CDATA) {
-      const std::string text = neutral(node.v.text.text);
-      pre_ > 0 ? writer_.verbatim(text) : writer_.inline_text(text);
+      std::string text = neutral(node.v.text.text);
+      pre_ > 0 ? writer_.verbatim(text) : writer_.inline_text(plain_spaces(std::move(text)));
       return;
     }
     if (node.type != GUMBO_NODE_ELEMENT) return;
     const GumboElement& element = node.v.element;
     if (is_skipped(element.tag) || is_hidden(node)) return;
     if (element.tag == GUMBO_TAG_A && link(node)) return;
+    if (element.tag == GUMBO_TAG_FRAME) return frame(node);
+    if (element.tag == GUMBO_TAG_NOFRAMES) {  // markup that the parser leaves as text
+      writer_.blank_line();
+      writer_.inline_text(neutral(without_tags(text_of(node))));
+      return writer_.blank_line();
+    }
     open(node);
     stack_.push_back({&node, true});
     for (unsigned i = element.children.length; i-- > 0;) {
@@ -273,10 +281,8 @@ class HtmlReader {
       cells_ = 0;
     } else if (tag == GUMBO_TAG_TD || tag == GUMBO_TAG_TH) {
       if (cells_++ > 0) writer_.raw(" | ");
-    } else if (tag == GUMBO_TAG_SUP) {
-      writer_.raw("^{");
-    } else if (tag == GUMBO_TAG_SUB) {
-      writer_.raw("_{");
+    } else if (tag == GUMBO_TAG_SUP || tag == GUMBO_TAG_SUB) {
+      if (is_plain_script(node)) writer_.raw(tag == GUMBO_TAG_SUP ? "^{" : "_{");
     } else if (tag == GUMBO_TAG_CODE && pre_ == 0) {
       writer_.raw("`");
     } else if (is_block(tag)) {
@@ -286,7 +292,8 @@ class HtmlReader {
       if (tag == GUMBO_TAG_UL) lists_.push_back(-1);
       if (tag == GUMBO_TAG_OL) {
         const char* start = attribute(node, "start");
-        lists_.push_back(start == nullptr ? 1 : std::max(0, std::atoi(start)));
+        const bool number = start != nullptr && *start >= '0' && *start <= '9';
+        lists_.push_back(number ? std::min(std::atoi(start), 1'000'000) : 1);
       }
     }
   }
@@ -294,11 +301,13 @@ class HtmlReader {
   void leave(const GumboNode& node) {
     const GumboTag tag = node.v.element.tag;
     if (heading_level(tag) != 0) {
+      writer_.prefix_next_line("");  // of an empty heading
       writer_.blank_line();
     } else if (tag == GUMBO_TAG_LI || tag == GUMBO_TAG_TR) {
+      writer_.prefix_next_line("");
       writer_.newline();
     } else if (tag == GUMBO_TAG_SUP || tag == GUMBO_TAG_SUB) {
-      writer_.raw("}");
+      if (is_plain_script(node)) writer_.raw("}");
     } else if (tag == GUMBO_TAG_CODE && pre_ == 0) {
       writer_.raw("`");
     } else if (is_block(tag)) {
@@ -329,21 +338,36 @@ class HtmlReader {
     writer_.raw(text + "]");
   }
 
+  // The parts of a page of frames are pages of their own.
+  void frame(const GumboNode& node) {
+    const char* source = attribute(node, "src");
+    if (source == nullptr || !with_links_) return;
+    const char* name = attribute(node, "title") != nullptr ? attribute(node, "title") : attribute(node, "name");
+    const std::string label = collapsed(neutral_label(std::string("Frame ") + (name == nullptr ? source : name)));
+    writer_.newline();
+    if (const std::string url = resolve_url(base_, source); !url.empty()) marker(url, label);
+    writer_.newline();
+  }
+
   // Whether the link was written as a marker; otherwise its contents are read as text.
   bool link(const GumboNode& node) {
     const char* href = attribute(node, "href");
     if (!with_links_ || href == nullptr || *href == '#') return false;
     const std::string url = resolve_url(base_, href);
     if (url.empty()) return false;
-    std::string text = neutral(collapsed(text_of(node)));
-    replace_all(text, "†", "‡");
+    const std::string text = collapsed(plain_spaces(neutral_label(text_of(node))));
     if (text.empty()) return true;
-    const auto [known, added] = ids_.emplace(url, links_.size());
-    if (added) links_.push_back(url);
-    std::string marker = "【" + std::to_string(known->second) + "†" + text;
-    if (const std::string host = host_of(url); host != host_of(base_)) marker += "†" + host;
-    writer_.raw(marker + "】");
+    marker(url, text);
     return true;
+  }
+
+  void marker(const std::string& url, const std::string& label) {
+    const std::string target = readable_mirror(url);
+    const auto [known, added] = ids_.emplace(target, links_.size());
+    if (added) links_.push_back(target);
+    std::string text = "【" + std::to_string(known->second) + "†" + label;
+    if (const std::string host = host_of(url); host != host_of(base_)) text += "†" + neutral_label(host);
+    writer_.raw(text + "】");
   }
 
   struct Step {
@@ -361,46 +385,11 @@ class HtmlReader {
   int pre_ = 0, cells_ = 0, n_images_ = 0;
 };
 
-// How deep the tags nest, counted without parsing: an upper guess, since end tags may be left out.
-bool nests_too_deep(std::string_view html) {
-  static constexpr std::array<std::string_view, 20> kUnclosed = {
-      "br", "img", "hr", "meta", "link", "input", "p",  "li", "td", "tr",
-      "th", "dt",  "dd", "option", "source", "wbr", "col", "area", "base", "!--"};
-  int depth = 0;
-  for (std::size_t at = 0; (at = html.find('<', at)) != std::string_view::npos;) {
-    ++at;
-    if (at < html.size() && html[at] == '/') {
-      depth = std::max(0, depth - 1);
-      continue;
-    }
-    std::size_t end = at;
-    while (end < html.size() && std::isalnum(static_cast<unsigned char>(html[end])) != 0) ++end;
-    const std::string name = lower(html.substr(at, end - at));
-    if (name.empty() || std::find(kUnclosed.begin(), kUnclosed.end(), name) != kUnclosed.end()) continue;
-    if (++depth > kNestingMax) return true;
-  }
-  return false;
-}
-
-std::string without_tags(std::string_view html) {
-  std::string out;
-  bool tag = false;
-  for (const char c : html) {
-    if (c == '<') tag = true;
-    if (!tag) out += c;
-    if (c == '>') tag = false;
-  }
-  return collapsed(out);
-}
-
 PageText html_text(const Document& document, std::string_view source, bool with_links) {
-  if (nests_too_deep(source)) return {document.title, neutral(without_tags(source)), {}};
-  const std::unique_ptr<GumboOutput, void (*)(GumboOutput*)> parsed(
-      gumbo_parse_with_options(&kGumboDefaultOptions, source.data(), source.size()),
-      [](GumboOutput* output) { gumbo_destroy_output(&kGumboDefaultOptions, output); }
-  );
-  PageText page = HtmlReader(document.url, with_links).read(*parsed->root);
-  if (!document.title.empty()) page.title = document.title;
+  HtmlTree tree;
+  if (!tree.parse(source)) return {collapsed(neutral(document.title)), neutral(without_tags(source)), {}};
+  PageText page = HtmlReader(document.url, with_links).read(tree.root());
+  if (!document.title.empty()) page.title = collapsed(neutral(document.title));
   return page;
 }
 
@@ -417,9 +406,14 @@ std::string first_heading(std::string_view text) {
 }
 
 PageText read(const Document& document, bool with_links) {
-  const std::string source = valid_utf8(std::string_view(document.source).substr(0, kSourceBytesMax));
+  std::string_view bytes = document.source;
+  if (bytes.starts_with("\uFEFF")) bytes.remove_prefix(3);
+  const std::string source = valid_utf8(bytes.substr(0, kSourceBytesMax));
   if (document.kind == DocumentKind::kHtml) return html_text(document, source, with_links);
-  return {document.title.empty() ? first_heading(source) : document.title, neutral(source), {}};
+  const std::string title = document.title.empty() ? first_heading(source) : document.title;
+  std::string text = neutral(source);
+  std::erase(text, '\r');
+  return {collapsed(neutral(title)), std::move(text), {}};
 }
 
 }  // namespace
@@ -427,71 +421,5 @@ PageText read(const Document& document, bool with_links) {
 PageText page_text(const Document& document) { return read(document, /*with_links=*/true); }
 
 std::string plain_text(const Document& document) { return read(document, /*with_links=*/false).text; }
-
-std::string neutral(std::string_view text) {
-  std::string out(text);
-  replace_all(out, "【", "〖");
-  replace_all(out, "】", "〗");
-  replace_all(out, "◼", "◾");
-  replace_all(out, "\u200B", "");
-  return out;
-}
-
-std::string host_of(std::string_view url) {
-  const std::size_t scheme = url.find("://");
-  if (scheme == std::string_view::npos) return "";
-  const std::string_view rest = url.substr(scheme + 3);
-  std::string_view host = rest.substr(0, rest.find_first_of("/?#"));
-  if (const std::size_t user = host.rfind('@'); user != std::string_view::npos) host.remove_prefix(user + 1);
-  return lower(host);
-}
-
-std::string resolve_url(std::string_view base, std::string_view reference) {
-  while (!reference.empty() && is_blank(reference.front())) reference.remove_prefix(1);
-  while (!reference.empty() && is_blank(reference.back())) reference.remove_suffix(1);
-  reference = reference.substr(0, reference.find('#'));
-  if (reference.empty()) return "";
-  const std::size_t colon = reference.find(':');
-  const std::size_t slash = reference.find_first_of("/?");
-  if (colon != std::string_view::npos && (slash == std::string_view::npos || colon < slash)) {
-    const std::string scheme = lower(reference.substr(0, colon));
-    const bool known = scheme == "http" || scheme == "https" || scheme == "file";
-    return known ? std::string(reference) : "";
-  }
-  const std::size_t authority = base.find("://");
-  if (authority == std::string_view::npos) return "";
-  if (reference.starts_with("//")) return std::string(base.substr(0, authority + 1)) + std::string(reference);
-  const std::size_t path = std::min(base.find('/', authority + 3), base.size());
-  const std::string origin(base.substr(0, path));
-  std::string target;
-  if (reference.starts_with('/')) {
-    target = reference;
-  } else {
-    const std::string_view old = base.substr(path, base.find_first_of("?#", path) - path);
-    target = reference.starts_with('?') ? std::string(old) : std::string(old.substr(0, old.rfind('/') + 1));
-    if (target.empty()) target = "/";
-    target += reference;
-  }
-  // "." and ".." segments, as RFC 3986 section 5.2.4 removes them.
-  const std::size_t query = std::min(target.find('?'), target.size());
-  std::vector<std::string> segments;
-  std::string_view left = std::string_view(target).substr(0, query);
-  bool folder = false;
-  while (!left.empty()) {
-    left.remove_prefix(1);
-    const std::string_view segment = left.substr(0, left.find('/'));
-    left.remove_prefix(segment.size());
-    folder = segment == "." || segment == ".." || segment.empty();
-    if (segment == "..") {
-      if (!segments.empty()) segments.pop_back();
-    } else if (!segment.empty() && segment != ".") {
-      segments.emplace_back(segment);
-    }
-  }
-  std::string out = origin;
-  for (const std::string& segment : segments) out += "/" + segment;
-  if (folder || segments.empty()) out += "/";
-  return out + target.substr(query);
-}
 
 }  // namespace toccata::tools

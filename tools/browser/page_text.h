@@ -21,13 +21,4 @@ PageText page_text(const Document& document);
 // The same without link markers: what is put into an index.
 std::string plain_text(const Document& document);
 
-// `reference` as found on the page `base` -> absolute URL; "" when it leads nowhere (mailto:, javascript:, data: ...).
-std::string resolve_url(std::string_view base, std::string_view reference);
-
-// "example.org:8080" of "https://example.org:8080/a"; "" without a host.
-std::string host_of(std::string_view url);
-
-// 【 】 ◼ become 〖 〗 ◾ and zero-width spaces go: text cannot forge a link marker.
-std::string neutral(std::string_view text);
-
 }  // namespace toccata::tools

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "tools/browser/text.h"
 #include "tools/browser/text_wrap.h"
 
 namespace toccata::tools {
@@ -37,12 +38,7 @@ std::string percent_decoded(std::string_view url) {
 }
 
 std::string shown_url(const std::string& url) {
-  std::string text = percent_decoded(url);
-  if (text.size() > kUrlCharsMax) {
-    text.resize(kUrlCharsMax - 3);
-    text += "...";
-  }
-  return text;
+  return shortened(neutral(valid_utf8(percent_decoded(url))), kUrlCharsMax);
 }
 
 int window_lines(const Page& page, int loc, const TokenPrefix& prefix) {
@@ -52,29 +48,35 @@ int window_lines(const Page& page, int loc, const TokenPrefix& prefix) {
     text += "L" + std::to_string(i) + ": " + page.lines[i];
   }
   const int rest = static_cast<int>(page.lines.size()) - loc;
-  if (text.size() <= kWindowTokens) return rest;
+  if (count_chars(text) <= kWindowTokens) return rest;
   const std::size_t end = prefix(text, kWindowTokens);
-  if (end >= text.size()) return rest;
-  return static_cast<int>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(end), '\n')) + 1;
+  int lines = 1;
+  std::size_t n = 0;
+  for (const char c : text) {
+    if (is_continuation(c)) continue;
+    if (n++ == end) return lines;
+    if (c == '\n') ++lines;
+  }
+  return rest;
 }
 
 }  // namespace
 
 std::vector<std::string> page_lines(const std::string& url, const std::string& text) {
+  return text_lines("\nURL: " + neutral(valid_utf8(url)) + "\n" + text);
+}
+
+std::vector<std::string> text_lines(const std::string& text) {
   std::vector<std::string> lines;
-  const auto add = [&lines](std::string_view block) {
-    while (true) {
-      const std::size_t end = block.find('\n');
-      const auto wrapped = wrap_line(block.substr(0, end), kColumns);
-      if (wrapped.empty()) lines.emplace_back();
-      lines.insert(lines.end(), wrapped.begin(), wrapped.end());
-      if (end == std::string_view::npos) return;
-      block.remove_prefix(end + 1);
-    }
-  };
-  if (!url.empty()) add("\nURL: " + url);
-  add(text);
-  return lines;
+  std::string_view left = text;
+  while (true) {
+    const std::size_t end = left.find('\n');
+    auto wrapped = wrap_line(left.substr(0, end), kColumns);
+    if (wrapped.empty()) wrapped.emplace_back();
+    lines.insert(lines.end(), wrapped.begin(), wrapped.end());
+    if (end == std::string_view::npos) return lines;
+    left.remove_prefix(end + 1);
+  }
 }
 
 std::string show_page(const Page& page, int cursor, int loc, int n_lines, const TokenPrefix& prefix) {
@@ -91,33 +93,35 @@ std::string show_page(const Page& page, int cursor, int loc, int n_lines, const 
   return out;
 }
 
-std::string without_markers(std::string_view line) {
+std::vector<std::string> without_markers(const std::vector<std::string>& lines) {
   static constexpr std::string_view kOpen = "【";
   static constexpr std::string_view kClose = "】";
   static constexpr std::string_view kDagger = "†";
-  std::string out;
-  // A marker cut by the wrap: its end stands at the start of the line ...
-  if (const std::size_t close = line.find(kClose); close < line.find(kOpen)) {
-    std::string_view head = line.substr(0, close);
-    if (const std::size_t dagger = head.find(kDagger); dagger != std::string_view::npos) head = head.substr(0, dagger);
-    out += head;
-    line.remove_prefix(close + kClose.size());
-  }
-  while (true) {
-    const std::size_t open = line.find(kOpen);
-    out += line.substr(0, open);
-    if (open == std::string_view::npos) return out;
-    line.remove_prefix(open + kOpen.size());
-    // ... or its beginning at the end.
-    const std::size_t close = line.find(kClose);
-    std::string_view marker = line.substr(0, close);
-    if (const std::size_t id_end = marker.find(kDagger); id_end != std::string_view::npos) {
-      marker.remove_prefix(id_end + kDagger.size());
+  enum class Part { kText, kId, kLabel, kDomain };
+  Part part = Part::kText;
+  std::vector<std::string> out;
+  out.reserve(lines.size());
+  for (const std::string& line : lines) {
+    std::string shown;
+    for (std::size_t i = 0; i < line.size();) {
+      const std::string_view rest = std::string_view(line).substr(i);
+      if (rest.starts_with(kOpen)) {
+        part = Part::kId;
+        i += kOpen.size();
+      } else if (part != Part::kText && rest.starts_with(kClose)) {
+        part = Part::kText;
+        i += kClose.size();
+      } else if (part != Part::kText && rest.starts_with(kDagger)) {
+        part = part == Part::kId ? Part::kLabel : Part::kDomain;
+        i += kDagger.size();
+      } else {
+        if (part == Part::kText || part == Part::kLabel) shown += line[i];
+        ++i;
+      }
     }
-    out += marker.substr(0, marker.find(kDagger));
-    if (close == std::string_view::npos) return out;
-    line.remove_prefix(close + kClose.size());
+    out.push_back(std::move(shown));
   }
+  return out;
 }
 
 }  // namespace toccata::tools
