@@ -12,6 +12,7 @@
 #include "agent/cli/dev_browser.h"
 #include "agent/cli/dev_encode.h"
 #include "agent/cli/dev_logits.h"
+#include "agent/cli/dev_mask.h"
 #include "agent/cli/dev_page.h"
 #include "agent/cli/dev_parse.h"
 #include "agent/cli/dev_render.h"
@@ -223,6 +224,10 @@ void add_dev(CLI::App& app, DevOptions& o, Action& action, const Environment& en
   lines("parse", "{id, tokens | text, role, eos, tools} -> {messages, ...}", [&o] {
     return dev_parse(o.parse, std::cin, std::cout);
   })->add_flag("--strict", o.parse.strict, "Outcomes of openai-harmony, its errors included");
+
+  lines("mask", "{id, schema | grammar, texts} -> {compile_ms, texts, mask_us}", [] {
+    return dev_mask(std::cin, std::cout);
+  });
 
   CLI::App* logits = lines("logits", "Logits of a checkpoint for given tokens", [&o] {
     return dev_logits(o.logits, std::cout, std::cerr);

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/cli/json_lines.h"
+#include "agent/harmony/arguments.h"
 #include "agent/harmony/header.h"
 #include "agent/harmony/parser.h"
 #include "agent/harmony/wire.h"
@@ -56,17 +57,17 @@ const char* end_name(const harmony::ControlTokens& control, const Tokens& tokens
   return "none";
 }
 
-// A call that did not end at `<|call|>`, or whose JSON does not parse, must not be run.
+// A call that was cut off must not be run: one that ended at no stop token and is no whole JSON, or JSON that does
+// not parse.
 bool incomplete(const MessageDone& done) {
   const harmony::Message& m = done.message;
   if (m.role != harmony::Role::kAssistant || !m.recipient) return false;
-  if (done.end != MessageDone::End::kCall) {
-    const std::string body = m.text();
-    const auto json = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
-    return done.end != MessageDone::End::kEnd && done.end != MessageDone::End::kReturn && json.is_discarded();
-  }
+  const std::string body = m.text();
+  const bool whole = nlohmann::json::accept(body) || harmony::json_arguments(*m.recipient, body).ok();
+  if (done.end == MessageDone::End::kEos) return body.empty() || !whole;
+  if (done.end == MessageDone::End::kImplied) return true;
   const bool is_json = m.content_type && m.content_type->find("json") != std::string::npos;
-  return is_json && !m.text().empty() && !nlohmann::json::accept(m.text());
+  return is_json && !whole;
 }
 
 ordered_json calls_json(const harmony::Projection& projection) {

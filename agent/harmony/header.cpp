@@ -2,17 +2,14 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 
 #include "agent/harmony/parser.h"
-#include "core/tokenizer/unicode_classes.h"
-#include "core/tokenizer/utf8.h"
 
 namespace toccata::harmony {
 namespace {
 
 constexpr std::string_view kSpaces = " \t\n\v\f\r";
-constexpr std::string_view kChannelMark = "<|channel|>";
+constexpr std::string_view kAssistant = "assistant";
 constexpr std::string_view kConstrainMark = "<|constrain|>";
 
 bool is_channel(std::string_view word) {
@@ -24,13 +21,13 @@ bool is_type(std::string_view word) {
   return word == "json" || word == "code" || word == "text" || word == "python";
 }
 
-std::vector<std::string> split_ascii(std::string_view text, std::string_view spaces = kSpaces) {
+std::vector<std::string> split_ascii(std::string_view text) {
   std::vector<std::string> words;
   while (true) {
-    const std::size_t begin = text.find_first_not_of(spaces);
+    const std::size_t begin = text.find_first_not_of(kSpaces);
     if (begin == std::string_view::npos) return words;
     text.remove_prefix(begin);
-    const std::size_t end = text.find_first_of(spaces);
+    const std::size_t end = text.find_first_of(kSpaces);
     words.emplace_back(text.substr(0, end));
     if (end == std::string_view::npos) return words;
     text.remove_prefix(end);
@@ -49,64 +46,24 @@ std::size_t invisible_length(std::string_view text) {
   return 0;
 }
 
-// Length of the character at the front of valid UTF-8 if it is Unicode White_Space, else 0.
-std::size_t white_space_length(std::string_view text) {
-  const auto c = tokenizer::read_utf8(text);
-  return tokenizer::unicode_class(c.code_point) & tokenizer::kSpace ? c.length : 0;
+bool is_zero_width(std::string_view character) {
+  return character == "\u00AD" || character == "\u200B" || character == "\u200C" || character == "\u200D" ||
+         character == "\u2060" || character == "\uFEFF";
 }
 
-std::string_view trim_white_space(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t n = white_space_length(text);
-    if (n == 0) break;
-    text.remove_prefix(n);
-  }
-  std::size_t end = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t n = white_space_length(text.substr(at));
-    at += n > 0 ? n : tokenizer::read_utf8(text.substr(at)).length;
-    if (n == 0) end = at;
-  }
-  return text.substr(0, end);
-}
-
-// As Rust's {:?} prints a string, for what headers hold: quotes, backslashes, controls and white space are escaped.
-std::string rust_quoted(std::string_view text) {
-  std::string out = "\"";
-  for (std::size_t at = 0; at < text.size();) {
-    const auto c = tokenizer::read_utf8(text.substr(at));
-    const std::string_view bytes = text.substr(at, c.length);
-    at += c.length;
-    if (c.code_point == '"' || c.code_point == '\\') out += '\\';
-    const bool control = c.code_point < 0x20 || (0x7F <= c.code_point && c.code_point < 0xA0);
-    if (c.code_point == 0) {
-      out += "\\0";
-    } else if (control || (c.code_point != ' ' && white_space_length(bytes) > 0)) {
-      char hex[16];
-      std::snprintf(hex, sizeof hex, "\\u{%x}", static_cast<unsigned>(c.code_point));
-      out += hex;
-    } else {
-      out += bytes;
-    }
-  }
-  return out + "\"";
-}
-
-// Words, with Unicode spaces and invisible characters as separators too.
+// Words, with Unicode spaces as separators too, and without characters nobody sees.
 std::vector<std::string> split_words(std::string_view text) {
   std::string plain;
   for (std::size_t i = 0; i < text.size();) {
     const std::size_t n = invisible_length(text.substr(i));
-    plain += n > 0 ? ' ' : text[i];
+    if (n == 0) {
+      plain += text[i];
+    } else if (!is_zero_width(text.substr(i, n))) {
+      plain += ' ';
+    }
     i += n > 0 ? n : 1;
   }
   return split_ascii(plain);
-}
-
-std::string joined(const std::vector<std::string>& words, std::size_t from) {
-  std::string out;
-  for (std::size_t i = from; i < words.size(); ++i) out += (out.empty() ? "" : " ") + words[i];
-  return out;
 }
 
 // Collects what the words of a header say; the last word on each matter wins.
@@ -145,7 +102,7 @@ class HeaderReader {
       if (!header_.channel) header_.channel = words[0];
       warn("the channel '" + words[0] + "' after <|constrain|>");
     } else {
-      header_.content_type = std::string(kConstrainMark) + words[0];
+      type(std::string(kConstrainMark) + words[0]);
     }
     for (std::size_t next = 1; next < words.size(); ++next) word(words, next);
   }
@@ -164,9 +121,10 @@ class HeaderReader {
 
   // The first word of a header that names no channel.
   void read_role(const std::string& word, std::size_t n_words) {
-    if (word.rfind("assistant", 0) == 0) {
+    if (word.starts_with(kAssistant)) {
       header_.role = Role::kAssistant;
-      if (word != "assistant") warn("the role '" + word + "'");
+      if (word != kAssistant) warn("the role '" + word + "'");
+      if (const auto rest = word.substr(kAssistant.size()); is_channel(rest)) header_.channel = rest;
       return;
     }
     if (role_given_) return this->word({word}, 0);
@@ -179,7 +137,7 @@ class HeaderReader {
     } else {
       header_.role = Role::kTool;
       header_.name = clean_name(word);
-      if (n_words == 1) warn("the unknown role '" + word + "'");
+      if (*header_.name != word || n_words == 1) warn("the unknown role '" + word + "'");
     }
   }
 
@@ -194,8 +152,14 @@ class HeaderReader {
       warn("the tool '" + name + "' in the place of the channel");
       return;
     }
-    if (header_.channel && *header_.channel != name) warn("the channel '" + *header_.channel + "'");
+    if (header_.channel) warn("the channel '" + *header_.channel + "'");
+    if (!is_channel(name)) header_.warnings.push_back("the unknown channel '" + name + "': kept, not shown");
     header_.channel = name;
+  }
+
+  void type(const std::string& name) {
+    if (header_.content_type) warn("the type '" + *header_.content_type + "'");
+    header_.content_type = name;
   }
 
   void word(const std::vector<std::string>& words, std::size_t& i) {
@@ -203,10 +167,11 @@ class HeaderReader {
     if (w.rfind("to=", 0) == 0) {
       std::string name = clean_name(w.substr(3));
       if (name.empty() && i + 1 < words.size()) name = clean_name(words[++i]);
-      if (header_.recipient && *header_.recipient != name) warn("the recipient '" + *header_.recipient + "'");
+      if (name != w.substr(3)) warn("decoration of the recipient '" + w + "'");
+      if (header_.recipient) warn("the recipient '" + *header_.recipient + "'");
       header_.recipient = name;
     } else if (is_type(w)) {
-      header_.content_type = w;
+      type(w);
     } else if (is_channel(w) && !header_.channel) {
       header_.channel = w;
       warn("the channel '" + w + "' without <|channel|>");
@@ -221,46 +186,90 @@ class HeaderReader {
   const std::vector<std::string>& tools_;
 };
 
-// Takes the next word off the front of `text` if `accept` takes it. Leading blanks go with it.
+// Takes the next word off the front of `text`, as many of its bytes as `accept` says. Leading blanks go with it.
 template <class Accept>
-bool take_word(std::string_view& text, const Accept& accept) {
+void take_word(std::string_view& text, const Accept& accept) {
   const std::size_t begin = text.find_first_not_of(kSpaces);
-  if (begin == std::string_view::npos) return false;
-  std::size_t end = text.find_first_of(kSpaces, begin);
-  if (end == std::string_view::npos) end = text.size();
-  if (!accept(text.substr(begin, end - begin))) return false;
-  text.remove_prefix(end);
-  return true;
+  if (begin == std::string_view::npos) return;
+  const std::string_view rest = text.substr(begin);
+  const std::size_t n = accept(rest.substr(0, rest.find_first_of(kSpaces)));
+  if (n > 0) text = rest.substr(n);
 }
 
+// Recipients and types at the front of a header that lost its `<|message|>`; a body may be glued to either.
 void take_front(std::string_view& text, Header& header) {
-  while (take_word(text, [&](std::string_view word) {
-    if (word.rfind("to=", 0) == 0) {
-      header.recipient = clean_name(word.substr(3));
-      return true;
-    }
-    if (header.recipient && is_type(word)) {
+  while (true) {
+    const std::size_t begin = text.find_first_not_of(kSpaces);
+    if (begin == std::string_view::npos) return;
+    std::string_view rest = text.substr(begin);
+    const std::string_view word = rest.substr(0, rest.find_first_of(std::string(kSpaces) + "{["));
+    if (word.starts_with("to=")) {
+      const std::string name = clean_name(word.substr(3));
+      if (header.recipient) {
+        header.warnings.push_back("ignored: the recipient '" + *header.recipient + "'");
+      }
+      header.recipient = name;
+    } else if (header.recipient && is_type(word)) {
+      if (header.content_type) {
+        header.warnings.push_back("ignored: the type '" + *header.content_type + "'");
+      }
       header.content_type = word;
-      return true;
+    } else {
+      return;
     }
-    return false;
-  })) {
+    text = rest.substr(word.size());
   }
 }
 
-// `finalXYZ` -> final, XYZ. Any other broken channel is analysis: recovered text is never shown by mistake.
+// `final {...}` and `finalXYZ` -> final and the rest. Any other broken channel is analysis: recovered text is never
+// shown by mistake.
 void take_channel(std::string_view& text, Header& header) {
   const std::size_t begin = text.find_first_not_of(kSpaces);
   text.remove_prefix(begin == std::string_view::npos ? text.size() : begin);
+  if (text.empty()) return;
+  if (header.channel) header.warnings.push_back("ignored: the channel '" + *header.channel + "'");
   for (const std::string_view name : {"analysis", "commentary", "final"}) {
-    if (text.starts_with(name)) {
-      header.channel = name;
-      text.remove_prefix(name.size());
-      return;
-    }
+    if (!text.starts_with(name)) continue;
+    const std::string_view rest = text.substr(name.size());
+    const bool whole = rest.empty() || kSpaces.find(rest[0]) != std::string_view::npos || rest.starts_with("to=");
+    if (!whole && name == "commentary") break;
+    header.channel = name;
+    text = rest;
+    return;
   }
   header.channel = "analysis";
-  if (!text.empty()) header.warnings.push_back("a malformed channel, kept as analysis");
+  header.warnings.push_back("a malformed channel, kept as analysis");
+}
+
+// `commentary to=f ...` without `<|channel|>`.
+void take_channel_word(std::string_view& text, Header& header) {
+  const auto words = split_ascii(text);
+  if (words.size() < 2 || !is_channel(words[0]) || !words[1].starts_with("to=")) return;
+  header.channel = words[0];
+  header.warnings.push_back("no <|channel|> before the channel '" + words[0] + "'");
+  text.remove_prefix(text.find(words[0]) + words[0].size());
+}
+
+// The author of a header that began with its own `<|start|>`.
+void take_author(std::string_view& text, Header& header, bool more_pieces) {
+  const auto words = split_ascii(text);
+  if (words.empty()) return;
+  const std::string& word = words[0];
+  if (word.starts_with(kAssistant)) {
+    if (word != kAssistant) header.warnings.push_back("ignored: the role '" + word + "'");
+    if (const auto rest = word.substr(kAssistant.size()); is_channel(rest)) header.channel = rest;
+  } else if (is_channel(word)) {
+    header.channel = word;
+  } else if (const auto role = role_from_string(word)) {
+    header.role = *role;
+    if (*role == Role::kTool) header.name = word;
+  } else if (words.size() > 1 ? words[1].starts_with("to=") : more_pieces) {
+    header.role = Role::kTool;
+    header.name = clean_name(word);
+  } else {
+    return;
+  }
+  text.remove_prefix(text.find(word) + word.size());
 }
 
 }  // namespace
@@ -273,63 +282,6 @@ std::string clean_name(std::string_view name) {
     i += std::max<std::size_t>(n, 1);
   }
   return out;
-}
-
-Result<Header> read_header_strict(std::string_view text, std::optional<Role> role) {
-  const auto fail = [](const std::string& what) { return Error{ErrorCode::kCorrupt, what}; };
-  Header header;
-  std::string rest(text);
-  if (const std::size_t mark = rest.find(kChannelMark); mark != std::string::npos) {
-    const std::size_t begin = mark + kChannelMark.size();
-    std::size_t end = begin;
-    while (end < rest.size() && rest[end] != '<' && white_space_length(std::string_view(rest).substr(end)) == 0) {
-      end += tokenizer::read_utf8(std::string_view(rest).substr(end)).length;
-    }
-    if (end == begin) return fail("channel marker present but no channel value found in header");
-    header.channel = rest.substr(begin, end - begin);
-    rest.erase(mark, end - mark);
-  }
-  rest = trim_white_space(rest);
-  for (std::size_t at = 0; (at = rest.find(kConstrainMark, at)) != std::string::npos;) {
-    rest.insert(at, " ");
-    at += 1 + kConstrainMark.size();
-  }
-  // Rust's split_ascii_whitespace: without U+000B.
-  std::vector<std::string> words = split_ascii(rest, " \t\n\f\r");
-  if (role) {
-    header.role = *role;
-    if (!words.empty() && words[0] == to_string(*role)) words.erase(words.begin());
-  } else {
-    if (words.empty()) return fail("message header did not contain a role");
-    if (const auto known = role_from_string(words[0])) {
-      header.role = *known;
-      if (*known == Role::kTool) header.name = words[0];
-      words.erase(words.begin());
-    } else if (words.size() > 1 || words[0].rfind("to=", 0) == 0) {
-      header.role = Role::kTool;
-      header.name = words[0];
-      words.erase(words.begin());
-    } else {
-      return fail("Unknown role: " + words[0]);
-    }
-  }
-  if (words.empty()) return header;
-  const auto recipient = [](const std::string& word) {
-    return word.rfind("to=", 0) == 0 ? word.substr(3) : word;
-  };
-  if (words.back().rfind("to=", 0) == 0 || words.size() == 1) {
-    header.recipient = recipient(words.back());
-    words.pop_back();
-  } else {
-    header.content_type = words.back();
-    words.pop_back();
-    header.recipient = recipient(words.back());
-    words.pop_back();
-  }
-  if (!words.empty()) {
-    return fail("unexpected tokens remaining in message header: Some(" + rust_quoted(joined(words, 0)) + ")");
-  }
-  return header;
 }
 
 Header read_header(
@@ -356,18 +308,20 @@ HeaderAndContent split_header(const std::vector<HeaderPiece>& pieces, std::optio
     std::string_view text = piece.text;
     switch (piece.kind) {
       case HeaderPiece::Kind::kStart:
-        take_word(text, [&](std::string_view word) {
-          const auto named = role_from_string(word);
-          if (!named || (role && *named != *role)) return false;
-          header.role = *named;
-          return true;
-        });
+        if (!role) {
+          take_author(text, header, pieces.size() > 1);
+        } else {
+          take_word(text, [&](std::string_view word) { return word == to_string(*role) ? word.size() : 0; });
+          take_channel_word(text, header);
+        }
         break;
       case HeaderPiece::Kind::kChannel: take_channel(text, header); break;
       case HeaderPiece::Kind::kConstrain:
         take_word(text, [&](std::string_view word) {
+          word = word.substr(0, word.find_first_of("{["));
+          if (header.content_type) header.warnings.push_back("ignored: the type '" + *header.content_type + "'");
           header.content_type = std::string(kConstrainMark) + std::string(word);
-          return true;
+          return word.size();
         });
         break;
     }
@@ -377,9 +331,23 @@ HeaderAndContent split_header(const std::vector<HeaderPiece>& pieces, std::optio
     out.content += text;
   }
   if (header.role == Role::kAssistant && (header.recipient == "assistant" || header.recipient == "all")) {
+    header.warnings.push_back("ignored: the recipient '" + *header.recipient + "'");
     header.recipient.reset();
   }
   return out;
+}
+
+bool is_unfinished(const std::vector<HeaderPiece>& pieces, std::optional<Role> role) {
+  const auto words = split_ascii(pieces.back().text);
+  if (words.empty()) return true;
+  const auto begins = [&](std::string_view name) { return name.starts_with(words.back()); };
+  if (words.size() > 1) return words.back().starts_with("to=") || begins("to=");
+  switch (pieces.back().kind) {
+    case HeaderPiece::Kind::kStart: return !role && begins(kAssistant);
+    case HeaderPiece::Kind::kChannel: return begins("analysis") || begins("commentary") || begins("final");
+    case HeaderPiece::Kind::kConstrain: return true;
+  }
+  return false;
 }
 
 }  // namespace toccata::harmony

@@ -39,6 +39,9 @@ struct HeaderAndContent {
 };
 HeaderAndContent split_header(const std::vector<HeaderPiece>& pieces, std::optional<Role> role);
 
+// Whether the stream ended inside the header itself, in the middle of a role, channel, recipient or type.
+bool is_unfinished(const std::vector<HeaderPiece>& pieces, std::optional<Role> role);
+
 // Without Unicode spaces, zero-width and control characters: what is left of a name a model decorated.
 std::string clean_name(std::string_view name);
 

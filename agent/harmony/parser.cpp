@@ -1,7 +1,8 @@
 #include "agent/harmony/parser.h"
 
-#include <algorithm>
+#include <utility>
 
+#include "agent/harmony/arguments.h"
 #include "agent/harmony/header.h"
 #include "core/tokenizer/utf8.h"
 
@@ -12,6 +13,22 @@ using End = MessageDone::End;
 using Kind = HeaderPiece::Kind;
 
 bool blank(std::string_view text) { return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos; }
+
+// Whether words before a structural token are a header whose `<|start|>` is missing.
+bool is_header_text(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(" \t\r\n\v\f");
+  if (begin == std::string_view::npos) return false;
+  text.remove_prefix(begin);
+  const std::string_view word = text.substr(0, text.find_first_of(" \t\r\n\v\f"));
+  return word.starts_with("assistant") || word.starts_with("to=") || word == "analysis" || word == "commentary" ||
+         word == "final";
+}
+
+// Whether words that end without a structural token were a call's header: never to be shown.
+bool is_call_text(std::string_view text) {
+  const std::size_t to = text.find("to=");
+  return is_header_text(text) && to != std::string_view::npos && to < 32;
+}
 
 // A header longer than this is content that lost its `<|message|>`: bounds what a hostile stream makes us hold.
 constexpr std::size_t kHeaderBytesMax = 64 << 10;
@@ -85,8 +102,6 @@ struct Parser::State {
 
   void warn(std::string what) { events.push_back(Warning{position, std::move(what)}); }
 
-  std::vector<ParseEvent> take_events() { return std::exchange(events, {}); }
-
   // ---- strict: openai-harmony 0.0.8, its errors included ----
 
   Result<void> push_strict(Token t) {
@@ -156,13 +171,20 @@ struct Parser::State {
       role.reset();
       begin_header();
     } else if (t == control.channel || t == control.message || t == control.constrain) {
-      if (!blank(stray)) warn("ignored: '" + stray + "' between messages");
+      stray += decoder.finish();
       warn("no <|start|> before a header");
-      stray.clear();
       role = Role::kAssistant;
       begin_header();
+      // The words may be the header itself: `commentary to=functions.f json<|message|>`.
+      if (is_header_text(stray)) {
+        pieces[0].text = stray;
+      } else if (!blank(stray)) {
+        warn("ignored: '" + stray + "' between messages");
+      }
+      stray.clear();
       in_header(t);
     } else if (ends_message(t) || t == control.endoftext) {
+      if (blank(stray)) warn("ignored: " + spelled(t) + " between messages");
       flush_stray(ends_message(t) ? end_of(t) : End::kImplied);
     } else if (tokenizer.is_special(t)) {
       warn("ignored: " + spelled(t) + " between messages");
@@ -176,6 +198,13 @@ struct Parser::State {
     if (blank(stray)) {
       stray.clear();
       return;
+    }
+    if (is_call_text(stray)) {
+      begin_header();
+      role = Role::kAssistant;
+      pieces[0].text = std::exchange(stray, {});
+      header_tokens = 1;
+      return flush_header(end);
     }
     Header header;
     header.warnings.push_back("text outside of a message");
@@ -194,8 +223,11 @@ struct Parser::State {
       pieces.push_back({t == control.channel ? Kind::kChannel : Kind::kConstrain, ""});
     } else if (t == control.start) {
       // Again in an empty header: it just starts anew. Otherwise the header was a message without `<|message|>`.
-      if (header_tokens > 0) flush_header(End::kImplied);
-      if (header_tokens > 0 || place == Place::kBetween) role.reset();
+      if (header_tokens > 0) {
+        flush_header(End::kImplied);
+      } else {
+        warn("ignored: " + spelled(t) + " in a header");
+      }
       // A role the prompt gave does not hold when the stream brings its own `<|start|>`.
       role.reset();
       begin_header();
@@ -217,26 +249,52 @@ struct Parser::State {
   // No `<|message|>` came: the front of the header is header, the rest is what the model wanted to say.
   void flush_header(End end) {
     pieces.back().text += decoder.finish();
-    HeaderAndContent split = split_header(pieces, role);
-    const bool empty = blank(split.content) && !split.header.recipient;
-    if (empty) {
-      if (header_tokens > 0) warn("a header without a message");
-      place = Place::kBetween;
-      stray.clear();
-      return;
+    if (end == End::kEos && is_unfinished(pieces, role)) {
+      if (header_tokens > 0) warn("the stream ended in a header: '" + header_text() + "'");
+      return be_between();
     }
-    // Words after a type are no arguments of a call: kept, but the call is not complete.
-    if (split.header.recipient && end != End::kCall) end = End::kImplied;
-    open(split.header);
+    HeaderAndContent split = split_header(pieces, role);
+    Header& header = split.header;
+    if (blank(split.content) && !header.recipient) {
+      if (header_tokens > 0) warn("a header without a message: '" + header_text() + "'");
+      return be_between();
+    }
+    // Prose after a recipient is no call (`<|constrain|>write: edit the file<|end|>`); it is kept, unseen.
+    const bool ended = end == End::kEnd || end == End::kReturn || end == End::kImplied;
+    if (header.role == Role::kAssistant && header.recipient && ended && !is_json_object(split.content)) {
+      header.warnings.push_back("prose in the place of a call to '" + *header.recipient + "', kept as analysis");
+      if (header.content_type) header.warnings.push_back("ignored: the type '" + *header.content_type + "'");
+      header.recipient.reset();
+      header.content_type.reset();
+      header.channel = "analysis";
+    }
+    open(header);
     add_text(std::move(split.content));
     close(end);
   }
 
   void header_is_content() {
+    pieces.back().text += decoder.finish();
     HeaderAndContent split = split_header(pieces, role);
+    if (split.header.recipient) warn("ignored: the recipient '" + *split.header.recipient + "' of an endless header");
     split.header.recipient.reset();
     open(split.header);
     add_text(std::move(split.content));
+  }
+
+  void be_between() {
+    place = Place::kBetween;
+    stray.clear();
+    decoder = tokenizer::StreamDecoder(tokenizer);
+  }
+
+  std::string header_text() const {
+    std::string all;
+    for (const HeaderPiece& piece : pieces) {
+      if (!all.empty() && !piece.text.empty()) all += ' ';
+      all += piece.text;
+    }
+    return all;
   }
 
   void in_content(Token t) {
@@ -296,84 +354,43 @@ Parser::~Parser() = default;
 Parser::Parser(Parser&&) noexcept = default;
 Parser& Parser::operator=(Parser&&) noexcept = default;
 
-Result<std::vector<ParseEvent>> Parser::push(Token token) {
+Result<void> Parser::push(Token token, std::vector<ParseEvent>& out) {
+  std::swap(state_->events, out);
+  Result<void> done;
   if (state_->options.strict) {
-    if (auto done = state_->push_strict(token); !done) return done.error();
+    done = state_->push_strict(token);
   } else {
     state_->push_lenient(token);
   }
   ++state_->position;
-  return state_->take_events();
+  std::swap(state_->events, out);
+  return done;
 }
 
-Result<std::vector<ParseEvent>> Parser::finish() {
+Result<void> Parser::finish(std::vector<ParseEvent>& out) {
+  std::swap(state_->events, out);
+  Result<void> done;
   if (state_->options.strict) {
-    if (auto done = state_->finish_strict(); !done) return done.error();
+    done = state_->finish_strict();
   } else {
     state_->finish_lenient();
   }
-  return state_->take_events();
+  std::swap(state_->events, out);
+  return done;
+}
+
+Result<std::vector<ParseEvent>> Parser::push(Token token) {
+  std::vector<ParseEvent> events;
+  if (auto done = push(token, events); !done) return done.error();
+  return events;
+}
+
+Result<std::vector<ParseEvent>> Parser::finish() {
+  std::vector<ParseEvent> events;
+  if (auto done = finish(events); !done) return done.error();
+  return events;
 }
 
 const std::vector<Message>& Parser::messages() const { return state_->messages; }
-
-Projection project(const std::vector<Message>& messages, const std::vector<std::string>& tools) {
-  Projection out;
-  std::string without_channel;
-  const auto add_line = [](std::string& to, const std::string& text) {
-    if (!to.empty()) to += '\n';
-    to += text;
-  };
-  for (const Message& m : messages) {
-    if (m.role != Role::kAssistant) continue;
-    if (m.recipient) {
-      if (*m.recipient == "assistant" || *m.recipient == "all" || *m.recipient == "user") continue;
-      out.calls.push_back({resolve_tool(*m.recipient, tools).value_or(*m.recipient), m.text()});
-    } else if (m.channel == "analysis") {
-      add_line(out.reasoning, m.text());
-    } else if (m.channel == "commentary") {
-      add_line(out.preamble, m.text());
-    } else if (m.channel == "final") {
-      add_line(out.final, m.text());
-    } else if (!m.channel) {
-      add_line(without_channel, m.text());
-    }
-  }
-  if (out.final.empty()) out.final = without_channel;
-  return out;
-}
-
-std::optional<std::string> resolve_tool(
-    std::string_view recipient, const std::vector<std::string>& tools
-) {
-  const auto declared = [&tools](std::string_view name) -> std::optional<std::string> {
-    if (std::find(tools.begin(), tools.end(), name) != tools.end()) return std::string(name);
-    // A bare name means the one declared function of that name; a namespace may be left out or put twice.
-    std::optional<std::string> found;
-    for (const std::string& tool : tools) {
-      const std::size_t dot = tool.find('.');
-      if (dot == std::string::npos || std::string_view(tool).substr(dot + 1) != name) continue;
-      if (found) return std::nullopt;
-      found = tool;
-    }
-    return found;
-  };
-  std::string name = clean_name(recipient);
-  if (name.empty()) return std::nullopt;
-  if (auto found = declared(name)) return found;
-  for (constexpr std::string_view kPrefix = "functions."; name.starts_with(kPrefix);) {
-    name.erase(0, kPrefix.size());
-    if (auto found = declared(name)) return found;
-    if (auto found = declared(std::string(kPrefix) + name)) return found;
-  }
-  // A type glued to the name: `shelljson`.
-  for (const std::string_view type : {"json", "code"}) {
-    if (!name.ends_with(type) || name.size() == type.size()) continue;
-    const std::string bare = name.substr(0, name.size() - type.size());
-    if (auto found = declared(bare)) return found;
-    if (auto found = declared("functions." + bare)) return found;
-  }
-  return std::nullopt;
-}
 
 }  // namespace toccata::harmony

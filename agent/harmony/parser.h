@@ -65,6 +65,9 @@ class Parser {
   // Lenient: never fails. Strict: the reference's error, after which the parser stands before a `<|start|>`.
   Result<std::vector<ParseEvent>> push(Token token);
   Result<std::vector<ParseEvent>> finish();
+  // The same, appending to `out`: nothing is allocated for a token in the middle of a message.
+  Result<void> push(Token token, std::vector<ParseEvent>& out);
+  Result<void> finish(std::vector<ParseEvent>& out);
 
   // Messages completed so far.
   const std::vector<Message>& messages() const;

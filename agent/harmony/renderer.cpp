@@ -25,7 +25,7 @@ std::string join(const std::vector<std::string>& parts, const char* between) {
   return out;
 }
 
-Result<std::string> system_section(const SystemContent& content, bool has_function_tools) {
+Result<std::string> system_section(const SystemContent& content, bool has_function_tools, SchemaStyle style) {
   std::vector<std::string> identity;
   if (content.model_identity) identity.push_back(*content.model_identity);
   if (content.knowledge_cutoff) identity.push_back("Knowledge cutoff: " + *content.knowledge_cutoff);
@@ -38,7 +38,7 @@ Result<std::string> system_section(const SystemContent& content, bool has_functi
     blocks.push_back(std::string("Reasoning: ") + effort_text(*content.reasoning_effort));
   }
   if (content.tools && !content.tools->empty()) {
-    auto section = tools_section(*content.tools);
+    auto section = tools_section(*content.tools, style);
     if (!section) return section.error();
     blocks.push_back(*section);
   }
@@ -53,11 +53,11 @@ Result<std::string> system_section(const SystemContent& content, bool has_functi
   return join(blocks, "\n\n");
 }
 
-Result<std::string> developer_section(const DeveloperContent& content) {
+Result<std::string> developer_section(const DeveloperContent& content, SchemaStyle style) {
   std::vector<std::string> blocks;
   if (content.instructions) blocks.push_back("# Instructions\n\n" + *content.instructions);
   if (content.tools && !content.tools->empty()) {
-    auto section = tools_section(*content.tools);
+    auto section = tools_section(*content.tools, style);
     if (!section) return section.error();
     blocks.push_back(*section);
   }
@@ -185,8 +185,8 @@ class Writer {
           ErrorCode::kInvalidArgument, std::string(is_system ? "system" : "developer") +
                                            " content in a message of role " + to_string(m.role)};
     }
-    auto section = is_system ? system_section(std::get<SystemContent>(part), has_function_tools_)
-                             : developer_section(std::get<DeveloperContent>(part));
+    auto section = is_system ? system_section(std::get<SystemContent>(part), has_function_tools_, config_.schemas)
+                             : developer_section(std::get<DeveloperContent>(part), config_.schemas);
     if (!section) return section.error();
     text(*section);
     return {};
@@ -250,12 +250,12 @@ Tokens Renderer::opening(Role next_role) const {
   return tokens;
 }
 
-std::string system_text(const SystemContent& content, bool has_function_tools) {
-  return system_section(content, has_function_tools).value_or_throw();
+std::string system_text(const SystemContent& content, bool has_function_tools, SchemaStyle style) {
+  return system_section(content, has_function_tools, style).value_or_throw();
 }
 
-std::string developer_text(const DeveloperContent& content) {
-  return developer_section(content).value_or_throw();
+std::string developer_text(const DeveloperContent& content, SchemaStyle style) {
+  return developer_section(content, style).value_or_throw();
 }
 
 }  // namespace toccata::harmony

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "agent/harmony/message.h"
+#include "agent/harmony/tool_schema.h"
 #include "core/base/error.h"
 #include "core/base/token.h"
 #include "core/tokenizer/tokenizer.h"
@@ -32,6 +33,11 @@ enum class CallOrder {
 struct RenderConfig {
   DropRule drop = DropRule::kReference;
   CallOrder call_order = CallOrder::kRoleFirst;
+  SchemaStyle schemas = SchemaStyle::kReference;
+  // What agents use: finished reasoning dropped, calls as the models write them, tool types in full.
+  static RenderConfig live() {
+    return {DropRule::kFinishedTurns, CallOrder::kChannelFirst, SchemaStyle::kReadable};
+  }
   friend bool operator==(const RenderConfig&, const RenderConfig&) = default;
 };
 
@@ -75,7 +81,13 @@ class Renderer {
 };
 
 // The text of the system and developer messages (what stands after `<|message|>`).
-std::string system_text(const SystemContent& content, bool has_function_tools);
-std::string developer_text(const DeveloperContent& content);
+std::string system_text(
+    const SystemContent& content, bool has_function_tools, SchemaStyle style = SchemaStyle::kReference
+);
+std::string developer_text(const DeveloperContent& content, SchemaStyle style = SchemaStyle::kReference);
+
+// The conversation with its system messages as one and its developer messages as one, before everything else: models and templates look at one only. Instructions are joined by a blank line, tools by namespace; plain text
+// in either becomes instructions of the developer message.
+Conversation merge_preambles(const Conversation& conversation);
 
 }  // namespace toccata::harmony

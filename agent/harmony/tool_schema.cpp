@@ -192,7 +192,7 @@ class Printer {
   }
 };
 
-Result<std::string> namespace_section(const ToolNamespace& space) {
+Result<std::string> namespace_section(const ToolNamespace& space, SchemaStyle style) {
   std::string out = "## " + space.name + "\n";
   const auto add_line = [&out](const std::string& line) { out += "\n" + line; };
   for (const std::string& line : lines(space.description.value_or(""))) {
@@ -211,7 +211,9 @@ Result<std::string> namespace_section(const ToolNamespace& space) {
       return Error{
           ErrorCode::kInvalidArgument, "the parameters of tool " + tool.name + " are not JSON"};
     }
-    add_line("type " + tool.name + " = (_: " + schema_to_typescript(schema) + ") => any;\n");
+    const std::string type =
+        style == SchemaStyle::kReference ? schema_to_typescript(schema) : schema_to_readable_typescript(schema);
+    add_line("type " + tool.name + " = (_: " + type + ") => any;\n");
   }
   add_line("} // namespace " + space.name);
   return out;
@@ -221,10 +223,10 @@ Result<std::string> namespace_section(const ToolNamespace& space) {
 
 std::string schema_to_typescript(const ordered_json& schema) { return Printer().type(schema, "", 0); }
 
-Result<std::string> tools_section(const ToolNamespaces& namespaces) {
+Result<std::string> tools_section(const ToolNamespaces& namespaces, SchemaStyle style) {
   std::string out = "# Tools";
   for (const auto& [key, space] : namespaces) {
-    auto section = namespace_section(space);
+    auto section = namespace_section(space, style);
     if (!section) return section.error();
     out += "\n\n" + *section;
   }

@@ -14,8 +14,19 @@ namespace toccata::harmony {
 // Nesting deeper than 64 is printed as `any`.
 std::string schema_to_typescript(const nlohmann::ordered_json& schema);
 
+// The same where that says something, and real types where it says `any`: $ref, allOf, anyOf, const, enums of numbers,
+// maps, tuples, limits. A type inside itself is named, not expanded; more than 64 KiB of types end in `any`.
+std::string schema_to_readable_typescript(const nlohmann::ordered_json& schema);
+
+enum class SchemaStyle {
+  kReference,  // byte for byte as openai-harmony 0.0.8 prints it
+  kReadable,   // schema_to_readable_typescript
+};
+
 // "# Tools" and every namespace, in key order; no newline at the end. kInvalidArgument for parameters that are not JSON.
-Result<std::string> tools_section(const ToolNamespaces& namespaces);
+Result<std::string> tools_section(
+    const ToolNamespaces& namespaces, SchemaStyle style = SchemaStyle::kReference
+);
 
 // {"name", "description"?, "tools": [{"name", "description", "parameters"?}]} -> ToolNamespace.
 Result<ToolNamespace> tool_namespace_from_json(std::string_view json_text);

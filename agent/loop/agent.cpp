@@ -94,7 +94,7 @@ class Agent::Impl {
     if (auto ending = append_messages(SegmentKind::kPrompt, opening_messages(config_, registry_))) {
       return ending;
     }
-    step_.emplace(*log_, *renderer_, *writer_, *events_, config_, registry_.recipients());
+    step_.emplace(*log_, *renderer_, *writer_, *events_, config_, tool_names(registry_).all_shown());
     return std::nullopt;
   }
 
@@ -259,7 +259,9 @@ class Agent::Impl {
   ) {
     Tokens tokens;
     for (const harmony::Message& message : messages) {
-      Result<Tokens> rendered = renderer_->message(message, has_function_tools(registry_));
+      Result<Tokens> rendered = renderer_->message(
+          message, has_function_tools(registry_), harmony::RenderConfig::live()
+      );
       if (!rendered) {
         return Ending{1, "error", "cannot render a message: " + rendered.error().message};
       }
@@ -277,9 +279,11 @@ class Agent::Impl {
     store::MessageRow row = row_of(message);
     for (const harmony::Content& content : message.content) {
       if (const auto* system = std::get_if<harmony::SystemContent>(&content)) {
-        row.content += harmony::system_text(*system, has_function_tools(registry_));
+        row.content += harmony::system_text(
+            *system, has_function_tools(registry_), harmony::SchemaStyle::kReadable
+        );
       } else if (const auto* developer = std::get_if<harmony::DeveloperContent>(&content)) {
-        row.content += harmony::developer_text(*developer);
+        row.content += harmony::developer_text(*developer, harmony::SchemaStyle::kReadable);
       }
     }
     return row;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "agent/harmony/arguments.h"
 #include "agent/harmony/parser.h"
 #include "agent/loop/call_items.h"
 #include "agent/loop/prompt.h"
@@ -41,17 +42,6 @@ const char* to_string(ToolStatus status) {
   return "failed";
 }
 
-// Why the text is not one JSON object, or "".
-std::string json_defect(const std::string& text) {
-  try {
-    if (nlohmann::json::parse(text).is_object()) return {};
-    return "it is JSON, but not an object";
-  } catch (const nlohmann::json::parse_error& failure) {
-    return "it breaks at byte " + std::to_string(failure.byte) + " of " +
-           std::to_string(text.size());
-  }
-}
-
 bool says_denied(const ToolResult& result) {
   const auto metadata = nlohmann::json::parse(result.metadata, nullptr, /*allow_exceptions=*/false);
   return metadata.is_object() && metadata.value("denied", nlohmann::json()) == true;
@@ -81,14 +71,16 @@ Dispatcher::Dispatcher(
 
 Dispatcher::Target Dispatcher::find(const std::string& written) const {
   if (tools::Tool* tool = registry_.find(written)) return {written, tool};
-  const auto resolved = harmony::resolve_tool(written, registry_.recipients());
-  if (!resolved) return {written, nullptr};
-  return {*resolved, registry_.find(*resolved)};
+  const harmony::NameMap names = tool_names(registry_);
+  const auto shown = harmony::resolve_tool(written, names.all_shown());
+  if (!shown) return {written, nullptr};
+  const std::string own = names.original(*shown).value();
+  return {own, registry_.find(own)};
 }
 
 std::string Dispatcher::unknown_tool(const std::string& recipient) const {
   std::string text = "Unknown tool " + shorten(recipient, kShownNameMax) + ". Available: ";
-  const std::vector<std::string> names = registry_.recipients();
+  const std::vector<std::string> names = tool_names(registry_).all_shown();
   if (names.empty()) return text + "none. Answer without tools.";
   for (std::size_t i = 0; i < names.size(); ++i) text += (i == 0 ? "" : ", ") + names[i];
   return text + ".";
@@ -102,12 +94,10 @@ std::string Dispatcher::unusable_because(const Target& target, const MessageStre
            " was cut off before its end and did not run. Send it again, whole.";
   }
   if (target.tool->spec().functions.empty()) return {};  // the body is raw text
-  const std::string arguments = call.message.text();
-  if (arguments.empty()) return {};  // the tool knows whether it needs any
-  const std::string defect = json_defect(arguments);
-  if (defect.empty()) return {};
-  return "The arguments of " + target.recipient + " must be one JSON object, but " + defect +
-         ". The call did not run. Send it again with valid JSON.";
+  const auto arguments = harmony::json_arguments(target.recipient, call.message.text());
+  if (arguments) return {};
+  return "The arguments of " + target.recipient + " must be one JSON object, but " +
+         arguments.error().message + ". The call did not run. Send it again with valid JSON.";
 }
 
 bool Dispatcher::is_repeat(const Target& target, const std::string& arguments) const {
@@ -137,6 +127,7 @@ harmony::Message Dispatcher::answer_message(
   const std::string channel =
       built_in && call.channel && !call.channel->empty() ? *call.channel : "commentary";
   if (author.empty()) author = target.recipient;
+  author = tool_names(registry_).shown(author).value_or(author);
   return tool_message(safe_author(author), channel, std::move(text));
 }
 
@@ -194,7 +185,10 @@ CallOutcome Dispatcher::run_tool(
     Watchdog& watchdog,
     std::optional<Watchdog::Clock::time_point> run_deadline
 ) {
-  const std::string arguments = call.text();
+  // Mended where only one reading is possible; a raw body and an empty one are passed on as they are.
+  const bool raw = target.tool->spec().functions.empty() || call.text().empty();
+  const std::string arguments =
+      raw ? call.text() : harmony::json_arguments(target.recipient, call.text()).value_or_throw();
   const tools::ToolCall request{target.recipient, arguments, writer_.next_idempotency_key()};
   const Item item = call_started_item(events_.next_item_id(), target.recipient, arguments);
   const int number = writer_.begin_call(

@@ -51,12 +51,12 @@ void MessageStream::take_one(const harmony::MessageStarted& started) {
   const std::string channel = started.channel.value_or("");
   if (asks_for_tool(started.recipient)) {
     kind_ = Kind::kCall;
-  } else if (channel == "analysis") {
-    kind_ = Kind::kReasoning;
   } else if (channel == "commentary") {
     kind_ = Kind::kPreamble;
-  } else {
+  } else if (channel.empty() || channel == "final") {
     kind_ = Kind::kFinal;
+  } else {
+    kind_ = Kind::kReasoning;  // analysis, and channels nobody knows
   }
   harmony::Message header;
   header.role = started.role;

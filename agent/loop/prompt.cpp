@@ -5,18 +5,22 @@ namespace {
 
 constexpr std::size_t kAuthorBytesMax = 64;
 
-harmony::ToolDescription describe(const tools::FunctionSpec& function) {
-  harmony::ToolDescription description{function.name, function.description, std::nullopt};
+harmony::ToolDescription describe(
+    const std::string& name_space, const tools::FunctionSpec& function, harmony::NameMap& names
+) {
+  const std::string prefix = name_space + ".";
+  const std::string shown = names.add(prefix + function.name).substr(prefix.size());
+  harmony::ToolDescription description{shown, function.description, std::nullopt};
   if (!function.parameters.empty()) description.parameters = function.parameters;
   return description;
 }
 
-harmony::ToolNamespace describe(const tools::ToolSpec& spec) {
+harmony::ToolNamespace describe(const tools::ToolSpec& spec, harmony::NameMap& names) {
   harmony::ToolNamespace result;
   result.name = spec.name_space;
   if (!spec.description.empty()) result.description = spec.description;
   for (const tools::FunctionSpec& function : spec.functions) {
-    result.tools.push_back(describe(function));
+    result.tools.push_back(describe(spec.name_space, function, names));
   }
   return result;
 }
@@ -30,13 +34,20 @@ harmony::Message with_content(harmony::Role role, harmony::Content content) {
 
 }  // namespace
 
+harmony::NameMap tool_names(const tools::Registry& registry) {
+  harmony::NameMap names;
+  for (const std::string& recipient : registry.recipients()) names.add(recipient);
+  return names;
+}
+
 harmony::ToolNamespaces tool_namespaces(
     const tools::Registry& registry, tools::Placement placement
 ) {
+  harmony::NameMap names = tool_names(registry);
   harmony::ToolNamespaces namespaces;
   for (const auto& tool : registry.tools()) {
     const tools::ToolSpec& spec = tool->spec();
-    if (spec.placement == placement) namespaces.emplace(spec.name_space, describe(spec));
+    if (spec.placement == placement) namespaces.emplace(spec.name_space, describe(spec, names));
   }
   return namespaces;
 }

@@ -5,10 +5,15 @@
 #include <vector>
 
 #include "agent/harmony/message.h"
+#include "agent/harmony/name_map.h"
 #include "agent/loop/agent.h"
 #include "tools/registry.h"
 
 namespace toccata::agent {
+
+// Every recipient of the registry and the name the model is told for it: an MCP tool `get-weather` is shown as
+// `functions.get_weather`.
+harmony::NameMap tool_names(const tools::Registry& registry);
 
 // The declarations of one placement: namespace name -> its functions. A tool without functions keeps an empty list, and
 // its description is printed as plain text (python).

@@ -22,9 +22,11 @@ void sort_messages(const std::vector<MessageStream::Done>& messages, StepResult&
       continue;
     } else if (channel == "commentary") {
       add_line(result.preamble, text);
-    } else {
-      add_line(channel.empty() ? without_channel : result.final, text);
-    }
+    } else if (channel == "final") {
+      add_line(result.final, text);
+    } else if (channel.empty()) {
+      add_line(without_channel, text);
+    }  // an unknown channel is kept in the ledger and shown to nobody
   }
   if (result.final.empty()) result.final = without_channel;
 }

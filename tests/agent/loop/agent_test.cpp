@@ -151,8 +151,8 @@ TEST_F(AgentTest, TellsTheModelAboutArgumentsThatAreNoJson) {
   );
   EXPECT_EQ(run("2+3?").final, "5");
   EXPECT_EQ(made->size(), 1U);
-  EXPECT_THAT(log_text(), HasSubstr("it breaks at byte 8 of 7. The call did not run."));
-  EXPECT_THAT(log_text(), HasSubstr("it is JSON, but not an object"));
+  EXPECT_THAT(log_text(), HasSubstr("it breaks at byte 7 of 7, after `"));
+  EXPECT_THAT(log_text(), HasSubstr("it is a JSON array"));
   EXPECT_EQ(record().calls.at(0).result->status, "malformed");
 }
 
