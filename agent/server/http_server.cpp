@@ -224,12 +224,15 @@ class HttpServer::Impl::Connection : public Exchange,
 
   // Queues the answer, or suspends the connection until there is one.
   MHD_Result answer_or_suspend() {
-    const std::lock_guard lock(mutex_);
-    if (!ready_) {
-      suspended_ = true;
-      MHD_suspend_connection(connection_);
-      return MHD_YES;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!ready_) {
+        suspended_ = true;
+        MHD_suspend_connection(connection_);
+        return MHD_YES;
+      }
     }
+    // Without the lock, as read() is called under the library's own; reply_ does not change once it is ready.
     return queue_answer();
   }
   bool is_finished() {

@@ -60,6 +60,7 @@ class Server::Impl {
     auto http = HttpServer::start(options_.http, std::move(handlers));
     if (!http) return http.error();
     http_ = std::move(*http);
+    published_ = http_.get();
     return {};
   }
 
@@ -127,8 +128,10 @@ class Server::Impl {
       exchange.reply({.body = dump({{"version", options_.version}})});
     } else if (path == "/metrics") {
       const auto size = services_.pool.size();
+      const HttpServer* http = published_;
       const Metrics::Gauges gauges{
-          services_.queue.n_waiting(), services_.queue.n_running(), size.n_sessions, size.n_tokens, http_->n_active()};
+          services_.queue.n_waiting(), services_.queue.n_running(), size.n_sessions, size.n_tokens,
+          http != nullptr ? http->n_active() : 1};
       exchange.reply(
           {.body = services_.metrics.prometheus(gauges, services_.options.model_id, options_.metric_aliases),
            .content_type = "text/plain; version=0.0.4; charset=utf-8"}
@@ -143,6 +146,7 @@ class Server::Impl {
   const AccessPolicy access_;
   std::atomic<bool> draining_ = false;
   Services services_;
+  std::atomic<HttpServer*> published_ = nullptr;  // http_, for its own threads: they may run before start() has it
   std::unique_ptr<HttpServer> http_;  // last: it stops before what its handlers use
 };
 
