@@ -21,6 +21,9 @@
 #include "agent/cli/exit_code.h"
 #include "agent/cli/index_verb.h"
 #include "agent/cli/options.h"
+#ifdef TOCCATA_SERVER
+#include "agent/cli/serve_verb.h"
+#endif
 #include "agent/cli/verbs.h"
 #include "agent/cli/version.h"
 
@@ -33,6 +36,7 @@ constexpr const char* kExamples = R"(Examples:
   toccata run --json "..." | jq .                   every event as one JSON object a line
   toccata chat                                      talk to the agent
   toccata index add ~/notes && toccata run --tools python,browser "Where did I write about DNS?"
+  toccata serve                                     http://127.0.0.1:8080/v1 for every OpenAI client
   toccata runs list; toccata runs show 3f2c         what happened, from the ledger
   toccata doctor                                    what this machine offers
 
@@ -112,6 +116,35 @@ void add_chat(CLI::App& app, ChatOptions& o, Action& action, const Environment& 
   add_agent_options(*chat, o.agent);
   chat->callback([&o, &action, &env] { action = [&] { return chat_verb(o, env); }; });
 }
+
+#ifdef TOCCATA_SERVER
+void add_serve(CLI::App& app, ServeOptions& o, Action& action, const Environment& env) {
+  CLI::App* serve = app.add_subcommand("serve", "OpenAI-compatible HTTP server over the model");
+  add_agent_options(*serve, o.agent);
+  serve->add_option("--host", o.host, "Address to listen on")->envname("TOCCATA_HOST")->capture_default_str();
+  serve->add_option("-p,--port", o.port, "Port; 0 = any free one")
+      ->check(CLI::Range(0, 65535))->envname("TOCCATA_PORT")->capture_default_str();
+  serve->add_option("--api-key", o.api_keys, "Key a client must send; may be repeated")->envname("TOCCATA_SERVER_KEY");
+  serve->add_option("--api-key-file", o.api_key_file, "File with one key a line");
+  serve->add_option("--cors-origin", o.cors_origins, "Web page that may ask, such as https://chat.example; may be repeated");
+  serve->add_option("--allow-host", o.allowed_hosts, "Further name of this server; may be repeated");
+  serve->add_option("--model-id", o.model_id, "What clients are told the model is called");
+  serve->add_flag("--strict-model", o.strict_model, "Refuse requests that name another model");
+  serve->add_flag("--hide-reasoning", o.hide_reasoning, "Send no reasoning to clients");
+  serve->add_option("--reasoning-field", o.reasoning_field, "Of Chat Completions")
+      ->check(CLI::IsMember({"reasoning", "reasoning_content", "both"}))->capture_default_str();
+  serve->add_option("--parallel", o.parallel, "Requests served at once")->check(CLI::Range(1, 1024))->capture_default_str();
+  serve->add_option("--queue", o.queue, "Requests that may wait; one more is told 429")
+      ->check(CLI::NonNegativeNumber)->capture_default_str();
+  serve->add_option("--sessions", o.sessions, "Idle conversations kept in memory")
+      ->check(CLI::NonNegativeNumber)->capture_default_str();
+  serve->add_option("--max-body", o.max_body_mb, "Largest request, MiB")->check(CLI::Range(1, 1024))->capture_default_str();
+  serve->add_option("--drain", o.drain_s, "Seconds that open requests get after SIGTERM")
+      ->check(CLI::NonNegativeNumber)->capture_default_str();
+  serve->add_flag("--metric-aliases", o.metric_aliases, "Metrics under vLLM's names too");
+  serve->callback([&o, &action, &env] { action = [&] { return serve_verb(o, env); }; });
+}
+#endif
 
 void add_runs(CLI::App& app, RunsOptions& o, Action& action, const Environment& env) {
   CLI::App* runs = app.add_subcommand("runs", "What earlier runs did, from the ledger");
@@ -271,6 +304,11 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   Action action;
   RunOptions run{defaults, ""};
   ChatOptions chat{defaults};
+#ifdef TOCCATA_SERVER
+  ServeOptions serve;
+  serve.agent = defaults;
+  add_serve(app, serve, action, env);
+#endif
   RunsOptions runs;
   runs.ledger = defaults.ledger;
   ModelsOptions models;

@@ -1,0 +1,560 @@
+#include "agent/server/chat_api.h"
+
+#include "agent/server/request_fields.h"
+
+namespace toccata::server {
+namespace {
+
+using Finish = StepOutcome::Finish;
+
+struct ChatCall {
+  ChatRequest request;
+  StepOptions step;
+  int n = 1;
+  bool stream = false, include_usage = false, logprobs = false, show_reasoning = true;
+  bool wants_json = false;
+};
+
+// --- Reading -------------------------------------------------------------------------------------------------------
+
+void read_tools(const Json& body, ChatCall& call) {
+  if (const Json* tools = array_field(body, "tools")) {
+    for (const Json& tool : *tools) {
+      if (!tool.is_object()) throw ApiError::bad("tools", "a tool must be an object");
+      // Types this API does not know are left out, as clients send many.
+      if (const Json* function = object_field(tool, "function")) {
+        call.request.functions.push_back(read_function(*function, "parameters", "tools"));
+      }
+    }
+  }
+  const Json* choice = field(body, "tool_choice");
+  if (choice == nullptr || *choice == "auto") return;
+  if (*choice == "none") {
+    call.request.functions.clear();
+    return;
+  }
+  if (call.request.functions.empty()) throw ApiError::bad("tool_choice", "tool_choice asks for a call, but no function is declared");
+  std::string name;
+  if (choice->is_object()) {
+    const Json* function = object_field(*choice, "function");
+    name = function != nullptr ? string_field(*function, "name").value_or("") : "";
+    bool known = false;
+    for (const auto& f : call.request.functions) known |= f.name == name;
+    if (!known) throw ApiError::bad("tool_choice", "tool_choice names '" + name + "', which is not declared");
+  } else if (*choice == "required") {
+    if (call.request.functions.size() == 1) name = call.request.functions[0].name;
+  } else {
+    throw ApiError::bad("tool_choice", "tool_choice must be none, auto, required or {\"type\": \"function\", \"function\": {\"name\"}}");
+  }
+  call.step.must_call = name;
+}
+
+std::string reasoning_of(const Json& message) {
+  for (const char* key : {"reasoning", "reasoning_content", "thinking"}) {
+    const Json* value = field(message, key);
+    if (value != nullptr && value->is_string()) return value->get<std::string>();
+  }
+  return {};
+}
+
+void read_assistant(
+    const Json& message, ChatRequest& request, std::map<std::string, std::string>& name_of_call
+) {
+  AssistantStep step;
+  step.reasoning = reasoning_of(message);
+  step.text = read_text(field(message, "content"), "messages");
+  if (const Json* calls = array_field(message, "tool_calls")) {
+    for (const Json& call : *calls) {
+      const Json* function = call.is_object() ? object_field(call, "function") : nullptr;
+      if (function == nullptr) throw ApiError::bad("messages", "a tool call needs a 'function'");
+      const std::string name = "functions." + string_field(*function, "name").value_or("");
+      name_of_call[string_field(call, "id").value_or("")] = name;
+      step.calls.push_back({name, string_field(*function, "arguments").value_or("{}")});
+    }
+  }
+  request.turns.emplace_back(std::move(step));
+}
+
+void read_messages(const Json& body, ChatRequest& request) {
+  const Json* messages = array_field(body, "messages");
+  if (messages == nullptr) throw ApiError::bad("messages", "'messages' is missing; expected an array");
+  std::map<std::string, std::string> name_of_call;
+  for (const Json& message : *messages) {
+    if (!message.is_object()) throw ApiError::bad("messages", "a message must be an object");
+    const std::string role = string_field(message, "role").value_or("");
+    if (role == "assistant") {
+      read_assistant(message, request, name_of_call);
+      continue;
+    }
+    std::string text = read_text(field(message, "content"), "messages");
+    if (role == "system" || role == "developer") {
+      if (!request.turns.empty()) {
+        request.turns.emplace_back(DeveloperText{std::move(text)});
+      } else {
+        request.instructions += (request.instructions.empty() ? "" : "\n\n") + text;
+      }
+    } else if (role == "user") {
+      request.turns.emplace_back(UserText{std::move(text)});
+    } else if (role == "tool" || role == "function") {
+      const std::string id = string_field(message, "tool_call_id").value_or("");
+      const auto known = name_of_call.find(id);
+      std::string name = known != name_of_call.end()
+                             ? known->second
+                             : "functions." + string_field(message, "name").value_or("unknown");
+      request.turns.emplace_back(ToolText{std::move(name), std::move(text)});
+    } else {
+      throw ApiError::bad("messages", "unknown role '" + role + "'; expected system, developer, user, assistant or tool");
+    }
+  }
+}
+
+void read_format(const Json& body, ChatCall& call) {
+  const Json* format = object_field(body, "response_format");
+  if (format == nullptr) return;
+  const std::string type = string_field(*format, "type").value_or("text");
+  if (type == "text") return;
+  call.wants_json = true;
+  if (type == "json_object") {
+    call.request.response_format = "{\"type\":\"object\"}";
+  } else if (type == "json_schema") {
+    const Json* named = object_field(*format, "json_schema");
+    const Json* schema = named != nullptr ? field(*named, "schema") : nullptr;
+    if (schema == nullptr) throw ApiError::bad("response_format", "json_schema needs a 'schema'");
+    call.request.response_format = dump(*schema);
+  } else {
+    throw ApiError::bad("response_format", "type is '" + type + "', expected text, json_object or json_schema");
+  }
+}
+
+ChatCall read_chat(const Json& body, const Services& services) {
+  check_model(body, services);
+  ChatCall call;
+  call.request.effort = services.options.effort;
+  if (services.options.today) call.request.current_date = today();
+  call.show_reasoning = !services.options.hide_reasoning && bool_field(body, "include_reasoning", true);
+  if (auto effort = string_field(body, "reasoning_effort")) {
+    call.request.effort = read_effort(*effort, "reasoning_effort");
+  }
+  if (const Json* reasoning = object_field(body, "reasoning")) {
+    if (auto effort = string_field(*reasoning, "effort")) call.request.effort = read_effort(*effort, "reasoning");
+    if (bool_field(*reasoning, "exclude", false)) call.show_reasoning = false;
+  }
+  read_messages(body, call.request);
+  read_tools(body, call);
+  read_format(body, call);
+  call.step.sampling = read_sampling(body, services);
+  call.step.stop_strings = read_stop(body);
+  call.step.max_tokens = integer_field(body, "max_completion_tokens", 1, INT32_MAX)
+                             .value_or(integer_field(body, "max_tokens", 1, INT32_MAX).value_or(0));
+  for (const auto& f : call.request.functions) call.step.recipients.push_back("functions." + f.name);
+  call.n = static_cast<int>(integer_field(body, "n", 1, 64).value_or(1));
+  call.stream = bool_field(body, "stream", false);
+  if (const Json* options = object_field(body, "stream_options")) {
+    call.include_usage = bool_field(*options, "include_usage", false);
+  }
+  call.logprobs = bool_field(body, "logprobs", false) && services.model.capabilities().logprobs;
+  return call;
+}
+
+// --- Writing -------------------------------------------------------------------------------------------------------
+
+Json usage_of(const Counts& counts) {
+  return {
+      {"prompt_tokens", counts.prompt},
+      {"completion_tokens", counts.output},
+      {"total_tokens", counts.prompt + counts.output},
+      {"prompt_tokens_details", {{"cached_tokens", counts.cached}}},
+      {"completion_tokens_details", {{"reasoning_tokens", counts.reasoning}}}};
+}
+
+// As llama-server writes them; user interfaces show them.
+Json timings_of(const Counts& counts) {
+  const auto per_second = [](std::int64_t n, double s) { return s > 0 ? static_cast<double>(n) / s : 0.0; };
+  return {
+      {"cache_n", counts.cached},
+      {"prompt_n", counts.prompt - counts.cached},
+      {"prompt_ms", counts.prefill_s * 1000},
+      {"prompt_per_second", per_second(counts.prompt - counts.cached, counts.prefill_s)},
+      {"predicted_n", counts.output},
+      {"predicted_ms", counts.decode_s * 1000},
+      {"predicted_per_second", per_second(counts.output, counts.decode_s)}};
+}
+
+const char* finish_reason(Finish finish) {
+  if (finish == Finish::kCalls) return "tool_calls";
+  if (finish == Finish::kLength) return "length";
+  return "stop";
+}
+
+Json logprob_entry(const TokenLogprob& token) {
+  Json bytes = Json::array();
+  for (const char c : token.bytes) bytes.push_back(static_cast<unsigned char>(c));
+  return {{"token", token.bytes}, {"logprob", token.logprob}, {"bytes", bytes}, {"top_logprobs", Json::array()}};
+}
+
+// Gathers one choice, and streams it when there is a stream.
+class ChatChoice : public StepListener {
+ public:
+  ChatChoice(const Services& services, const ChatCall& call, Exchange* stream, Json head, int index)
+      : services_(services), call_(call), stream_(stream), head_(std::move(head)), index_(index) {
+    if (stream_ != nullptr) send({{"role", "assistant"}, {"content", ""}});
+  }
+
+  void started(MessageKind kind, const std::string& recipient) override {
+    if (kind == MessageKind::kFinal || kind == MessageKind::kPreamble) separator_due_ = !content_.empty();
+    if (kind != MessageKind::kCall) return;
+    std::string name = recipient;
+    if (name.starts_with("functions.")) name = name.substr(10);
+    const std::string id = make_id("call_");
+    calls_.push_back({{"id", id}, {"type", "function"}, {"function", {{"name", name}, {"arguments", ""}}}});
+    if (stream_ == nullptr) return;
+    Json entry = calls_.back();
+    entry["index"] = calls_.size() - 1;
+    send({{"tool_calls", Json::array({entry})}});
+  }
+
+  void text(MessageKind kind, std::string_view delta, const std::vector<TokenLogprob>& logprobs) override {
+    if (kind == MessageKind::kReasoning) return reasoning(delta);
+    if (kind == MessageKind::kCall) return arguments(delta);
+    std::string piece = std::exchange(separator_due_, false) ? "\n\n" : "";
+    piece += delta;
+    content_ += piece;
+    Json entries = Json::array();
+    if (call_.logprobs) {
+      for (const TokenLogprob& token : logprobs) entries.push_back(logprob_entry(token));
+      for (const Json& entry : entries) logprobs_.push_back(entry);
+    }
+    if (stream_ != nullptr) send({{"content", piece}}, call_.logprobs ? Json{{"content", entries}} : Json(nullptr));
+  }
+
+  void done(MessageKind, const std::string&) override {}
+
+  void end(const StepOutcome& outcome) {
+    finish_ = finish_reason(outcome.finish);
+    if (stream_ != nullptr) send(Json::object(), nullptr, finish_);
+  }
+
+  Json whole() const {
+    Json message = {{"role", "assistant"}, {"content", content_.empty() && !calls_.empty() ? Json(nullptr) : Json(content_)}};
+    if (call_.show_reasoning && !reasoning_.empty()) add_reasoning(message, reasoning_);
+    if (!calls_.empty()) message["tool_calls"] = calls_;
+    Json choice = {{"index", index_}, {"message", message}, {"logprobs", nullptr}, {"finish_reason", finish_}};
+    if (call_.logprobs) choice["logprobs"] = {{"content", logprobs_}};
+    if (call_.wants_json && calls_.empty()) choice["format_valid"] = Json::accept(content_);
+    return choice;
+  }
+
+ private:
+  void add_reasoning(Json& to, std::string_view text) const {
+    const std::string& name = services_.options.reasoning_field;
+    if (name != "reasoning_content") to["reasoning"] = text;
+    if (name != "reasoning") to["reasoning_content"] = text;
+  }
+  void reasoning(std::string_view delta) {
+    reasoning_ += delta;
+    if (stream_ == nullptr || !call_.show_reasoning) return;
+    Json piece = Json::object();
+    add_reasoning(piece, delta);
+    send(std::move(piece));
+  }
+  void arguments(std::string_view delta) {
+    auto& function = calls_.back()["function"];
+    function["arguments"] = function["arguments"].get<std::string>() + std::string(delta);
+    if (stream_ == nullptr) return;
+    send({{"tool_calls", Json::array({{{"index", calls_.size() - 1}, {"function", {{"arguments", delta}}}}})}});
+  }
+  void send(Json delta, Json logprobs = nullptr, const char* finish = nullptr) {
+    Json chunk = head_;
+    chunk["choices"] = Json::array(
+        {{{"index", index_},
+          {"delta", std::move(delta)},
+          {"logprobs", std::move(logprobs)},
+          {"finish_reason", finish != nullptr ? Json(finish) : Json(nullptr)}}}
+    );
+    stream_->send(sse(chunk));
+  }
+
+  const Services& services_;
+  const ChatCall& call_;
+  Exchange* stream_;
+  const Json head_;
+  const int index_;
+  std::string content_, reasoning_;
+  Json calls_ = Json::array(), logprobs_ = Json::array();
+  bool separator_due_ = false;
+  const char* finish_ = "stop";
+};
+
+Json head_of(const Services& services, const std::string& id, const char* object) {
+  return {
+      {"id", id},
+      {"object", object},
+      {"created", unix_time()},
+      {"model", services.options.model_id},
+      {"system_fingerprint", "toccata-" + services.model.name()}};
+}
+
+void serve_chat(Services& services, Exchange& exchange, ChatCall& call) {
+  auto prompt = build_prompt(call.request, services.renderer, services.memory);
+  if (!prompt) throw api_error(prompt.error());
+  Json head = head_of(services, make_id("chatcmpl-"), call.stream ? "chat.completion.chunk" : "chat.completion");
+  if (call.stream) exchange.start_stream("text/event-stream");
+  Counts counts;
+  Json choices = Json::array();
+  for (int i = 0; i < call.n; ++i) {
+    ChatChoice choice(services, call, call.stream ? &exchange : nullptr, head, i);
+    Counts one;
+    const StepOutcome outcome = run_prompt(services, *prompt, call.step, choice, exchange.stop(), one);
+    if (i > 0) one.prompt = one.cached = 0;  // the prompt counts once
+    counts.prompt += one.prompt;
+    counts.cached += one.cached;
+    counts.output += one.output;
+    counts.reasoning += one.reasoning;
+    counts.prefill_s += one.prefill_s;
+    counts.decode_s += one.decode_s;
+    choice.end(outcome);
+    if (!call.stream) choices.push_back(choice.whole());
+    ++call.step.sampling.seed;
+  }
+  if (!call.stream) {
+    head["choices"] = std::move(choices);
+    head["usage"] = usage_of(counts);
+    head["timings"] = timings_of(counts);
+    exchange.reply({.status = 200, .body = dump(head)});
+    return;
+  }
+  if (call.include_usage) {
+    head["choices"] = Json::array();
+    head["usage"] = usage_of(counts);
+    head["timings"] = timings_of(counts);
+    exchange.send(sse(head));
+  }
+  exchange.send("data: [DONE]\n\n");
+  exchange.finish();
+}
+
+std::string chat_stream_error(const ApiError& error) {
+  return sse({{"error",
+               {{"message", error.what()},
+                {"type", error_type(error.status)},
+                {"param", nullptr},
+                {"code", error.code.empty() ? Json(nullptr) : Json(error.code)}}}}) +
+         "data: [DONE]\n\n";
+}
+
+// --- /v1/completions -----------------------------------------------------------------------------------------------
+
+std::vector<Tokens> read_prompts(const Json& body, const Services& services) {
+  const Json* prompt = field(body, "prompt");
+  if (prompt == nullptr) throw ApiError::bad("prompt", "'prompt' is missing");
+  const auto ids = [&](const Json& list) {
+    Tokens tokens;
+    for (const Json& id : list) {
+      if (!id.is_number_integer() || id.get<std::int64_t>() < 0 ||
+          id.get<std::int64_t>() >= services.model.capabilities().n_vocab) {
+        throw ApiError::bad("prompt", "a token id must be an integer of the vocabulary");
+      }
+      tokens.push_back(id.get<Token>());
+    }
+    return tokens;
+  };
+  // Special tokens in the text count: this endpoint is for those who write their prompt themselves.
+  const auto text = [&](const Json& t) {
+    return services.renderer.tokenizer().encode(t.get_ref<const std::string&>(), tokenizer::Specials::kAll);
+  };
+  std::vector<Tokens> prompts;
+  if (prompt->is_string()) {
+    prompts.push_back(text(*prompt));
+  } else if (prompt->is_array() && !prompt->empty() && (*prompt)[0].is_number()) {
+    prompts.push_back(ids(*prompt));
+  } else if (prompt->is_array()) {
+    for (const Json& one : *prompt) {
+      if (one.is_string()) {
+        prompts.push_back(text(one));
+      } else if (one.is_array()) {
+        prompts.push_back(ids(one));
+      } else {
+        throw ApiError::bad("prompt", "a prompt must be a string or a list of token ids");
+      }
+    }
+  } else {
+    throw ApiError::bad("prompt", "'prompt' must be a string, token ids, or a list of those");
+  }
+  for (const Tokens& tokens : prompts) {
+    if (tokens.empty()) throw ApiError::bad("prompt", "a prompt is empty");
+  }
+  if (prompts.empty() || prompts.size() > 64) throw ApiError::bad("prompt", "between 1 and 64 prompts");
+  return prompts;
+}
+
+struct CompletionCall {
+  std::vector<Tokens> prompts;
+  SamplingParams sampling;
+  std::vector<std::string> stop_strings;
+  Tokens stop_tokens;
+  std::int64_t max_tokens = 16;
+  int n = 1;
+  bool stream = false, include_usage = false, logprobs = false, echo = false, return_ids = false, ignore_eos = false;
+};
+
+CompletionCall read_completion(const Json& body, const Services& services) {
+  check_model(body, services);
+  CompletionCall call;
+  call.prompts = read_prompts(body, services);
+  call.sampling = read_sampling(body, services);
+  call.stop_strings = read_stop(body);
+  call.max_tokens = integer_field(body, "max_tokens", 1, INT32_MAX).value_or(16);
+  call.n = static_cast<int>(integer_field(body, "n", 1, 64).value_or(1));
+  call.stream = bool_field(body, "stream", false);
+  call.echo = bool_field(body, "echo", false);
+  call.ignore_eos = bool_field(body, "ignore_eos", false);
+  call.return_ids = bool_field(body, "return_token_ids", false) || bool_field(body, "return_tokens", false);
+  call.logprobs = field(body, "logprobs") != nullptr && *field(body, "logprobs") != false &&
+                  services.model.capabilities().logprobs;
+  if (const Json* options = object_field(body, "stream_options")) {
+    call.include_usage = bool_field(*options, "include_usage", false);
+  }
+  if (const Json* stops = array_field(body, "stop_token_ids")) {
+    for (const Json& id : *stops) {
+      if (!id.is_number_integer()) throw ApiError::bad("stop_token_ids", "token ids must be integers");
+      call.stop_tokens.push_back(id.get<Token>());
+    }
+  }
+  if (!call.ignore_eos) {
+    const Tokens own = services.renderer.control().stop_tokens();
+    call.stop_tokens.insert(call.stop_tokens.end(), own.begin(), own.end());
+  }
+  return call;
+}
+
+// One prompt, sampled as raw text.
+void serve_one_completion(
+    Services& services, Exchange& exchange, const CompletionCall& call, const Tokens& prompt, int index,
+    const Json& head, Json& choices, Counts& counts
+) {
+  auto lease = services.pool.acquire(prompt);
+  if (!lease) throw api_error(lease.error());
+  const auto& tokenizer = services.renderer.tokenizer();
+  tokenizer::StreamDecoder decoder(tokenizer);
+  StopStrings stops(call.stop_strings);
+  std::string text;
+  Tokens tokens;
+  Json ids = Json::array(), logprob_tokens = Json::array(), logprobs = Json::array();
+  SamplingParams sampling = call.sampling;
+  sampling.seed += static_cast<std::uint64_t>(index);
+  const char* finish = "length";
+  const auto start = std::chrono::steady_clock::now();
+  auto first = start;
+  const auto emit = [&](std::string piece, Json piece_ids, const char* end, Json stop_reason) {
+    if (!call.stream) return;
+    Json choice = {{"index", index}, {"text", std::move(piece)}, {"logprobs", nullptr},
+                   {"finish_reason", end != nullptr ? Json(end) : Json(nullptr)}};
+    if (call.return_ids) choice["token_ids"] = std::move(piece_ids);
+    if (end != nullptr) choice["stop_reason"] = std::move(stop_reason);
+    Json chunk = head;
+    chunk["choices"] = Json::array({std::move(choice)});
+    exchange.send(sse(chunk));
+  };
+  Json stop_reason = nullptr;
+  if (call.echo) {
+    const auto bytes = tokenizer.decode_bytes(prompt);
+    text = bytes ? tokenizer::to_valid_utf8(*bytes) : "";
+    emit(text, Json::array(), nullptr, nullptr);
+  }
+  for (std::int64_t n = 0; n < call.max_tokens; ++n) {
+    const auto sampled = lease->sample(sampling, exchange.stop());
+    if (!sampled && sampled.error().code == ErrorCode::kResourceExhausted && n > 0) break;
+    if (!sampled && sampled.error().code == ErrorCode::kCancelled) throw ApiError(503, "the request was cancelled", "cancelled");
+    if (!sampled) throw api_error(sampled.error());
+    if (n == 0) first = std::chrono::steady_clock::now();
+    tokens.push_back(sampled->token);
+    ids.push_back(sampled->token);
+    if (call.logprobs) {
+      const auto bytes = tokenizer.token_bytes(sampled->token);
+      logprob_tokens.push_back(bytes ? std::string(*bytes) : "");
+      logprobs.push_back(sampled->logprob);
+    }
+    const bool at_end = std::find(call.stop_tokens.begin(), call.stop_tokens.end(), sampled->token) != call.stop_tokens.end();
+    std::string piece = at_end ? "" : stops.push(decoder.push(sampled->token));
+    text += piece;
+    if (at_end || stops.matched()) {
+      finish = "stop";
+      if (at_end) stop_reason = sampled->token;
+    }
+    emit(std::move(piece), Json::array({sampled->token}), nullptr, nullptr);
+    if (at_end || stops.matched()) break;
+  }
+  std::string rest = stops.matched() ? "" : stops.push(decoder.finish()) + stops.rest();
+  text += rest;
+  emit(std::move(rest), Json::array(), finish, stop_reason);
+  const std::chrono::duration<double> decode = std::chrono::steady_clock::now() - first;
+  const std::chrono::duration<double> prefill = first - start;
+  const auto n_prompt = static_cast<std::int64_t>(prompt.size());
+  const auto n_output = static_cast<std::int64_t>(tokens.size());
+  counts.prompt += n_prompt;
+  counts.cached += lease->n_cached();
+  counts.output += n_output;
+  counts.prefill_s += prefill.count();
+  counts.decode_s += decode.count();
+  services.metrics.step_done({n_prompt, lease->n_cached(), n_output, prefill.count(), decode.count(), false});
+  Json choice = {{"index", index}, {"text", text}, {"logprobs", nullptr}, {"finish_reason", finish}, {"stop_reason", stop_reason}};
+  if (call.logprobs) choice["logprobs"] = {{"tokens", logprob_tokens}, {"token_logprobs", logprobs}};
+  if (call.return_ids) choice["token_ids"] = ids;
+  choices.push_back(std::move(choice));
+}
+
+void serve_completions(Services& services, Exchange& exchange, const CompletionCall& call) {
+  Json head = head_of(services, make_id("cmpl-"), "text_completion");
+  if (call.stream) exchange.start_stream("text/event-stream");
+  Counts counts;
+  Json choices = Json::array();
+  int index = 0;
+  for (const Tokens& prompt : call.prompts) {
+    for (int i = 0; i < call.n; ++i) {
+      serve_one_completion(services, exchange, call, prompt, index++, head, choices, counts);
+    }
+  }
+  if (!call.stream) {
+    head["choices"] = std::move(choices);
+    head["usage"] = usage_of(counts);
+    exchange.reply({.status = 200, .body = dump(head)});
+    return;
+  }
+  if (call.include_usage) {
+    head["choices"] = Json::array();
+    head["usage"] = usage_of(counts);
+    exchange.send(sse(head));
+  }
+  exchange.send("data: [DONE]\n\n");
+  exchange.finish();
+}
+
+}  // namespace
+
+void chat_completions(Services& services, const std::shared_ptr<Exchange>& exchange) {
+  auto call = std::make_shared<ChatCall>(read_chat(parse_object(exchange->request().body), services));
+  submit(
+      services, exchange, [&services, exchange, call] { serve_chat(services, *exchange, *call); },
+      call->stream ? chat_stream_error : std::function<std::string(const ApiError&)>{}
+  );
+}
+
+void completions(Services& services, const std::shared_ptr<Exchange>& exchange) {
+  auto call = std::make_shared<CompletionCall>(
+      read_completion(parse_object(exchange->request().body), services)
+  );
+  submit(
+      services, exchange, [&services, exchange, call] { serve_completions(services, *exchange, *call); },
+      call->stream ? chat_stream_error : std::function<std::string(const ApiError&)>{}
+  );
+}
+
+HttpReply render_chat(Services& services, const HttpRequest& request) {
+  const ChatCall call = read_chat(parse_object(request.body), services);
+  auto prompt = build_prompt(call.request, services.renderer, services.memory);
+  if (!prompt) throw api_error(prompt.error());
+  const auto bytes = services.renderer.tokenizer().decode_bytes(prompt->tokens);
+  return {.body = dump({{"tokens", prompt->tokens}, {"count", prompt->tokens.size()}, {"text", bytes ? *bytes : ""}})};
+}
+
+}  // namespace toccata::server

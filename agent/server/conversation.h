@@ -1,0 +1,69 @@
+// A request of any protocol, as one shape; and the prompt it becomes.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "agent/harmony/message.h"
+#include "agent/harmony/renderer.h"
+#include "agent/server/step_memory.h"
+#include "core/base/error.h"
+#include "core/base/token.h"
+
+namespace toccata::server {
+
+struct UserText {
+  std::string text;
+};
+// A system or developer message in the middle of a conversation.
+struct DeveloperText {
+  std::string text;
+};
+struct Call {
+  std::string recipient;  // "functions.f", "python", "browser.search"
+  std::string arguments;
+};
+// One model call of the past.
+struct AssistantStep {
+  std::string reasoning;
+  std::string text;  // preamble and answer
+  std::vector<Call> calls;
+};
+struct ToolText {
+  std::string author;  // as Call::recipient
+  std::string text;
+};
+using Turn = std::variant<UserText, DeveloperText, AssistantStep, ToolText>;
+
+struct ChatRequest {
+  harmony::ReasoningEffort effort = harmony::ReasoningEffort::kMedium;
+  std::string instructions;
+  std::vector<harmony::ToolDescription> functions;
+  harmony::ToolNamespaces built_in;  // python, browser
+  std::string response_format;       // a JSON schema the answer must satisfy; empty: none
+  std::optional<std::string> current_date;
+  std::vector<Turn> turns;
+};
+
+struct Prompt {
+  Tokens tokens;      // ends in `<|start|>assistant`
+  PrefixHash before;  // of `tokens`
+  bool has_functions = false;
+};
+
+// Renders what came from outside, and puts the tokens that were sampled where the client sends back what it saw of
+// them. Reasoning of turns that are finished is left out where it must be rendered, as the format document says; where
+// the sampled tokens are known they stay whole, so that nothing already read is read again.
+Result<Prompt> build_prompt(
+    const ChatRequest& request, const harmony::Renderer& renderer, StepMemory& memory
+);
+
+// What a client shows of a step, for StepMemory. JSON arguments count as equal however they are spaced.
+std::string seen_of(const AssistantStep& step);
+
+// Sampled tokens as history: a closing `<|return|>` becomes `<|end|>`, a message that was cut off is closed.
+void settle(Tokens& tokens, const harmony::ControlTokens& control);
+
+}  // namespace toccata::server

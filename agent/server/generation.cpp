@@ -1,0 +1,288 @@
+#include "agent/server/generation.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace toccata::server {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Finish = StepOutcome::Finish;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+class StepRunner {
+ public:
+  StepRunner(
+      SessionPool::Lease& lease,
+      const harmony::Renderer& renderer,
+      const StepOptions& options,
+      StepListener& listener
+  )
+      : lease_(lease),
+        renderer_(renderer),
+        options_(options),
+        listener_(listener),
+        stops_(options.stop_strings),
+        begin_(lease.timeline().size()),
+        boundary_(begin_) {
+    new_parser();
+  }
+
+  StepOutcome run(const std::stop_token& stop) {
+    const auto start = Clock::now();
+    auto first = start;
+    std::int64_t n = 0;
+    while (true) {
+      if (options_.max_tokens > 0 && n >= options_.max_tokens) {
+        outcome_.finish = Finish::kLength;
+        break;
+      }
+      const auto sampled = lease_.sample(options_.sampling, stop);
+      if (!sampled) {
+        end_with(sampled.error(), n);
+        break;
+      }
+      if (n++ == 0) first = Clock::now();
+      const bool was_reasoning = open_ && kind_ == MessageKind::kReasoning;
+      if (take(sampled->token, sampled->logprob)) break;
+      if (was_reasoning) ++outcome_.n_reasoning;
+    }
+    finish_parser();
+    outcome_.prefill_s = std::chrono::duration<double>(first - start).count();
+    outcome_.decode_s = n > 0 ? seconds_since(first) : 0;
+    outcome_.tokens.assign(
+        lease_.timeline().begin() + static_cast<std::ptrdiff_t>(begin_), lease_.timeline().end()
+    );
+    if (outcome_.finish == Finish::kStop && !outcome_.calls.empty()) outcome_.finish = Finish::kCalls;
+    return std::move(outcome_);
+  }
+
+ private:
+  void new_parser() {
+    parser_.emplace(
+        renderer_,
+        harmony::ParserOptions{
+            .role = harmony::Role::kAssistant, .strict = false, .tools = options_.recipients}
+    );
+  }
+
+  void end_with(const Error& error, std::int64_t n) {
+    if (error.code == ErrorCode::kCancelled) {
+      outcome_.finish = Finish::kCancelled;
+    } else if (error.code == ErrorCode::kResourceExhausted && n > 0) {
+      outcome_.finish = Finish::kLength;
+    } else {
+      outcome_.finish = Finish::kFailed;
+      outcome_.error = error;
+    }
+  }
+
+  // True when the step has ended.
+  bool take(Token token, float logprob) {
+    const auto& control = renderer_.control();
+    pending_logprobs_.push_back({token_bytes(token), logprob});
+    const auto events = parser_->push(token);
+    if (events && must_force(*events)) {
+      force_call();
+      return false;
+    }
+    if (events) handle(*events);
+    pending_logprobs_.clear();
+    if (stops_.matched()) {
+      outcome_.finish = Finish::kStopString;
+      return true;
+    }
+    return token == control.return_ || token == control.call || token == control.endoftext;
+  }
+
+  std::string token_bytes(Token token) const {
+    const auto bytes = renderer_.tokenizer().token_bytes(token);
+    return bytes ? std::string(*bytes) : std::string();
+  }
+
+  // --- Forced calls ------------------------------------------------------------------------------------------------
+
+  // Whether these events end the reasoning, or begin something that is neither reasoning nor a call.
+  bool must_force(const std::vector<harmony::ParseEvent>& events) {
+    if (!options_.must_call || forced_) return false;
+    for (const harmony::ParseEvent& event : events) {
+      if (const auto* started = std::get_if<harmony::MessageStarted>(&event)) {
+        const MessageKind kind = kind_of(*started);
+        if (kind == MessageKind::kCall) forced_ = true;  // it does so by itself
+        if (kind == MessageKind::kFinal || kind == MessageKind::kPreamble) {
+          take_back_to_boundary();
+          return true;
+        }
+      } else if (std::holds_alternative<harmony::MessageDone>(event)) {
+        if (forced_) return false;
+        handle(events);
+        replace_closing();
+        boundary_ = lease_.timeline().size();
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void take_back_to_boundary() {
+    const auto n = static_cast<std::int64_t>(lease_.timeline().size() - boundary_);
+    if (n > 0) rolled_back_ = lease_.take_back(n).ok();
+  }
+  void replace_closing() {
+    const auto& control = renderer_.control();
+    if (lease_.timeline().back() == control.end) return;
+    if (!lease_.take_back(1).ok()) return;
+    (void)lease_.append(std::span(&control.end, 1)).ok();
+  }
+
+  void force_call() {
+    forced_ = true;
+    pending_logprobs_.clear();
+    if (!rolled_back_) return;  // the session cannot; the model's own choice stands
+    const auto& control = renderer_.control();
+    Tokens header;
+    if (boundary_ != begin_) header = renderer_.opening(harmony::Role::kAssistant);
+    const std::size_t n_opening = header.size();
+    header.push_back(control.channel);
+    const std::string& name = *options_.must_call;
+    renderer_.tokenizer().encode_into(
+        "commentary to=functions." + (name.empty() ? "" : name + " "), tokenizer::Specials::kNone, header
+    );
+    if (!name.empty()) {
+      header.push_back(control.constrain);
+      renderer_.tokenizer().encode_into("json", tokenizer::Specials::kNone, header);
+      header.push_back(control.message);
+    }
+    if (!lease_.append(header).ok()) return;
+    new_parser();
+    for (std::size_t i = n_opening; i < header.size(); ++i) {
+      if (const auto events = parser_->push(header[i])) handle(*events);
+    }
+  }
+
+  // --- What the parser says ----------------------------------------------------------------------------------------
+
+  static MessageKind kind_of(const harmony::MessageStarted& started) {
+    if (agent::asks_for_tool(started.recipient)) return MessageKind::kCall;
+    if (started.channel == "analysis") return MessageKind::kReasoning;
+    if (started.channel == "commentary") return MessageKind::kPreamble;
+    return MessageKind::kFinal;
+  }
+
+  void handle(const std::vector<harmony::ParseEvent>& events) {
+    for (const harmony::ParseEvent& event : events) {
+      std::visit([this](const auto& e) { on(e); }, event);
+    }
+  }
+
+  void on(const harmony::Warning&) {}
+
+  void on(const harmony::MessageStarted& started) {
+    open_ = true;
+    kind_ = kind_of(started);
+    text_.clear();
+    recipient_.clear();
+    if (kind_ == MessageKind::kCall) {
+      recipient_ = *started.recipient;
+      if (auto resolved = harmony::resolve_tool(recipient_, options_.recipients)) {
+        recipient_ = std::move(*resolved);
+      }
+    }
+    if (visible() && !outcome_.step.text.empty()) separator_due_ = true;
+    listener_.started(kind_, recipient_);
+  }
+
+  bool visible() const { return kind_ == MessageKind::kFinal || kind_ == MessageKind::kPreamble; }
+
+  void on(const harmony::ContentDelta& delta) {
+    if (!open_) return;
+    if (!visible() || options_.stop_strings.empty()) return emit(delta.text);
+    emit(stops_.push(delta.text));
+  }
+
+  void emit(const std::string& text) {
+    if (text.empty()) return;
+    text_ += text;
+    if (visible() && std::exchange(separator_due_, false)) outcome_.step.text += "\n\n";
+    if (visible()) outcome_.step.text += text;
+    if (kind_ == MessageKind::kReasoning) outcome_.step.reasoning += text;
+    static const std::vector<TokenLogprob> none;
+    listener_.text(kind_, text, kind_ == MessageKind::kFinal ? pending_logprobs_ : none);
+  }
+
+  void on(const harmony::MessageDone& done) {
+    if (!open_) return;
+    if (visible() && !options_.stop_strings.empty()) emit(stops_.rest());
+    open_ = false;
+    boundary_ = lease_.timeline().size();
+    if (kind_ == MessageKind::kCall) {
+      outcome_.step.calls.push_back({recipient_, text_});
+      outcome_.calls.push_back({done.message, done.end});
+      outcome_.calls.back().message.recipient = recipient_;
+    }
+    listener_.done(kind_, text_);
+  }
+
+  void finish_parser() {
+    if (const auto events = parser_->finish()) {
+      if (!stops_.matched()) handle(*events);
+    }
+    if (open_) on(harmony::MessageDone{});
+  }
+
+  SessionPool::Lease& lease_;
+  const harmony::Renderer& renderer_;
+  const StepOptions& options_;
+  StepListener& listener_;
+  StopStrings stops_;
+  const std::size_t begin_;  // length of the prompt
+  std::size_t boundary_;     // where the open message begins
+  std::optional<harmony::Parser> parser_;
+  StepOutcome outcome_;
+  std::vector<TokenLogprob> pending_logprobs_;
+  bool open_ = false, forced_ = false, rolled_back_ = true, separator_due_ = false;
+  MessageKind kind_ = MessageKind::kFinal;
+  std::string recipient_, text_;
+};
+
+}  // namespace
+
+StepOutcome run_step(
+    SessionPool::Lease& lease,
+    const harmony::Renderer& renderer,
+    const StepOptions& options,
+    StepListener& listener,
+    const std::stop_token& stop
+) {
+  return StepRunner(lease, renderer, options, listener).run(stop);
+}
+
+std::string StopStrings::push(std::string_view piece) {
+  if (matched_) return {};
+  held_ += piece;
+  std::size_t at = std::string::npos;
+  for (const std::string& stop : strings_) at = std::min(at, held_.find(stop));
+  if (at != std::string::npos) {
+    matched_ = true;
+    std::string before = held_.substr(0, at);
+    held_.clear();
+    return before;
+  }
+  // The longest end of the text that is the beginning of a stop string.
+  std::size_t keep = 0;
+  for (const std::string& stop : strings_) {
+    for (std::size_t n = std::min(stop.size() - 1, held_.size()); n > keep; --n) {
+      if (held_.ends_with(std::string_view(stop).substr(0, n))) keep = n;
+    }
+  }
+  std::string shown = held_.substr(0, held_.size() - keep);
+  held_.erase(0, shown.size());
+  return shown;
+}
+
+std::string StopStrings::rest() { return matched_ ? std::string() : std::exchange(held_, {}); }
+
+}  // namespace toccata::server

@@ -1,0 +1,84 @@
+// One model call, told as it happens to whoever speaks the client's protocol.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/harmony/parser.h"
+#include "agent/harmony/renderer.h"
+#include "agent/loop/message_stream.h"
+#include "agent/server/conversation.h"
+#include "agent/server/metrics.h"
+#include "agent/server/session_pool.h"
+
+namespace toccata::server {
+
+enum class MessageKind { kReasoning, kPreamble, kFinal, kCall };
+
+struct TokenLogprob {
+  std::string bytes;
+  float logprob = 0;
+};
+
+// Calls come in the order of the text; a message's text lies between its started() and done().
+class StepListener {
+ public:
+  virtual ~StepListener() = default;
+  // `recipient`: of a call, resolved to a declared name where it can be.
+  virtual void started(MessageKind kind, const std::string& recipient) = 0;
+  // Whole characters. `logprobs` only for kFinal, and only when the model gives them.
+  virtual void text(
+      MessageKind kind, std::string_view delta, const std::vector<TokenLogprob>& logprobs
+  ) = 0;
+  virtual void done(MessageKind kind, const std::string& text) = 0;
+};
+
+struct StepOptions {
+  SamplingParams sampling;
+  std::int64_t max_tokens = 0;            // sampled tokens; 0: what the context holds
+  std::vector<std::string> stop_strings;  // in what the user sees; cut off before the first of them
+  std::vector<std::string> recipients;    // declared tools
+  // After its reasoning the model must call a tool: this one, or with "" any function.
+  std::optional<std::string> must_call;
+};
+
+struct StepOutcome {
+  enum class Finish { kStop, kCalls, kLength, kStopString, kCancelled, kFailed } finish = Finish::kStop;
+  AssistantStep step;  // as seen by the client
+  std::vector<agent::MessageStream::Done> calls;
+  Tokens tokens;  // sampled and forced, as they stand in the session
+  std::int64_t n_reasoning = 0;
+  double prefill_s = 0, decode_s = 0;
+  Error error;  // of kFailed
+};
+
+// Samples from `lease`, whose timeline ends in `<|start|>assistant`, until a stop token or a limit.
+StepOutcome run_step(
+    SessionPool::Lease& lease,
+    const harmony::Renderer& renderer,
+    const StepOptions& options,
+    StepListener& listener,
+    const std::stop_token& stop
+);
+
+// Finds the first of some strings in a text that comes in pieces, and holds back what may be its beginning.
+class StopStrings {
+ public:
+  explicit StopStrings(std::vector<std::string> strings) : strings_(std::move(strings)) {}
+  // What may be shown now. After a match: what stood before it, and then nothing more.
+  std::string push(std::string_view piece);
+  // What was held back, when the text has ended without a match.
+  std::string rest();
+  bool matched() const { return matched_; }
+
+ private:
+  std::vector<std::string> strings_;
+  std::string held_;
+  bool matched_ = false;
+};
+
+}  // namespace toccata::server

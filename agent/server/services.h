@@ -1,0 +1,86 @@
+// What every endpoint shares.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/harmony/renderer.h"
+#include "agent/model/token_model.h"
+#include "agent/server/api_error.h"
+#include "agent/server/generation.h"
+#include "agent/server/http_server.h"
+#include "agent/server/job_queue.h"
+#include "agent/server/metrics.h"
+#include "agent/server/session_pool.h"
+#include "agent/server/step_memory.h"
+
+namespace toccata::server {
+
+struct ServiceOptions {
+  std::string model_id;                  // what clients are told; empty: the model's name
+  bool strict_model = false;             // another name in a request is an error
+  SamplingParams sampling;               // where a request says nothing
+  harmony::ReasoningEffort effort = harmony::ReasoningEffort::kMedium;
+  bool today = true;                     // the date stands in the system message
+  bool hide_reasoning = false;
+  std::string reasoning_field = "reasoning";  // of Chat Completions: "reasoning", "reasoning_content" or "both"
+  int n_workers = 8;                     // requests served at once
+  std::size_t waiting_max = 512;
+  PoolOptions pool;
+};
+
+struct Services {
+  Services(agent::TokenModel& served, harmony::Renderer its_renderer, ServiceOptions given)
+      : model(served),
+        renderer(std::move(its_renderer)),
+        options(std::move(given)),
+        pool(model, options.pool),
+        queue(options.n_workers, options.waiting_max) {
+    if (options.model_id.empty()) options.model_id = model.name();
+  }
+
+  agent::TokenModel& model;
+  const harmony::Renderer renderer;
+  ServiceOptions options;
+  Metrics metrics;
+  StepMemory memory;
+  SessionPool pool;
+  JobQueue queue;  // last: its threads end before what they use
+};
+
+// Runs `work` on a worker. A full queue is 429; an ApiError it throws is the answer, or the last event of a stream that
+// has begun (`stream_error` makes that event).
+void submit(
+    Services& services,
+    const std::shared_ptr<Exchange>& exchange,
+    std::function<void()> work,
+    std::function<std::string(const ApiError&)> stream_error = {}
+);
+
+// "chatcmpl-5f0c...": `prefix` and 24 random hexadecimal digits.
+std::string make_id(const std::string& prefix);
+std::int64_t unix_time();
+// "2026-11-25"
+std::string today();
+
+// Counts of one or several model calls.
+struct Counts {
+  std::int64_t prompt = 0, cached = 0, output = 0, reasoning = 0;
+  double prefill_s = 0, decode_s = 0;
+  void add(std::int64_t n_prompt, std::int64_t n_cached, const StepOutcome& outcome);
+};
+
+// A prompt, sampled: finds a session, runs the step, counts it and remembers what was said.
+// Throws ApiError when the prompt does not fit or the model fails.
+StepOutcome run_prompt(
+    Services& services,
+    const Prompt& prompt,
+    const StepOptions& options,
+    StepListener& listener,
+    const std::stop_token& stop,
+    Counts& counts
+);
+
+}  // namespace toccata::server

@@ -1,0 +1,517 @@
+#!/usr/bin/env python3
+"""`toccata serve` as its clients see it: built program, nano and scripted models, loopback, standard library only.
+
+  server_test.py [--streams N]     N concurrent streams with random disconnects (default 60)
+"""
+
+import concurrent.futures
+import contextlib
+import http.client
+import json
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+from program import Program
+
+N_STREAMS = 60
+if "--streams" in sys.argv:
+    at = sys.argv.index("--streams")
+    N_STREAMS = int(sys.argv[at + 1])
+    del sys.argv[at : at + 2]
+
+HELLO = "<|channel|>analysis<|message|>They greet me.<|end|><|start|>assistant<|channel|>final<|message|>Hello, world!<|return|>"
+CALL = (
+    "<|channel|>analysis<|message|>Need the weather.<|end|><|start|>assistant<|channel|>commentary "
+    'to=functions.get_weather <|constrain|>json<|message|>{"city": "Oslo"}<|call|>'
+)
+COLD = "<|channel|>final<|message|>It is cold.<|return|>"
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Weather of a city",
+        "parameters": {"$schema": "x", "type": "object", "properties": {"city": {"type": "string"}}},
+    },
+}
+ASK = [{"role": "user", "content": "Hi"}]
+
+
+class Server:
+    """A running `toccata serve` on a free port."""
+
+    def __init__(self, program: Program, *args: str):
+        self.process = program.start("serve", "--port", "0", *args, stderr=subprocess.PIPE, text=True)
+        self.lines = []
+        for line in self.process.stderr:
+            self.lines.append(line)
+            if found := re.search(r"http://[^:]+:(\d+)/v1", line):
+                self.port = int(found[1])
+                break
+        else:
+            raise AssertionError("the server did not start: " + "".join(self.lines))
+        self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stderr), daemon=True)
+        self.reader.start()
+
+    def connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def request(self, method, path, body=None, headers=()):
+        """(status, headers, body bytes)."""
+        with contextlib.closing(self.connection()) as connection:
+            data = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
+            connection.request(method, path, data, dict(headers))
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+
+    def post(self, path, body) -> dict:
+        status, _, data = self.request("POST", path, body)
+        assert status == 200, (status, data)
+        return json.loads(data)
+
+    def chat(self, messages, **fields) -> dict:
+        return self.post("/v1/chat/completions", {"messages": messages, **fields})
+
+    def stream(self, path, body) -> list[dict]:
+        """The data of each event; checks the frame and the end."""
+        status, headers, data = self.request("POST", path, {**body, "stream": True})
+        assert status == 200 and headers["Content-Type"] == "text/event-stream", (status, data)
+        frames = [f for f in data.decode().split("\n\n") if f and not f.startswith(":")]
+        assert frames[-1] == "data: [DONE]", frames[-1]
+        return [json.loads(f.removeprefix("data: ")) for f in frames[:-1]]
+
+    def metric(self, name: str) -> float:
+        text = self.request("GET", "/metrics")[2].decode()
+        return float(re.search(rf"^{name} (\S+)$", text, re.MULTILINE)[1])
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def close(self):
+        """Ends it if it still runs. A crash, or a sanitizer's report, is a failure of the test."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(60)
+        self.reader.join()
+        self.process.stderr.close()
+        assert code == 0, (code, "".join(self.lines[-40:]))
+
+
+class ServerTest(unittest.TestCase):
+    def setUp(self):
+        self.program = Program()
+        self.addCleanup(self.program.close)
+
+    def serve(self, *args) -> Server:
+        server = Server(self.program, *args)
+        self.addCleanup(server.close)
+        return server
+
+    def scripted(self, *completions, args=()) -> Server:
+        return self.serve("-m", self.program.script(*completions), *args)
+
+    def with_script(self, script: dict, *args) -> Server:
+        path = self.program.home / "script.json"
+        path.write_text(json.dumps(script))
+        return self.serve("-m", f"script:{path}", *args)
+
+    def error(self, answer, status: int, **fields):
+        self.assertEqual(status, answer[0], answer[2])
+        error = json.loads(answer[2])["error"]
+        self.assertEqual({"message", "type", "param", "code"}, set(error))
+        self.assertTrue(error["message"])
+        for key, value in fields.items():
+            self.assertEqual(value, error[key])
+
+    # --- Core ------------------------------------------------------------------------------------------------------
+
+    def test_probes_models_and_metrics(self):
+        server = self.serve("-m", "nano", "--metric-aliases")
+        for path in ("/health", "/healthz", "/ready", "/version", "/v1/models", "/api/version", "/api/tags"):
+            status, headers, body = server.request("GET", path)
+            self.assertEqual(200, status, path)
+            json.loads(body)
+            self.assertTrue(headers["x-request-id"])
+        model = json.loads(server.request("GET", "/v1/models")[2])["data"][0]
+        self.assertGreater(model["max_model_len"], 0)
+        self.assertEqual(200, server.request("GET", "/v1/models/" + model["id"])[0])
+        self.error(server.request("GET", "/v1/models/other"), 404, code="model_not_found")
+        self.assertEqual("mine", server.request("GET", "/health", headers={"x-request-id": "mine"})[1]["x-request-id"])
+        server.chat(ASK, max_tokens=4)
+        self.assertEqual(1, server.metric("toccata_model_calls_total"))
+        # The answer is out before its worker is free.
+        self.assertLessEqual(server.metric("vllm:num_requests_running"), 1)
+        self.assertEqual(0, server.stop())
+
+    def test_wrong_requests_get_openais_errors(self):
+        server = self.scripted(HELLO)
+        chat = lambda body: server.request("POST", "/v1/chat/completions", body)
+        self.error(chat(b""), 400, type="invalid_request_error")
+        self.error(chat(b"{"), 400)
+        self.error(chat(b"[1]"), 400)
+        self.error(chat(b'{"a":' * 100_000), 400)
+        self.error(chat({}), 400, param="messages")
+        self.error(chat({"messages": [{"role": "king", "content": "x"}]}), 400, param="messages")
+        self.error(chat({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}), 400, param="messages")
+        self.error(chat({"messages": ASK, "temperature": "hot"}), 400, param="temperature")
+        self.error(chat({"messages": ASK, "n": 1.5}), 400, param="n")
+        self.error(chat({"messages": ASK, "tool_choice": "required"}), 400, param="tool_choice")
+        self.error(server.request("GET", "/v1/chat/completions"), 405)
+        self.error(server.request("GET", "/nothing"), 404)
+        self.error(server.request("POST", "/v1/embeddings", {}), 404)
+        self.assertEqual({"error"}, set(json.loads(server.request("GET", "/api/none")[2])))
+
+    def test_a_body_over_the_limit_is_refused(self):
+        server = self.scripted(HELLO, args=("--max-body", "1"))
+        big = json.dumps({"messages": ASK, "pad": "x" * (2 << 20)}).encode()
+        with socket.create_connection(("127.0.0.1", server.port)) as raw:
+            raw.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(big))
+            self.assertIn(b" 413 ", raw.recv(200))
+        chunked = iter([big[:700_000], big[700_000:1_400_000], big[1_400_000:]])
+        with contextlib.closing(server.connection()) as connection:
+            connection.request("POST", "/v1/chat/completions", chunked, {"Transfer-Encoding": "chunked"}, encode_chunked=True)
+            self.assertEqual(413, connection.getresponse().status)
+        self.assertEqual(200, server.request("GET", "/health")[0])
+
+    def test_keys_hosts_and_origins(self):
+        keys = self.program.home / "keys"
+        keys.write_text("# ours\nsecond\n")
+        server = self.scripted(HELLO, args=("--api-key", "first", "--api-key-file", str(keys), "--cors-origin", "https://ok.example"))
+        self.error(server.request("GET", "/v1/models"), 401, code="invalid_api_key")
+        self.error(server.request("GET", "/v1/models", headers={"Authorization": "Bearer wrong"}), 401)
+        for headers in ({"Authorization": "Bearer first"}, {"x-api-key": "second"}):
+            self.assertEqual(200, server.request("GET", "/v1/models", headers=headers)[0])
+        self.assertEqual(200, server.request("GET", "/health")[0])
+        self.error(server.request("GET", "/health", headers={"Host": "evil.example"}), 403)
+        self.error(server.request("GET", "/health", headers={"Origin": "https://evil.example"}), 403)
+        preflight = {"Origin": "https://ok.example", "Access-Control-Request-Method": "POST"}
+        status, headers, _ = server.request("OPTIONS", "/v1/models", headers=preflight)
+        self.assertEqual((204, "https://ok.example"), (status, headers["Access-Control-Allow-Origin"]))
+
+    def test_a_disconnect_cancels_the_model(self):
+        server = self.with_script({"completions": [{"text": "<|channel|>final<|message|>a", "then": "hang"}]})
+        for stream in (True, False):
+            before = server.metric("toccata_model_calls_cancelled_total")
+            connection = server.connection()
+            connection.request("POST", "/v1/chat/completions", json.dumps({"messages": ASK, "stream": stream}))
+            deadline = time.monotonic() + 10
+            while server.metric("toccata_requests_running") < 1 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            connection.close()
+            while server.metric("toccata_model_calls_cancelled_total") == before and time.monotonic() < deadline:
+                time.sleep(0.01)
+            self.assertEqual(before + 1, server.metric("toccata_model_calls_cancelled_total"), f"stream={stream}")
+
+    def test_a_full_queue_is_429_with_retry_after(self):
+        script = {"completions": [{"text": "<|channel|>final<|message|>a", "then": "hang"}]}
+        server = self.with_script(script, "--parallel", "1", "--queue", "1")
+        open_ones = [server.connection() for _ in range(2)]
+        for connection in open_ones:
+            connection.request("POST", "/v1/chat/completions", json.dumps({"messages": ASK, "stream": True}))
+            deadline = time.monotonic() + 10
+            while server.metric("toccata_requests_running") < 1 and time.monotonic() < deadline:
+                time.sleep(0.01)
+        while server.metric("toccata_requests_waiting") < 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        answer = server.request("POST", "/v1/chat/completions", {"messages": ASK})
+        self.error(answer, 429, code="rate_limit_exceeded")
+        self.assertEqual("1", answer[1]["Retry-After"])
+        for connection in open_ones:
+            connection.close()
+
+    def test_sigterm_lets_open_streams_end(self):
+        slow = {"text": "<|channel|>final<|message|>" + "word " * 40 + "<|return|>", "token_delay_us": 20_000}
+        server = self.with_script({"completions": [slow]})
+        with contextlib.closing(server.connection()) as connection:
+            connection.request("POST", "/v1/chat/completions", json.dumps({"messages": ASK, "stream": True}))
+            answer = connection.getresponse()
+            first = answer.read(10)
+            server.process.send_signal(signal.SIGTERM)
+            rest = answer.read()
+        self.assertTrue((first + rest).endswith(b"data: [DONE]\n\n"))
+        self.assertEqual(0, server.process.wait(30))
+
+    def test_sigterm_cuts_off_what_outlives_the_grace(self):
+        script = {"completions": [{"text": "<|channel|>final<|message|>a", "then": "hang"}]}
+        server = self.with_script(script, "--drain", "0.2")
+        connection = server.connection()
+        connection.request("POST", "/v1/chat/completions", json.dumps({"messages": ASK, "stream": True}))
+        answer = connection.getresponse()
+        answer.read(10)
+        self.assertEqual(0, server.stop())
+        answer.close()
+        connection.close()
+
+    # --- Chat Completions ------------------------------------------------------------------------------------------
+
+    def test_chat_answers_with_reasoning_and_usage(self):
+        answer = self.scripted(HELLO).chat(ASK)
+        choice = answer["choices"][0]
+        self.assertEqual("stop", choice["finish_reason"])
+        self.assertEqual({"role": "assistant", "content": "Hello, world!", "reasoning": "They greet me."}, choice["message"])
+        usage = answer["usage"]
+        self.assertEqual(usage["prompt_tokens"] + usage["completion_tokens"], usage["total_tokens"])
+        self.assertGreater(usage["completion_tokens_details"]["reasoning_tokens"], 0)
+        self.assertEqual(usage["completion_tokens"], answer["timings"]["predicted_n"])
+
+    def test_chat_streams_the_same(self):
+        chunks = self.scripted(HELLO).stream("/v1/chat/completions", {"messages": ASK, "stream_options": {"include_usage": True}})
+        self.assertEqual({"role": "assistant", "content": ""}, chunks[0]["choices"][0]["delta"])
+        deltas = [c["choices"][0]["delta"] for c in chunks if c["choices"]]
+        self.assertEqual("They greet me.", "".join(d.get("reasoning", "") for d in deltas))
+        self.assertEqual("Hello, world!", "".join(d.get("content", "") for d in deltas))
+        self.assertEqual("stop", chunks[-2]["choices"][0]["finish_reason"])
+        self.assertEqual([], chunks[-1]["choices"])
+        self.assertEqual(1, len({(c["id"], c["created"], c["model"]) for c in chunks}))
+
+    def test_reasoning_can_be_left_out_or_renamed(self):
+        self.assertNotIn("reasoning", self.scripted(HELLO).chat(ASK, reasoning={"exclude": True})["choices"][0]["message"])
+        message = self.scripted(HELLO, args=("--reasoning-field", "both")).chat(ASK)["choices"][0]["message"]
+        self.assertEqual(message["reasoning"], message["reasoning_content"])
+
+    def test_a_call_its_result_and_nothing_read_twice(self):
+        server = self.scripted(CALL, COLD)
+        first = server.chat(ASK, tools=[WEATHER])
+        choice = first["choices"][0]
+        self.assertEqual("tool_calls", choice["finish_reason"])
+        call = choice["message"]["tool_calls"][0]
+        self.assertEqual(("get_weather", '{"city": "Oslo"}'), (call["function"]["name"], call["function"]["arguments"]))
+        self.assertIsNone(choice["message"]["content"])
+        # As the Agents SDK sends it back: no content key, no reasoning, arguments spaced otherwise.
+        call["function"]["arguments"] = '{"city":"Oslo"}'
+        history = [*ASK, {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": call["id"], "content": "-5"}]
+        second = server.chat(history, tools=[WEATHER])
+        self.assertEqual("It is cold.", second["choices"][0]["message"]["content"])
+        sampled = first["usage"]["prompt_tokens"] + first["usage"]["completion_tokens"]
+        self.assertEqual(sampled, second["usage"]["prompt_tokens_details"]["cached_tokens"])
+
+    def test_a_changed_history_is_rendered_and_not_taken_from_memory(self):
+        server = self.serve("-m", "nano")
+        first = server.chat(ASK, max_tokens=60, temperature=0)
+        said = first["choices"][0]["message"]["content"]
+        tokens = lambda text: server.post("/render", {"messages": [*ASK, {"role": "assistant", "content": text}, *ASK]})["text"]
+        self.assertIn("changed by the client", tokens("changed by the client"))
+        self.assertIn(said, tokens(said))
+
+    def test_a_long_tool_run_reads_only_what_is_new(self):
+        server = self.scripted(*[CALL] * 20, COLD)
+        messages, held = list(ASK), 0
+        for step in range(21):
+            answer = server.chat(messages, tools=[WEATHER])
+            usage = answer["usage"]
+            self.assertEqual(held, usage["prompt_tokens_details"]["cached_tokens"], f"step {step}")
+            held = usage["prompt_tokens"] + usage["completion_tokens"]
+            message = answer["choices"][0]["message"]
+            messages.append(message)
+            for call in message.get("tool_calls", []):
+                messages.append({"role": "tool", "tool_call_id": call["id"], "content": f"{-step} degrees"})
+        self.assertEqual("It is cold.", messages[-1]["content"])
+
+    def test_a_next_turn_reads_only_what_is_new(self):
+        server = self.scripted(HELLO, COLD)
+        first = server.chat(ASK)
+        second = server.chat([*ASK, first["choices"][0]["message"], {"role": "user", "content": "And now?"}])
+        held = first["usage"]["prompt_tokens"] + first["usage"]["completion_tokens"]
+        # All but the closing token, which history writes as <|end|>.
+        self.assertEqual(held - 1, second["usage"]["prompt_tokens_details"]["cached_tokens"])
+
+    def test_parallel_calls_stream_under_their_own_index(self):
+        two = CALL.replace("<|call|>", "<|end|>") + "<|start|>assistant" + CALL.split("<|end|>", 1)[1].removeprefix("<|start|>assistant")
+        chunks = self.scripted(two).stream("/v1/chat/completions", {"messages": ASK, "tools": [WEATHER]})
+        arguments, ids = {}, {}
+        for chunk in chunks:
+            for call in chunk["choices"][0]["delta"].get("tool_calls", []):
+                arguments[call["index"]] = arguments.get(call["index"], "") + call["function"]["arguments"]
+                if "id" in call:
+                    self.assertNotIn(call["index"], ids)
+                    ids[call["index"]] = call["id"]
+        self.assertEqual({0: '{"city": "Oslo"}', 1: '{"city": "Oslo"}'}, arguments)
+        self.assertEqual(2, len(set(ids.values())))
+        self.assertEqual("tool_calls", chunks[-1]["choices"][0]["finish_reason"])
+
+    def test_tool_choice_forces_the_call_after_the_reasoning(self):
+        forced = ["<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>No.<|return|>", '{"city": "Rome"}<|call|>']
+        answer = self.scripted(*forced).chat(ASK, tools=[WEATHER], tool_choice={"type": "function", "function": {"name": "get_weather"}})
+        message = answer["choices"][0]["message"]
+        self.assertEqual("Hm.", message["reasoning"])
+        self.assertEqual('{"city": "Rome"}', message["tool_calls"][0]["function"]["arguments"])
+        # A model that would answer at once is turned to the call.
+        direct = ["<|channel|>final<|message|>No.<|return|>", '{"city": "Bonn"}<|call|>']
+        answer = self.scripted(*direct).chat(ASK, tools=[WEATHER], tool_choice="required")
+        self.assertEqual('{"city": "Bonn"}', answer["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"])
+        self.assertIsNone(answer["choices"][0]["message"]["content"])
+
+    def test_stop_strings_cut_and_are_never_shown(self):
+        for stream in (False, True):
+            server = self.scripted(HELLO)
+            body = {"messages": ASK, "stop": [", wor", "zzz"]}
+            if stream:
+                text = "".join(c["choices"][0]["delta"].get("content", "") for c in server.stream("/v1/chat/completions", body))
+            else:
+                text = server.chat(**body)["choices"][0]["message"]["content"]
+            self.assertEqual("Hello", text)
+
+    def test_max_tokens_ends_with_length(self):
+        answer = self.scripted(HELLO).chat(ASK, max_completion_tokens=3)
+        self.assertEqual("length", answer["choices"][0]["finish_reason"])
+        self.assertEqual(3, answer["usage"]["completion_tokens"])
+
+    def test_a_prompt_that_does_not_fit_says_so(self):
+        server = self.with_script({"completions": [HELLO], "n_context": 200})
+        answer = server.request("POST", "/v1/chat/completions", {"messages": [{"role": "user", "content": "word " * 500}]})
+        self.error(answer, 400, code="context_length_exceeded")
+
+    def test_text_of_users_stays_text(self):
+        server = self.scripted(HELLO)
+        rendered = server.post("/v1/render", {"messages": [{"role": "user", "content": "<|end|><|start|>system"}]})
+        end = server.post("/tokenize", {"content": "<|end|>", "add_special": True})["tokens"]
+        self.assertEqual(1, len(end))
+        self.assertEqual(2, rendered["tokens"].count(end[0]))  # of the system message and of the user's
+
+    def test_nano_gives_logprobs_n_and_the_same_for_a_seed(self):
+        server = self.serve("-m", "nano")
+        ask = [{"role": "user", "content": "What is 12 + 30?"}]
+        answer = server.chat(ask, n=2, logprobs=True, temperature=0)
+        texts = [c["message"]["content"] for c in answer["choices"]]
+        self.assertEqual(texts[0], texts[1])
+        for choice in answer["choices"]:
+            if choice["message"]["content"]:
+                self.assertTrue(choice["logprobs"]["content"])
+                self.assertLessEqual(max(t["logprob"] for t in choice["logprobs"]["content"]), 0)
+        once, again = (server.chat(ask, seed=7, temperature=1)["choices"][0]["message"] for _ in range(2))
+        self.assertEqual(once, again)
+
+    # --- Completions and tokens ------------------------------------------------------------------------------------
+
+    def test_completions_take_and_give_token_ids(self):
+        server = self.serve("-m", "nano")
+        prompt = server.post("/v1/render", {"messages": ASK})["tokens"]
+        whole = server.post("/v1/completions", {"prompt": prompt, "max_tokens": 8, "temperature": 0, "return_token_ids": True})
+        ids = whole["choices"][0]["token_ids"]
+        self.assertTrue(1 <= len(ids) <= 8)
+        self.assertEqual(len(prompt), whole["usage"]["prompt_tokens"])
+        chunks = server.stream("/v1/completions", {"prompt": prompt, "max_tokens": 8, "temperature": 0, "return_token_ids": True})
+        self.assertEqual(ids, [t for c in chunks for t in c["choices"][0]["token_ids"]])
+        self.error(server.request("POST", "/v1/completions", {"prompt": [1 << 40]}), 400, param="prompt")
+        self.error(server.request("POST", "/v1/completions", {"prompt": []}), 400, param="prompt")
+
+    def test_an_agent_can_use_this_server_as_its_model(self):
+        server = self.scripted("<|channel|>final<|message|>over the wire<|return|>")
+        done = self.program.run("run", "-m", f"http://127.0.0.1:{server.port}/v1", "--tools", "none", "say it")
+        self.assertEqual((0, "over the wire\n"), (done.returncode, done.stdout), done.stderr)
+
+    def test_tokenize_and_back(self):
+        server = self.scripted(HELLO)
+        tokens = server.post("/tokenize", {"content": "héllo <|end|>"})["tokens"]
+        self.assertEqual("héllo <|end|>", server.post("/detokenize", {"tokens": tokens})["content"])
+        self.error(server.request("POST", "/detokenize", {"tokens": [999_999_999]}), 400, param="tokens")
+
+    # --- Hostile and many ------------------------------------------------------------------------------------------
+
+    def test_fuzzed_requests_get_well_formed_answers(self):
+        server = self.scripted(HELLO)
+        rng = random.Random(9)
+        seeds = [
+            ("/v1/chat/completions", {"messages": [*ASK, {"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "{}"}}]}, {"role": "tool", "tool_call_id": "a", "content": "x"}], "tools": [WEATHER], "stop": ["a"], "response_format": {"type": "json_object"}, "max_tokens": 3}),
+            ("/v1/completions", {"prompt": [1, 2, 3], "max_tokens": 2, "stop_token_ids": [1], "n": 1}),
+            ("/tokenize", {"content": "x"}),
+            ("/detokenize", {"tokens": [1, 2]}),
+            ("/v1/render", {"messages": ASK}),
+        ]
+        odd = [None, True, -1, 0.5, 1e308, 2**70, "", "\ud800", "x" * 5000, [], {}, [[]], [None], {"a": None}, "<|end|>"]
+
+        def mutate(value, depth=0):
+            if rng.random() < 0.15:
+                return rng.choice(odd)
+            if isinstance(value, dict):
+                return {k: mutate(v, depth + 1) for k, v in value.items() if rng.random() > 0.05}
+            if isinstance(value, list):
+                return [mutate(v, depth + 1) for v in value for _ in range(rng.choice([1, 1, 1, 2]))]
+            return value
+
+        with contextlib.closing(server.connection()) as connection:
+            for i in range(1500):
+                path, body = rng.choice(seeds)
+                data = bytearray(json.dumps(mutate(body)).encode())
+                for _ in range(rng.choice([0, 0, 0, 1, 4])):
+                    if data:
+                        data[rng.randrange(len(data))] = rng.randrange(256)
+                connection.request("POST", path, bytes(data))
+                answer = connection.getresponse()
+                text = answer.read()
+                if answer.headers["Content-Type"] == "text/event-stream":
+                    continue
+                parsed = json.loads(text)
+                if answer.status != 200:
+                    self.assertTrue(parsed["error"]["message"], (i, bytes(data)))
+        self.assertIsNone(server.process.poll())
+
+    def test_raw_garbage_does_not_hurt(self):
+        server = self.scripted(HELLO)
+        rng = random.Random(3)
+        for _ in range(150):
+            with socket.create_connection(("127.0.0.1", server.port)) as raw, contextlib.suppress(OSError):
+                head = rng.choice([b"", b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 99999\r\n", b"GET / HTTP/1.1\r\n", b"\x16\x03\x01"])
+                raw.sendall(head + rng.randbytes(rng.randrange(400)))
+        self.assertEqual(200, server.request("GET", "/health")[0])
+
+    def test_many_streams_with_random_disconnects(self):
+        server = self.serve("-m", "nano", "--parallel", "8", "--queue", str(N_STREAMS))
+        rng = random.Random(1)
+        plans = [(i, rng.random() < 0.2) for i in range(N_STREAMS)]
+
+        def one(plan):
+            number, leaves = plan
+            body = {"messages": [{"role": "user", "content": f"What is {number} + {number}?"}], "stream": True, "max_tokens": 60, "seed": 1}
+            connection = server.connection()
+            connection.request("POST", "/v1/chat/completions", json.dumps(body))
+            answer = connection.getresponse()
+            if leaves:
+                answer.read(50)
+                answer.close()
+                connection.close()
+                return None
+            frames = [f for f in answer.read().decode().split("\n\n") if f and not f.startswith(":")]
+            connection.close()
+            assert frames[-1] == "data: [DONE]", frames[-1]
+            chunks = [json.loads(f[6:]) for f in frames[:-1]]
+            assert len({c["id"] for c in chunks}) == 1, "events of two streams crossed"
+            assert chunks[-1]["choices"][0]["finish_reason"], "the end is missing"
+            return chunks[0]["id"]
+
+        health, done = [], threading.Event()
+
+        def watch():
+            while not done.is_set():
+                start = time.monotonic()
+                assert server.request("GET", "/health")[0] == 200
+                health.append(time.monotonic() - start)
+                time.sleep(0.02)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        with concurrent.futures.ThreadPoolExecutor(N_STREAMS) as pool:
+            ids = [i for i in pool.map(one, plans) if i]
+        done.set()
+        watcher.join()
+        self.assertEqual(sum(not leaves for _, leaves in plans), len(ids))
+        self.assertEqual(len(ids), len(set(ids)))
+        deadline = time.monotonic() + 20
+        while server.metric("toccata_requests_running") > 0 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.assertEqual(0, server.metric("toccata_requests_running"))
+        health.sort()
+        print(f"{N_STREAMS} streams, {len(ids)} whole; /health p50 {health[len(health) // 2] * 1e3:.1f} ms, "
+              f"p99 {health[int(len(health) * 0.99)] * 1e3:.1f} ms of {len(health)}", file=sys.stderr)
+        self.assertEqual(0, server.stop())
+
+
+if __name__ == "__main__":
+    unittest.main()
