@@ -388,7 +388,7 @@ CompiledSchema compile_schema(const Json& schema, const SchemaLimits& limits) {
   }
 }
 
-CompiledSchema compile_schema(std::string_view schema_text, const SchemaLimits& limits) {
+CompiledSchema compile_schema_text(std::string_view schema_text, const SchemaLimits& limits) {
   try {
     return compile_schema(Json::parse(schema_text), limits);
   } catch (const Json::exception& failure) {

@@ -37,6 +37,6 @@ struct SchemaLimits {
 using CompiledSchema = std::variant<std::shared_ptr<const Grammar>, SchemaError>;
 CompiledSchema compile_schema(const nlohmann::ordered_json& schema, const SchemaLimits& limits = {});
 // The same from text; text that is not JSON is an error without keyword.
-CompiledSchema compile_schema(std::string_view schema_text, const SchemaLimits& limits = {});
+CompiledSchema compile_schema_text(std::string_view schema_text, const SchemaLimits& limits = {});
 
 }  // namespace toccata::grammar

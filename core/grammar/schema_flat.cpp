@@ -597,10 +597,12 @@ std::shared_ptr<const Dfa> Flattener::number_dfa_of(const Flat& flat) {
     throw Refusal{"not", flat.where, "numbers that are not integers can not be enforced"};
   }
   const bool plain = !flat.range.low && !flat.range.high && flat.divisors.empty();
-  auto& known = patterns_[whole ? "integer:" : "number:"];
-  if (plain && known) return known;
+  if (plain && flat.not_values.empty()) {  // immutable, made once
+    static const auto any_integer = std::make_shared<const Dfa>(integer_dfa({}));
+    static const auto any_number = std::make_shared<const Dfa>(number_dfa({}));
+    return whole ? any_integer : any_number;
+  }
   auto dfa = std::make_shared<const Dfa>(whole ? integer_dfa(flat.range) : number_dfa(flat.range));
-  if (plain) return known = dfa;
   for (const std::int64_t divisor : flat.divisors) {
     std::optional<Dfa> both = intersection(*dfa, multiples_dfa(divisor), limits_.states_max);
     if (!both) throw Refusal{"multipleOf", flat.where, "together with the bounds it needs too many states"};

@@ -1,0 +1,96 @@
+// Compile and mask times over a list of schemas: mask_bench SCHEMAS.jsonl [seconds]. One thread, o200k, one line of
+// JSON: {"schemas", "refused", "compile_us": {...}, "mask_us": {...}, ...}. A mask is mask() + accept() of one token of
+// a text drawn from the masks; each schema starts cold. Also: maxLength 100000 against none, and 128 tools at once.
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "core/grammar/schema.h"
+#include "tests/core/grammar/walk.h"
+
+namespace {
+
+using namespace toccata;
+using Clock = std::chrono::steady_clock;
+using nlohmann::ordered_json;
+
+double micros(Clock::time_point since) { return std::chrono::duration<double, std::micro>(Clock::now() - since).count(); }
+
+ordered_json summary(std::vector<double>& times) {
+  std::sort(times.begin(), times.end());
+  double sum = 0;
+  for (const double t : times) sum += t;
+  const auto at = [&](double share) { return times[static_cast<std::size_t>(share * static_cast<double>(times.size() - 1))]; };
+  return {{"n", times.size()}, {"avg", sum / static_cast<double>(times.size())}, {"p50", at(.5)}, {"p95", at(.95)},
+          {"p99", at(.99)}, {"p99.9", at(.999)}, {"max", times.back()}};
+}
+
+// Replays a text and times each token.
+void replay(grammar::Matcher& matcher, const Tokens& tokens, std::vector<double>& times) {
+  for (const Token token : tokens) {
+    const auto begin = Clock::now();
+    const bool allowed = grammar::has_token(matcher.mask(), token) && matcher.accept(token);
+    times.push_back(micros(begin));
+    if (!allowed) return;
+  }
+}
+
+double string_mask_us(const std::shared_ptr<const grammar::TokenTrie>& trie, const tokenizer::Tokenizer& o200k, const char* schema) {
+  const auto compiled = grammar::compile_schema_text(schema);
+  std::string text = "\"";
+  for (int i = 0; i < 300; ++i) text += "the quick brown fox ";
+  std::vector<double> times;
+  for (int i = 0; i < 10; ++i) {
+    grammar::Matcher matcher(std::get<0>(compiled), trie);
+    replay(matcher, o200k.encode(text), times);
+  }
+  double sum = 0;
+  for (const double t : times) sum += t;
+  return sum / static_cast<double>(times.size());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::cerr << "usage: mask_bench SCHEMAS.jsonl\n";
+    return 2;
+  }
+  const auto o200k = tokenizer::Tokenizer::o200k_harmony();
+  const auto begin_trie = Clock::now();
+  const auto trie = grammar::TokenTrie::make(*o200k);
+  const double trie_ms = micros(begin_trie) / 1000;
+  std::ifstream in(argv[1]);
+  std::string line;
+  std::vector<double> compile, masks;
+  std::vector<ordered_json> schemas;
+  int refused = 0;
+  std::mt19937_64 random(1);
+  while (std::getline(in, line)) {
+    schemas.push_back(ordered_json::parse(line));
+    const auto begin = Clock::now();
+    const auto compiled = grammar::compile_schema(schemas.back());
+    compile.push_back(micros(begin));
+    if (compiled.index() == 1) {
+      ++refused;
+      continue;
+    }
+    grammar::Matcher draw(std::get<0>(compiled), trie);
+    const std::string text = grammar::walk(draw, random, grammar::Draw::kBigram, 30, 60).text;
+    grammar::Matcher matcher(std::get<0>(compiled), trie);
+    replay(matcher, o200k->encode(text), masks);
+  }
+  const auto begin = Clock::now();
+  for (std::size_t i = 0; i < 128; ++i) (void)grammar::compile_schema(schemas[(2 * i + 1) % schemas.size()]);
+  const double tools_ms = micros(begin) / 1000;
+  const double free_us = string_mask_us(trie, *o200k, R"({"type": "string"})");
+  const double counted_us = string_mask_us(trie, *o200k, R"({"type": "string", "maxLength": 100000})");
+  const ordered_json out = {
+      {"schemas", schemas.size()}, {"refused", refused}, {"trie_ms", trie_ms}, {"trie_mb", static_cast<double>(trie->memory_bytes()) / 1e6},
+      {"compile_us", summary(compile)}, {"mask_us", summary(masks)}, {"compile_128_tools_ms", tools_ms},
+      {"string_mask_us", free_us}, {"string_mask_us_max_length_100000", counted_us}};
+  std::cout << out.dump(1) << '\n';
+  return 0;
+}
