@@ -45,6 +45,7 @@ def fill(path, size=1 << 16, files=1):
             for _ in range(100000 if files == 1 else 1): f.write(bytes(size))
 )";
 
+// clang-format off: one program a line
 inline constexpr Hostile kHostile[] = {
     // Files of the host.
     {"ReadHostTmp", Fate::kStopped, "tried(lambda: open(CANARY).read())"},
@@ -236,5 +237,6 @@ inline constexpr Hostile kHostile[] = {
     {"AChildThatSpeaksLater", Fate::kEnds, "if os.fork() == 0:\n    time.sleep(0.05)\n    os.write(3, bytes(4096))\n    os._exit(0)"},
     {"WaitForStdin", Fate::kEnds, "sys.stdin.read()"},
 };
+// clang-format on
 
 }  // namespace toccata::sandbox

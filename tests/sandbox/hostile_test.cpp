@@ -1,5 +1,5 @@
-// Hostile programs, each in its own session, at every level with namespaces that this machine reaches. After each one:
-// nothing of the host was shown or changed, the host's hands in the workspace met no trap, the time was bounded, and the
+// Hostile programs, each in its own session, at every level with namespaces that this machine reaches. After each
+// one: nothing of the host was shown or changed, the host's hands in the workspace met no trap, the time was bounded, and the
 // next cell works or says that the interpreter was restarted. At the end of each, nothing is left behind.
 #include "tests/sandbox/hostile_programs.h"
 
