@@ -98,7 +98,7 @@ PatchTool::PatchTool(WorkFolder folder)
       spec_{
           .name_space = "functions",
           .description = "",
-          .functions = {{"apply_patch", kDescription, R"({"type":"string"})"}},
+          .functions = {{"apply_patch", kDescription, R"({"type":"object","properties":{"patch":{"type":"string"}},"required":["patch"]})"}},
           .placement = Placement::kDeveloper,
           .effect = Effect::kEffectful,
           .needs_approval = true,
