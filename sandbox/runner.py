@@ -6,6 +6,7 @@
 #
 # Descriptors: 1, 2 output pipes; 3 cells (SEQPACKET: requests in, replies out); 4 the keeper's channel.
 #   request packet   u32 generation, u64 number of the cell, u32 bytes of code still to come (this packet's included), code
+#                    (its lower half counts, its upper half is random: an answer cannot be left for a later cell)
 #   reply packet     u32 generation, u64 number of the cell, b"o" (ended) or b"e" (raised)
 #   keeper hears     b"i" interrupt or b"k" kill, u32 generation meant; answers b"a" to b"i", once it was sent
 #   keeper says      b"s" u32 generation: an interpreter is up; b"d" u32 generation, u32 wait status: it ended
@@ -180,7 +181,7 @@ class Interpreter:
         while True:
             number, source = self.receive()
             try:
-                raised = self.cell(int.from_bytes(number, "little"), source)
+                raised = self.cell(int.from_bytes(number[:4], "little"), source)
             except BaseException:  # an interrupt in the last moments of the cell
                 raised = True
             _signal.signal(_signal.SIGINT, ignore)

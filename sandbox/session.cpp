@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -75,6 +76,14 @@ void append_line(std::string& text, const std::string& line) {
   text += line;
 }
 
+// The number of a cell for the wire: its count, below a random half that no cell before it can know. Without that, code
+// could leave answers in the channel for the cells to come.
+std::uint64_t unforeseeable(std::uint32_t count) {
+  std::uint32_t random = 0;
+  (void)!getrandom(&random, sizeof random, 0);
+  return std::uint64_t{random} << 32 | count;
+}
+
 class PythonSession final : public Session {
  public:
   explicit PythonSession(std::shared_ptr<Machinery> machinery) : machinery_(std::move(machinery)) {}
@@ -104,7 +113,7 @@ class PythonSession final : public Session {
   UniqueFd interrupts_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};  // asked for by interrupt()
   Child child_;
   std::uint32_t generation_ = 0;
-  std::uint64_t cells_ = 0;
+  std::uint32_t cells_ = 0;
   std::uint64_t oom_kills_ = 0;  // before the cell
   std::optional<Workspace> workspace_;
   bool closed_ = false;
@@ -194,7 +203,7 @@ Outcome PythonSession::execute(std::string_view code, milliseconds timeout, std:
     return outcome;
   }
   oom_kills_ = child_.cgroup ? child_.cgroup->oom_kills() : 0;
-  Cell cell(child_, generation_, ++cells_, limits);
+  Cell cell(child_, generation_, unforeseeable(++cells_), limits);
   const Cell::End end = cell.run(code, timeout, stop, interrupts_.get());
   outcome.output = cell.text(outcome.truncated);
   judge(outcome, cell, end, timeout);

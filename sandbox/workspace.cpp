@@ -26,7 +26,8 @@ UniqueFd open_beneath(
     int folder, const std::string& path, std::uint64_t flags, std::uint64_t mode
 ) {
   open_how how = {};
-  how.flags = flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  how.flags = flags | O_CLOEXEC | O_NOFOLLOW;
+  if ((flags & O_PATH) == 0) how.flags |= O_NONBLOCK;  // which openat2 refuses beside O_PATH
   how.mode = mode;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
   return UniqueFd(static_cast<int>(syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how)));

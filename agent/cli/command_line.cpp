@@ -56,9 +56,11 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->envname("TOCCATA_DEVICE")
       ->capture_default_str();
-  app.add_option("--tools", o.tools, "Tools the model may call: python, browser, none")
+  app.add_option("--tools", o.tools, "Tools the model may call: python, browser, patch, none")
       ->delimiter(',')
       ->envname("TOCCATA_TOOLS")
+      ->capture_default_str();
+  app.add_option("-C,--workspace", o.workspace, "Folder the patch tool changes files of, never outside")
       ->capture_default_str();
   app.add_option("--instructions", o.instructions, "Text of the developer message");
   app.add_option("--reasoning", o.reasoning, "Reasoning effort")

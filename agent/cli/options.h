@@ -28,6 +28,7 @@ struct AgentOptions {
   std::optional<int> top_k;
   std::optional<float> min_p;
   std::optional<std::uint64_t> seed;  // unset: drawn at random and recorded
+  std::filesystem::path workspace = ".";  // the folder that file tools work on
   std::filesystem::path index;        // local documents of the browser tool; empty = the user's index
   std::filesystem::path ledger;       // empty = the user's runs.db
   bool offline = false;

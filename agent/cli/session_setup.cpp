@@ -11,6 +11,7 @@
 #include "agent/cli/token_prefix.h"
 #include "sandbox/sandbox.h"
 #include "tools/browser/browser_tool.h"
+#include "tools/patch/patch_tool.h"
 #include "tools/python/python_tool.h"
 
 namespace toccata::cli {
@@ -108,9 +109,13 @@ void add_tools(const AgentOptions& options, const Environment& env, AgentSetup& 
       add_python(options, setup);
     } else if (name == "browser") {
       add_browser(options, env, setup);
+    } else if (name == "patch") {
+      setup.tools.add(std::make_unique<tools::PatchTool>(
+          tools::WorkFolder::open(options.workspace).value_or_throw()
+      ));
     } else {
       throw Exception(
-          ErrorCode::kInvalidArgument, "unknown tool '" + name + "'; known: python, browser, none"
+          ErrorCode::kInvalidArgument, "unknown tool '" + name + "'; known: python, browser, patch, none"
       );
     }
   }

@@ -103,5 +103,12 @@ TEST_F(FilesTest, OddNamesAreShownAsText) {
   EXPECT_THAT(*session_->list_files(), ElementsAre(WorkspaceFile{"\xEF\xBF\xBD\n", 0}));
 }
 
+TEST_F(FilesTest, UploadsShareFoldersThatExistAlready) {
+  session_->upload("deep/er/a", "1").value_or_throw();
+  session_->upload("deep/er/b", "2").value_or_throw();
+  session_->upload("deep/c", "3").value_or_throw();
+  EXPECT_EQ(output("open('deep/er/a').read() + open('deep/er/b').read() + open('deep/c').read()"), "'123'");
+}
+
 }  // namespace
 }  // namespace toccata::sandbox

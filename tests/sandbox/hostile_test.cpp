@@ -1,0 +1,205 @@
+// Hostile programs, each in its own session, at every level with namespaces that this machine reaches. After each
+// one: nothing of the host was shown or changed, the host's hands in the workspace met no trap, the time was bounded, and the
+// next cell works or says that the interpreter was restarted. At the end of each, nothing is left behind.
+#include "tests/sandbox/hostile_programs.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <tuple>
+
+#include "sandbox/linux/unique_fd.h"
+#include "tests/sandbox/sandbox_fixture.h"
+
+namespace toccata::sandbox {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kSecret = "canary-4f1d0c";
+
+std::size_t entries(const fs::path& folder) {
+  std::error_code ignored;
+  const auto all = fs::directory_iterator(folder, ignored);
+  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+std::string text_of(const fs::path& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// Folders below every control group hierarchy whose name is one of ours.
+std::size_t control_groups() {
+  std::size_t n = 0;
+  std::error_code ignored;
+  const std::string mine = "-" + std::to_string(getpid()) + "-";
+  const auto all = fs::recursive_directory_iterator(
+      "/sys/fs/cgroup", fs::directory_options::skip_permission_denied, ignored
+  );
+  for (const auto& entry : all) {
+    if (!entry.is_directory(ignored)) continue;
+    const std::string name = entry.path().filename().string();
+    n += name.starts_with("toccata") && name.find(mine) != std::string::npos;
+  }
+  return n;
+}
+
+// What a leak would change.
+struct Footprint {
+  std::size_t descriptors = entries("/proc/self/fd");
+  std::size_t groups = control_groups();
+  std::string mounts = text_of("/proc/self/mountinfo");
+  bool children = waitpid(-1, nullptr, WNOHANG) != -1;
+  friend bool operator==(const Footprint&, const Footprint&) = default;
+};
+
+// Something of the host's to steal: a file in /tmp and an abstract socket.
+class Bait {
+ public:
+  Bait() : name_("toccata-bait-" + std::to_string(getpid())), file_("/tmp/" + name_) {
+    std::ofstream(file_) << kSecret;
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path + 1, name_.data(), name_.size());
+    socket_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name_.size());
+    ready_ = bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+             listen(socket_.get(), 1) == 0;
+  }
+  ~Bait() { fs::remove(file_); }
+  bool untouched() const { return ready_ && text_of(file_) == kSecret; }
+  std::string prelude() const {
+    return "CANARY = '" + file_ + "'\nABSTRACT = '" + name_ +
+           "'\nHOST_PID = " + std::to_string(getpid()) + "\n" + kHostilePrelude;
+  }
+
+ private:
+  std::string name_, file_;
+  UniqueFd socket_;
+  bool ready_ = false;
+};
+
+Policy small_policy(Level level) {
+  Policy policy;
+  policy.minimum = policy.maximum = level;
+  policy.limits.memory_bytes = 256 << 20;
+  policy.limits.workspace_bytes = policy.limits.tmp_bytes = policy.limits.shm_bytes = 8 << 20;
+  policy.limits.workspace_inodes = 2000;
+  policy.limits.flood_bytes = 8 << 20;
+  return policy;
+}
+
+class HostileTest : public testing::TestWithParam<std::tuple<Level, Hostile>> {
+ protected:
+  // One sandbox a level for all programs; null where the level cannot be reached.
+  static Sandbox* sandbox(Level level, std::string& why) {
+    static std::map<Level, Result<Sandbox>> made;
+    auto found = made.find(level);
+    if (found == made.end())
+      found = made.emplace(level, Sandbox::create(small_policy(level))).first;
+    if (found->second) return &*found->second;
+    why = found->second.error().message;
+    return nullptr;
+  }
+};
+
+// Programs that run into their time limit take seconds each.
+bool thorough() { return std::getenv("TOCCATA_TEST_THOROUGH") != nullptr; }
+
+void expect_fate(const Hostile& program, const Outcome& outcome) {
+  switch (program.fate) {
+    case Fate::kStopped:
+      EXPECT_EQ(outcome.output, "'stopped'");
+      break;
+    case Fate::kEnds:
+      EXPECT_NE(outcome.status, Status::kTimeout) << outcome.output;
+      break;
+    case Fate::kDies:
+      EXPECT_EQ(outcome.status, Status::kDied) << outcome.output;
+      break;
+    case Fate::kTimeout:
+      EXPECT_EQ(outcome.status, Status::kTimeout) << outcome.output;
+      break;
+  }
+  EXPECT_LT(outcome.output.size(), 100'000U);
+  EXPECT_THAT(outcome.output, Not(HasSubstr(kSecret)));
+  EXPECT_THAT(outcome.output, Not(HasSubstr("ESCAPED")));
+  if (outcome.state_lost) {
+    EXPECT_THAT(outcome.output, HasSubstr(kRestartedSentence));
+  }
+}
+
+// The host reads all that the program left, as it would to show artifacts.
+void expect_harmless_files(Session& session) {
+  const auto files = session.list_files();
+  ASSERT_TRUE(files.ok()) << files.error().message;
+  EXPECT_LE(files->size(), 1000U);
+  for (const WorkspaceFile& file : *files) {
+    if (file.size > 4096) continue;
+    const Result<std::string> text = session.download(file.path);
+    if (text) {
+      EXPECT_THAT(*text, Not(HasSubstr(kSecret)));
+    }
+  }
+  for (const char* link : {"out", "l", "root/etc/passwd", "pipe", "sock"})
+    EXPECT_FALSE(session.download(link).ok()) << link;
+}
+
+TEST_P(HostileTest, IsHeld) {
+  const auto& [level, program] = GetParam();
+  if (program.fate == Fate::kTimeout && level != Level::kFullNoCgroup && !thorough())
+    GTEST_SKIP() << "the same ladder at each level; set TOCCATA_TEST_THOROUGH to climb it at all";
+  std::string why;
+  Sandbox* const box = sandbox(level, why);
+  if (box == nullptr) GTEST_SKIP() << why;
+  const Bait bait;
+  const Footprint before;
+  {
+    auto session = box->open().value_or_throw();
+    ASSERT_EQ(session->execute(bait.prelude(), 60s).output, kNoOutput);
+    const bool slow = program.fate == Fate::kTimeout;
+    expect_fate(program, session->execute(program.code, slow ? 300ms : 20s));
+    expect_harmless_files(*session);
+    const Outcome next = session->execute("print(1 + 1)", 20s);
+    if (next.status != Status::kOk || next.output != "2") {
+      // Code that broke its own interpreter may be told so once; then all is well again.
+      EXPECT_TRUE(next.restarted || next.status == Status::kError) << next.output;
+    }
+    if (next.restarted) {
+      EXPECT_THAT(next.output, HasSubstr(kRestartedSentence));
+    }
+    EXPECT_NE(next.status, Status::kTimeout) << next.output;
+  }
+  EXPECT_TRUE(bait.untouched());
+  EXPECT_TRUE(before == Footprint()) << "descriptors, mounts, control groups or children remain";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Programs,
+    HostileTest,
+    testing::Combine(
+        testing::Values(Level::kFull, Level::kFullNoCgroup, Level::kNoProc),
+        testing::ValuesIn(kHostile)
+    ),
+    [](const auto& test) {
+      const Level level = std::get<0>(test.param);
+      const char* name = level == Level::kFull           ? "Full"
+                         : level == Level::kFullNoCgroup ? "FullNoCgroup"
+                                                         : "NoProc";
+      return std::string(std::get<1>(test.param).name) + name;
+    }
+);
+
+}  // namespace
+}  // namespace toccata::sandbox
