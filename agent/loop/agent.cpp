@@ -240,7 +240,9 @@ class Agent::Impl {
     for (const store::CallRow& call : record.calls) {
       if (call.step == point.step) unfinished.begun.push_back(call);
     }
-    if (!point.closed) {
+    // Answered, and the conversation goes on: nothing is left to do, and nobody is shown the old answer again.
+    const bool answered = cut_off && record.steps.back().end == "stop";
+    if (!point.closed && !answered) {
       std::stop_source now;
       now.request_stop();
       writer_->redo_messages(first_message_of_last_step(record));
@@ -250,7 +252,7 @@ class Agent::Impl {
     }
     std::vector<MessageStream::Done> calls = step_->calls_in(point.step, point.said);
     const auto n_answered = std::min(calls.size(), static_cast<std::size_t>(point.n_answered));
-    if (point.asked_again || n_answered == calls.size()) return {};
+    if (answered || point.asked_again || n_answered == calls.size()) return {};
     unfinished.step.emplace();
     unfinished.step->calls.assign(
         calls.begin() + static_cast<std::ptrdiff_t>(n_answered), calls.end()
