@@ -37,6 +37,7 @@ struct ToolSpec {
   Placement placement = Placement::kDeveloper;
   Effect effect = Effect::kEffectful;
   bool needs_approval = false;
+  bool stateful = false;  // keeps something in memory between calls: a resumed run has lost it
   std::chrono::milliseconds timeout{120'000};
 };
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <iostream>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -38,6 +39,7 @@ constexpr const char* kExamples = R"(Examples:
   toccata index add ~/notes && toccata run --tools python,browser "Where did I write about DNS?"
   toccata serve                                     http://127.0.0.1:8080/v1 for every OpenAI client
   toccata runs list; toccata runs show 3f2c         what happened, from the ledger
+  toccata runs resume last                          go on after an interruption, a limit or a crash
   toccata doctor                                    what this machine offers
 
 Exit codes: 0 done, 1 run failed, 2 usage, 4 limit reached, 5 denied, 6 tool or sandbox unavailable,
@@ -106,11 +108,25 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_flag("--no-color", o.no_color, "No colours");
 }
 
+// Long names of the options that stood on the command line or in the environment.
+std::set<std::string> given(const CLI::App& app) {
+  std::set<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->count() > 0) names.insert(option->get_name());
+  }
+  return names;
+}
+
 void add_run(CLI::App& app, RunOptions& o, Action& action, const Environment& env) {
   CLI::App* run = app.add_subcommand("run", "One agent run: give a task, get the answer on stdout");
-  run->add_option("task", o.task, "The task; - reads it from stdin")->required();
+  CLI::Option* task = run->add_option("task", o.task, "The task; - reads it from stdin");
+  run->add_option("--resume", o.resume, "Go on with this run; the task is then a further message");
   add_agent_options(*run, o.agent);
-  run->callback([&o, &action, &env] { action = [&] { return run_verb(o, env); }; });
+  run->callback([&o, &action, &env, run, task] {
+    if (o.resume.empty() && task->count() == 0) throw CLI::RequiredError("task");
+    o.given = given(*run);
+    action = [&] { return run_verb(o, env); };
+  });
 }
 
 void add_chat(CLI::App& app, ChatOptions& o, Action& action, const Environment& env) {
@@ -148,7 +164,7 @@ void add_serve(CLI::App& app, ServeOptions& o, Action& action, const Environment
 }
 #endif
 
-void add_runs(CLI::App& app, RunsOptions& o, Action& action, const Environment& env) {
+CLI::App* add_runs(CLI::App& app, RunsOptions& o, Action& action, const Environment& env) {
   CLI::App* runs = app.add_subcommand("runs", "What earlier runs did, from the ledger");
   runs->require_subcommand(1);
   CLI::App* list = runs->add_subcommand("list", "The latest runs, newest first");
@@ -162,6 +178,68 @@ void add_runs(CLI::App& app, RunsOptions& o, Action& action, const Environment& 
   }
   list->callback([&o, &action, &env] { action = [&] { return runs_list_verb(o, env); }; });
   show->callback([&o, &action, &env] { action = [&] { return runs_show_verb(o, env); }; });
+  return runs;
+}
+
+// Runs that go on. Their agent options are those the run recorded, unless named.
+struct RunsAgainOptions {
+  RunsResumeOptions resume;
+  RunsForkOptions fork;
+  RunsReplayOptions replay;
+};
+
+void add_runs_again(CLI::App& runs, RunsAgainOptions& o, Action& action, const Environment& env) {
+  CLI::App* resume = runs.add_subcommand("resume", "Go on where a run stopped");
+  resume->add_option("run", o.resume.run, "Id, or the beginning of one, or last")->required();
+  resume->add_option("message", o.resume.message, "A further message of the user");
+  CLI::App* fork = runs.add_subcommand("fork", "Another way from a step of a run");
+  fork->add_option("run", o.fork.resume.run, "Id, or the beginning of one, or last")->required();
+  fork->add_option("message", o.fork.resume.message, "A further message of the user");
+  fork->add_option("--step", o.fork.step, "The last step to share; 0 = only the task (default: all)");
+  fork->add_flag("--no-run", o.fork.no_run, "Make it and print its id");
+  CLI::App* replay = runs.add_subcommand("replay", "Does the model say the same tokens again?");
+  replay->add_option("run", o.replay.run, "Id, or the beginning of one, or last")->required();
+  replay->add_flag("--recorded-tools", o.replay.recorded_tools, "A new run whose tools answer what was recorded");
+  add_agent_options(*resume, o.resume.agent);
+  add_agent_options(*fork, o.fork.resume.agent);
+  add_agent_options(*replay, o.replay.agent);
+  resume->callback([&o, &action, &env, resume] {
+    o.resume.given = given(*resume);
+    action = [&] { return runs_resume_verb(o.resume, env); };
+  });
+  fork->callback([&o, &action, &env, fork] {
+    o.fork.resume.given = given(*fork);
+    action = [&] { return runs_fork_verb(o.fork, env); };
+  });
+  replay->callback([&o, &action, &env, replay] {
+    o.replay.given = given(*replay);
+    action = [&] { return runs_replay_verb(o.replay, env); };
+  });
+}
+
+void add_runs_care(CLI::App& runs, RunsCareOptions& o, Action& action, const Environment& env) {
+  CLI::App* export_ = runs.add_subcommand("export", "One run as a document");
+  export_->add_option("run", o.runs, "Id, or the beginning of one, or last")->required()->expected(1);
+  export_->add_option("--format", o.format, "jsonl = everything; markdown and html = for reading")
+      ->check(CLI::IsMember({"jsonl", "markdown", "html"}))
+      ->capture_default_str();
+  export_->add_option("-o,--output", o.output, "File (default: stdout)");
+  CLI::App* rm = runs.add_subcommand("rm", "Delete runs");
+  rm->add_option("run", o.runs, "Ids, or beginnings of some")->required();
+  CLI::App* gc = runs.add_subcommand("gc", "Give back the space of deleted runs; delete old ones");
+  gc->add_option("--older-than", o.older_than_days, "Delete runs older than this many days")
+      ->check(CLI::NonNegativeNumber);
+  gc->add_option("--keep", o.keep, "Delete all but this many")->check(CLI::NonNegativeNumber);
+  gc->add_flag("-q,--quiet", o.quiet, "Say nothing");
+  CLI::App* check = runs.add_subcommand("check", "Is the ledger whole? One line a defect, exit 1");
+  check->add_flag("-q,--quiet", o.quiet, "Defects only");
+  for (CLI::App* verb : {export_, rm, gc, check}) {
+    verb->add_option("--ledger", o.ledger, "SQLite file")->envname("TOCCATA_LEDGER");
+  }
+  export_->callback([&o, &action, &env] { action = [&] { return runs_export_verb(o, env); }; });
+  rm->callback([&o, &action, &env] { action = [&] { return runs_rm_verb(o, env); }; });
+  gc->callback([&o, &action, &env] { action = [&] { return runs_gc_verb(o, env); }; });
+  check->callback([&o, &action, &env] { action = [&] { return runs_check_verb(o, env); }; });
 }
 
 void add_machine(
@@ -304,7 +382,7 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   app.add_option("-C,--cd", folder, "Work in this folder");
 
   Action action;
-  RunOptions run{defaults, ""};
+  RunOptions run{defaults, "", "", {}};
   ChatOptions chat{defaults};
 #ifdef TOCCATA_SERVER
   ServeOptions serve;
@@ -313,6 +391,9 @@ int run_command_line(int argc, char** argv, const Environment& env) {
 #endif
   RunsOptions runs;
   runs.ledger = defaults.ledger;
+  RunsAgainOptions runs_again{{defaults}, {{defaults}}, {defaults}};
+  RunsCareOptions runs_care;
+  runs_care.ledger = defaults.ledger;
   ModelsOptions models;
   DoctorOptions doctor;
   doctor.sandbox = defaults.sandbox;
@@ -322,7 +403,9 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   index.index = defaults.index;
   DevOptions dev;
   add_index(app, index, action, env);
-  add_runs(app, runs, action, env);
+  CLI::App* runs_app = add_runs(app, runs, action, env);
+  add_runs_again(*runs_app, runs_again, action, env);
+  add_runs_care(*runs_app, runs_care, action, env);
   add_machine(app, models, doctor, action, env);
   add_dev(app, dev, action, env);
 

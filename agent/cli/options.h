@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,8 @@ struct AgentOptions {
 struct RunOptions {
   AgentOptions agent;
   std::string task;  // "-" = read stdin
+  std::string resume = {};            // a run to go on with; the task is then a further message, or empty
+  std::set<std::string> given = {};   // long names of the options the user named
 };
 
 struct ChatOptions {
@@ -50,6 +53,37 @@ struct RunsOptions {
   std::string run;  // id or unique beginning; for `show`
   int limit = 20;
   bool json = false;
+  bool quiet = false;
+  std::filesystem::path ledger;
+};
+
+struct RunsResumeOptions {
+  AgentOptions agent;
+  std::set<std::string> given = {};  // as in RunOptions: these win over what the run recorded
+  std::string run = {};
+  std::optional<std::string> message = {};
+};
+
+struct RunsForkOptions {
+  RunsResumeOptions resume;
+  std::optional<int> step = {};  // the last one shared; unset: the last there is
+  bool no_run = false;           // make it and print its id
+};
+
+struct RunsReplayOptions {
+  AgentOptions agent;
+  std::set<std::string> given = {};
+  std::string run = {};
+  bool recorded_tools = false;  // a new run whose tools answer what was recorded
+};
+
+// export, rm, gc, check
+struct RunsCareOptions {
+  std::vector<std::string> runs;
+  std::string format = "jsonl";  // jsonl, markdown, html
+  std::string output;            // file; empty = stdout
+  std::optional<double> older_than_days;
+  std::optional<int> keep;
   bool quiet = false;
   std::filesystem::path ledger;
 };

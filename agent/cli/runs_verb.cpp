@@ -1,17 +1,15 @@
 #include <cstdio>
 #include <ctime>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "agent/cli/exit_code.h"
 #include "agent/cli/terminal_view.h"
 #include "agent/cli/verbs.h"
 #include "agent/store/ledger.h"
+#include "agent/store/run_json.h"
 
 namespace toccata::cli {
 namespace {
-
-using nlohmann::ordered_json;
 
 std::unique_ptr<store::Ledger> open_ledger(const RunsOptions& options, const Environment& env) {
   const auto path = options.ledger.empty() ? env.ledger_path() : options.ledger;
@@ -35,79 +33,6 @@ std::string one_line(std::string_view text, std::size_t width) {
   std::size_t cut = std::min(line.size(), width - 3);
   while (cut > 0 && (static_cast<unsigned char>(line[cut]) & 0xC0) == 0x80) --cut;
   return line.substr(0, cut) + "...";
-}
-
-ordered_json parsed(const std::string& text) {
-  return ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
-}
-
-void print(const ordered_json& value) {
-  std::cout << value.dump(-1, ' ', false, ordered_json::error_handler_t::replace) << '\n';
-}
-
-ordered_json summary_json(const store::RunSummary& run) {
-  ordered_json json = {
-      {"id", run.id},
-      {"created_ms", run.created_ms},
-      {"task", run.task},
-      {"model", run.model},
-      {"status", store::to_string(run.status)},
-      {"terminal_reason", run.terminal_reason},
-      {"steps", run.n_steps},
-      {"calls", run.n_calls}};
-  if (run.finished_ms) json["finished_ms"] = *run.finished_ms;
-  if (run.exit_code) json["exit_code"] = *run.exit_code;
-  return json;
-}
-
-ordered_json call_json(const store::CallRow& call) {
-  ordered_json json = {
-      {"call", call.call},
-      {"step", call.step},
-      {"recipient", call.intent.recipient},
-      {"arguments", call.intent.arguments},
-      {"effect", call.intent.effect},
-      {"idempotency_key", call.intent.idempotency_key},
-      {"result", nullptr}};
-  if (call.result) {
-    json["result"] = {
-        {"status", call.result->status},
-        {"author", call.result->author},
-        {"content", call.result->content},
-        {"metadata", parsed(call.result->metadata)}};
-  }
-  return json;
-}
-
-ordered_json record_json(const store::RunRecord& run) {
-  ordered_json json = summary_json(run.summary);
-  json["message"] = run.message;
-  json["final"] = run.final;
-  json["sandbox"] = run.sandbox;
-  json["params"] = parsed(run.params);
-  json["usage"] = parsed(run.usage);
-  for (const char* list : {"messages", "calls", "segments", "notes"}) json[list] = ordered_json::array();
-  for (const store::MessageRow& m : run.messages) {
-    json["messages"].push_back(
-        {{"step", m.step},
-         {"role", m.role},
-         {"name", m.name},
-         {"channel", m.channel},
-         {"recipient", m.recipient},
-         {"content", m.content},
-         {"complete", m.complete}}
-    );
-  }
-  for (const store::CallRow& c : run.calls) json["calls"].push_back(call_json(c));
-  for (const store::Segment& s : run.segments) {
-    json["segments"].push_back(
-        {{"step", s.step}, {"kind", store::to_string(s.kind)}, {"tokens", s.tokens}}
-    );
-  }
-  for (const store::NoteRow& n : run.notes) {
-    json["notes"].push_back({{"step", n.step}, {"kind", n.kind}, {"detail", n.detail}});
-  }
-  return json;
 }
 
 std::string headline(const store::MessageRow& m) {
@@ -156,7 +81,7 @@ int runs_list_verb(const RunsOptions& options, const Environment& env) {
     if (options.quiet) {
       std::cout << run.id << '\n';
     } else if (options.json) {
-      print(summary_json(run));
+      std::cout << store::dump_line(store::to_json(run)) << '\n';
     } else {
       char status[16];
       std::snprintf(status, sizeof status, "%-11s", store::to_string(run.status));
@@ -172,7 +97,7 @@ int runs_show_verb(const RunsOptions& options, const Environment& env) {
   const auto ledger = open_ledger(options, env);
   const store::RunRecord run = ledger->load_run(options.run).value_or_throw();
   if (options.json) {
-    print(record_json(run));
+    std::cout << store::dump_line(store::to_json(run)) << '\n';
   } else {
     print_record(run);
   }

@@ -70,6 +70,8 @@ agent::ApprovalPolicy approval(const std::string& mode, const Environment& env) 
 
 std::string params_json(const AgentOptions& options, const SamplingParams& params) {
   const nlohmann::ordered_json json = {
+      {"model_spec", options.model},        {"sandbox", options.sandbox},
+      {"max_step_tokens", options.max_step_tokens},
       {"reasoning", options.reasoning},     {"tools", options.tools},
       {"temperature", params.temperature},  {"top_p", params.top_p},
       {"top_k", params.top_k},              {"min_p", params.min_p},

@@ -8,6 +8,7 @@
 #include "agent/loop/events_json.h"
 #include "agent/loop/message_stream.h"
 #include "agent/loop/prompt.h"
+#include "agent/loop/resume_point.h"
 #include "agent/loop/step.h"
 #include "agent/loop/token_log.h"
 #include "agent/loop/watchdog.h"
@@ -57,6 +58,37 @@ class Agent::Impl {
     return outcome;
   }
 
+  RunOutcome resume(
+      std::string_view id, std::optional<std::string_view> user_message, std::stop_token stop
+  ) {
+    TOCCATA_CHECK(!writer_, "resume() is the first call of an agent");
+    RunOutcome outcome;
+    usage_ = {};
+    try {
+      std::optional<std::string> text;
+      if (user_message) text = tokenizer::to_valid_utf8(*user_message);
+      const Result<store::RunRecord> record = take_over(id);
+      if (!record) {
+        outcome.exit_code = 2;
+        outcome.terminal_reason = "cannot_resume";
+        outcome.message = record.error().message;
+        report_failure(outcome);
+        return outcome;
+      }
+      emit(TurnStarted{});
+      const Ending ending = resume_turn(*record, text, stop, outcome.final);
+      close_run(ending, outcome);
+    } catch (const store::LedgerError& failure) {
+      broken_ = failure.what();
+      fail(outcome, "ledger_error", failure);
+    } catch (const Exception& failure) {
+      fail(outcome, "error", failure);
+    }
+    outcome.run_id = run_id_;
+    outcome.usage = usage_;
+    return outcome;
+  }
+
   const std::string& run_id() const { return run_id_; }
   Usage session_usage() const { return session_ ? session_->usage() : Usage{}; }
 
@@ -69,20 +101,48 @@ class Agent::Impl {
       writer_->commit();
       return;
     }
-    writer_.emplace(ledger_.create_run(
+    write_to(ledger_.create_run(
         {.task = task,
          .model = model_.name(),
          .params = config_.params,
          .sandbox = config_.sandbox_level}
     ));
-    run_id_ = writer_->id();
-    events_.emplace(*writer_, sink_);
-    dispatcher_.emplace(registry_, *writer_, *events_, config_);
     emit(ThreadStarted{run_id_});
   }
 
-  // Opens the model's session and puts the system and developer messages into it, all or nothing.
-  std::optional<Ending> open_session() {
+  void write_to(store::RunWriter writer) {
+    writer_.emplace(std::move(writer));
+    run_id_ = writer_->id();
+    events_.emplace(*writer_, sink_);
+    dispatcher_.emplace(registry_, *writer_, *events_, config_);
+  }
+
+  // Makes this agent the writer of a recorded run.
+  Result<store::RunRecord> take_over(std::string_view id) {
+    Result<store::RunRecord> record = ledger_.load_run(id);
+    if (!record) return record.error();
+    for (const Token token : record->timeline()) {
+      if (token < 0 || token >= model_.tokenizer()->n_vocab()) {
+        return Error{
+            ErrorCode::kInvalidArgument,
+            "run " + record->summary.id + " was made by model " + record->summary.model +
+                ", whose tokens " + model_.name() + " does not have: name that model"};
+      }
+    }
+    Result<store::RunWriter> writer = ledger_.open_run(record->summary.id);
+    if (!writer) return writer.error();
+    record = ledger_.load_run(writer->id());  // as it stands now that nobody else writes it
+    if (!record) return record.error();
+    write_to(std::move(*writer));
+    events_->go_on_from_item(static_cast<int>(record->messages.size() + record->calls.size()));
+    writer_->note("resumed", "model " + model_.name());
+    emit(ThreadStarted{run_id_});
+    return record;
+  }
+
+  // Opens the model's session and puts the recorded log into it, or else the system and developer messages, all or
+  // nothing.
+  std::optional<Ending> open_session(const store::RunRecord* record = nullptr) {
     if (step_) return std::nullopt;
     Result<harmony::Renderer> renderer = harmony::Renderer::make(model_.tokenizer());
     if (!renderer) return ending_for(renderer.error());
@@ -91,45 +151,133 @@ class Agent::Impl {
     if (!session) return ending_for(session.error());
     session_ = std::move(*session);
     log_.emplace(*session_, *writer_, renderer_->control());
-    if (auto ending = append_messages(SegmentKind::kPrompt, opening_messages(config_, registry_))) {
+    if (record != nullptr && !record->segments.empty()) {
+      if (Result<void> restored = log_->restore(record->timeline()); !restored) {
+        return ending_for(restored.error());
+      }
+    } else if (
+        auto ending = append_messages(SegmentKind::kPrompt, opening_messages(config_, registry_))
+    ) {
       return ending;
     }
     step_.emplace(*log_, *renderer_, *writer_, *events_, config_, tool_names(registry_).all_shown());
     return std::nullopt;
   }
 
+  // What bounds one turn in time.
+  struct Clock {
+    Clock(const std::stop_token& stop, std::chrono::milliseconds timeout)
+        : watchdog(stop),
+          deadline(
+              timeout.count() > 0 ? std::optional(Watchdog::Clock::now() + timeout) : std::nullopt
+          ),
+          watch(watchdog.watch(deadline)) {}
+    Watchdog watchdog;
+    const std::optional<Watchdog::Clock::time_point> deadline;
+    const Watchdog::Watch watch;
+    std::stop_token stop() const { return watch.token(); }
+  };
+
   Ending take_turn(const std::string& text, const std::stop_token& stop, std::string& final) {
-    Watchdog watchdog(stop);
-    std::optional<Watchdog::Clock::time_point> deadline;
-    if (config_.limits.timeout.count() > 0) {
-      deadline = Watchdog::Clock::now() + config_.limits.timeout;
-    }
-    const Watchdog::Watch watch = watchdog.watch(deadline);
+    Clock clock(stop, config_.limits.timeout);
     outer_stop_ = stop;
     n_malformed_ = 0;
     if (auto ending = open_session()) return *ending;
-    if (Result<void> settled = log_->settle(); !settled) return ending_for(settled.error());
-    const auto message = harmony::Message::text(harmony::Role::kUser, text);
-    if (auto ending = append_messages(SegmentKind::kUser, {message})) return *ending;
-    return loop(watchdog, watch.token(), deadline, final);
+    if (auto ending = hear(text)) return *ending;
+    return loop(clock, {}, final);
   }
 
-  // Steps until something ends the turn.
-  Ending loop(
-      Watchdog& watchdog,
+  std::optional<Ending> hear(const std::string& text) {
+    if (Result<void> settled = log_->settle(); !settled) return ending_for(settled.error());
+    const auto message = harmony::Message::text(harmony::Role::kUser, text);
+    return append_messages(SegmentKind::kUser, {message});
+  }
+
+  // What is left to do of the last recorded step.
+  struct Unfinished {
+    std::optional<StepResult> step;
+    std::vector<store::CallRow> begun;  // intents of its first calls
+  };
+
+  Ending resume_turn(
+      const store::RunRecord& record,
+      const std::optional<std::string>& text,
       const std::stop_token& stop,
-      std::optional<Watchdog::Clock::time_point> deadline,
       std::string& final
   ) {
+    Clock clock(stop, config_.limits.timeout);
+    outer_stop_ = stop;
+    n_malformed_ = 0;
+    if (auto ending = open_session(&record)) return *ending;
+    for (const store::CallRow& call : record.calls) {
+      dispatcher_->forget_state_of(call.intent.recipient);
+    }
+    Unfinished unfinished = finish_last_step(record, clock.stop(), text.has_value());
+    if (!find_resume_point(record, n_opening(), renderer_->control().end).has_task) {
+      if (auto ending = hear(record.summary.task)) return *ending;
+    }
+    if (!text) return loop(clock, std::move(unfinished), final);
+    // What the user says now comes behind the results of the calls that are open.
+    if (unfinished.step) {
+      if (auto ending = answer_calls(unfinished.step->calls, unfinished.begun, clock)) return *ending;
+    }
+    if (auto ending = hear(*text)) return *ending;
+    return loop(clock, {}, final);
+  }
+
+  std::size_t n_opening() const {
+    return renderer_->opening(harmony::Role::kAssistant).size();
+  }
+
+  // `cut_off`: the model is not to go on with a message it was in.
+  Unfinished finish_last_step(
+      const store::RunRecord& record, const std::stop_token& stop, bool cut_off
+  ) {
+    const ResumePoint point =
+        find_resume_point(record, n_opening(), renderer_->control().end);
+    Unfinished unfinished;
+    if (point.step == 0) return unfinished;
+    for (const store::CallRow& call : record.calls) {
+      if (call.step == point.step) unfinished.begun.push_back(call);
+    }
+    // Answered, and the conversation goes on: nothing is left to do, and nobody is shown the old answer again.
+    const bool answered = cut_off && record.steps.back().end == "stop";
+    if (!point.closed && !answered) {
+      std::stop_source now;
+      now.request_stop();
+      writer_->redo_messages(first_message_of_last_step(record));
+      unfinished.step =
+          step_->go_on(point.step, point.said, cut_off ? now.get_token() : stop, usage_);
+      return unfinished;
+    }
+    std::vector<MessageStream::Done> calls = step_->calls_in(point.step, point.said);
+    const auto n_answered = std::min(calls.size(), static_cast<std::size_t>(point.n_answered));
+    if (answered || point.asked_again || n_answered == calls.size()) return {};
+    unfinished.step.emplace();
+    unfinished.step->calls.assign(
+        calls.begin() + static_cast<std::ptrdiff_t>(n_answered), calls.end()
+    );
+    const auto n_begun = std::min(unfinished.begun.size(), n_answered);
+    unfinished.begun.erase(
+        unfinished.begun.begin(), unfinished.begun.begin() + static_cast<std::ptrdiff_t>(n_begun)
+    );
+    return unfinished;
+  }
+
+  // Steps until something ends the turn. `first`: a step that was taken before, in whole or in part.
+  Ending loop(Clock& clock, Unfinished first, std::string& final) {
     Mending mending;
     for (int n_steps = 0;; ++n_steps) {
       if (n_steps == config_.limits.max_turns) return too_many_steps();
-      const StepResult step = step_->take(std::exchange(mending.force_final, false), stop, usage_);
+      const bool force_final = std::exchange(mending.force_final, false);
+      const StepResult step = first.step ? std::move(*std::exchange(first.step, std::nullopt))
+                                         : step_->take(force_final, clock.stop(), usage_);
+      const std::vector<store::CallRow> begun = std::exchange(first.begun, {});
       if (step.cancelled) return stopped();
       if (step.ending) return *step.ending;  // an answer that was cut off is none
       if (!step.calls.empty()) {
         mending = {};
-        if (auto ending = answer_calls(step.calls, watchdog, stop, deadline)) return *ending;
+        if (auto ending = answer_calls(step.calls, begun, clock)) return *ending;
       } else if (!step.final.empty()) {
         final = step.final;
         return Ending{0, "final", ""};
@@ -184,19 +332,22 @@ class Agent::Impl {
 
   std::optional<Ending> answer_calls(
       const std::vector<MessageStream::Done>& calls,
-      Watchdog& watchdog,
-      const std::stop_token& stop,
-      std::optional<Watchdog::Clock::time_point> deadline
+      const std::vector<store::CallRow>& begun,
+      Clock& clock
   ) {
-    for (const MessageStream::Done& call : calls) {
-      const CallOutcome outcome = dispatcher_->dispatch(call, watchdog, deadline);
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      const MessageStream::Done& call = calls[i];
+      const CallOutcome outcome =
+          i < begun.size()
+              ? dispatcher_->resume(call, begun[i], clock.watchdog, clock.deadline)
+              : dispatcher_->dispatch(call, clock.watchdog, clock.deadline);
       // The answer enters the log whatever comes next: every way out leaves a complete transcript.
       std::optional<Ending> appended;
       if (Result<void> settled = log_->settle(); !settled) appended = ending_for(settled.error());
       if (!appended) appended = append_messages(SegmentKind::kTool, {outcome.answer});
       events_->flush();
       if (auto ending = ending_of(outcome, call)) return ending;
-      if (stop.stop_requested()) return stopped();
+      if (clock.stop().stop_requested()) return stopped();
       if (appended) return appended;
     }
     return std::nullopt;
@@ -347,6 +498,11 @@ Agent::~Agent() = default;
 
 RunOutcome Agent::run(std::string_view user_message, std::stop_token stop) {
   return impl_->run(user_message, std::move(stop));
+}
+RunOutcome Agent::resume(
+    std::string_view run_id, std::optional<std::string_view> user_message, std::stop_token stop
+) {
+  return impl_->resume(run_id, user_message, std::move(stop));
 }
 const std::string& Agent::run_id() const { return impl_->run_id(); }
 Usage Agent::session_usage() const { return impl_->session_usage(); }

@@ -44,12 +44,12 @@ struct AgentConfig {
 };
 
 // How a run() ended. Exit codes:
-//   0 done · 1 run failed · 4 budget or turn limit · 5 denied · 6 tool unavailable · 7 model error
+//   0 done · 1 run failed · 2 cannot resume · 4 budget or turn limit · 5 denied · 6 tool unavailable · 7 model error
 //   · 124 time-out · 130 stopped
 // terminal_reason: "final" | "no_final" "malformed" "repeated_calls" "ledger_error" "error" |
 // "max_turns" "budget"
 //   "step_tokens" "context_full" | "denied" "approval_needed" | "tool_unavailable" | "model_error"
-//   | "timeout" | "stopped"
+//   | "timeout" | "stopped" | "cannot_resume"
 struct RunOutcome {
   int exit_code = 1;
   std::string terminal_reason;
@@ -78,6 +78,17 @@ class Agent {
   // the same ledger run. Never throws on what the model, a tool or the ledger does: each way out is
   // an outcome, and each leaves the ledger complete as far as the ledger can be written.
   RunOutcome run(std::string_view user_message, std::stop_token stop = {});
+
+  // Goes on with a recorded run of the same ledger, in its token log: nothing that stands there is rendered again. A
+  // model call that was cut off goes on in the middle of its message; a call whose result is missing is handled as its
+  // tool allows (tools::Effect). Then `user_message`, when there is one, and steps until an answer; without one, and
+  // with an answer already recorded, that answer. The first call of an agent; run() may follow.
+  // Reason "cannot_resume", exit 2: no such run, another process writes it, or the model has other tokens.
+  RunOutcome resume(
+      std::string_view run_id,
+      std::optional<std::string_view> user_message = std::nullopt,
+      std::stop_token stop = {}
+  );
 
   // The run's id in the ledger; empty before the first run().
   const std::string& run_id() const;

@@ -17,6 +17,11 @@ using tools::ToolResult;
 using tools::ToolStatus;
 
 constexpr std::size_t kShownNameMax = 100;
+constexpr const char* kStateLost =
+    "[The run was interrupted and resumed: what earlier calls left in memory is gone.]\n";
+constexpr const char* kOutcomeUnknown =
+    "The program was stopped while this call was running. Whether it took effect is not known, so "
+    "it was not repeated. Find out before you do it again.";
 
 const char* to_string(tools::Effect effect) {
   switch (effect) {
@@ -136,17 +141,17 @@ CallOutcome Dispatcher::answer_without_running(
 ) {
   const Item item =
       call_started_item(events_.next_item_id(), safe_author(target.recipient), call.text());
-  const int number = writer_.begin_call(
-      {.recipient = target.recipient,
-       .arguments = call.text(),
-       .effect = target.tool != nullptr ? to_string(target.tool->spec().effect) : "pure",
-       .idempotency_key = ""}
-  );
   ToolResult result{ToolStatus::kFailed, "", std::move(text), "{}"};
   CallOutcome outcome;
   outcome.verdict = Verdict::kNotRun;
   outcome.answer = answer_message(target, call, "", result.content);
-  writer_.finish_call(number, {status, *outcome.answer.name, result.content, "{}"});
+  writer_.record_call(
+      {.recipient = target.recipient,
+       .arguments = call.text(),
+       .effect = target.tool != nullptr ? to_string(target.tool->spec().effect) : "pure",
+       .idempotency_key = ""},
+      {status, *outcome.answer.name, result.content, "{}"}
+  );
   events_.push(ItemStarted{item});
   events_.push(ItemCompleted{call_completed_item(item, result)});
   return outcome;
@@ -182,6 +187,7 @@ ToolResult Dispatcher::call_bounded(
 CallOutcome Dispatcher::run_tool(
     const Target& target,
     const harmony::Message& call,
+    const store::CallRow* begun,
     Watchdog& watchdog,
     std::optional<Watchdog::Clock::time_point> run_deadline
 ) {
@@ -189,15 +195,21 @@ CallOutcome Dispatcher::run_tool(
   const bool raw = target.tool->spec().functions.empty() || call.text().empty();
   const std::string arguments =
       raw ? call.text() : harmony::json_arguments(target.recipient, call.text()).value_or_throw();
-  const tools::ToolCall request{target.recipient, arguments, writer_.next_idempotency_key()};
+  const tools::ToolCall request{
+      target.recipient,
+      arguments,
+      begun != nullptr ? begun->intent.idempotency_key : writer_.next_idempotency_key()};
   const Item item = call_started_item(events_.next_item_id(), target.recipient, arguments);
-  const int number = writer_.begin_call(
-      {target.recipient, arguments, to_string(target.tool->spec().effect), request.idempotency_key}
-  );
+  const char* effect = to_string(target.tool->spec().effect);
+  const int number =
+      begun != nullptr
+          ? begun->call
+          : writer_.begin_call({target.recipient, arguments, effect, request.idempotency_key});
   events_.push(ItemStarted{item});
   events_.flush();
 
-  const ToolResult result = call_bounded(*target.tool, request, watchdog, run_deadline);
+  ToolResult result = call_bounded(*target.tool, request, watchdog, run_deadline);
+  if (lost_state_.erase(target.recipient) > 0) result.content = kStateLost + result.content;
   remember(target, arguments, result.content);
   CallOutcome outcome;
   outcome.answer = answer_message(target, call, result.author, result.content);
@@ -209,6 +221,38 @@ CallOutcome Dispatcher::run_tool(
   writer_.finish_call(
       number, {to_string(result.status), *outcome.answer.name, result.content, result.metadata}
   );
+  events_.push(ItemCompleted{call_completed_item(item, result)});
+  return outcome;
+}
+
+void Dispatcher::forget_state_of(const std::string& recipient) {
+  const tools::Tool* tool = registry_.find(recipient);
+  if (tool != nullptr && tool->spec().stateful) lost_state_.insert(recipient);
+}
+
+CallOutcome Dispatcher::resume(
+    const MessageStream::Done& done,
+    const store::CallRow& row,
+    Watchdog& watchdog,
+    std::optional<Watchdog::Clock::time_point> run_deadline
+) {
+  const Target target{row.intent.recipient, registry_.find(row.intent.recipient)};
+  CallOutcome outcome;
+  if (row.result) {
+    outcome.answer = answer_message(target, done.message, row.result->author, row.result->content);
+    return outcome;
+  }
+  // What the intent said counts, and a tool that may less today.
+  const bool repeatable = row.intent.effect != to_string(tools::Effect::kEffectful) &&
+                          target.tool != nullptr &&
+                          target.tool->spec().effect != tools::Effect::kEffectful;
+  if (repeatable) return run_tool(target, done.message, &row, watchdog, run_deadline);
+  outcome.answer = answer_message(target, done.message, "", kOutcomeUnknown);
+  const Item item =
+      call_started_item(events_.next_item_id(), target.recipient, row.intent.arguments);
+  const ToolResult result{ToolStatus::kFailed, "", kOutcomeUnknown, "{}"};
+  writer_.finish_call(row.call, {"unknown", *outcome.answer.name, kOutcomeUnknown, "{}"});
+  events_.push(ItemStarted{item});
   events_.push(ItemCompleted{call_completed_item(item, result)});
   return outcome;
 }
@@ -244,7 +288,7 @@ CallOutcome Dispatcher::dispatch(
     told_of_repeat_ = true;
     return outcome;
   }
-  if (!target.tool->spec().needs_approval) return run_tool(target, call, watchdog, run_deadline);
+  if (!target.tool->spec().needs_approval) return run_tool(target, call, nullptr, watchdog, run_deadline);
 
   const ApprovalPolicy& policy = config_.approval;
   Decision decision = Decision::kStop;
@@ -252,7 +296,7 @@ CallOutcome Dispatcher::dispatch(
   const bool asked = policy.mode == ApprovalPolicy::Mode::kOnRequest && policy.ask;
   if (asked) events_.flush();  // the person sees what led to the call
   if (asked) decision = policy.ask({writer_.id(), target.recipient, call.text()});
-  if (decision == Decision::kApprove) return run_tool(target, call, watchdog, run_deadline);
+  if (decision == Decision::kApprove) return run_tool(target, call, nullptr, watchdog, run_deadline);
   auto outcome = answer_without_running(
       target,
       call,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -45,6 +46,18 @@ class Dispatcher {
       std::optional<Watchdog::Clock::time_point> run_deadline
   );
 
+  // A call that an earlier process had begun: its intent is `row`. With a result, that is the answer. Without one a pure
+  // tool runs again and a keyed one is sent again with the same key; of anything else the model is told that its outcome
+  // is not known.
+  CallOutcome resume(
+      const MessageStream::Done& call,
+      const store::CallRow& row,
+      Watchdog& watchdog,
+      std::optional<Watchdog::Clock::time_point> run_deadline
+  );
+  // The tools of these recipients lost what they kept between calls, which the model is told at the next call.
+  void forget_state_of(const std::string& recipient);
+
  private:
   struct Target {
     std::string recipient;  // resolved, or as written
@@ -58,6 +71,7 @@ class Dispatcher {
   CallOutcome run_tool(
       const Target& target,
       const harmony::Message& call,
+      const store::CallRow* begun,  // by an earlier process; null: the intent is written here
       Watchdog& watchdog,
       std::optional<Watchdog::Clock::time_point> run_deadline
   );
@@ -79,6 +93,7 @@ class Dispatcher {
   store::RunWriter& writer_;
   EventQueue& events_;
   const AgentConfig& config_;
+  std::set<std::string> lost_state_;  // recipients
   // The last call that ran, what it gave, and how often in a row.
   std::string last_recipient_, last_arguments_, last_content_;
   int n_same_ = 0;

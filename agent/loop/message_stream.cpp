@@ -44,6 +44,12 @@ void MessageStream::take(const std::vector<harmony::ParseEvent>& parsed) {
   last_flush_ = std::chrono::steady_clock::now();
 }
 
+void MessageStream::take_again(const std::vector<harmony::ParseEvent>& parsed) {
+  for (const harmony::ParseEvent& event : parsed) {
+    std::visit([this](const auto& e) { take_one(e); }, event);
+  }
+}
+
 void MessageStream::finish() { queue_delta(); }
 
 void MessageStream::take_one(const harmony::MessageStarted& started) {

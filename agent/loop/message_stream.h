@@ -16,6 +16,8 @@ namespace toccata::agent {
 class EventQueue {
  public:
   EventQueue(store::RunWriter& writer, const EventSink& sink) : writer_(writer), sink_(sink) {}
+  // Items of earlier processes had numbers below `n`.
+  void go_on_from_item(int n) { n_items_ = n; }
   std::string next_item_id() { return "item_" + std::to_string(n_items_++); }
   void push(Event event) { pending_.push_back(std::move(event)); }
   // Commits, then emits.
@@ -48,6 +50,8 @@ class MessageStream {
 
   // After each token. Flushes when a piece is full.
   void take(const std::vector<harmony::ParseEvent>& parsed);
+  // The same for a token of an earlier process, already in the token log: queues all and flushes nothing.
+  void take_again(const std::vector<harmony::ParseEvent>& parsed);
   // Queues what is left; the parser has seen the end. The caller flushes, with what it adds itself.
   void finish();
 

@@ -52,6 +52,9 @@ struct Step::Reader {
   void push(Token token) {
     if (const auto parsed = parser.push(token)) stream.take(*parsed);
   }
+  void push_again(Token token) {
+    if (const auto parsed = parser.push(token)) stream.take_again(*parsed);
+  }
   void finish() {
     if (const auto parsed = parser.finish()) stream.take(*parsed);
     stream.finish();
@@ -73,16 +76,65 @@ Step::Step(
       config_(config),
       recipients_(std::move(recipients)) {}
 
+Step::Reader Step::make_reader() const {
+  const harmony::ParserOptions options{
+      .role = harmony::Role::kAssistant, .strict = false, .tools = recipients_};
+  return Reader{harmony::Parser(renderer_, options), MessageStream(writer_, events_)};
+}
+
 StepResult Step::take(bool force_final, const std::stop_token& stop, TokenUsage& usage) {
   const Usage before = log_.usage();
   writer_.begin_step(++n_);
-  const harmony::ParserOptions options{
-      .role = harmony::Role::kAssistant, .strict = false, .tools = recipients_};
-  Reader reader{harmony::Parser(renderer_, options), MessageStream(writer_, events_)};
+  Reader reader = make_reader();
   StepResult result;
   result.ending = open_message(force_final, reader);
   const std::int64_t n_prompt = log_.n_tokens();
-  if (!result.ending) sample(reader, stop, usage, result);
+  if (!result.ending) sample(reader, 0, stop, usage, result);
+  return finish(reader, std::move(result), before, n_prompt, usage);
+}
+
+StepResult Step::go_on(
+    int number, std::span<const Token> said, const std::stop_token& stop, TokenUsage& usage
+) {
+  const Usage before = log_.usage();
+  n_ = number;
+  writer_.continue_step(number);
+  Reader reader = make_reader();
+  bool ended = false;
+  for (const Token token : said) {
+    const std::size_t n_before = reader.stream.messages().size();
+    reader.push_again(token);
+    ended = ended || ends_step(token, n_before, reader.stream);
+  }
+  StepResult result;
+  const std::int64_t n_prompt = log_.n_tokens();
+  if (!ended) sample(reader, std::ssize(said), stop, usage, result);
+  return finish(reader, std::move(result), before, n_prompt, usage);
+}
+
+std::vector<MessageStream::Done> Step::calls_in(int number, std::span<const Token> said) {
+  n_ = number;
+  writer_.continue_step(number);
+  harmony::Parser parser = make_reader().parser;
+  std::vector<harmony::ParseEvent> parsed;
+  for (const Token token : said) (void)parser.push(token, parsed);
+  (void)parser.finish(parsed);
+  std::vector<MessageStream::Done> calls;
+  for (const harmony::ParseEvent& event : parsed) {
+    const auto* done = std::get_if<harmony::MessageDone>(&event);
+    if (done == nullptr || done->message.role != harmony::Role::kAssistant) continue;
+    if (asks_for_tool(done->message.recipient)) calls.push_back({done->message, done->end});
+  }
+  return calls;
+}
+
+StepResult Step::finish(
+    Reader& reader,
+    StepResult result,
+    const Usage& before,
+    std::int64_t n_prompt,
+    TokenUsage& usage
+) {
   reader.finish();
   sort_messages(reader.stream.messages(), result);
 
@@ -112,10 +164,14 @@ std::optional<Ending> Step::open_message(bool force_final, Reader& reader) {
 }
 
 void Step::sample(
-    Reader& reader, const std::stop_token& stop, TokenUsage& usage, StepResult& result
+    Reader& reader,
+    std::int64_t n_sampled,
+    const std::stop_token& stop,
+    TokenUsage& usage,
+    StepResult& result
 ) {
   const MessageStream& stream = reader.stream;
-  for (std::int64_t n_sampled = 0;; ++n_sampled) {
+  for (;; ++n_sampled) {
     result.ending = limit_reached(n_sampled);
     if (result.ending) return;
     const bool reasoning = stream.in_reasoning();
@@ -128,11 +184,17 @@ void Step::sample(
     }
     if (reasoning) ++usage.reasoning_output_tokens;
     reader.push(*token);
-    if (log_.is_stop(*token) || stream.foreign_role()) return;
-    // A call closed by `<|end|>` is a call; what would follow is the model's own idea of the result.
-    const bool message_ended = stream.messages().size() > n_before;
-    if (message_ended && asks_for_tool(stream.messages().back().message.recipient)) return;
+    if (ends_step(*token, n_before, stream)) return;
   }
+}
+
+// A call closed by `<|end|>` is a call; what would follow is the model's own idea of the result.
+bool Step::ends_step(
+    Token token, std::size_t n_messages_before, const MessageStream& stream
+) const {
+  if (log_.is_stop(token) || stream.foreign_role()) return true;
+  const bool message_ended = stream.messages().size() > n_messages_before;
+  return message_ended && asks_for_tool(stream.messages().back().message.recipient);
 }
 
 std::optional<Ending> Step::limit_reached(std::int64_t n_sampled) const {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -51,10 +52,27 @@ class Step {
   // Adds what it cost to `usage`.
   StepResult take(bool force_final, const std::stop_token& stop, TokenUsage& usage);
 
+  // Goes on with step `number` of a recorded run, which was cut off after the model had said `said` (the tokens behind
+  // `<|start|>assistant`, already in the log). Nothing is sampled when they end the step.
+  StepResult go_on(
+      int number, std::span<const Token> said, const std::stop_token& stop, TokenUsage& usage
+  );
+  // The calls among `said`, without ledger rows and events. The next step has the number behind `number`.
+  std::vector<MessageStream::Done> calls_in(int number, std::span<const Token> said);
+
  private:
   struct Reader;
+  StepResult finish(Reader& reader, StepResult result, const Usage& before, std::int64_t n_prompt, TokenUsage& usage);
+  Reader make_reader() const;
   std::optional<Ending> open_message(bool force_final, Reader& reader);
-  void sample(Reader& reader, const std::stop_token& stop, TokenUsage& usage, StepResult& result);
+  void sample(
+      Reader& reader,
+      std::int64_t n_sampled,
+      const std::stop_token& stop,
+      TokenUsage& usage,
+      StepResult& result
+  );
+  bool ends_step(Token token, std::size_t n_messages_before, const MessageStream& stream) const;
   std::optional<Ending> limit_reached(std::int64_t n_sampled) const;
 
   TokenLog& log_;

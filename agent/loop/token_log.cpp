@@ -1,5 +1,7 @@
 #include "agent/loop/token_log.h"
 
+#include <utility>
+
 namespace toccata::agent {
 
 bool TokenLog::is_stop(Token token) const {
@@ -27,6 +29,16 @@ Result<void> TokenLog::append(store::SegmentKind kind, std::span<const Token> to
   return {};
 }
 
+Result<void> TokenLog::restore(std::span<const Token> timeline) {
+  const bool closed = !timeline.empty() &&
+                      (timeline.back() == control_.return_ || timeline.back() == control_.endoftext);
+  const auto read = closed ? timeline.first(timeline.size() - 1) : timeline;
+  if (Result<void> appended = session_.append(read); !appended) return appended.error();
+  for (const Token token : timeline) note(token);
+  stop_kept_back_ = closed;
+  return {};
+}
+
 Result<Token> TokenLog::sample(const SamplingParams& params, std::stop_token stop) {
   Result<Sampled> sampled = session_.sample(params, std::nullopt, std::move(stop));
   if (!sampled) return sampled.error();
@@ -37,8 +49,10 @@ Result<Token> TokenLog::sample(const SamplingParams& params, std::stop_token sto
 }
 
 Result<void> TokenLog::take_back_last() {
-  Result<void> done = session_.rollback(Checkpoint{session_.n_tokens() - 1, 0});
-  if (!done) return done.error();
+  if (!std::exchange(stop_kept_back_, false)) {
+    Result<void> done = session_.rollback(Checkpoint{session_.n_tokens() - 1, 0});
+    if (!done) return done.error();
+  }
   writer_.rollback(std::span(&last_, 1));
   tail_ = before_last_;
   return {};

@@ -21,6 +21,9 @@ class TokenLog {
 
   // kResourceExhausted when the context is full; nothing is appended then.
   Result<void> append(store::SegmentKind kind, std::span<const Token> tokens);
+  // The log of a recorded run, into an empty session; nothing is written to the ledger. A closing stop token is kept
+  // back until settle(), which would take it back anyway.
+  Result<void> restore(std::span<const Token> timeline);
   Result<Token> sample(const SamplingParams& params, std::stop_token stop);
 
   // Makes the log end with a complete message, so that anything may follow: `<|return|>` (or `<|endoftext|>`) becomes
@@ -43,6 +46,7 @@ class TokenLog {
   Tail tail_ = Tail::kComplete;
   Tail before_last_ = Tail::kComplete;
   Token last_ = -1;
+  bool stop_kept_back_ = false;  // last_ stands in the ledger and not in the session
 };
 
 }  // namespace toccata::agent

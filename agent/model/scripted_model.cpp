@@ -36,6 +36,7 @@ class ScriptedSession : public TokenSession {
     usage_.appended += std::ssize(tokens);
     to_prefill_ += std::ssize(tokens);
     mid_line_ = false;
+    if (timeline_.size() == tokens.size()) skip_what_was_said();
     return {};
   }
 
@@ -83,6 +84,37 @@ class ScriptedSession : public TokenSession {
   const Usage& usage() const override { return usage_; }
 
  private:
+  // The first thing a session is given may be the log of a recorded run: it then goes on behind the completions that
+  // stand there, in the middle of the last one where that was cut off.
+  void skip_what_was_said() {
+    auto at = timeline_.begin();
+    while (next_line_ < std::ssize(model_.lines())) {
+      const Tokens& line = model_.lines()[static_cast<std::size_t>(next_line_)].tokens;
+      if (line.size() < 2) return;
+      // Its closing token may be gone: a settled log has another in its place.
+      const auto found = std::search(at, timeline_.end(), line.begin(), line.end() - 1);
+      if (found == timeline_.end()) break;
+      at = found + (std::ssize(line) - 1);
+      if (at != timeline_.end()) ++at;
+      ++next_line_;
+      position_ = line.size() - (at == timeline_.end() && timeline_.back() != line.back() ? 1 : 0);
+      mid_line_ = at == timeline_.end();
+    }
+    if (next_line_ == std::ssize(model_.lines())) return;
+    const Tokens& line = model_.lines()[static_cast<std::size_t>(next_line_)].tokens;
+    for (std::size_t n = line.size() - 1; n > 0; --n) {
+      const auto left = static_cast<std::size_t>(timeline_.end() - at);
+      if (n > left || !std::equal(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(n),
+                                  timeline_.end() - static_cast<std::ptrdiff_t>(n))) {
+        continue;
+      }
+      ++next_line_;
+      position_ = n;
+      mid_line_ = true;
+      return;
+    }
+  }
+
   static Error stopped() { return Error{ErrorCode::kCancelled, "sampling was stopped"}; }
   Error full() const {
     return Error{

@@ -4,7 +4,6 @@
 #include <random>
 
 #include "agent/store/ledger_impl.h"
-#include "agent/store/process_identity.h"
 #include "agent/store/run_id.h"
 
 extern "C" const char store_schema_begin[], store_schema_end[];
@@ -13,7 +12,7 @@ namespace toccata::store {
 namespace {
 
 constexpr std::int64_t kApplicationId = 0x546f6363;  // "Tocc"
-constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::int64_t kSchemaVersion = 2;
 
 std::int64_t system_time_ms() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -27,6 +26,25 @@ void create_schema(Database& db) {
     db.execute(std::string(store_schema_begin, store_schema_end).c_str());
     db.execute(("PRAGMA application_id = " + std::to_string(kApplicationId)).c_str());
     db.execute(("PRAGMA user_version = " + std::to_string(kSchemaVersion)).c_str());
+  }
+  transaction.commit();
+}
+
+// From version 1, which had neither blobs nor forks.
+void upgrade_from_1(Database& db) {
+  Transaction transaction(db);
+  if (db.query_integer("PRAGMA user_version") == 1) {
+    db.execute(
+        "ALTER TABLE runs ADD COLUMN parent TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE runs ADD COLUMN parent_step INTEGER NOT NULL DEFAULT 0;"
+        "CREATE TABLE blobs (n INTEGER PRIMARY KEY, sha256 BLOB NOT NULL UNIQUE,"
+        " bytes BLOB NOT NULL) STRICT;"
+        "ALTER TABLE segments ADD COLUMN tokens_blob INTEGER;"
+        "ALTER TABLE messages ADD COLUMN content_blob INTEGER;"
+        "ALTER TABLE calls ADD COLUMN arguments_blob INTEGER;"
+        "ALTER TABLE calls ADD COLUMN content_blob INTEGER;"
+        "PRAGMA user_version = 2"
+    );
   }
   transaction.commit();
 }
@@ -66,6 +84,7 @@ void prepare_file(Database& db) {
   db.switch_to_wal();
   db.execute("PRAGMA synchronous = NORMAL");
   if (header.empty) create_schema(db);
+  if (header.version == 1) upgrade_from_1(db);
 }
 
 }  // namespace
@@ -140,7 +159,6 @@ Result<std::unique_ptr<Ledger>> Ledger::open(const std::filesystem::path& path, 
 }
 
 RunWriter Ledger::create_run(const RunInfo& info) {
-  if (impl_->process.empty()) impl_->process = this_process();
   const std::int64_t now = impl_->clock();
   std::random_device random;
   Statement taken(impl_->db, "SELECT 1 FROM runs WHERE id = ?1");
@@ -153,10 +171,10 @@ RunWriter Ledger::create_run(const RunInfo& info) {
   std::string id = make_run_id(now, random());
   while (taken.bind(id).next()) id = make_run_id(now, random());
   taken.reset();
-  insert.bind(id, now, info.task, info.model, info.params, info.sandbox, impl_->process).run();
+  insert.bind(id, now, info.task, info.model, info.params, info.sandbox, impl_->self()).run();
   const std::int64_t run = sqlite3_last_insert_rowid(impl_->db.handle());
   transaction.commit();
-  return RunWriter::make(*this, run, id);
+  return RunWriter::make(*this, run, id, {});
 }
 
 }  // namespace toccata::store

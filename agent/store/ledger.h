@@ -96,7 +96,9 @@ struct CallIntent {
   std::string idempotency_key = {};  // empty: begin_call makes "<run>/<call>"
 };
 struct CallResult {
-  std::string status;  // "ok", "failed", "stops_run", "refused", "unknown_tool", "malformed"
+  // "ok", "failed", "stops_run", "refused", "unknown_tool", "malformed"; "unknown": the process died while the call
+  // ran, and it could not be repeated
+  std::string status;
   std::string author;
   std::string content;
   std::string metadata = "{}";
@@ -126,6 +128,8 @@ struct RunSummary {
   std::optional<int> exit_code;
   std::string terminal_reason;
   int n_steps = 0, n_calls = 0;
+  std::string parent = {};  // id of the run this one was forked from; empty: none
+  int parent_step = 0;      // the last step it shares with it
 };
 
 struct RunRecord {
@@ -149,6 +153,11 @@ class LedgerError : public Exception {
 // Milliseconds since 1970.
 using WallClock = std::function<std::int64_t()>;
 
+// How many rows a run has, so that a writer can go on behind them.
+struct RunCounts {
+  int step = 0, n_segments = 0, n_messages = 0, n_calls = 0, n_notes = 0;
+};
+
 class Ledger;
 
 // Writes one run. Changes are gathered in memory and written by commit() in one transaction, so the
@@ -164,6 +173,11 @@ class RunWriter {
   // A further turn of a finished run: it counts as running again.
   void reopen();
   void begin_step(int step);
+  // Goes on with a step that was begun and cut off; finish_step() then adds to its counters.
+  void continue_step(int step);
+  // Messages with number `first` and later will be written again by what follows, in the same transaction: used for the
+  // messages of a step that was cut off. None may be open.
+  void redo_messages(int first);
   void finish_step(std::int64_t prefilled, std::int64_t decoded, std::string_view end);
   void append_tokens(SegmentKind kind, std::span<const Token> tokens);
   void rollback(std::span<const Token> taken_back);
@@ -181,6 +195,8 @@ class RunWriter {
   // The key begin_call would give the next call.
   std::string next_idempotency_key() const;
   void finish_call(int call, const CallResult& result);
+  // A call that is answered without being run: intent and result in one commit. Its number.
+  int record_call(CallIntent intent, const CallResult& result);
   void note(std::string_view kind, std::string_view detail);
 
   // Makes everything above durable against the death of the process. No-op when nothing is pending.
@@ -192,8 +208,19 @@ class RunWriter {
   friend class Ledger;
   class Impl;
   explicit RunWriter(std::unique_ptr<Impl> impl);
-  static RunWriter make(Ledger& ledger, std::int64_t run, std::string id);
+  static RunWriter make(Ledger& ledger, std::int64_t run, std::string id, const RunCounts& counts);
   std::unique_ptr<Impl> impl_;
+};
+
+// Which runs a sweep deletes: those that are not running and are both older than `older_than_ms` and not among the
+// newest `keep`. The default deletes none.
+struct SweepRule {
+  std::optional<std::int64_t> older_than_ms;
+  std::optional<int> keep;
+};
+struct SweepResult {
+  int n_runs = 0, n_blobs = 0;
+  std::int64_t bytes_before = 0, bytes_after = 0;  // of the file
 };
 
 // One connection. One thread at a time; any number of ledgers, in any number of processes, may
@@ -210,6 +237,17 @@ class Ledger {
 
   // Inserts and commits the run's row.
   RunWriter create_run(const RunInfo& info);
+  // Takes over a run that ended or was interrupted, to write on: it counts as running in this process. `id` as for
+  // load_run. kUnavailable when another process is writing it; within one process the caller sees to it that a run has
+  // one writer.
+  Result<RunWriter> open_run(std::string_view id);
+  // Copies everything up to the end of step `step` to a new run and gives its id; 0 = what stands before the first
+  // model call. Large texts are shared, not copied. kInvalidArgument when the run has no such step.
+  Result<std::string> fork_run(std::string_view id, int step);
+  // Deletes a run and its rows; sweep() gives the space back. kUnavailable when another process is writing it.
+  Result<void> remove_run(std::string_view id);
+  // Deletes what SweepRule says, then the blobs nobody uses, then gives the space back to the file system.
+  SweepResult sweep(const SweepRule& rule);
   // Newest first.
   std::vector<RunSummary> list_runs(int limit = 50) const;
   // `id`: a whole id, the beginning of one, its end, or "last". kNotFound, or kInvalidArgument

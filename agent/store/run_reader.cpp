@@ -11,7 +11,7 @@ namespace {
 constexpr const char* kSummaryColumns =
     "SELECT n, id, created_ms, finished_ms, task, model, exit_code, terminal_reason, process,"
     " (SELECT count(*) FROM steps WHERE run = n), (SELECT count(*) FROM calls WHERE run = n),"
-    " params, sandbox, message, final, usage FROM runs ";
+    " params, sandbox, message, final, usage, parent, parent_step FROM runs ";
 
 RunStatus status_of(const RunSummary& summary, const std::string& process) {
   if (summary.finished_ms) {
@@ -32,6 +32,8 @@ RunSummary read_summary(const Statement& row) {
   summary.status = status_of(summary, row.text(8));
   summary.n_steps = static_cast<int>(row.integer(9));
   summary.n_calls = static_cast<int>(row.integer(10));
+  summary.parent = row.text(16);
+  summary.parent_step = static_cast<int>(row.integer(17));
   return summary;
 }
 
@@ -44,7 +46,11 @@ std::optional<SegmentKind> kind_from(const std::string& name) {
 }
 
 std::vector<Segment> read_segments(Database& db, std::int64_t run) {
-  Statement row(db, "SELECT step, kind, tokens FROM segments WHERE run = ?1 ORDER BY seq");
+  Statement row(
+      db,
+      "SELECT step, kind, coalesce((SELECT bytes FROM blobs WHERE n = tokens_blob), tokens)"
+      " FROM segments WHERE run = ?1 ORDER BY seq"
+  );
   std::vector<Segment> segments;
   row.bind(run);
   while (row.next()) {
@@ -88,7 +94,8 @@ std::vector<MessageRow> read_messages(Database& db, std::int64_t run) {
   while (piece.next()) pieces[piece.integer(0)] += piece.text(1);
   Statement row(
       db,
-      "SELECT seq, step, role, name, channel, recipient, content_type, content, complete"
+      "SELECT seq, step, role, name, channel, recipient, content_type,"
+      " coalesce((SELECT bytes FROM blobs WHERE n = content_blob), content), complete"
       " FROM messages WHERE run = ?1 ORDER BY seq"
   );
   std::vector<MessageRow> messages;
@@ -111,8 +118,11 @@ std::vector<MessageRow> read_messages(Database& db, std::int64_t run) {
 std::vector<CallRow> read_calls(Database& db, std::int64_t run) {
   Statement row(
       db,
-      "SELECT call, step, recipient, arguments, effect, idempotency_key, started_ms, finished_ms,"
-      " status, author, content, metadata FROM calls WHERE run = ?1 ORDER BY call"
+      "SELECT call, step, recipient,"
+      " coalesce((SELECT bytes FROM blobs WHERE n = arguments_blob), arguments),"
+      " effect, idempotency_key, started_ms, finished_ms, status, author,"
+      " coalesce((SELECT bytes FROM blobs WHERE n = content_blob), content), metadata"
+      " FROM calls WHERE run = ?1 ORDER BY call"
   );
   std::vector<CallRow> calls;
   row.bind(run);
@@ -230,7 +240,48 @@ void check_rollbacks(const RunRecord& record, std::vector<std::string>& defects)
   }
 }
 
+// Blobs that rows refer to and that are not there, or hold other bytes than their hash says.
+void check_blobs(Database& db, std::vector<std::string>& defects) {
+  const char* references[][2] = {
+      {"segments", "tokens_blob"},
+      {"messages", "content_blob"},
+      {"calls", "arguments_blob"},
+      {"calls", "content_blob"}};
+  for (const auto& [table, column] : references) {
+    const std::string sql = std::string("SELECT runs.id FROM ") + table +
+                            " JOIN runs ON runs.n = run WHERE " + column +
+                            " IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.n = " + column +
+                            ") GROUP BY run";
+    Statement row(db, sql.c_str());
+    while (row.next()) {
+      defects.push_back("run " + row.text(0) + ": a blob of table " + table + " is missing");
+    }
+  }
+  Statement blob(db, "SELECT n, sha256, bytes FROM blobs ORDER BY n");
+  while (blob.next()) {
+    if (blob.text(1) != sha256(blob.text(2))) {
+      defects.push_back("blob " + blob.text(0) + " has other bytes than its hash says");
+    }
+  }
+}
+
 }  // namespace
+
+Result<RunHandle> find_run(Database& db, std::string_view typed) {
+  const std::vector<std::string> ids = find_ids(db, typed);
+  if (ids.empty()) {
+    return Error{
+        ErrorCode::kNotFound, "no run '" + std::string(typed) + "' in " + db.path().string()};
+  }
+  if (ids.size() > 1) {
+    std::string message = "'" + std::string(typed) + "' means several runs:";
+    for (const std::string& candidate : ids) message += " " + candidate;
+    return Error{ErrorCode::kInvalidArgument, message + "; type more of the id"};
+  }
+  Statement row(db, "SELECT n FROM runs WHERE id = ?1");
+  TOCCATA_CHECK(row.bind(ids.front()).next(), "the id was found in this transaction");
+  return RunHandle{row.integer(0), ids.front()};
+}
 
 std::vector<RunSummary> Ledger::list_runs(int limit) const {
   Statement row(
@@ -246,16 +297,9 @@ std::vector<RunSummary> Ledger::list_runs(int limit) const {
 Result<RunRecord> Ledger::load_run(std::string_view id) const {
   try {
     Snapshot snapshot(impl_->db);
-    const std::vector<std::string> ids = find_ids(impl_->db, id);
-    if (ids.empty()) {
-      return Error{ErrorCode::kNotFound, "no run '" + std::string(id) + "' in " + path().string()};
-    }
-    if (ids.size() > 1) {
-      std::string message = "'" + std::string(id) + "' means several runs:";
-      for (const std::string& candidate : ids) message += " " + candidate;
-      return Error{ErrorCode::kInvalidArgument, message + "; type more of the id"};
-    }
-    return read_run(impl_->db, ids.front());
+    const Result<RunHandle> run = find_run(impl_->db, id);
+    if (!run) return run.error();
+    return read_run(impl_->db, run->id);
   } catch (const Exception& failure) {
     return failure.error();
   }
@@ -274,6 +318,7 @@ std::vector<std::string> Ledger::check() const {
     check_numbering(impl_->db, "messages", "seq", 0, defects);
     check_numbering(impl_->db, "calls", "call", 1, defects);
     check_numbering(impl_->db, "notes", "seq", 0, defects);
+    check_blobs(impl_->db, defects);
     Statement row(impl_->db, "SELECT id FROM runs ORDER BY n");
     while (row.next()) check_rollbacks(read_run(impl_->db, row.text(0)), defects);
   } catch (const Exception& failure) {

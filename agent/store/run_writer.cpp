@@ -1,7 +1,6 @@
 #include <utility>
 
 #include "agent/store/ledger_impl.h"
-#include "agent/store/process_identity.h"
 
 namespace toccata::store {
 namespace {
@@ -14,6 +13,12 @@ struct PendingMessage {
   int seq;
   MessageRow message;
   bool drop_pieces;  // its text stood in `pieces` until now
+};
+struct PendingCall {  // answered without being run
+  int call;
+  int step;
+  std::int64_t at_ms;
+  CallIntent intent;
 };
 struct PendingResult {
   int call;
@@ -34,8 +39,15 @@ struct PendingStepEnd {
 
 class RunWriter::Impl {
  public:
-  Impl(Ledger::Impl& ledger, std::int64_t run, std::string id)
-      : ledger_(ledger), run_(run), id_(std::move(id)) {}
+  Impl(Ledger::Impl& ledger, std::int64_t run, std::string id, const RunCounts& counts)
+      : ledger_(ledger),
+        run_(run),
+        id_(std::move(id)),
+        step_(counts.step),
+        n_segments_(counts.n_segments),
+        n_messages_(counts.n_messages),
+        n_calls_(counts.n_calls),
+        n_notes_(counts.n_notes) {}
 
   const std::string& id() const { return id_; }
   int next_call() const { return n_calls_ + 1; }
@@ -45,6 +57,15 @@ class RunWriter::Impl {
   void begin_step(int step) {
     step_ = step;
     steps_.push_back({step, ledger_.clock()});
+  }
+
+  void continue_step(int step) { step_ = step; }
+
+  void redo_messages(int first) {
+    TOCCATA_CHECK(!open_ && messages_.empty(), "redo_messages() comes before what is redone");
+    if (first >= n_messages_) return;
+    redo_from_ = first;
+    n_messages_ = first;
   }
 
   void finish_step(std::int64_t prefilled, std::int64_t decoded, std::string_view end) {
@@ -98,22 +119,17 @@ class RunWriter::Impl {
     const std::int64_t now = ledger_.clock();
     Transaction transaction(ledger_.db);
     write_pending();
-    ledger_.write()
-        .begin_call
-        .bind(
-            run_,
-            call,
-            step_,
-            intent.recipient,
-            intent.arguments,
-            intent.effect,
-            intent.idempotency_key,
-            now
-        )
-        .run();
+    write_call({call, step_, now, std::move(intent)});
     transaction.commit();
     forget_pending();
     return call;
+  }
+
+  int record_call(CallIntent intent, const CallResult& result) {
+    const std::int64_t now = ledger_.clock();
+    calls_.push_back({++n_calls_, step_, now, std::move(intent)});
+    results_.push_back({n_calls_, now, result});
+    return n_calls_;
   }
 
   void finish_call(int call, const CallResult& result) {
@@ -146,7 +162,7 @@ class RunWriter::Impl {
 
  private:
   bool has_pending() const {
-    return reopen_ || !segments_.empty() || !messages_.empty() || !results_.empty() ||
+    return reopen_ || redo_from_ || !calls_.empty() || !segments_.empty() || !messages_.empty() || !results_.empty() ||
            !steps_.empty() || !step_ends_.empty() || !notes_.empty() || !pending_text_.empty() ||
            (open_ && !announced_);
   }
@@ -154,11 +170,17 @@ class RunWriter::Impl {
   // Inside a transaction. Changes no member, so that a failed commit may be tried again.
   void write_pending() {
     WriteStatements& sql = ledger_.write();
-    if (reopen_) sql.reopen_run.bind(run_, ledger_.process).run();
+    if (reopen_) sql.reopen_run.bind(run_, ledger_.self()).run();
+    if (redo_from_) {
+      sql.redo_pieces.bind(run_, *redo_from_).run();
+      sql.redo_messages.bind(run_, *redo_from_).run();
+    }
     for (const PendingStep& s : steps_) sql.begin_step.bind(run_, s.step, s.at_ms).run();
     for (const auto& [seq, segment] : segments_) {
       const std::span<const Token> tokens(segment.tokens);
-      sql.add_segment.bind(run_, seq, segment.step, to_string(segment.kind), tokens).run();
+      const auto blob = put_blob(sql, std::as_bytes(tokens));
+      const std::span<const Token> inlined = blob ? std::span<const Token>() : tokens;
+      sql.add_segment.bind(run_, seq, segment.step, to_string(segment.kind), inlined, blob).run();
     }
     for (const PendingMessage& m : messages_) {
       write_message(m.seq, m.message);
@@ -168,9 +190,12 @@ class RunWriter::Impl {
     if (!pending_text_.empty()) {
       sql.add_piece.bind(run_, n_messages_, n_pieces_, pending_text_).run();
     }
+    for (const PendingCall& call : calls_) write_call(call);
     for (const auto& [call, at_ms, result] : results_) {
+      const auto blob = put_text(result.content);
+      const std::string_view content = blob ? std::string_view() : result.content;
       sql.finish_call
-          .bind(run_, call, at_ms, result.status, result.author, result.content, result.metadata)
+          .bind(run_, call, at_ms, result.status, result.author, content, result.metadata, blob)
           .run();
     }
     for (std::size_t i = 0; i < notes_.size(); ++i) {
@@ -183,7 +208,32 @@ class RunWriter::Impl {
     }
   }
 
+  std::optional<std::int64_t> put_text(std::string_view text) {
+    return put_blob(ledger_.write(), std::as_bytes(std::span(text.data(), text.size())));
+  }
+
+  void write_call(const PendingCall& c) {
+    const auto blob = put_text(c.intent.arguments);
+    const std::string_view arguments = blob ? std::string_view() : c.intent.arguments;
+    ledger_.write()
+        .begin_call
+        .bind(
+            run_,
+            c.call,
+            c.step,
+            c.intent.recipient,
+            arguments,
+            c.intent.effect,
+            c.intent.idempotency_key,
+            c.at_ms,
+            blob
+        )
+        .run();
+  }
+
   void write_message(int seq, const MessageRow& m) {
+    const auto blob = put_text(m.content);
+    const std::string_view content = blob ? std::string_view() : m.content;
     ledger_.write()
         .add_message
         .bind(
@@ -195,14 +245,17 @@ class RunWriter::Impl {
             m.channel,
             m.recipient,
             m.content_type,
-            m.content,
-            m.complete
+            content,
+            m.complete,
+            blob
         )
         .run();
   }
 
   void forget_pending() {
     reopen_ = false;
+    redo_from_.reset();
+    calls_.clear();
     segments_.clear();
     messages_.clear();
     results_.clear();
@@ -227,6 +280,8 @@ class RunWriter::Impl {
   std::string pending_text_;
 
   bool reopen_ = false;
+  std::optional<int> redo_from_;
+  std::vector<PendingCall> calls_;
   std::vector<PendingSegment> segments_;
   std::vector<PendingMessage> messages_;
   std::vector<PendingResult> results_;
@@ -240,13 +295,17 @@ RunWriter::RunWriter(RunWriter&&) noexcept = default;
 RunWriter& RunWriter::operator=(RunWriter&&) noexcept = default;
 RunWriter::~RunWriter() = default;
 
-RunWriter RunWriter::make(Ledger& ledger, std::int64_t run, std::string id) {
-  return RunWriter(std::make_unique<Impl>(*ledger.impl_, run, std::move(id)));
+RunWriter RunWriter::make(
+    Ledger& ledger, std::int64_t run, std::string id, const RunCounts& counts
+) {
+  return RunWriter(std::make_unique<Impl>(*ledger.impl_, run, std::move(id), counts));
 }
 
 const std::string& RunWriter::id() const { return impl_->id(); }
 void RunWriter::reopen() { impl_->reopen(); }
 void RunWriter::begin_step(int step) { impl_->begin_step(step); }
+void RunWriter::continue_step(int step) { impl_->continue_step(step); }
+void RunWriter::redo_messages(int first) { impl_->redo_messages(first); }
 void RunWriter::finish_step(std::int64_t prefilled, std::int64_t decoded, std::string_view end) {
   impl_->finish_step(prefilled, decoded, end);
 }
@@ -263,6 +322,10 @@ void RunWriter::add_message(const MessageRow& message) { impl_->add_message(mess
 int RunWriter::begin_call(CallIntent intent) {
   if (intent.idempotency_key.empty()) intent.idempotency_key = next_idempotency_key();
   return impl_->begin_call(std::move(intent));
+}
+int RunWriter::record_call(CallIntent intent, const CallResult& result) {
+  if (intent.idempotency_key.empty()) intent.idempotency_key = next_idempotency_key();
+  return impl_->record_call(std::move(intent), result);
 }
 std::string RunWriter::next_idempotency_key() const {
   return impl_->id() + "/" + std::to_string(impl_->next_call());

@@ -1,5 +1,8 @@
--- The ledger, version 1. One row in `runs` per run; every other table is clustered by (run, ...) and only ever appended
+-- The ledger, version 2. One row in `runs` per run; every other table is clustered by (run, ...) and only ever appended
 -- to, except where a column says it is filled in later. Times are milliseconds since 1970.
+--
+-- Texts and token segments of kBlobBytes and more stand in `blobs`, once, however many rows and forks use them: the
+-- column itself is then empty and the one called *_blob names the blob.
 
 CREATE TABLE runs (
   n INTEGER PRIMARY KEY,          -- what the other tables call `run`
@@ -15,7 +18,15 @@ CREATE TABLE runs (
   terminal_reason TEXT NOT NULL DEFAULT '',
   message TEXT NOT NULL DEFAULT '',
   final TEXT NOT NULL DEFAULT '',
-  usage TEXT NOT NULL DEFAULT '{}'
+  usage TEXT NOT NULL DEFAULT '{}',
+  parent TEXT NOT NULL DEFAULT '',       -- id of the run this one was forked from
+  parent_step INTEGER NOT NULL DEFAULT 0 -- the last step it shares with it
+) STRICT;
+
+CREATE TABLE blobs (
+  n INTEGER PRIMARY KEY,
+  sha256 BLOB NOT NULL UNIQUE,
+  bytes BLOB NOT NULL             -- UTF-8 or int32 tokens, as the column says that refers to it
 ) STRICT;
 
 -- The token log: joined in order of seq (rollbacks applied) it is the session, byte for byte.
@@ -25,6 +36,7 @@ CREATE TABLE segments (
   step INTEGER NOT NULL,
   kind TEXT NOT NULL,             -- prompt user sampled tool forced rollback
   tokens BLOB NOT NULL,           -- int32, little endian; for a rollback the tokens taken back
+  tokens_blob INTEGER,
   PRIMARY KEY (run, seq)
 ) STRICT, WITHOUT ROWID;
 
@@ -51,6 +63,7 @@ CREATE TABLE messages (
   content_type TEXT NOT NULL,
   content TEXT NOT NULL,
   complete INTEGER NOT NULL,
+  content_blob INTEGER,
   PRIMARY KEY (run, seq)
 ) STRICT, WITHOUT ROWID;
 
@@ -73,10 +86,12 @@ CREATE TABLE calls (
   idempotency_key TEXT NOT NULL,
   started_ms INTEGER NOT NULL,
   finished_ms INTEGER,            -- filled in with the result, as is the rest
-  status TEXT,                    -- ok failed stops_run refused unknown_tool malformed
+  status TEXT,                    -- ok failed stops_run refused unknown_tool malformed unknown
   author TEXT,
   content TEXT,
   metadata TEXT,                  -- JSON object
+  arguments_blob INTEGER,
+  content_blob INTEGER,
   PRIMARY KEY (run, call)
 ) STRICT, WITHOUT ROWID;
 

@@ -138,12 +138,19 @@ void Statement::bind_one(int index, std::string_view value) {
   database_->check(code, "write");
 }
 
+void Statement::bind_one(int index, const std::optional<std::int64_t>& value) {
+  if (value) return bind_one(index, *value);
+  database_->check(sqlite3_bind_null(get(), index), "write");
+}
+
 void Statement::bind_one(int index, std::span<const Token> tokens) {
-  static const Token kNothing = 0;
-  const void* data = tokens.empty() ? &kNothing : tokens.data();
-  database_->check(
-      sqlite3_bind_blob64(get(), index, data, tokens.size_bytes(), SQLITE_STATIC), "write"
-  );
+  bind_one(index, std::as_bytes(tokens));
+}
+
+void Statement::bind_one(int index, std::span<const std::byte> bytes) {
+  static const std::byte kNothing{};
+  const void* data = bytes.empty() ? &kNothing : bytes.data();
+  database_->check(sqlite3_bind_blob64(get(), index, data, bytes.size(), SQLITE_STATIC), "write");
 }
 
 Transaction::Transaction(Database& database) : database_(database) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -61,6 +62,8 @@ class Statement {
   // Runs a statement that gives no rows and makes it ready for the next bind().
   void run();
   void reset();
+  // The rowid of the row the last INSERT of this connection made.
+  std::int64_t last_row() const { return sqlite3_last_insert_rowid(sqlite3_db_handle(get())); }
 
   std::int64_t integer(int column) const { return sqlite3_column_int64(get(), column); }
   bool is_null(int column) const { return sqlite3_column_type(get(), column) == SQLITE_NULL; }
@@ -79,6 +82,8 @@ class Statement {
   void bind_one(int index, const std::string& value) { bind_one(index, std::string_view(value)); }
   void bind_one(int index, const char* value) { bind_one(index, std::string_view(value)); }
   void bind_one(int index, std::span<const Token> tokens);
+  void bind_one(int index, std::span<const std::byte> bytes);
+  void bind_one(int index, const std::optional<std::int64_t>& value);  // none = NULL
 
   Database* database_;
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;

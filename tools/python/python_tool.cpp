@@ -53,6 +53,7 @@ PythonTool::PythonTool(sandbox::Sandbox& sandbox, std::chrono::milliseconds time
           .placement = Placement::kSystem,
           .effect = Effect::kEffectful,
           .needs_approval = false,
+          .stateful = true,
           .timeout = timeout + kGrace,
       } {}
 

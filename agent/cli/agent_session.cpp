@@ -1,0 +1,44 @@
+#include "agent/cli/agent_session.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "agent/cli/signals.h"
+#include "agent/cli/terminal_view.h"
+#include "agent/loop/events_json.h"
+
+namespace toccata::cli {
+namespace {
+
+void print_json_line(const agent::Event& event) {
+  const std::string line =
+      agent::to_json(event).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::fprintf(stdout, "%s\n", line.c_str());
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int with_agent(
+    const AgentOptions& options,
+    const Environment& env,
+    const std::function<agent::RunOutcome(agent::Agent&, std::stop_token)>& work,
+    const std::function<void(AgentSetup&)>& adjust
+) {
+  SignalStop signals;
+  AgentSetup setup = set_up(options, env);
+  if (adjust) adjust(setup);
+  TerminalView view({
+      .color = env.color && !options.no_color,
+      .quiet = options.quiet,
+      .stdout_is_terminal = env.stdout_is_terminal,
+  });
+  const agent::EventSink sink =
+      options.json ? agent::EventSink(print_json_line) : agent::EventSink(std::ref(view));
+  agent::Agent agent(*setup.model.model, setup.tools, *setup.ledger, setup.config, sink);
+  const agent::RunOutcome outcome = work(agent, signals.token());
+  report(outcome);
+  return signals.exit_code() != 0 ? signals.exit_code() : outcome.exit_code;
+}
+
+}  // namespace toccata::cli

@@ -1,0 +1,45 @@
+#include "agent/cli/recorded_options.h"
+
+#include <nlohmann/json.hpp>
+
+namespace toccata::cli {
+
+void apply_recorded(
+    const store::RunRecord& run, const std::set<std::string>& given, AgentOptions& options
+) {
+  const auto params = nlohmann::json::parse(run.params, nullptr, /*allow_exceptions=*/false);
+  if (!params.is_object()) return;
+  const auto take = [&]<class T>(const char* key, const char* flag, T& to) {
+    const auto value = params.find(key);
+    if (value == params.end() || given.contains(flag)) return;
+    try {
+      to = value->template get<T>();
+    } catch (const nlohmann::json::exception&) {
+      throw Exception(
+          ErrorCode::kCorrupt,
+          "run " + run.summary.id + " recorded " + key + " = " + value->dump() + ", which is no such value; give " + flag
+      );
+    }
+  };
+  const auto take_optional = [&]<class T>(const char* key, const char* flag, std::optional<T>& to) {
+    if (!params.contains(key) || given.contains(flag)) return;
+    T value{};
+    take(key, flag, value);
+    to = value;
+  };
+  take("model_spec", "--model", options.model);
+  take("tools", "--tools", options.tools);
+  take("reasoning", "--reasoning", options.reasoning);
+  take("sandbox", "--sandbox", options.sandbox);
+  take("max_turns", "--max-turns", options.max_turns);
+  take("budget_tokens", "--budget-tokens", options.budget_tokens);
+  take("max_step_tokens", "--max-step-tokens", options.max_step_tokens);
+  take("timeout_s", "--timeout", options.timeout_s);
+  take_optional("temperature", "--temperature", options.temperature);
+  take_optional("top_p", "--top-p", options.top_p);
+  take_optional("top_k", "--top-k", options.top_k);
+  take_optional("min_p", "--min-p", options.min_p);
+  take_optional("seed", "--seed", options.seed);
+}
+
+}  // namespace toccata::cli

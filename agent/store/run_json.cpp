@@ -1,0 +1,110 @@
+#include "agent/store/run_json.h"
+
+namespace toccata::store {
+namespace {
+
+using nlohmann::ordered_json;
+
+// JSON text of a column; null when it is none.
+ordered_json parsed(const std::string& text) {
+  ordered_json value = ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return value.is_discarded() ? ordered_json() : value;
+}
+
+template <class Row>
+ordered_json list_of(const std::vector<Row>& rows) {
+  ordered_json list = ordered_json::array();
+  for (const Row& row : rows) list.push_back(to_json(row));
+  return list;
+}
+
+}  // namespace
+
+ordered_json to_json(const RunSummary& run) {
+  ordered_json json = {
+      {"id", run.id},
+      {"created_ms", run.created_ms},
+      {"task", run.task},
+      {"model", run.model},
+      {"status", to_string(run.status)},
+      {"terminal_reason", run.terminal_reason},
+      {"steps", run.n_steps},
+      {"calls", run.n_calls}};
+  if (run.finished_ms) json["finished_ms"] = *run.finished_ms;
+  if (run.exit_code) json["exit_code"] = *run.exit_code;
+  if (!run.parent.empty()) json["forked_from"] = {{"run", run.parent}, {"step", run.parent_step}};
+  return json;
+}
+
+ordered_json to_json(const MessageRow& m) {
+  return {
+      {"step", m.step},
+      {"role", m.role},
+      {"name", m.name},
+      {"channel", m.channel},
+      {"recipient", m.recipient},
+      {"content", m.content},
+      {"complete", m.complete}};
+}
+
+ordered_json to_json(const CallRow& call) {
+  ordered_json json = {
+      {"call", call.call},
+      {"step", call.step},
+      {"recipient", call.intent.recipient},
+      {"arguments", call.intent.arguments},
+      {"effect", call.intent.effect},
+      {"idempotency_key", call.intent.idempotency_key},
+      {"result", nullptr}};
+  if (call.result) {
+    json["result"] = {
+        {"status", call.result->status},
+        {"author", call.result->author},
+        {"content", call.result->content},
+        {"metadata", parsed(call.result->metadata)}};
+  }
+  return json;
+}
+
+ordered_json to_json(const StepRow& step) {
+  return {
+      {"step", step.step},
+      {"started_ms", step.started_ms},
+      {"finished_ms", step.finished_ms},
+      {"prefilled", step.prefilled},
+      {"decoded", step.decoded},
+      {"end", step.end}};
+}
+
+ordered_json to_json(const Segment& s) {
+  return {{"step", s.step}, {"kind", to_string(s.kind)}, {"tokens", s.tokens}};
+}
+
+ordered_json to_json(const NoteRow& n) {
+  return {{"step", n.step}, {"kind", n.kind}, {"detail", n.detail}};
+}
+
+ordered_json head_json(const RunRecord& run) {
+  ordered_json json = to_json(run.summary);
+  json["message"] = run.message;
+  json["final"] = run.final;
+  json["sandbox"] = run.sandbox;
+  json["params"] = parsed(run.params);
+  json["usage"] = parsed(run.usage);
+  return json;
+}
+
+ordered_json to_json(const RunRecord& run) {
+  ordered_json json = head_json(run);
+  json["messages"] = list_of(run.messages);
+  json["calls"] = list_of(run.calls);
+  json["segments"] = list_of(run.segments);
+  json["notes"] = list_of(run.notes);
+  return json;
+}
+
+std::string dump_line(const ordered_json& value) {
+  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+}  // namespace toccata::store

@@ -1,0 +1,199 @@
+// Runs as wholes: taken over, forked, deleted, swept; and large texts, kept once.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "agent/store/ledger.h"
+#include "tests/support/temp_folder.h"
+
+namespace toccata::store {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+MessageRow message(std::string role, std::string content) {
+  MessageRow row;
+  row.role = std::move(role);
+  row.content = std::move(content);
+  return row;
+}
+
+class RunCareTest : public ::testing::Test {
+ protected:
+  void execute(const char* sql) {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(path_.c_str(), &db), SQLITE_OK);
+    char* message = nullptr;
+    EXPECT_EQ(sqlite3_exec(db, sql, nullptr, nullptr, &message), SQLITE_OK) << message;
+    sqlite3_free(message);
+    sqlite3_close(db);
+  }
+  std::int64_t count(const char* sql) {
+    sqlite3* db = nullptr;
+    sqlite3_open(path_.c_str(), &db);
+    sqlite3_stmt* row = nullptr;
+    sqlite3_prepare_v2(db, sql, -1, &row, nullptr);
+    sqlite3_step(row);
+    const std::int64_t n = sqlite3_column_int64(row, 0);
+    sqlite3_finalize(row);
+    sqlite3_close(db);
+    return n;
+  }
+  // A run of `n_steps` steps, each with a call whose result has `n_bytes`.
+  std::string add_run(int n_steps, std::size_t n_bytes) {
+    RunWriter run = ledger_->create_run({.task = "task", .model = "m"});
+    run.append_tokens(SegmentKind::kPrompt, Tokens(300, 7));
+    run.add_message(message("user", "task"));
+    for (int step = 1; step <= n_steps; ++step) {
+      run.begin_step(step);
+      run.append_tokens(SegmentKind::kSampled, Tokens{1, 2, step});
+      const int call = run.begin_call({.recipient = "f", .arguments = "{}", .effect = "pure"});
+      const std::string result(n_bytes, static_cast<char>('a' + step));
+      run.finish_call(call, {"ok", "f", result, "{}"});
+      run.append_tokens(SegmentKind::kTool, Tokens(n_bytes / 4, step));
+      run.add_message(message("tool", result));
+      run.finish_step(10, 3, "call");
+      run.commit();
+    }
+    run.finish({.exit_code = 0, .terminal_reason = "final", .final = "x"});
+    return run.id();
+  }
+
+  testing::TempFolder folder_;
+  std::filesystem::path path_ = folder_ / "ledger.db";
+  std::int64_t now_ = 1'790'000'000'000;
+  std::unique_ptr<Ledger> ledger_ =
+      Ledger::open(path_, [this] { return now_++; }).value_or_throw();
+};
+
+TEST_F(RunCareTest, LargeTextsStandInTheFileOnce) {
+  const std::string id = add_run(5, 100'000);
+  // Result and message of a call are one blob, its tokens another.
+  EXPECT_EQ(count("SELECT count(*) FROM blobs"), 1 + 2 * 5);
+  EXPECT_LT(count("SELECT sum(length(bytes)) FROM blobs"), 5 * 205'000 + 2000);
+  const RunRecord run = ledger_->load_run(id).value_or_throw();
+  EXPECT_EQ(run.messages[5].content, std::string(100'000, 'f'));
+  EXPECT_EQ(run.calls[4].result->content, std::string(100'000, 'f'));
+  EXPECT_EQ(run.timeline().size(), 300U + 5 * 25'003);
+  EXPECT_THAT(ledger_->check(), IsEmpty());
+}
+
+TEST_F(RunCareTest, AnyBytesMayStandInABlob) {
+  RunWriter run = ledger_->create_run({.task = "t", .model = "m"});
+  std::string bytes(5000, '\0');
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 7);
+  run.add_message(message("tool", bytes));
+  run.commit();
+  EXPECT_EQ(ledger_->load_run("last").value_or_throw().messages[0].content, bytes);
+}
+
+TEST_F(RunCareTest, AForkSharesWhatIsLarge) {
+  const std::string id = add_run(5, 100'000);
+  const std::int64_t before = count("SELECT sum(length(bytes)) FROM blobs");
+  for (int step = 0; step <= 5; ++step) {
+    const std::string fork = ledger_->fork_run(id, step).value_or_throw();
+    const RunRecord run = ledger_->load_run(fork).value_or_throw();
+    EXPECT_EQ(run.summary.parent, id);
+    EXPECT_EQ(run.summary.parent_step, step);
+    EXPECT_EQ(run.summary.status, RunStatus::kInterrupted) << "it waits to be resumed";
+    EXPECT_EQ(run.steps.size(), static_cast<std::size_t>(step));
+    EXPECT_EQ(run.calls.size(), static_cast<std::size_t>(step));
+    EXPECT_EQ(run.timeline().size(), 300U + static_cast<std::size_t>(step) * 25'003);
+  }
+  EXPECT_EQ(count("SELECT sum(length(bytes)) FROM blobs"), before);
+  EXPECT_THAT(ledger_->check(), IsEmpty());
+  const auto wrong = ledger_->fork_run(id, 6);
+  ASSERT_FALSE(wrong);
+  EXPECT_THAT(wrong.error().message, HasSubstr("steps 0 to 5"));
+}
+
+TEST_F(RunCareTest, AWriterGoesOnWhereAnotherStopped) {
+  const std::string id = add_run(2, 10);
+  {
+    RunWriter run = ledger_->open_run(id).value_or_throw();
+    EXPECT_EQ(ledger_->load_run(id).value_or_throw().summary.status, RunStatus::kRunning);
+    EXPECT_EQ(run.next_idempotency_key(), id + "/3");
+    run.begin_step(3);
+    run.append_tokens(SegmentKind::kSampled, Tokens{9});
+    run.note("resumed", "");
+    run.finish({.exit_code = 0, .terminal_reason = "final"});
+  }
+  EXPECT_EQ(ledger_->load_run(id).value_or_throw().steps.size(), 3U);
+  EXPECT_THAT(ledger_->check(), IsEmpty());
+}
+
+TEST_F(RunCareTest, ARunThatAnotherProcessWritesIsLeftAlone) {
+  int fds[2];
+  ASSERT_EQ(pipe(fds), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    auto ledger = Ledger::open(path_).value_or_throw();
+    const RunWriter run = ledger->create_run({.task = "t", .model = "m"});
+    (void)!write(fds[1], "x", 1);
+    for (;;) pause();
+  }
+  char ready = 0;
+  ASSERT_EQ(read(fds[0], &ready, 1), 1);
+  const auto opened = ledger_->open_run("last");
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kUnavailable);
+  EXPECT_THAT(opened.error().message, HasSubstr(std::to_string(child)));
+  EXPECT_FALSE(ledger_->remove_run("last"));
+  EXPECT_EQ(ledger_->sweep({.older_than_ms = -1'000'000'000'000, .keep = 0}).n_runs, 0);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  EXPECT_TRUE(ledger_->open_run("last"));
+}
+
+TEST_F(RunCareTest, DeletedRunsGiveTheirSpaceBack) {
+  const std::string keep = add_run(2, 50'000);
+  const std::string fork = ledger_->fork_run(keep, 1).value_or_throw();
+  for (int i = 0; i < 5; ++i) {
+    RunWriter run = ledger_->create_run({.task = "big", .model = "m"});
+    run.add_message(message("user", std::string(1'000'000, static_cast<char>('0' + i))));
+    run.finish({});
+  }
+  ASSERT_TRUE(ledger_->remove_run("last"));
+  EXPECT_EQ(ledger_->list_runs().size(), 6U);
+  now_ += 1000;
+  const SweepResult swept = ledger_->sweep({.older_than_ms = 0, .keep = 2});
+  EXPECT_EQ(swept.n_runs, 4);  // the two newest of the big ones stay
+  EXPECT_LT(swept.bytes_after, swept.bytes_before / 2);
+  EXPECT_EQ(ledger_->list_runs().size(), 2U);
+  EXPECT_THAT(ledger_->check(), IsEmpty());
+  EXPECT_EQ(ledger_->sweep({}).n_runs, 0) << "no rule, no run";
+}
+
+TEST_F(RunCareTest, TheCheckFindsDamagedBlobs) {
+  add_run(1, 10'000);
+  execute("UPDATE blobs SET bytes = x'00' WHERE n = 1");
+  execute("DELETE FROM blobs WHERE n = 2");
+  const auto defects = ledger_->check();
+  EXPECT_THAT(defects, ::testing::Contains(HasSubstr("other bytes than its hash")));
+  EXPECT_THAT(defects, ::testing::Contains(HasSubstr("is missing")));
+}
+
+TEST_F(RunCareTest, ALedgerOfVersion1IsUpgraded) {
+  const std::string id = add_run(2, 100);
+  execute(
+      "ALTER TABLE runs DROP COLUMN parent; ALTER TABLE runs DROP COLUMN parent_step;"
+      "ALTER TABLE segments DROP COLUMN tokens_blob; ALTER TABLE messages DROP COLUMN content_blob;"
+      "ALTER TABLE calls DROP COLUMN arguments_blob; ALTER TABLE calls DROP COLUMN content_blob;"
+      "UPDATE segments SET tokens = x'01000000' WHERE length(tokens) = 0;"
+      "DROP TABLE blobs; PRAGMA user_version = 1"
+  );
+  ledger_ = Ledger::open(path_).value_or_throw();
+  const RunRecord run = ledger_->load_run(id).value_or_throw();
+  EXPECT_EQ(run.calls.size(), 2U);
+  EXPECT_EQ(run.messages[2].content, std::string(100, 'c'));
+  ledger_->open_run(id).value_or_throw().finish({});
+  EXPECT_THAT(ledger_->check(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace toccata::store

@@ -1,0 +1,37 @@
+// Kills a run of 30 steps at every point where it changes the ledger's files and around every tool call, before, after
+// and in the middle of the change, resumes it, and checks that nothing was lost or done twice.
+//   crash_soak [stride]      every stride-th point (default 1); exit 1 on the first defect
+#include <cstdio>
+#include <cstdlib>
+
+#include "tests/support/crash_harness.h"
+
+int main(int argc, char** argv) {
+  using namespace toccata::testing;
+  const long stride = argc > 1 ? std::max(1L, std::atol(argv[1])) : 1;
+  const CrashHarness harness;
+  long n_points = 0;
+  {
+    const TempFolder folder;
+    n_points = harness.run_child(folder.path(), Fault::kNone, 0).n_points;
+  }
+  long n_kills = 0, n_defective = 0;
+  for (const Fault fault : {Fault::kKillBefore, Fault::kKillInTheMiddle, Fault::kKillAfter}) {
+    for (long at = 1; at <= n_points; at += stride) {
+      const TempFolder folder;
+      if (!harness.run_child(folder.path(), fault, at).killed) continue;
+      ++n_kills;
+      const auto outcome = harness.run_here(folder.path());
+      const auto defects = harness.defects(folder.path(), outcome);
+      if (!defects.empty()) ++n_defective;
+      for (const std::string& defect : defects) {
+        std::printf("killed at point %ld of %ld: %s\n", at, n_points, defect.c_str());
+      }
+    }
+  }
+  std::printf(
+      "%ld points, %ld kills, each resumed to the same answer: %ld runs with a lost row or a doubled effect\n",
+      n_points, n_kills, n_defective
+  );
+  return n_defective == 0 ? 0 : 1;
+}

@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+"""`toccata runs`: resume, fork, replay, export, rm, gc, check, from the outside."""
+
+import json
+import os
+import signal
+import sqlite3
+import sys
+import time
+import unittest
+from html.parser import HTMLParser
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from program import Program, events  # noqa: E402
+
+FINAL = "<|channel|>final<|message|>"
+CALL = "<|channel|>analysis to=python code<|message|>"
+THINK = "<|channel|>analysis<|message|>"
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.program = Program()
+        self.addCleanup(self.program.close)
+
+    def run_ok(self, *args, code=0):
+        done = self.program.run(*args)
+        self.assertEqual(code, done.returncode, done.stderr)
+        return done
+
+    def show(self, run="last"):
+        return json.loads(self.run_ok("runs", "show", run, "--json").stdout)
+
+
+class ResumeTest(Case):
+    def test_a_killed_run_goes_on_and_answers(self):
+        """The option -m and the limits come from the ledger; the interpreter's loss is told to the model."""
+        slow = {
+            "completions": [
+                CALL + "x = 20; print('one')<|call|>",
+                {"text": f"{THINK}{' '.join(f'word{i}' for i in range(400))}<|end|><|start|>assistant{CALL}print('two')<|call|>", "token_delay_us": 4000},
+                FINAL + "both done<|return|>",
+            ]
+        }
+        model = self.program.home / "slow.json"
+        model.write_text(json.dumps(slow))
+        running = self.program.start("run", "-m", f"script:{model}", "--json", "--max-turns", "7", "go", stdout=-1, stderr=-1)
+        for line in running.stdout:
+            if b"word3" in line:
+                break
+        running.send_signal(signal.SIGKILL)
+        running.communicate(timeout=30)
+        self.assertEqual("interrupted", self.show()["status"])
+
+        done = self.run_ok("runs", "resume", "last", "--json")
+        self.assertEqual("both done", [e["item"]["text"] for e in events(done) if e["type"] == "item.completed" and e["item"]["type"] == "agent_message"][-1])
+        run = self.show()
+        self.assertEqual(("done", 2, 3), (run["status"], run["calls"].__len__(), run["steps"]))
+        self.assertEqual(7, run["params"]["max_turns"])
+        self.assertIn("is gone", run["calls"][1]["result"]["content"])
+        reasoning = [m for m in run["messages"] if m["channel"] == "analysis" and "word399" in m["content"]]
+        self.assertEqual(1, len(reasoning))
+        self.assertTrue(reasoning[0]["complete"])
+        self.assertEqual(" ".join(f"word{i}" for i in range(400)), reasoning[0]["content"], "no word twice, none missing")
+        self.run_ok("runs", "check")
+
+    def test_a_stopped_run_goes_on(self):
+        model = self.program.home / "hang.json"
+        model.write_text(json.dumps({"completions": [{"text": THINK + "thinking", "then": "hang"}]}))
+        running = self.program.start("run", "-m", f"script:{model}", "go", stdout=-1, stderr=-1)
+        time.sleep(0.5)
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=30)
+        self.assertEqual(130, running.returncode)
+        model.write_text(json.dumps({"completions": [THINK + "thinking<|end|><|start|>assistant" + FINAL + "ok<|return|>"]}))
+        self.assertEqual("ok\n", self.run_ok("runs", "resume", "last").stdout)
+
+    def test_a_further_message(self):
+        model = self.program.script(FINAL + "four<|return|>", FINAL + "five<|return|>", FINAL + "six<|return|>")
+        self.run_ok("run", "-m", model, "2+2?")
+        self.assertEqual("five\n", self.run_ok("runs", "resume", "last", "and one more?").stdout)
+        self.assertEqual("six\n", self.run_ok("run", "--resume", "last", "and one more?").stdout)
+        self.assertEqual(3, len([m for m in self.show()["messages"] if m["role"] == "user"]))
+        self.assertIn("is done", self.run_ok("runs", "resume", "last", code=2).stderr)
+
+    def test_a_run_that_is_being_written_is_left_alone(self):
+        model = self.program.home / "hang.json"
+        model.write_text(json.dumps({"completions": [{"text": THINK + "x", "then": "hang"}]}))
+        running = self.program.start("run", "-m", f"script:{model}", "go", stdout=-1, stderr=-1)
+        try:
+            for _ in range(100):
+                if self.program.run("runs", "list", "-q").stdout:
+                    break
+                time.sleep(0.05)
+            self.assertIn(str(running.pid), self.run_ok("runs", "resume", "last", code=2).stderr)
+            self.assertIn(str(running.pid), self.run_ok("runs", "rm", "last", code=6).stderr)
+        finally:
+            running.send_signal(signal.SIGTERM)
+            running.communicate(timeout=30)
+        self.assertEqual(143, running.returncode)
+
+    def test_unknown_runs_are_named(self):
+        for verb in ("resume", "fork", "replay", "export", "rm"):
+            self.assertIn("zzz", self.run_ok("runs", verb, "zzz", code=2).stderr)
+
+
+class ForkTest(Case):
+    def test_a_fork_shares_the_beginning_and_goes_its_own_way(self):
+        model = self.program.script(CALL + "print(1)<|call|>", CALL + "print(2)<|call|>", FINAL + "two<|return|>")
+        self.run_ok("run", "-m", model, "go")
+        first = self.show()
+        other = self.program.script(CALL + "print(1)<|call|>", FINAL + "only one<|return|>")
+        done = self.run_ok("runs", "fork", "last", "--step", "1", "-m", other)
+        self.assertEqual("only one\n", done.stdout)
+        fork = self.show()
+        self.assertEqual({"run": first["id"], "step": 1}, fork["forked_from"])
+        self.assertEqual(first["segments"][:3], fork["segments"][:3])
+        self.assertEqual("two", self.show(first["id"])["final"])
+        listed = self.run_ok("runs", "fork", first["id"], "--step", "2", "--no-run").stdout.strip()
+        self.assertEqual("interrupted", self.show(listed)["status"])
+        self.assertEqual("two\n", self.run_ok("runs", "resume", listed, "-m", model).stdout)
+        self.assertIn("steps 0 to 3", self.run_ok("runs", "fork", first["id"], "--step", "9", code=2).stderr)
+
+
+class ReplayTest(Case):
+    def test_nano_says_the_same_tokens_again(self):
+        self.run_ok("run", "--seed", "5", "--temperature", "0.8", "What is 48213 * 977 + 5?")
+        report = json.loads(self.run_ok("runs", "replay", "last", "--json").stdout)
+        self.assertTrue(report["identical"])
+        self.assertGreater(report["compared"], 20)
+
+        with sqlite3.connect(self.program.ledger) as db:
+            db.execute("UPDATE runs SET params = json_set(params, '$.temperature', 100)")
+        db.close()
+        done = self.run_ok("runs", "replay", "last", code=1)
+        self.assertIn("the first difference is token", done.stdout)
+
+    def test_recorded_tools_answer_without_running(self):
+        code = "import random; print(random.random())"
+        model = self.program.script(CALL + code + "<|call|>", FINAL + "seen<|return|>")
+        self.run_ok("run", "-m", model, "go")
+        first = self.show()
+        self.run_ok("runs", "replay", "last", "--recorded-tools")
+        second = self.show()
+        self.assertNotEqual(first["id"], second["id"])
+        self.assertEqual(first["calls"][0]["result"]["content"], second["calls"][0]["result"]["content"])
+        other = self.program.script(CALL + "print('something else')<|call|>", FINAL + "x<|return|>")
+        self.assertIn("another way", self.run_ok("runs", "replay", first["id"], "--recorded-tools", "-m", other, code=6).stderr)
+
+
+class Page(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.text = set(), ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        assert not any(name.startswith("on") or name in ("src", "href") for name, _ in attrs), (tag, attrs)
+
+    def handle_data(self, data):
+        self.text += data
+
+
+class ExportTest(Case):
+    EVIL = "</pre><script>alert(1)</script> & ```\n````python\x1b[31m <img src=x onerror=y>"
+
+    def setUp(self):
+        super().setUp()
+        self.run_ok("run", "-m", self.program.script(FINAL + self.EVIL + "<|return|>"), self.EVIL)
+
+    def test_html_shows_every_text_and_runs_none(self):
+        text = self.run_ok("runs", "export", "last", "--format", "html").stdout
+        page = Page()
+        page.feed(text)
+        self.assertNotIn("script", page.tags)
+        self.assertNotIn("img", page.tags)
+        self.assertEqual(2, page.text.count(self.EVIL.replace("\x1b", "\ufffd")))
+        self.assertIn("default-src 'none'", text)
+
+    def test_markdown_fences_hold(self):
+        text = self.run_ok("runs", "export", "last", "--format", "markdown").stdout
+        self.assertIn("`````text\n" + self.EVIL, text)
+
+    def test_json_lines_are_whole(self):
+        out = self.program.home / "run.jsonl"
+        self.run_ok("runs", "export", "last", "-o", str(out))
+        lines = [json.loads(line) for line in out.read_text().splitlines()]
+        self.assertEqual("run", lines[0]["type"])
+        self.assertEqual(self.EVIL, lines[0]["final"])
+        kinds = {line["type"] for line in lines}
+        self.assertLessEqual({"run", "step", "message", "segment"}, kinds)
+
+
+class CareTest(Case):
+    def test_rm_gc_and_check(self):
+        model = self.program.script(FINAL + "x<|return|>")
+        for i in range(4):
+            self.run_ok("run", "-m", model, f"task {i} " + "long " * 2000)
+        newest = self.show()["id"]
+        self.run_ok("runs", "rm", newest)
+        self.assertNotIn(newest, self.run_ok("runs", "list").stdout)
+        before = self.program.ledger.stat().st_size
+        self.assertIn("deleted 2 runs", self.run_ok("runs", "gc", "--keep", "1").stderr)
+        self.assertEqual(1, len(self.run_ok("runs", "list", "-q").stdout.split()))
+        self.assertLess(self.program.ledger.stat().st_size, before + 1)
+        self.run_ok("runs", "check")
+        with sqlite3.connect(self.program.ledger) as db:
+            db.execute("DELETE FROM messages WHERE seq = 1")
+        db.close()
+        self.assertIn("rows are missing", self.run_ok("runs", "check", code=1).stdout)
+
+    def test_a_ledger_in_a_folder_that_may_not_be_written(self):
+        if os.getuid() == 0 and not os.environ.get("TOCCATA_TEST_UID"):
+            self.skipTest("root writes anywhere")
+        folder = self.program.home / "locked"
+        folder.mkdir(mode=0o555)
+        done = self.program.run("run", "-m", self.program.script(FINAL + "x<|return|>"), "--ledger", str(folder / "runs.db"), "go")
+        self.assertNotEqual(0, done.returncode)
+        self.assertIn("must be writable", done.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main())
