@@ -45,7 +45,7 @@ std::shared_ptr<const engine::Model> load(const DevLogitsOptions& options) {
   engine::Options engine_options;
   if (options.device == "cuda") engine_options.device = ops::Device::kCuda;
   return engine::Model::load(
-      model::open_checkpoint_folder(options.model).value_or_throw(), engine_options
+      model::open_checkpoint(options.model).value_or_throw(), engine_options
   );
 }
 

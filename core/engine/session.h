@@ -66,6 +66,7 @@ class Session {
   const Usage& usage() const { return usage_; }
   const Model& model() const { return *model_; }
   std::size_t kv_bytes() const { return cache_.bytes(); }
+  const KvCache& cache() const { return cache_; }
 
  private:
   // Reads pending tokens until `keep` are left.

@@ -29,6 +29,25 @@ void group_by_expert(const Routing& routing, int n_experts, ExpertScratch& s) {
   s.first_slot[0] = 0;
 }
 
+// One row of W against x, wherever the checkpoint's format keeps it.
+float row_dot(
+    const DotKernels& dot, const model::ExpertLinear& w, std::size_t expert, std::size_t o, const float* x
+) {
+  const auto n_blocks = size(w.n_in / kMxfp4Block);
+  const std::size_t row = expert * size(w.n_out) + o;
+  if (w.rows.empty()) {
+    return dot.mxfp4(
+        w.blocks.data() + row * n_blocks * kMxfp4BlockBytes, w.scales.data() + row * n_blocks, x,
+        w.n_in / kMxfp4Block
+    );
+  }
+  const std::size_t row_bytes = n_blocks * model::kGgufMxfp4Bytes;
+  if (w.odd_rows.empty()) return dot.mxfp4_gguf(w.rows.data() + row * row_bytes, x, w.n_in / kMxfp4Block);
+  // n_out is even there, so `row / 2` counts pairs over all experts.
+  const auto& half = o % 2 == 0 ? w.rows : w.odd_rows;
+  return dot.mxfp4_gguf(half.data() + row / 2 * row_bytes, x, w.n_in / kMxfp4Block);
+}
+
 // out[slot] = W[expert of slot] in[slot / in_divisor] + b, over every (active expert, row of W). A row's blocks are read
 // once for all tokens of its expert.
 void expert_linear(
@@ -36,19 +55,16 @@ void expert_linear(
     int in_divisor, float* out
 ) {
   const DotKernels& dot = dot_kernels();
-  const int n_blocks = w.n_in / kMxfp4Block;
   threads.parallel_for(s.active.size() * size(w.n_out), 64, [&](std::size_t begin, std::size_t end) {
     for (std::size_t item = begin; item < end; ++item) {
       const auto expert = size(s.active[item / size(w.n_out)]);
       const std::size_t o = item % size(w.n_out);
       const std::size_t row = expert * size(w.n_out) + o;
-      const std::uint8_t* blocks = w.blocks.data() + row * size(n_blocks) * kMxfp4BlockBytes;
-      const std::uint8_t* scales = w.scales.data() + row * size(n_blocks);
       const float bias = to_f32(w.bias[row]);
       for (int i = s.first_slot[expert]; i < s.first_slot[expert + 1]; ++i) {
         const auto slot = size(s.slots[size(i)]);
         const float* x = in + slot / size(in_divisor) * size(w.n_in);
-        out[slot * size(w.n_out) + o] = dot.mxfp4(blocks, scales, x, n_blocks) + bias;
+        out[slot * size(w.n_out) + o] = row_dot(dot, w, expert, o, x) + bias;
       }
     }
   });
