@@ -1,4 +1,5 @@
 // Each op against double precision, at odd sizes, and its promises: ties, sums, what a row may depend on.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -103,6 +104,14 @@ TEST_P(DotTest, ReadsTheRowsOfAGguf) {
     EXPECT_NEAR(GetParam()->q8(q8.data(), x.data(), n_blocks), q8_sum, 1e-5 * static_cast<double>(n));
     const float wanted = GetParam()->mxfp4(codes.data(), scales.data(), x.data(), n_blocks);
     EXPECT_EQ(GetParam()->mxfp4_gguf(blocks.data(), x.data(), n_blocks), wanted);
+    const auto other = noise(n, 7);
+    const float* const four[4] = {x.data(), other.data(), x.data(), other.data()};
+    const float wanted_other = GetParam()->mxfp4(codes.data(), scales.data(), other.data(), n_blocks);
+    float sums[4];
+    GetParam()->mxfp4_by4(codes.data(), scales.data(), four, n_blocks, sums);
+    EXPECT_THAT(sums, ::testing::ElementsAre(wanted, wanted_other, wanted, wanted_other)) << "other bits in a batch";
+    GetParam()->mxfp4_gguf_by4(blocks.data(), four, n_blocks, sums);
+    EXPECT_THAT(sums, ::testing::ElementsAre(wanted, wanted_other, wanted, wanted_other)) << "other bits in a batch";
   }
 }
 
