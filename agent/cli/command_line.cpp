@@ -312,7 +312,7 @@ void add_dev(CLI::App& app, DevOptions& o, Action& action, const Environment& en
   CLI::App* logits = lines("logits", "Logits of a checkpoint for given tokens", [&o] {
     return dev_logits(o.logits, std::cout, std::cerr);
   });
-  logits->add_option("--model", o.logits.model, "Folder of the checkpoint")->required();
+  logits->add_option("--model", o.logits.model, "Folder of the checkpoint, or a GGUF file")->required();
   logits->add_option("--tokens", o.logits.tokens, "File with a JSON list of token ids")->required();
   logits->add_option("--device", o.logits.device, "Where to run")->check(CLI::IsMember({"cpu", "cuda"}));
   logits->add_option("--precision", o.logits.precision, "Arithmetic")->check(CLI::IsMember({"f32", "fast"}));

@@ -46,7 +46,7 @@ std::shared_ptr<const engine::Model> load(const DevLogitsOptions& options) {
   if (options.device == "cuda") engine_options.device = ops::Device::kCuda;
   engine_options.exact = options.precision == "f32";
   return engine::Model::load(
-      model::open_checkpoint_folder(options.model).value_or_throw(), engine_options
+      model::open_checkpoint(options.model).value_or_throw(), engine_options
   );
 }
 

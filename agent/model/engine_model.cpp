@@ -158,7 +158,7 @@ Result<std::unique_ptr<TokenModel>> load(
 Result<std::unique_ptr<TokenModel>> load_engine_model(
     const std::filesystem::path& directory, const EngineOptions& options
 ) {
-  Result<std::unique_ptr<model::CheckpointFiles>> files = model::open_checkpoint_folder(directory);
+  Result<std::unique_ptr<model::CheckpointFiles>> files = model::open_checkpoint(directory);
   if (!files) return files.error();
   return load(std::move(*files), options);
 }

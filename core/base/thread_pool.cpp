@@ -3,6 +3,30 @@
 #include <algorithm>
 
 namespace toccata {
+namespace {
+
+// Some 20 us: longer than the gap between two ops, shorter than a time slice by far.
+constexpr int kSpins = 500;
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Whether `done` came true within the spin.
+template <typename Condition>
+bool spin_until(const Condition& done) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (done()) return true;
+    pause();
+  }
+  return false;
+}
+
+}  // namespace
 
 ThreadPool::ThreadPool(int n_threads) {
   if (n_threads <= 0) n_threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -27,21 +51,29 @@ void ThreadPool::parallel_for(
     return;
   }
   const std::lock_guard caller(callers_);
+  body_ = &body;
+  n_ = n;
+  // A few chunks a thread, so that a thread the system took away does not hold up the rest.
+  chunk_ = std::max(grain, n / (static_cast<std::size_t>(size()) * 4) + 1);
+  next_ = 0;
+  busy_ = static_cast<int>(workers_.size());
+  bool wake = false;
   {
     const std::lock_guard lock(mutex_);
-    body_ = &body;
-    n_ = n;
-    // A few chunks a thread, so that a thread the system took away does not hold up the rest.
-    chunk_ = std::max(grain, n / (static_cast<std::size_t>(size()) * 4) + 1);
-    next_ = 0;
-    busy_ = static_cast<int>(workers_.size());
-    ++generation_;
+    ++generation_;  // publishes all of the above
+    wake = n_asleep_ > 0;
   }
-  wake_.notify_all();
+  if (wake) wake_.notify_all();
   run_chunks();
-  std::unique_lock lock(mutex_);
-  done_.wait(lock, [this] { return busy_ == 0; });
+  wait_for_workers();
   body_ = nullptr;
+}
+
+void ThreadPool::wait_for_workers() {
+  const auto finished = [this] { return busy_ == 0; };
+  if (spin_until(finished)) return;
+  std::unique_lock lock(mutex_);
+  done_.wait(lock, finished);
 }
 
 void ThreadPool::run_chunks() {
@@ -55,15 +87,20 @@ void ThreadPool::run_chunks() {
 void ThreadPool::work() {
   unsigned seen = 0;
   while (true) {
-    {
+    const auto called = [&] { return stop_ || generation_ != seen; };
+    if (!spin_until(called)) {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return stop_ || generation_ != seen; });
-      if (stop_) return;
-      seen = generation_;
+      ++n_asleep_;
+      wake_.wait(lock, called);
+      --n_asleep_;
     }
+    if (stop_) return;
+    seen = generation_;
     run_chunks();
-    const std::lock_guard lock(mutex_);
-    if (--busy_ == 0) done_.notify_one();
+    if (--busy_ == 0) {
+      const std::lock_guard lock(mutex_);  // the caller is either spinning or fully asleep
+      done_.notify_one();
+    }
   }
 }
 

@@ -11,6 +11,8 @@
 namespace toccata {
 
 // Splits loops over a fixed set of threads. The caller works too, so a pool of n starts n - 1 threads.
+// Between loops that follow each other closely, as the ops of a forward pass do, threads spin for some microseconds; then
+// they sleep, so that an idle pool costs nothing and other work on the machine is not held up.
 // One loop at a time: a second caller waits for the first.
 class ThreadPool {
  public:
@@ -32,6 +34,7 @@ class ThreadPool {
  private:
   void work();
   void run_chunks();
+  void wait_for_workers();
 
   std::mutex callers_;  // one loop at a time
   std::mutex mutex_;
@@ -39,9 +42,10 @@ class ThreadPool {
   const std::function<void(std::size_t, std::size_t)>* body_ = nullptr;
   std::size_t n_ = 0, chunk_ = 1;
   std::atomic<std::size_t> next_ = 0;
-  unsigned generation_ = 0;
-  int busy_ = 0;
-  bool stop_ = false;
+  std::atomic<unsigned> generation_ = 0;  // of loops; what a waiting worker watches
+  std::atomic<int> busy_ = 0;             // workers that have not finished the present loop
+  int n_asleep_ = 0;                      // workers in wake_.wait, under mutex_
+  std::atomic<bool> stop_ = false;
   std::vector<std::thread> workers_;
 };
 

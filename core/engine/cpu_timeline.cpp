@@ -33,6 +33,7 @@ class CpuTimeline : public Timeline {
   bool can_roll_back(std::int64_t size) const override { return cache_.can_roll_back(size); }
   void rollback(std::int64_t size) override { cache_.rollback(size); }
   std::size_t kv_bytes() const override { return cache_.bytes(); }
+  const KvCache* cpu_cache() const override { return &cache_; }
 
  private:
   std::shared_ptr<const Model> model_;

@@ -76,6 +76,19 @@ inline void check_shape(const model::Config& c) {
   if (c.n_experts > 1024) unsupported(std::to_string(c.n_experts) + " experts");
 }
 
+// The kernels read bf16 and packed MXFP4 blocks; a GGUF may hold other types.
+inline void check_types(const model::Weights& w) {
+  const auto dense = [](const model::Linear& l) {
+    if (l.type != model::DenseType::kBf16) unsupported("dense layers in any type but bf16");
+  };
+  if (w.embedding.empty()) unsupported("an embedding in any type but bf16");
+  dense(w.unembedding);
+  for (const model::LayerWeights& l : w.layers) {
+    for (const model::Linear* one : {&l.q, &l.k, &l.v, &l.output, &l.router}) dense(*one);
+    if (!l.gate_up.rows.empty() || !l.down.rows.empty()) unsupported("experts as a GGUF lays them out");
+  }
+}
+
 // Host memory -> device memory through two pinned buffers, so that reading the file and crossing the bus overlap.
 class Uploader {
  public:
@@ -97,7 +110,7 @@ class Uploader {
     return values.empty() ? nullptr : static_cast<const std::uint16_t*>(upload(values.data(), values.size_bytes()));
   }
   Dense upload(const model::Linear& w) {
-    return {upload(w.weight), upload(w.bias), w.n_out, w.n_in};
+    return Dense{upload(w.weight), upload(w.bias), w.n_out, w.n_in};
   }
   Experts upload(const model::ExpertLinear& w) {
     return {
@@ -144,6 +157,7 @@ class CudaTransformer::Impl {
   Impl(std::shared_ptr<const model::Weights> weights, const CudaOptions& options)
       : source_(std::move(weights)), c_(source_->config), o_(options) {
     check_shape(c_);
+    check_types(*source_);
     if (o_.n_context <= 0 || o_.n_context > c_.max_context) o_.n_context = c_.max_context;
     o_.decode_tokens_max = std::clamp(o_.decode_tokens_max, 1, kDecodeMax);
     while (o_.decode_tokens_max > 1 && decode_shared_bytes(o_.decode_tokens_max) > shared_bytes_max()) {

@@ -96,7 +96,7 @@ void forward(
 
   cache.reserve(pass.n);
   model.rope().angles(cache.size(), pass.n, a.cos.data(), a.sin.data());
-  ops::embed(pass.device(), w.embedding, c.hidden, tokens, a.x.data());
+  ops::embed(pass.device(), w.embedding_rows, tokens, a.x.data());
   for (int layer = 0; layer < c.n_layers; ++layer) {
     attention_block(pass, w.layers[static_cast<std::size_t>(layer)], layer);
     expert_block(pass, w.layers[static_cast<std::size_t>(layer)]);

@@ -1,6 +1,7 @@
 #include "core/engine/kv_cache.h"
 
 #include <algorithm>
+#include <set>
 
 namespace toccata::engine {
 namespace {
@@ -109,6 +110,19 @@ std::size_t KvCache::bytes() const {
   std::size_t n = 0;
   for (const Layer& layer : layers_) {
     for (const auto& page : layer.pages) n += page == nullptr ? 0 : page->size() * sizeof(float);
+  }
+  return n;
+}
+
+std::size_t distinct_bytes(std::span<const KvCache* const> caches) {
+  std::size_t n = 0;
+  std::set<const void*> seen;
+  for (const KvCache* cache : caches) {
+    for (const KvCache::Layer& layer : cache->layers_) {
+      for (const auto& page : layer.pages) {
+        if (page != nullptr && seen.insert(page.get()).second) n += page->size() * sizeof(float);
+      }
+    }
   }
   return n;
 }

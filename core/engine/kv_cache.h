@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/model/config.h"
@@ -39,6 +40,8 @@ class KvCache {
 
   // Bytes of the pages this cache refers to, shared ones included.
   std::size_t bytes() const;
+  // Of several caches together, each shared page counted once.
+  friend std::size_t distinct_bytes(std::span<const KvCache* const> caches);
 
  private:
   using Page = std::vector<float>;  // keys [kPage, row], then values [kPage, row]
@@ -56,5 +59,7 @@ class KvCache {
   std::int64_t highest_ = 0;  // one past the last position ever written: tells what a ring has lost
   std::vector<Layer> layers_;
 };
+
+std::size_t distinct_bytes(std::span<const KvCache* const> caches);
 
 }  // namespace toccata::engine

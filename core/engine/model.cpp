@@ -9,9 +9,10 @@ namespace {
 constexpr std::size_t kSmallModelBytes = std::size_t{64} << 20;
 
 std::size_t weight_bytes(const model::Weights& weights) {
-  std::size_t n = weights.unembedding.weight.size_bytes();
+  std::size_t n = weights.unembedding.weight.size_bytes() + weights.unembedding.packed.size();
   for (const model::LayerWeights& layer : weights.layers) {
-    n += layer.gate_up.blocks.size() + layer.down.blocks.size();
+    n += layer.gate_up.blocks.size() + layer.gate_up.rows.size() + layer.gate_up.odd_rows.size() +
+         layer.down.blocks.size() + layer.down.rows.size();
   }
   return n;
 }

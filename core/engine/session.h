@@ -67,6 +67,7 @@ class Session {
   const Usage& usage() const { return usage_; }
   const Model& model() const { return *model_; }
   std::size_t kv_bytes() const { return timeline_->kv_bytes(); }
+  const KvCache* cpu_cache() const { return timeline_->cpu_cache(); }
 
  private:
   Session(const Session& other);  // fork()

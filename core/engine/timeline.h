@@ -12,6 +12,8 @@
 
 namespace toccata::engine {
 
+class KvCache;
+
 // One thread at a time; timelines of one model may be used from different threads.
 class Timeline {
  public:
@@ -36,6 +38,8 @@ class Timeline {
   virtual void rollback(std::int64_t size) = 0;
   // Bytes of keys and values it refers to, shared ones included.
   virtual std::size_t kv_bytes() const = 0;
+  // Its cache, for counting what several share; null on a GPU.
+  virtual const KvCache* cpu_cache() const { return nullptr; }
 };
 
 // On the device of the model.

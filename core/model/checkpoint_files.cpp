@@ -1,6 +1,7 @@
 #include "core/model/checkpoint_files.h"
 
 #include "core/base/mapped_file.h"
+#include "core/model/gguf_checkpoint.h"
 
 namespace toccata::model {
 namespace {
@@ -56,6 +57,11 @@ Result<std::unique_ptr<CheckpointFiles>> open_checkpoint_folder(const std::files
     return Error{ErrorCode::kNotFound, folder.string() + ": expected a folder with a checkpoint"};
   }
   return std::unique_ptr<CheckpointFiles>(std::make_unique<Folder>(folder));
+}
+
+Result<std::unique_ptr<CheckpointFiles>> open_checkpoint(const std::filesystem::path& path) {
+  std::error_code none;
+  return std::filesystem::is_regular_file(path, none) ? open_gguf(path) : open_checkpoint_folder(path);
 }
 
 std::unique_ptr<CheckpointFiles> checkpoint_in_memory(

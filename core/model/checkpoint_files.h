@@ -27,6 +27,9 @@ class CheckpointFiles {
 // kNotFound when the folder does not exist.
 Result<std::unique_ptr<CheckpointFiles>> open_checkpoint_folder(const std::filesystem::path& folder);
 
+// A folder, or a GGUF file.
+Result<std::unique_ptr<CheckpointFiles>> open_checkpoint(const std::filesystem::path& path);
+
 // `files` must outlive the object.
 std::unique_ptr<CheckpointFiles> checkpoint_in_memory(
     std::string name, std::map<std::string, std::span<const std::byte>, std::less<>> files

@@ -110,6 +110,9 @@ void check_consistency(const Reader& top, const Config& c) {
     );
   }
   if (c.head_dim % 2 != 0) top.fail("head_dim is odd");
+  if (std::int64_t{c.n_heads} * c.head_dim > std::numeric_limits<int>::max() / 4) {
+    top.fail(std::to_string(c.n_heads) + " heads of " + std::to_string(c.head_dim) + " are impossibly wide");
+  }
   if (c.n_experts_per_token > c.n_experts) top.fail("more experts per token than experts");
   if (c.hidden % 32 != 0 || c.intermediate % 32 != 0) {
     top.fail("hidden_size and intermediate_size must be multiples of 32, the MXFP4 block");

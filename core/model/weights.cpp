@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "core/model/gguf_checkpoint.h"
 #include "core/model/safetensors.h"
 
 namespace toccata::model {
@@ -199,10 +200,16 @@ std::shared_ptr<const Weights> load_weights(std::shared_ptr<CheckpointFiles> fil
   weights->config =
       parse_config(as_text(config_bytes), files->name() + "/config.json").value_or_throw();
   const Config& c = weights->config;
+  if (files->has(kGgufFile)) {
+    load_gguf_weights(*files, *weights);
+    weights->files = std::move(files);
+    return weights;
+  }
   const Tensors tensors(*files);
   const Names names{.hf = !tensors.has("embedding.weight")};
 
   weights->embedding = tensors.bf16(names.embedding(), {c.n_vocab, c.hidden});
+  weights->embedding_rows = {weights->embedding, {}, c.n_vocab, c.hidden};
   for (int n = 0; n < c.n_layers; ++n) weights->layers.push_back(load_layer(tensors, names, c, n));
   weights->norm = tensors.bf16(names.norm(), {c.hidden});
   weights->unembedding = {tensors.bf16(names.unembedding(), {c.n_vocab, c.hidden}), {}, c.n_vocab, c.hidden};

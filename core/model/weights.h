@@ -1,5 +1,6 @@
 // A checkpoint as the forward pass wants it: every weight by role, its shape checked, its bytes where they lie in the
-// file. Both layouts, Hugging Face and OpenAI's original/, come out alike.
+// file. Both safetensors layouts, Hugging Face and OpenAI's original/, come out alike; GGUF keeps its own block order and
+// types, which the kernels read as they are.
 #pragma once
 
 #include <memory>
@@ -13,22 +14,34 @@
 
 namespace toccata::model {
 
-// y = W x + b.  W [n_out, n_in] bf16 row-major, b [n_out] bf16 or empty.
+// kQ8_0: blocks of 32 values, an f16 scale and 32 int8, 34 bytes. Little-endian, rows without gaps.
+enum class DenseType { kBf16, kF16, kF32, kQ8_0 };
+inline constexpr std::size_t kQ8Bytes = 34;
+
+// y = W x + b.  W [n_out, n_in] row-major, b [n_out] bf16 or empty.
 struct Linear {
-  std::span<const Bf16> weight;
+  std::span<const Bf16> weight;  // when the type is kBf16, else empty
   std::span<const Bf16> bias;
   int n_out = 0, n_in = 0;
+  DenseType type = DenseType::kBf16;
+  std::span<const std::byte> packed = {};  // W in any other type (GGUF), maybe unaligned
 };
+
+// A GGUF MXFP4 block: the scale byte, then 16 bytes with value j in the low nibble of byte j, j + 16 in the high one.
+inline constexpr std::size_t kGgufMxfp4Bytes = 17;
 
 // One matrix for each expert, n_in along 32-wide MXFP4 blocks:
 //   blocks [n_experts, n_out, n_in / 32, 16] u8   element 2j of a block in the low nibble of byte j, 2j + 1 in the high
 //   scales [n_experts, n_out, n_in / 32]     u8   2^(scale - 127); 255 does not occur
 //   bias   [n_experts, n_out]                bf16
+// From GGUF, `rows` (and for gate_up `odd_rows`) stand in place of blocks and scales.
 struct ExpertLinear {
   std::span<const std::uint8_t> blocks;
   std::span<const std::uint8_t> scales;
   std::span<const Bf16> bias;
   int n_experts = 0, n_out = 0, n_in = 0;
+  std::span<const std::uint8_t> rows;      // [n_experts, n_out, n_in / 32, 17], or the even rows of each expert
+  std::span<const std::uint8_t> odd_rows;  // the odd rows; empty when `rows` has all
 };
 
 struct LayerWeights {
@@ -45,15 +58,17 @@ struct LayerWeights {
 // Immutable; shared by any number of sessions and threads.
 struct Weights {
   Config config;
-  std::span<const Bf16> embedding;    // [n_vocab, hidden]
+  std::span<const Bf16> embedding;    // [n_vocab, hidden]; empty when a GGUF holds another type
+  Linear embedding_rows;              // the same table, whatever its type
   std::vector<LayerWeights> layers;
   std::span<const Bf16> norm;         // [hidden]
   Linear unembedding;                 // [n_vocab, hidden], no bias
+  std::vector<std::vector<Bf16>> made;  // small vectors a GGUF holds as f32
   std::shared_ptr<CheckpointFiles> files;  // what the spans point into
 };
 
 // Reads config.json, the shards and their index. Throws Exception: kNotFound (file or tensor), kCorrupt (wrong shape or
-// type: tensor, file, found, expected), kUnsupported (experts that are not MXFP4, GGUF ...).
+// type: tensor, file, found, expected), kUnsupported (experts that are not MXFP4, a GGUF type we do not read).
 std::shared_ptr<const Weights> load_weights(std::shared_ptr<CheckpointFiles> files);
 
 }  // namespace toccata::model

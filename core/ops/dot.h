@@ -3,6 +3,7 @@
 // or in a batch, by whichever thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "core/base/bf16.h"
@@ -18,6 +19,16 @@ struct DotKernels {
   void (*axpy)(float s, const float* x, float* y, int n);
   // One MXFP4 row of n_blocks blocks against x [32 * n_blocks].
   float (*mxfp4)(const std::uint8_t* blocks, const std::uint8_t* scales, const float* x, int n_blocks);
+  // The same sum, to the bit, from GGUF blocks of 17 bytes.
+  float (*mxfp4_gguf)(const std::uint8_t* blocks, const float* x, int n_blocks);
+  // The same for four vectors at once: the codes are unpacked once. Each sum has the bits of mxfp4 (mxfp4_gguf).
+  void (*mxfp4_by4)(
+      const std::uint8_t* blocks, const std::uint8_t* scales, const float* const x[4], int n_blocks, float out[4]
+  );
+  void (*mxfp4_gguf_by4)(const std::uint8_t* blocks, const float* const x[4], int n_blocks, float out[4]);
+  // A row of a GGUF matrix: f16, or Q8_0 blocks of 34 bytes. No alignment needed. x [n], [32 * n_blocks].
+  float (*f16)(const std::byte* w, const float* x, int n);
+  float (*q8)(const std::byte* blocks, const float* x, int n_blocks);
 };
 
 // The fastest the processor has.

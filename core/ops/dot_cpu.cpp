@@ -1,6 +1,8 @@
 #include <cmath>
+#include <cstring>
 
 #include "core/base/cpu_features.h"
+#include "core/base/f16.h"
 #include "core/ops/dot.h"
 #include "core/ops/mxfp4.h"
 
@@ -44,10 +46,55 @@ float mxfp4_scalar(
   return sum;
 }
 
-constexpr DotKernels kScalar = {f32_scalar, bf16_scalar, axpy_scalar, mxfp4_scalar};
+float mxfp4_gguf_scalar(const std::uint8_t* blocks, const float* x, int n_blocks) {
+  float sum = 0;
+  for (int block = 0; block < n_blocks; ++block, blocks += 1 + kMxfp4BlockBytes, x += kMxfp4Block) {
+    const std::uint8_t* codes = blocks + 1;
+    float part = 0;
+    for (int j = 0; j < kMxfp4BlockBytes; ++j) part += static_cast<float>(kMxfp4Doubled[codes[j] & 15]) * x[j];
+    for (int j = 0; j < kMxfp4BlockBytes; ++j) part += static_cast<float>(kMxfp4Doubled[codes[j] >> 4]) * x[16 + j];
+    sum += part * mxfp4_half_scales()[blocks[0]];
+  }
+  return sum;
+}
+
+void mxfp4_by4_scalar(
+    const std::uint8_t* blocks, const std::uint8_t* scales, const float* const x[4], int n_blocks, float out[4]
+) {
+  for (int i = 0; i < 4; ++i) out[i] = mxfp4_scalar(blocks, scales, x[i], n_blocks);
+}
+
+void mxfp4_gguf_by4_scalar(const std::uint8_t* blocks, const float* const x[4], int n_blocks, float out[4]) {
+  for (int i = 0; i < 4; ++i) out[i] = mxfp4_gguf_scalar(blocks, x[i], n_blocks);
+}
+
+float f16_at(const std::byte* p) {
+  std::uint16_t raw = 0;
+  std::memcpy(&raw, p, sizeof raw);
+  return f16_to_f32(raw);
+}
+
+float f16_scalar(const std::byte* w, const float* x, int n) {
+  float sum = 0;
+  for (int i = 0; i < n; ++i) sum += f16_at(w + 2 * i) * x[i];
+  return sum;
+}
+
+float q8_scalar(const std::byte* blocks, const float* x, int n_blocks) {
+  float sum = 0;
+  for (int block = 0; block < n_blocks; ++block, blocks += 34, x += 32) {
+    float part = 0;
+    for (int i = 0; i < 32; ++i) part += static_cast<float>(static_cast<std::int8_t>(blocks[2 + i])) * x[i];
+    sum += part * f16_at(blocks);
+  }
+  return sum;
+}
+
+constexpr DotKernels kScalar = {f32_scalar,        bf16_scalar, axpy_scalar, mxfp4_scalar,
+                                mxfp4_gguf_scalar, mxfp4_by4_scalar, mxfp4_gguf_by4_scalar, f16_scalar, q8_scalar};
 
 #if defined(__x86_64__)
-#define TOCCATA_AVX2 __attribute__((target("avx2,fma")))
+#define TOCCATA_AVX2 __attribute__((target("avx2,fma,f16c")))
 
 TOCCATA_AVX2 inline float sum_lanes(__m256 v) {
   __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -104,30 +151,126 @@ TOCCATA_AVX2 inline __m256 widen(__m128i codes) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes));
 }
 
+// Adds one block's sum to the lanes of `sum`. `first`, `second`: doubled codes of values 0..15 and 16..31.
+TOCCATA_AVX2 inline __m256 add_block(__m128i first, __m128i second, const float* x, float half_scale, __m256 sum) {
+  __m256 even = _mm256_mul_ps(widen(first), _mm256_loadu_ps(x));
+  __m256 odd = _mm256_mul_ps(widen(_mm_srli_si128(first, 8)), _mm256_loadu_ps(x + 8));
+  even = _mm256_fmadd_ps(widen(second), _mm256_loadu_ps(x + 16), even);
+  odd = _mm256_fmadd_ps(widen(_mm_srli_si128(second, 8)), _mm256_loadu_ps(x + 24), odd);
+  return _mm256_fmadd_ps(_mm256_add_ps(even, odd), _mm256_set1_ps(half_scale), sum);
+}
+
+TOCCATA_AVX2 inline __m128i load16(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+
 TOCCATA_AVX2 float mxfp4_avx2(
     const std::uint8_t* blocks, const std::uint8_t* scales, const float* x, int n_blocks
 ) {
-  const __m128i table = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kMxfp4Doubled.data()));
+  const __m128i table = load16(kMxfp4Doubled.data());
   const __m128i nibble = _mm_set1_epi8(15);
   const auto& half_scales = mxfp4_half_scales();
   __m256 sum = _mm256_setzero_ps();
   for (int block = 0; block < n_blocks; ++block, x += kMxfp4Block) {
-    const __m128i raw =
-        _mm_loadu_si128(reinterpret_cast<const __m128i*>(blocks + block * kMxfp4BlockBytes));
+    const __m128i raw = load16(blocks + block * kMxfp4BlockBytes);
     const __m128i low = _mm_shuffle_epi8(table, _mm_and_si128(raw, nibble));
     const __m128i high = _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(raw, 4), nibble));
-    const __m128i first = _mm_unpacklo_epi8(low, high);  // values 0..15 in order
-    const __m128i second = _mm_unpackhi_epi8(low, high);
-    __m256 even = _mm256_mul_ps(widen(first), _mm256_loadu_ps(x));
-    __m256 odd = _mm256_mul_ps(widen(_mm_srli_si128(first, 8)), _mm256_loadu_ps(x + 8));
-    even = _mm256_fmadd_ps(widen(second), _mm256_loadu_ps(x + 16), even);
-    odd = _mm256_fmadd_ps(widen(_mm_srli_si128(second, 8)), _mm256_loadu_ps(x + 24), odd);
-    sum = _mm256_fmadd_ps(_mm256_add_ps(even, odd), _mm256_set1_ps(half_scales[scales[block]]), sum);
+    sum = add_block(
+        _mm_unpacklo_epi8(low, high), _mm_unpackhi_epi8(low, high), x, half_scales[scales[block]], sum
+    );
   }
   return sum_lanes(sum);
 }
 
-constexpr DotKernels kAvx2 = {f32_avx2, bf16_avx2, axpy_avx2, mxfp4_avx2};
+TOCCATA_AVX2 float mxfp4_gguf_avx2(const std::uint8_t* blocks, const float* x, int n_blocks) {
+  const __m128i table = load16(kMxfp4Doubled.data());
+  const __m128i nibble = _mm_set1_epi8(15);
+  const auto& half_scales = mxfp4_half_scales();
+  __m256 sum = _mm256_setzero_ps();
+  for (int block = 0; block < n_blocks; ++block, blocks += 1 + kMxfp4BlockBytes, x += kMxfp4Block) {
+    const __m128i raw = load16(blocks + 1);
+    const __m128i low = _mm_shuffle_epi8(table, _mm_and_si128(raw, nibble));
+    const __m128i high = _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(raw, 4), nibble));
+    sum = add_block(low, high, x, half_scales[blocks[0]], sum);
+  }
+  return sum_lanes(sum);
+}
+
+// add_block for four vectors, the 32 codes widened once. The operations on each vector are add_block's.
+TOCCATA_AVX2 inline void add_block_by4(
+    __m128i first, __m128i second, const float* const x[4], int offset, float half_scale, __m256 sums[4]
+) {
+  const __m256 w0 = widen(first);
+  const __m256 w1 = widen(_mm_srli_si128(first, 8));
+  const __m256 w2 = widen(second);
+  const __m256 w3 = widen(_mm_srli_si128(second, 8));
+  const __m256 scale = _mm256_set1_ps(half_scale);
+  for (int i = 0; i < 4; ++i) {
+    const float* v = x[i] + offset;
+    __m256 even = _mm256_mul_ps(w0, _mm256_loadu_ps(v));
+    __m256 odd = _mm256_mul_ps(w1, _mm256_loadu_ps(v + 8));
+    even = _mm256_fmadd_ps(w2, _mm256_loadu_ps(v + 16), even);
+    odd = _mm256_fmadd_ps(w3, _mm256_loadu_ps(v + 24), odd);
+    sums[i] = _mm256_fmadd_ps(_mm256_add_ps(even, odd), scale, sums[i]);
+  }
+}
+
+TOCCATA_AVX2 void mxfp4_by4_avx2(
+    const std::uint8_t* blocks, const std::uint8_t* scales, const float* const x[4], int n_blocks, float out[4]
+) {
+  const __m128i table = load16(kMxfp4Doubled.data());
+  const __m128i nibble = _mm_set1_epi8(15);
+  const auto& half_scales = mxfp4_half_scales();
+  __m256 sums[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
+  for (int block = 0; block < n_blocks; ++block) {
+    const __m128i raw = load16(blocks + block * kMxfp4BlockBytes);
+    const __m128i low = _mm_shuffle_epi8(table, _mm_and_si128(raw, nibble));
+    const __m128i high = _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(raw, 4), nibble));
+    add_block_by4(
+        _mm_unpacklo_epi8(low, high), _mm_unpackhi_epi8(low, high), x, block * kMxfp4Block,
+        half_scales[scales[block]], sums
+    );
+  }
+  for (int i = 0; i < 4; ++i) out[i] = sum_lanes(sums[i]);
+}
+
+TOCCATA_AVX2 void mxfp4_gguf_by4_avx2(
+    const std::uint8_t* blocks, const float* const x[4], int n_blocks, float out[4]
+) {
+  const __m128i table = load16(kMxfp4Doubled.data());
+  const __m128i nibble = _mm_set1_epi8(15);
+  const auto& half_scales = mxfp4_half_scales();
+  __m256 sums[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
+  for (int block = 0; block < n_blocks; ++block, blocks += 1 + kMxfp4BlockBytes) {
+    const __m128i raw = load16(blocks + 1);
+    const __m128i low = _mm_shuffle_epi8(table, _mm_and_si128(raw, nibble));
+    const __m128i high = _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(raw, 4), nibble));
+    add_block_by4(low, high, x, block * kMxfp4Block, half_scales[blocks[0]], sums);
+  }
+  for (int i = 0; i < 4; ++i) out[i] = sum_lanes(sums[i]);
+}
+
+TOCCATA_AVX2 float f16_avx2(const std::byte* w, const float* x, int n) {
+  __m256 s0 = _mm256_setzero_ps();
+  __m256 s1 = s0;
+  int i = 0;
+  for (; i + 16 <= n; i += 16) {
+    s0 = _mm256_fmadd_ps(_mm256_cvtph_ps(load16(w + 2 * i)), _mm256_loadu_ps(x + i), s0);
+    s1 = _mm256_fmadd_ps(_mm256_cvtph_ps(load16(w + 2 * i + 16)), _mm256_loadu_ps(x + i + 8), s1);
+  }
+  float sum = sum_lanes(_mm256_add_ps(s0, s1));
+  for (; i < n; ++i) sum += f16_at(w + 2 * i) * x[i];
+  return sum;
+}
+
+TOCCATA_AVX2 float q8_avx2(const std::byte* blocks, const float* x, int n_blocks) {
+  __m256 sum = _mm256_setzero_ps();
+  for (int block = 0; block < n_blocks; ++block, blocks += 34, x += 32) {
+    sum = add_block(load16(blocks + 2), load16(blocks + 18), x, f16_at(blocks), sum);
+  }
+  return sum_lanes(sum);
+}
+
+constexpr DotKernels kAvx2 = {f32_avx2,        bf16_avx2, axpy_avx2, mxfp4_avx2,
+                              mxfp4_gguf_avx2, mxfp4_by4_avx2, mxfp4_gguf_by4_avx2, f16_avx2, q8_avx2};
 #endif
 
 }  // namespace

@@ -29,27 +29,60 @@ void group_by_expert(const Routing& routing, int n_experts, ExpertScratch& s) {
   s.first_slot[0] = 0;
 }
 
+// One row of W, wherever the checkpoint's format keeps it.
+struct Row {
+  const std::uint8_t* blocks;
+  const std::uint8_t* scales;  // null: GGUF blocks, which hold their own
+  int n_blocks;
+
+  float dot(const DotKernels& kernels, const float* x) const {
+    if (scales == nullptr) return kernels.mxfp4_gguf(blocks, x, n_blocks);
+    return kernels.mxfp4(blocks, scales, x, n_blocks);
+  }
+  void dot_by4(const DotKernels& kernels, const float* const x[4], float out[4]) const {
+    if (scales == nullptr) return kernels.mxfp4_gguf_by4(blocks, x, n_blocks, out);
+    kernels.mxfp4_by4(blocks, scales, x, n_blocks, out);
+  }
+};
+
+Row row_of(const model::ExpertLinear& w, std::size_t expert, std::size_t o) {
+  const int n_blocks = w.n_in / kMxfp4Block;
+  const std::size_t row = expert * size(w.n_out) + o;
+  if (w.rows.empty()) {
+    return {
+        w.blocks.data() + row * size(n_blocks) * kMxfp4BlockBytes, w.scales.data() + row * size(n_blocks), n_blocks};
+  }
+  const std::size_t row_bytes = size(n_blocks) * model::kGgufMxfp4Bytes;
+  if (w.odd_rows.empty()) return {w.rows.data() + row * row_bytes, nullptr, n_blocks};
+  // n_out is even there, so `row / 2` counts pairs over all experts.
+  const auto& half = o % 2 == 0 ? w.rows : w.odd_rows;
+  return {half.data() + row / 2 * row_bytes, nullptr, n_blocks};
+}
+
 // out[slot] = W[expert of slot] in[slot / in_divisor] + b, over every (active expert, row of W). A row's blocks are read
-// once for all tokens of its expert.
+// once for all tokens of its expert, and unpacked once for four of them.
 void expert_linear(
     ThreadPool& threads, const model::ExpertLinear& w, const ExpertScratch& s, const float* in,
     int in_divisor, float* out
 ) {
-  const DotKernels& dot = dot_kernels();
-  const int n_blocks = w.n_in / kMxfp4Block;
+  const DotKernels& kernels = dot_kernels();
   threads.parallel_for(s.active.size() * size(w.n_out), 64, [&](std::size_t begin, std::size_t end) {
     for (std::size_t item = begin; item < end; ++item) {
       const auto expert = size(s.active[item / size(w.n_out)]);
       const std::size_t o = item % size(w.n_out);
-      const std::size_t row = expert * size(w.n_out) + o;
-      const std::uint8_t* blocks = w.blocks.data() + row * size(n_blocks) * kMxfp4BlockBytes;
-      const std::uint8_t* scales = w.scales.data() + row * size(n_blocks);
-      const float bias = to_f32(w.bias[row]);
-      for (int i = s.first_slot[expert]; i < s.first_slot[expert + 1]; ++i) {
-        const auto slot = size(s.slots[size(i)]);
-        const float* x = in + slot / size(in_divisor) * size(w.n_in);
-        out[slot * size(w.n_out) + o] = dot.mxfp4(blocks, scales, x, n_blocks) + bias;
+      const Row row = row_of(w, expert, o);
+      const float bias = to_f32(w.bias[expert * size(w.n_out) + o]);
+      const auto slot_at = [&](int i) { return size(s.slots[size(i)]); };
+      const auto input = [&](int i) { return in + slot_at(i) / size(in_divisor) * size(w.n_in); };
+      int i = s.first_slot[expert];
+      const int last = s.first_slot[expert + 1];
+      for (; i + 4 <= last; i += 4) {
+        const float* const x[4] = {input(i), input(i + 1), input(i + 2), input(i + 3)};
+        float sums[4];
+        row.dot_by4(kernels, x, sums);
+        for (int j = 0; j < 4; ++j) out[slot_at(i + j) * size(w.n_out) + o] = sums[j] + bias;
       }
+      for (; i < last; ++i) out[slot_at(i) * size(w.n_out) + o] = row.dot(kernels, input(i)) + bias;
     }
   });
 }

@@ -7,7 +7,7 @@
 namespace toccata::ops {
 
 // out = x W^T + b, or out += x W^T + b.
-//   x [n, n_in] f32   W [n_out, n_in] bf16   b [n_out] bf16 or none   out [n, n_out] f32
+//   x [n, n_in] f32   W [n_out, n_in]   b [n_out] bf16 or none   out [n, n_out] f32
 enum class Store { kAssign, kAdd };
 void linear(
     Device device, ThreadPool& threads, const float* x, const model::Linear& w, int n, float* out,

@@ -51,7 +51,8 @@ class RandomWeights {
     layer.gate_up = experts(s.experts, 2 * s.intermediate, s.hidden);
     layer.down = experts(s.experts, s.hidden, s.intermediate);
     w->layers.assign(s.layers, layer);
-    w->unembedding = {bf16(std::size_t(s.vocab) * s.hidden, 0.02F), {}, s.vocab, s.hidden};
+    w->unembedding = {
+        .weight = bf16(std::size_t(s.vocab) * s.hidden, 0.02F), .bias = {}, .n_out = s.vocab, .n_in = s.hidden};
     weights_ = std::move(w);
   }
   std::shared_ptr<const model::Weights> get() const { return weights_; }
@@ -63,7 +64,9 @@ class RandomWeights {
     return values;
   }
   model::Linear dense(int n_out, int n_in) {
-    return {bf16(std::size_t(n_out) * n_in, 1.5F / std::sqrt(float(n_in))), bf16(n_out, 0.1F), n_out, n_in};
+    return {
+        .weight = bf16(std::size_t(n_out) * n_in, 1.5F / std::sqrt(float(n_in))), .bias = bf16(n_out, 0.1F),
+        .n_out = n_out, .n_in = n_in};
   }
   model::ExpertLinear experts(int n, int n_out, int n_in) {
     auto& blocks = bytes_.emplace_back(std::size_t(n) * n_out * n_in / 2);
@@ -73,7 +76,9 @@ class RandomWeights {
     }
     auto& scales = bytes_.emplace_back(std::size_t(n) * n_out * n_in / 32);
     std::fill(scales.begin(), scales.end(), std::uint8_t(120));
-    return {blocks, scales, bf16(std::size_t(n) * n_out, 0.1F), n, n_out, n_in};
+    return {
+        .blocks = blocks, .scales = scales, .bias = bf16(std::size_t(n) * n_out, 0.1F), .n_experts = n, .n_out = n_out,
+        .n_in = n_in, .rows = {}, .odd_rows = {}};
   }
   std::mt19937 rng_;
   std::deque<std::vector<Bf16>> bf16_;  // references into it stay good

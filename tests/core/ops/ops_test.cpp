@@ -1,10 +1,13 @@
 // Each op against double precision, at odd sizes, and its promises: ties, sums, what a row may depend on.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <random>
 
 #include "core/base/bf16.h"
+#include "core/base/f16.h"
 #include "core/ops/dot.h"
 #include "core/ops/mxfp4.h"
 #include "core/ops/rmsnorm.h"
@@ -66,6 +69,62 @@ TEST_P(DotTest, ReadsEveryMxfp4CodeAndScale) {
     }
     EXPECT_NEAR(GetParam()->mxfp4(codes.data(), scales.data(), x.data(), n_blocks), sum, 1e-6 * size);
   }
+}
+
+TEST_P(DotTest, ReadsTheRowsOfAGguf) {
+  std::mt19937 rng(5);
+  for (const int n_blocks : {1, 3, 90}) {
+    const auto n = static_cast<std::size_t>(n_blocks) * 32;
+    const auto x = noise(n, 6);
+    std::vector<std::uint8_t> codes, scales, blocks;  // HF order, and the same in GGUF's
+    std::vector<std::byte> f16, q8;
+    double f16_sum = 0;
+    double q8_sum = 0;
+    for (std::size_t block = 0; block < n / 32; ++block) {
+      scales.push_back(static_cast<std::uint8_t>(120 + rng() % 10));
+      std::array<std::uint8_t, 32> values{};
+      for (auto& v : values) v = static_cast<std::uint8_t>(rng() % 16);
+      for (std::size_t j = 0; j < 16; ++j) codes.push_back(static_cast<std::uint8_t>(values[2 * j] | values[2 * j + 1] << 4));
+      blocks.push_back(scales.back());
+      for (std::size_t j = 0; j < 16; ++j) blocks.push_back(static_cast<std::uint8_t>(values[j] | values[j + 16] << 4));
+      const std::uint16_t scale = f32_to_f16(0.01F * static_cast<float>(1 + block % 7));
+      q8.push_back(static_cast<std::byte>(scale & 255));
+      q8.push_back(static_cast<std::byte>(scale >> 8));
+      for (std::size_t i = 0; i < 32; ++i) {
+        const auto code = static_cast<std::int8_t>(rng());
+        q8.push_back(static_cast<std::byte>(code));
+        q8_sum += double{f16_to_f32(scale)} * code * x[block * 32 + i];
+        const std::uint16_t half = f32_to_f16(static_cast<float>(code) / 128);
+        f16.push_back(static_cast<std::byte>(half & 255));
+        f16.push_back(static_cast<std::byte>(half >> 8));
+        f16_sum += double{f16_to_f32(half)} * x[block * 32 + i];
+      }
+    }
+    EXPECT_NEAR(GetParam()->f16(f16.data(), x.data(), static_cast<int>(n)), f16_sum, 1e-6 * static_cast<double>(n));
+    EXPECT_NEAR(GetParam()->q8(q8.data(), x.data(), n_blocks), q8_sum, 1e-5 * static_cast<double>(n));
+    const float wanted = GetParam()->mxfp4(codes.data(), scales.data(), x.data(), n_blocks);
+    EXPECT_EQ(GetParam()->mxfp4_gguf(blocks.data(), x.data(), n_blocks), wanted);
+    const auto other = noise(n, 7);
+    const float* const four[4] = {x.data(), other.data(), x.data(), other.data()};
+    const float wanted_other = GetParam()->mxfp4(codes.data(), scales.data(), other.data(), n_blocks);
+    float sums[4];
+    GetParam()->mxfp4_by4(codes.data(), scales.data(), four, n_blocks, sums);
+    EXPECT_THAT(sums, ::testing::ElementsAre(wanted, wanted_other, wanted, wanted_other)) << "other bits in a batch";
+    GetParam()->mxfp4_gguf_by4(blocks.data(), four, n_blocks, sums);
+    EXPECT_THAT(sums, ::testing::ElementsAre(wanted, wanted_other, wanted, wanted_other)) << "other bits in a batch";
+  }
+}
+
+TEST(F16Test, EveryHalfSurvivesTheRoundTrip) {
+  for (std::uint32_t half = 0; half < 65536; ++half) {
+    const auto h = static_cast<std::uint16_t>(half);
+    const float value = f16_to_f32(h);
+    if (std::isnan(value)) continue;
+    EXPECT_EQ(f32_to_f16(value), h);
+  }
+  EXPECT_EQ(f32_to_f16(65520.0F), 0x7C00) << "half way above the largest rounds to infinity";
+  EXPECT_EQ(f32_to_f16(1.0F + 0x1p-11F), 0x3C00) << "ties go to even";
+  EXPECT_EQ(f32_to_f16(1.0F + 0x1.8p-10F), 0x3C02);
 }
 
 INSTANTIATE_TEST_SUITE_P(
