@@ -60,6 +60,7 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->capture_default_str();
   app.add_option("--tools", o.tools, "Tools the model may call: python, browser, patch, none")
       ->delimiter(',')
+      ->allow_extra_args(false)  // the task follows
       ->envname("TOCCATA_TOOLS")
       ->capture_default_str();
   app.add_option("-C,--workspace", o.workspace, "Folder the patch tool changes files of, never outside")

@@ -1,12 +1,10 @@
 #!/usr/bin/env python3
 """nano is trained on exactly what runs: the generator's tokens, tracebacks and pages against the program's own."""
 
-import array
 import json
 import pathlib
 import random
 import re
-import sqlite3
 import sys
 import tempfile
 import unittest
@@ -26,9 +24,8 @@ V = vocabulary.load(ROOT / "examples/nano/weights/tokenizer.json")
 
 def token_log(program: Program) -> list[tuple[str, list[int]]]:
     """(kind, tokens) of every segment of the last run."""
-    with sqlite3.connect(program.ledger) as ledger:
-        rows = ledger.execute("SELECT kind, tokens FROM segments WHERE run = (SELECT max(n) FROM runs) ORDER BY seq").fetchall()
-    return [(kind, list(array.array("i", tokens))) for kind, tokens in rows]
+    run = json.loads(program.run("runs", "show", "last", "--json").stdout)
+    return [(segment["kind"], segment["tokens"]) for segment in run["segments"]]
 
 
 class Prompt(unittest.TestCase):
