@@ -68,7 +68,7 @@ ChosenModel from_url(const std::string& spec, bool offline, const Environment& e
 
 bool names_a_folder(const std::string& spec) {
   std::error_code none;
-  return spec.starts_with('/') || spec.starts_with('.') || fs::is_directory(spec, none);
+  return spec.starts_with('/') || spec.starts_with('.') || spec.ends_with(".gguf") || fs::is_directory(spec, none);
 }
 
 }  // namespace
