@@ -58,7 +58,7 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->envname("TOCCATA_DEVICE")
       ->capture_default_str();
-  app.add_option("--tools", o.tools, "Tools the model may call: python, browser, patch, none")
+  app.add_option("--tools", o.tools, "Tools the model may call: python, browser, patch, recall, skills, none")
       ->delimiter(',')
       ->allow_extra_args(false)  // the task follows
       ->envname("TOCCATA_TOOLS")
@@ -88,6 +88,13 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--max-step-tokens", o.max_step_tokens, "Most tokens written in one model call; 0 = no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  app.add_option("--max-reasoning-tokens", o.max_reasoning_tokens, "Most reasoning in one model call; then it must answer; 0 = no limit")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--max-calls", o.max_calls, "Most tool calls: 20, or of one tool: browser=5")
+      ->allow_extra_args(false);
+  app.add_option("--context-tokens", o.context_tokens, "Shorten the log when it grows past this; 0 = 4/5 of the context")
+      ->check(CLI::NonNegativeNumber);
+  app.add_flag("--no-project-notes", o.no_project_notes, "Do not read AGENTS.md");
   app.add_option("--timeout", o.timeout_s, "Seconds for the whole run; 0 = no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

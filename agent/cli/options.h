@@ -22,6 +22,10 @@ struct AgentOptions {
   int max_turns = 50;                  // model calls
   std::int64_t budget_tokens = 0;      // prefilled + decoded; 0 = no limit
   std::int64_t max_step_tokens = 0;    // decoded in one model call; 0 = what the context holds
+  std::int64_t max_reasoning_tokens = 0;  // in one model call; then the answer is opened; 0 = no limit
+  std::vector<std::string> max_calls = {};  // "20" in all, "browser=5" of one tool
+  std::int64_t context_tokens = 0;     // the log is kept below this; 0 = 4/5 of the context
+  bool no_project_notes = false;       // AGENTS.md is not read
   double timeout_s = 0;                // whole run; 0 = no limit
   double tool_timeout_s = 120;         // one python cell
   std::optional<float> temperature;    // unset: the model's own generation_config, else 1.0

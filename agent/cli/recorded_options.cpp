@@ -34,6 +34,9 @@ void apply_recorded(
   take("max_turns", "--max-turns", options.max_turns);
   take("budget_tokens", "--budget-tokens", options.budget_tokens);
   take("max_step_tokens", "--max-step-tokens", options.max_step_tokens);
+  take("max_reasoning_tokens", "--max-reasoning-tokens", options.max_reasoning_tokens);
+  take("max_calls", "--max-calls", options.max_calls);
+  take("context_tokens", "--context-tokens", options.context_tokens);
   take("timeout_s", "--timeout", options.timeout_s);
   take_optional("temperature", "--temperature", options.temperature);
   take_optional("top_p", "--top-p", options.top_p);

@@ -8,11 +8,14 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "agent/cli/project_notes.h"
 #include "agent/cli/token_prefix.h"
+#include "agent/loop/recall_tool.h"
 #include "sandbox/sandbox.h"
 #include "tools/browser/browser_tool.h"
 #include "tools/patch/patch_tool.h"
 #include "tools/python/python_tool.h"
+#include "tools/skills/skills_tool.h"
 
 namespace toccata::cli {
 namespace {
@@ -71,7 +74,8 @@ agent::ApprovalPolicy approval(const std::string& mode, const Environment& env) 
 std::string params_json(const AgentOptions& options, const SamplingParams& params) {
   const nlohmann::ordered_json json = {
       {"model_spec", options.model},        {"sandbox", options.sandbox},
-      {"max_step_tokens", options.max_step_tokens},
+      {"max_step_tokens", options.max_step_tokens}, {"max_calls", options.max_calls},
+      {"max_reasoning_tokens", options.max_reasoning_tokens}, {"context_tokens", options.context_tokens},
       {"reasoning", options.reasoning},     {"tools", options.tools},
       {"temperature", params.temperature},  {"top_p", params.top_p},
       {"top_k", params.top_k},              {"min_p", params.min_p},
@@ -115,12 +119,43 @@ void add_tools(const AgentOptions& options, const Environment& env, AgentSetup& 
       setup.tools.add(std::make_unique<tools::PatchTool>(
           tools::WorkFolder::open(options.workspace).value_or_throw()
       ));
+    } else if (name == "recall") {
+      setup.tools.add(std::make_unique<agent::RecallTool>(*setup.ledger));
+    } else if (name == "skills") {
+      const auto folders = skill_folders(std::filesystem::current_path(), env.config_home);
+      setup.tools.add(tools::SkillsTool::open(folders).value_or_throw());
     } else {
       throw Exception(
-          ErrorCode::kInvalidArgument, "unknown tool '" + name + "'; known: python, browser, patch, none"
+          ErrorCode::kInvalidArgument,
+          "unknown tool '" + name + "'; known: python, browser, patch, recall, skills, none"
       );
     }
   }
+}
+
+// "20", "browser=5" or "browser.search=5".
+void set_call_limit(const std::string& text, agent::Limits& limits) {
+  const std::size_t equals = text.find('=');
+  const std::string number = equals == std::string::npos ? text : text.substr(equals + 1);
+  if (number.empty() || number.size() > 9 || number.find_first_not_of("0123456789") != std::string::npos || equals == 0) {
+    throw Exception(
+        ErrorCode::kInvalidArgument, "--max-calls is '" + text + "', expected a number such as 20, or browser=5"
+    );
+  }
+  if (equals == std::string::npos) {
+    limits.calls_max = std::stoi(number);
+  } else {
+    limits.calls_of_max[text.substr(0, equals)] = std::stoi(number);
+  }
+}
+
+// The user's own, then what the project says.
+std::string instructions(const AgentOptions& options) {
+  std::string text = options.instructions;
+  const std::string notes =
+      options.no_project_notes ? std::string() : project_notes(std::filesystem::current_path());
+  if (!text.empty() && !notes.empty()) text += "\n\n";
+  return text + notes;
 }
 
 agent::Limits limits(const AgentOptions& options) {
@@ -129,6 +164,9 @@ agent::Limits limits(const AgentOptions& options) {
   limits.budget_tokens = options.budget_tokens;
   if (options.max_step_tokens > 0) limits.step_tokens_max = options.max_step_tokens;
   limits.timeout = milliseconds(options.timeout_s);
+  limits.reasoning_tokens_max = options.max_reasoning_tokens;
+  limits.compact_at_tokens = options.context_tokens;
+  for (const std::string& limit : options.max_calls) set_call_limit(limit, limits);
   return limits;
 }
 
@@ -138,12 +176,12 @@ AgentSetup set_up(const AgentOptions& options, const Environment& env) {
   AgentSetup setup;
   setup.config.reasoning = reasoning(options.reasoning);
   setup.model = choose_model(options.model, options.device, options.offline, env);
-  add_tools(options, env, setup);
   const auto ledger = options.ledger.empty() ? env.ledger_path() : options.ledger;
   setup.ledger = store::Ledger::open(ledger).value_or_throw();
+  add_tools(options, env, setup);
   setup.config.limits = limits(options);
   setup.config.sampling = sampling(options, setup.model.sampling);
-  if (!options.instructions.empty()) setup.config.instructions = options.instructions;
+  if (const std::string text = instructions(options); !text.empty()) setup.config.instructions = text;
   setup.config.current_date = today();
   setup.config.approval = approval(options.approve, env);
   setup.config.params = params_json(options, setup.config.sampling);

@@ -1,13 +1,17 @@
 #include "agent/loop/agent.h"
 
+#include <deque>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "agent/harmony/renderer.h"
 #include "agent/loop/dispatcher.h"
 #include "agent/loop/events_json.h"
+#include "agent/loop/log_edit.h"
 #include "agent/loop/message_stream.h"
 #include "agent/loop/prompt.h"
+#include "agent/loop/recall_tool.h"
 #include "agent/loop/resume_point.h"
 #include "agent/loop/step.h"
 #include "agent/loop/token_log.h"
@@ -19,6 +23,8 @@ namespace {
 
 using store::SegmentKind;
 using Verdict = CallOutcome::Verdict;
+
+constexpr std::size_t kStepMarksMax = 32;
 
 }  // namespace
 
@@ -90,7 +96,12 @@ class Agent::Impl {
   }
 
   const std::string& run_id() const { return run_id_; }
-  Usage session_usage() const { return session_ ? session_->usage() : Usage{}; }
+  Usage session_usage() const { return log_ ? log_->usage() : Usage{}; }
+
+  void steer(std::string text) {
+    const std::lock_guard lock(steering_mutex_);
+    steering_.push_back(tokenizer::to_valid_utf8(text));
+  }
 
  private:
   // --- The run and its turns ---------------------------------------------------------------------------------------
@@ -147,10 +158,9 @@ class Agent::Impl {
     Result<harmony::Renderer> renderer = harmony::Renderer::make(model_.tokenizer());
     if (!renderer) return ending_for(renderer.error());
     renderer_.emplace(std::move(*renderer));
-    Result<std::unique_ptr<TokenSession>> session = model_.open_session();
-    if (!session) return ending_for(session.error());
-    session_ = std::move(*session);
-    log_.emplace(*session_, *writer_, renderer_->control());
+    Result<TokenLog> log = TokenLog::open(model_, *writer_, renderer_->control());
+    if (!log) return ending_for(log.error());
+    log_.emplace(std::move(*log));
     if (record != nullptr && !record->segments.empty()) {
       if (Result<void> restored = log_->restore(record->timeline()); !restored) {
         return ending_for(restored.error());
@@ -189,8 +199,94 @@ class Agent::Impl {
 
   std::optional<Ending> hear(const std::string& text) {
     if (Result<void> settled = log_->settle(); !settled) return ending_for(settled.error());
+    if (config_.drop_finished_reasoning && std::exchange(has_history_, true)) {
+      const Tokens log = recorded_log();
+      if (auto ending = edit_log(log, drop_finished_reasoning(log, *renderer_))) return ending;
+    }
+    step_marks_.clear();
     const auto message = harmony::Message::text(harmony::Role::kUser, text);
-    return append_messages(SegmentKind::kUser, {message});
+    auto ending = append_messages(SegmentKind::kUser, {message});
+    // What this turn reasons goes when the next begins: back to here, and the model need not read all of it again.
+    if (!ending && config_.drop_finished_reasoning) log_->mark();
+    return ending;
+  }
+
+  // What steer() left, before the next model call.
+  std::optional<Ending> hear_steering() {
+    std::vector<std::string> texts;
+    {
+      const std::lock_guard lock(steering_mutex_);
+      texts.swap(steering_);
+    }
+    for (const std::string& text : texts) {
+      if (Result<void> settled = log_->settle(); !settled) return ending_for(settled.error());
+      step_marks_.clear();
+      const auto message = harmony::Message::text(harmony::Role::kUser, text);
+      if (auto ending = append_messages(SegmentKind::kUser, {message})) return ending;
+      notice("The user added: " + text);
+    }
+    return std::nullopt;
+  }
+
+  // --- The log made shorter ----------------------------------------------------------------------------------------
+
+  Tokens recorded_log() {
+    writer_->commit();
+    return ledger_.load_run(run_id_).value_or_throw().timeline();
+  }
+
+  std::optional<Ending> edit_log(const Tokens& log, const std::optional<LogEdit>& edit) {
+    if (!edit) return std::nullopt;
+    if (Result<void> cut = log_->cut(log, edit->keep); !cut) return ending_for(cut.error());
+    if (!edit->tail.empty()) {
+      if (Result<void> put = log_->append(SegmentKind::kEdited, edit->tail); !put) {
+        return ending_for(put.error());
+      }
+    }
+    writer_->note("edit", edit->what);
+    step_marks_.clear();
+    return std::nullopt;
+  }
+
+  // Before each model call: a log that grew too long is shortened to half.
+  std::optional<Ending> keep_short() {
+    const std::int64_t n_context = model_.capabilities().n_context;
+    const std::int64_t set = config_.limits.compact_at_tokens;
+    const std::int64_t limit = set > 0 ? set : n_context - n_context / 5;
+    // Where little could go, the next attempt waits until there is something new.
+    const std::int64_t worth_it = n_tokens_compacted_ + limit / 8;
+    if (limit <= 0 || log_->n_tokens() <= std::max(limit, worth_it)) return std::nullopt;
+    return shorten_log(limit / 2);
+  }
+
+  std::optional<Ending> shorten_log(std::int64_t target) {
+    if (Result<void> settled = log_->settle(); !settled) return ending_for(settled.error());
+    const store::RunRecord record = (writer_->commit(), ledger_.load_run(run_id_).value_or_throw());
+    const Tokens log = record.timeline();
+    Compaction rule{.target = target, .n_calls = static_cast<int>(record.calls.size())};
+    if (registry_.find(kRecallRecipient) != nullptr) rule.recall = kRecallRecipient;
+    const std::optional<LogEdit> edit = compact(log, *renderer_, rule);
+    if (auto ending = edit_log(log, edit)) return ending;
+    if (edit) notice("To save room, " + edit->what + ".");
+    n_tokens_compacted_ = log_->n_tokens();
+    return std::nullopt;
+  }
+
+  // The model went round in circles for `n` steps: they go, and it is told so in their place.
+  std::optional<Ending> cut_loop(int n, const std::string& recipient, const std::string& why) {
+    const auto n_steps = static_cast<std::size_t>(n);
+    if (step_marks_.size() < n_steps) return std::nullopt;  // the log was edited since; it was told as a result
+    const std::int64_t keep = step_marks_[step_marks_.size() - n_steps];
+    if (Result<void> settled = log_->settle(); !settled) return ending_for(settled.error());
+    LogEdit edit{keep, {}, std::to_string(n) + " repeated steps with calls to " + recipient + " were taken back"};
+    harmony::Message told = harmony::Message::text(harmony::Role::kDeveloper, "The last call to " + recipient + ": " + why);
+    Result<Tokens> rendered =
+        renderer_->message(told, has_function_tools(registry_), harmony::RenderConfig::live());
+    if (!rendered) return Ending{1, "error", "cannot render a message: " + rendered.error().message};
+    edit.tail = std::move(*rendered);
+    if (auto ending = edit_log(recorded_log(), edit)) return ending;
+    notice(edit.what + ".");
+    return std::nullopt;
   }
 
   // What is left to do of the last recorded step.
@@ -212,8 +308,10 @@ class Agent::Impl {
     for (const store::CallRow& call : record.calls) {
       dispatcher_->forget_state_of(call.intent.recipient);
     }
+    dispatcher_->budget().recall(record.calls);
+    has_history_ = true;
     Unfinished unfinished = finish_last_step(record, clock.stop(), text.has_value());
-    if (!find_resume_point(record, n_opening(), renderer_->control().end).has_task) {
+    if (!find_resume_point(record, n_opening(), renderer_->control()).has_task) {
       if (auto ending = hear(record.summary.task)) return *ending;
     }
     if (!text) return loop(clock, std::move(unfinished), final);
@@ -234,7 +332,7 @@ class Agent::Impl {
       const store::RunRecord& record, const std::stop_token& stop, bool cut_off
   ) {
     const ResumePoint point =
-        find_resume_point(record, n_opening(), renderer_->control().end);
+        find_resume_point(record, n_opening(), renderer_->control());
     Unfinished unfinished;
     if (point.step == 0) return unfinished;
     for (const store::CallRow& call : record.calls) {
@@ -270,6 +368,12 @@ class Agent::Impl {
     for (int n_steps = 0;; ++n_steps) {
       if (n_steps == config_.limits.max_turns) return too_many_steps();
       const bool force_final = std::exchange(mending.force_final, false);
+      if (!first.step) {
+        if (auto ending = hear_steering()) return *ending;
+        if (auto ending = keep_short()) return *ending;
+        step_marks_.push_back(log_->n_tokens());
+        if (step_marks_.size() > kStepMarksMax) step_marks_.pop_front();
+      }
       const StepResult step = first.step ? std::move(*std::exchange(first.step, std::nullopt))
                                          : step_->take(force_final, clock.stop(), usage_);
       const std::vector<store::CallRow> begun = std::exchange(first.begun, {});
@@ -341,16 +445,31 @@ class Agent::Impl {
           i < begun.size()
               ? dispatcher_->resume(call, begun[i], clock.watchdog, clock.deadline)
               : dispatcher_->dispatch(call, clock.watchdog, clock.deadline);
+      // Not made: the call stays the last word of the log, and a resumed run makes it.
+      if (outcome.verdict == Verdict::kOverBudget) return Ending{4, "budget", outcome.reason};
       // The answer enters the log whatever comes next: every way out leaves a complete transcript.
       std::optional<Ending> appended;
       if (Result<void> settled = log_->settle(); !settled) appended = ending_for(settled.error());
-      if (!appended) appended = append_messages(SegmentKind::kTool, {outcome.answer});
+      if (!appended) appended = append_result(outcome.answer);
+      if (!appended && outcome.n_loop_steps > 0 && calls.size() == 1) {
+        appended = cut_loop(
+            outcome.n_loop_steps, call.message.recipient.value_or(""), outcome.answer.text()
+        );
+      }
       events_->flush();
       if (auto ending = ending_of(outcome, call)) return ending;
       if (clock.stop().stop_requested()) return stopped();
       if (appended) return appended;
     }
     return std::nullopt;
+  }
+
+  // A result that does not fit the context gets room where there is any.
+  std::optional<Ending> append_result(const harmony::Message& answer) {
+    auto ending = append_messages(SegmentKind::kTool, {answer});
+    if (!ending || ending->reason != "context_full") return ending;
+    if (auto failed = shorten_log(model_.capabilities().n_context / 4)) return failed;
+    return append_messages(SegmentKind::kTool, {answer});
   }
 
   std::optional<Ending> ending_of(const CallOutcome& outcome, const MessageStream::Done& call) {
@@ -418,6 +537,7 @@ class Agent::Impl {
       }
       tokens.insert(tokens.end(), rendered->begin(), rendered->end());
     }
+    if (auto ending = over_budget(*log_, config_.limits, std::ssize(tokens))) return ending;
     if (Result<void> appended = log_->append(kind, tokens); !appended) {
       return ending_for(appended.error());
     }
@@ -476,11 +596,16 @@ class Agent::Impl {
   std::optional<EventQueue> events_;
   std::optional<Dispatcher> dispatcher_;
   std::optional<harmony::Renderer> renderer_;
-  std::unique_ptr<TokenSession> session_;
   std::optional<TokenLog> log_;
 
   std::optional<Step> step_;
 
+  // Length of the log before each of the last steps; none from before an edit.
+  std::deque<std::int64_t> step_marks_;
+  std::int64_t n_tokens_compacted_ = 0;  // length after the last attempt to shorten it
+  bool has_history_ = false;             // a turn or a recorded run stands in the log
+  std::mutex steering_mutex_;
+  std::vector<std::string> steering_;
   int n_malformed_ = 0;
   TokenUsage usage_;  // of this turn
   std::stop_token outer_stop_;
@@ -504,6 +629,7 @@ RunOutcome Agent::resume(
 ) {
   return impl_->resume(run_id, user_message, std::move(stop));
 }
+void Agent::steer(std::string_view text) { impl_->steer(std::string(text)); }
 const std::string& Agent::run_id() const { return impl_->run_id(); }
 Usage Agent::session_usage() const { return impl_->session_usage(); }
 

@@ -38,6 +38,8 @@ struct AgentConfig {
   std::optional<std::string> instructions;    // developer message
   std::optional<std::string> model_identity;  // replaces "You are ChatGPT, ..."
   std::optional<std::string> current_date;    // ISO date for the system message; none: left out
+  // Reasoning of a turn is left out of the log when the next one begins, as the format document demands.
+  bool drop_finished_reasoning = true;
   ApprovalPolicy approval;
   std::string sandbox_level;  // recorded in the ledger
   std::string params = "{}";  // recorded in the ledger: one JSON object
@@ -89,6 +91,9 @@ class Agent {
       std::optional<std::string_view> user_message = std::nullopt,
       std::stop_token stop = {}
   );
+
+  // A user's message for a turn that is under way, read before its next model call. From any thread.
+  void steer(std::string_view text);
 
   // The run's id in the ledger; empty before the first run().
   const std::string& run_id() const;

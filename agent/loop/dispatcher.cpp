@@ -7,6 +7,7 @@
 #include "agent/harmony/parser.h"
 #include "agent/loop/call_items.h"
 #include "agent/loop/prompt.h"
+#include "agent/loop/recall_tool.h"
 #include "core/tokenizer/tokenizer.h"
 
 namespace toccata::agent {
@@ -54,16 +55,22 @@ bool says_denied(const ToolResult& result) {
 
 bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
+std::size_t hash_of(const std::string& recipient, const std::string& arguments) {
+  const std::size_t hash = std::hash<std::string>{}(arguments);
+  return std::hash<std::string>{}(recipient) * 31 + hash;
+}
+
 }  // namespace
 
-std::string shorten(std::string text, std::size_t bytes_max) {
+std::string shorten(std::string text, std::size_t bytes_max, std::string_view how_to_see) {
   if (text.size() <= bytes_max) return text;
   std::size_t head = bytes_max / 4 * 3;
   std::size_t tail = text.size() - (bytes_max - head);
   while (head > 0 && is_continuation(text[head])) --head;
   while (tail < text.size() && is_continuation(text[tail])) ++tail;
   return text.substr(0, head) + "\n[... " + std::to_string(tail - head) + " of " +
-         std::to_string(text.size()) + " bytes left out ...]\n" + text.substr(tail);
+         std::to_string(text.size()) + " bytes left out" + std::string(how_to_see) + " ...]\n" +
+         text.substr(tail);
 }
 
 Dispatcher::Dispatcher(
@@ -72,7 +79,11 @@ Dispatcher::Dispatcher(
     EventQueue& events,
     const AgentConfig& config
 )
-    : registry_(registry), writer_(writer), events_(events), config_(config) {}
+    : registry_(registry),
+      writer_(writer),
+      events_(events),
+      config_(config),
+      budget_(config.limits) {}
 
 Dispatcher::Target Dispatcher::find(const std::string& written) const {
   if (tools::Tool* tool = registry_.find(written)) return {written, tool};
@@ -105,22 +116,32 @@ std::string Dispatcher::unusable_because(const Target& target, const MessageStre
          arguments.error().message + ". The call did not run. Send it again with valid JSON.";
 }
 
-bool Dispatcher::is_repeat(const Target& target, const std::string& arguments) const {
-  return n_same_ >= config_.limits.repeated_calls_max && target.recipient == last_recipient_ &&
-         arguments == last_arguments_;
+// Calls with a period of one or two that gave the same each time, followed by the next of the same kind: how many of
+// them, the next included, are repetitions.
+int Dispatcher::repeats(const Target& target, const std::string& arguments) const {
+  const std::size_t call = hash_of(target.recipient, arguments);
+  const int n_max = config_.limits.repeated_calls_max;
+  const auto n_made = static_cast<int>(made_.size());
+  for (const int period : {1, 2}) {
+    if (n_max < 1 || n_made < period * n_max || made_[static_cast<std::size_t>(n_made - period)].call != call) continue;
+    bool same = true;
+    for (int i = n_made - period * n_max; i + period < n_made && same; ++i) {
+      same = made_[static_cast<std::size_t>(i)] == made_[static_cast<std::size_t>(i + period)];
+    }
+    if (same) return period * (n_max - 1) + 1;
+  }
+  return 0;
 }
 
 void Dispatcher::remember(
     const Target& target, const std::string& arguments, const std::string& content
 ) {
-  const bool same = target.recipient == last_recipient_ && arguments == last_arguments_ &&
-                    content == last_content_;
-  n_same_ = same ? n_same_ + 1 : 1;
-  if (same) return;
-  told_of_repeat_ = false;
-  last_recipient_ = target.recipient;
-  last_arguments_ = arguments;
-  last_content_ = content;
+  const std::size_t call = hash_of(target.recipient, arguments);
+  made_.push_back({call, std::hash<std::string>{}(content)});
+  if (made_.size() > static_cast<std::size_t>(2 * std::max(1, config_.limits.repeated_calls_max))) {
+    made_.pop_front();
+  }
+  if (!told_of_.contains(call)) told_of_.clear();
 }
 
 harmony::Message Dispatcher::answer_message(
@@ -150,7 +171,7 @@ CallOutcome Dispatcher::answer_without_running(
        .arguments = call.text(),
        .effect = target.tool != nullptr ? to_string(target.tool->spec().effect) : "pure",
        .idempotency_key = ""},
-      {status, *outcome.answer.name, result.content, "{}"}
+      {status, *outcome.answer.name, result.content, "{}", ""}
   );
   events_.push(ItemStarted{item});
   events_.push(ItemCompleted{call_completed_item(item, result)});
@@ -175,13 +196,18 @@ ToolResult Dispatcher::call_bounded(
   } catch (const std::exception& failure) {
     result = {ToolStatus::kFailed, "", std::string("The tool failed: ") + failure.what(), "{}"};
   }
-  result.content =
-      shorten(tokenizer::to_valid_utf8(result.content), config_.limits.tool_output_bytes_max);
+  result.content = tokenizer::to_valid_utf8(result.content);
   if (Watchdog::Clock::now() >= own_deadline && watch.token().stop_requested()) {
     result.content +=
         "\n[Stopped after " + std::to_string(timeout.count()) + " ms, the tool's limit.]";
   }
   return result;
+}
+
+// Where a model that has the tool for it finds the rest of a call's output.
+std::string Dispatcher::how_to_see(int call) const {
+  if (registry_.find(kRecallRecipient) == nullptr) return {};
+  return "; " + std::string(kRecallRecipient) + " {\"call\": " + std::to_string(call) + "} shows them";
 }
 
 CallOutcome Dispatcher::run_tool(
@@ -208,7 +234,16 @@ CallOutcome Dispatcher::run_tool(
   events_.push(ItemStarted{item});
   events_.flush();
 
+  const auto started = Watchdog::Clock::now();
   ToolResult result = call_bounded(*target.tool, request, watchdog, run_deadline);
+  const std::size_t bytes_max = config_.limits.tool_output_bytes_max;
+  std::string full = result.content.size() > bytes_max ? result.content : std::string();
+  result.content = shorten(std::move(result.content), bytes_max, how_to_see(number));
+  budget_.count(
+      target.recipient,
+      result.content.size(),
+      std::chrono::duration_cast<std::chrono::milliseconds>(Watchdog::Clock::now() - started)
+  );
   if (lost_state_.erase(target.recipient) > 0) result.content = kStateLost + result.content;
   remember(target, arguments, result.content);
   CallOutcome outcome;
@@ -219,7 +254,12 @@ CallOutcome Dispatcher::run_tool(
     outcome.reason = denied ? "denied" : "tool_unavailable";
   }
   writer_.finish_call(
-      number, {to_string(result.status), *outcome.answer.name, result.content, result.metadata}
+      number,
+      {to_string(result.status),
+       *outcome.answer.name,
+       result.content,
+       result.metadata,
+       std::move(full)}
   );
   events_.push(ItemCompleted{call_completed_item(item, result)});
   return outcome;
@@ -251,7 +291,7 @@ CallOutcome Dispatcher::resume(
   const Item item =
       call_started_item(events_.next_item_id(), target.recipient, row.intent.arguments);
   const ToolResult result{ToolStatus::kFailed, "", kOutcomeUnknown, "{}"};
-  writer_.finish_call(row.call, {"unknown", *outcome.answer.name, kOutcomeUnknown, "{}"});
+  writer_.finish_call(row.call, {"unknown", *outcome.answer.name, kOutcomeUnknown, "{}", ""});
   events_.push(ItemStarted{item});
   events_.push(ItemCompleted{call_completed_item(item, result)});
   return outcome;
@@ -275,17 +315,30 @@ CallOutcome Dispatcher::dispatch(
     outcome.malformed = true;
     return outcome;
   }
-  if (is_repeat(target, call.text())) {
+  const std::size_t hash = hash_of(target.recipient, call.text());
+  const bool was_told = told_of_.contains(hash);
+  const int n_repeats = was_told ? 1 : repeats(target, call.text());
+  if (n_repeats > 0) {
     auto outcome = answer_without_running(
         target,
         call,
         "refused",
-        "This exact call gave the same result " + std::to_string(n_same_) +
-            " times in a row, so it was not run again. Do something else, or answer with what "
-            "you know."
+        "This exact call gave the same result " + std::to_string(config_.limits.repeated_calls_max) +
+            " times in a row, so it was not run again. Do something else, or answer with what you "
+            "know."
     );
-    if (told_of_repeat_) outcome.verdict = Verdict::kRepeated;
-    told_of_repeat_ = true;
+    if (was_told) {
+      outcome.verdict = Verdict::kRepeated;
+    } else {
+      outcome.n_loop_steps = n_repeats;
+      told_of_ = {hash, made_[made_.size() - 1].call};  // the only one, or both that take turns
+    }
+    return outcome;
+  }
+  if (const auto refused = budget_.refuses(target.recipient)) {
+    CallOutcome outcome;
+    outcome.verdict = Verdict::kOverBudget;
+    outcome.reason = *refused;
     return outcome;
   }
   if (!target.tool->spec().needs_approval) return run_tool(target, call, nullptr, watchdog, run_deadline);

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <deque>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 
 #include "agent/harmony/message.h"
 #include "agent/loop/agent.h"
+#include "agent/loop/budget.h"
 #include "agent/loop/message_stream.h"
 #include "agent/loop/watchdog.h"
 #include "agent/store/ledger.h"
@@ -21,7 +24,11 @@ struct CallOutcome {
     kRepeated,  // not run: the same call again; the model was told once already
     kDenied,    // ends the run: exit 5
     kStopsRun,  // ends the run: exit 6
+    kOverBudget,  // not made and not answered: ends the run with exit 4; `reason` says why in words
   } verdict = Verdict::kRan;
+  // The model goes round in circles: this and the steps before it, so many together, say nothing new. `answer` then
+  // stands for what the model is to be told once they are gone.
+  int n_loop_steps = 0;
   bool malformed = false;   // counts towards Limits::malformed_max
   std::string reason;       // terminal_reason of kDenied and kStopsRun
   harmony::Message answer;  // what the model reads
@@ -57,6 +64,8 @@ class Dispatcher {
   );
   // The tools of these recipients lost what they kept between calls, which the model is told at the next call.
   void forget_state_of(const std::string& recipient);
+  // The budget, for what earlier processes spent.
+  Budget& budget() { return budget_; }
 
  private:
   struct Target {
@@ -66,7 +75,8 @@ class Dispatcher {
   Target find(const std::string& written) const;
   std::string unusable_because(const Target& target, const MessageStream::Done& call) const;
   std::string unknown_tool(const std::string& recipient) const;
-  bool is_repeat(const Target& target, const std::string& arguments) const;
+  // Calls at the end of the history, and this one, that repeat earlier ones: 0 when they do not.
+  int repeats(const Target& target, const std::string& arguments) const;
   void remember(const Target& target, const std::string& arguments, const std::string& content);
   CallOutcome run_tool(
       const Target& target,
@@ -93,14 +103,21 @@ class Dispatcher {
   store::RunWriter& writer_;
   EventQueue& events_;
   const AgentConfig& config_;
+  std::string how_to_see(int call) const;
+  Budget budget_;
   std::set<std::string> lost_state_;  // recipients
-  // The last call that ran, what it gave, and how often in a row.
-  std::string last_recipient_, last_arguments_, last_content_;
-  int n_same_ = 0;
-  bool told_of_repeat_ = false;
+  // The last calls that ran, newest last.
+  struct Made {
+    std::size_t call = 0;    // hash of recipient and arguments
+    std::size_t result = 0;  // hash of what it gave
+    friend bool operator==(const Made&, const Made&) = default;
+  };
+  std::deque<Made> made_;
+  std::set<std::size_t> told_of_;  // calls the model was told not to make again
 };
 
-// At most `bytes_max` bytes of `text`, whole characters: its beginning and its end, and between them how much is missing.
-std::string shorten(std::string text, std::size_t bytes_max);
+// At most `bytes_max` bytes of `text`, whole characters: its beginning and its end, and between them how much is missing
+// and `how_to_see` it.
+std::string shorten(std::string text, std::size_t bytes_max, std::string_view how_to_see = {});
 
 }  // namespace toccata::agent

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <string>
 
 namespace toccata::agent {
 
@@ -15,9 +17,20 @@ struct Limits {
   std::int64_t step_tokens_max = 32'768;  // tokens of one model call; exit 4, "step_tokens"
   std::chrono::milliseconds timeout{
       0};                 // wall time of one run() call, 0 = none; exit 124, "timeout"
+  // Tokens of reasoning in one model call, 0 = none; then the message is closed and the answer opened for the model.
+  std::int64_t reasoning_tokens_max = 0;
+  // Tool calls over the run's life, 0 = none, and of each recipient ("browser.search") or namespace ("browser"); exit 4,
+  // "budget". The call that would be one too many is not made; a resumed run with a larger budget makes it.
+  int calls_max = 0;
+  std::map<std::string, int> calls_of_max = {};
+  std::int64_t tool_bytes_max = 0;               // of tool output the model reads, 0 = none; exit 4, "budget"
+  std::chrono::milliseconds tool_time_max{0};    // wall time in tools, 0 = none; exit 4, "budget"
+  // Length of the log from which on it is shortened before a model call, to half of that; 0 = 4/5 of the context.
+  std::int64_t compact_at_tokens = 0;
   int malformed_max = 3;  // unusable calls in a row; exit 1, "malformed"
-  int repeated_calls_max =
-      3;  // same call, same answer, in a row; then told, then exit 1, "repeated_calls"
+  // Same call, same answer, in a row, or two such calls taking turns; then the repeats are taken out of the log and the
+  // model is told, then exit 1, "repeated_calls".
+  int repeated_calls_max = 3;
   std::size_t tool_output_bytes_max = std::size_t{64}
                                       << 10;  // the rest of a result is cut, and the model is told
   friend bool operator==(const Limits&, const Limits&) = default;

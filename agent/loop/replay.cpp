@@ -1,5 +1,6 @@
 #include "agent/loop/replay.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <queue>
@@ -76,19 +77,28 @@ Result<ReplayReport> replay_tokens(
 ) {
   Result<std::unique_ptr<TokenSession>> opened = model.open_session();
   if (!opened) return opened.error();
-  TokenSession& session = **opened;
   ReplayReport report;
+  Tokens log;  // as it stands at each segment
   report.n_tokens = std::ssize(run.timeline());
   for (const store::Segment& segment : run.segments) {
     Result<void> done;
-    if (segment.kind == SegmentKind::kSampled) {
-      done = sample_again(session, segment, sampling, stop, report);
-    } else if (segment.kind == SegmentKind::kRollback) {
-      done = session.rollback(Checkpoint{session.n_tokens() - std::ssize(segment.tokens), 0});
+    if (segment.kind == SegmentKind::kRollback) {
+      log.resize(log.size() - std::min(log.size(), segment.tokens.size()));
+      done = (*opened)->rollback(Checkpoint{std::ssize(log), 0});
+      if (!done) {  // too far back for this model: it reads what is left again
+        opened = model.open_session();
+        if (!opened) return opened.error();
+        done = (*opened)->append(log);
+      }
+    } else if (segment.kind == SegmentKind::kSampled) {
+      done = sample_again(**opened, segment, sampling, stop, report);
     } else {
-      done = session.append(segment.tokens);
+      done = (*opened)->append(segment.tokens);
     }
     if (!done) return done.error();
+    if (segment.kind != SegmentKind::kRollback) {
+      log.insert(log.end(), segment.tokens.begin(), segment.tokens.end());
+    }
     if (report.divergence) break;
   }
   return report;

@@ -1,56 +1,74 @@
 #include "agent/loop/resume_point.h"
 
 #include <algorithm>
+#include <span>
+#include <utility>
 
 namespace toccata::agent {
 namespace {
 
 using store::SegmentKind;
 
-// One segment of the last step, in order.
-void add(
-    const store::Segment& segment, std::size_t n_opening, Token end, bool& opened, ResumePoint& point
-) {
-  switch (segment.kind) {
-    case SegmentKind::kPrompt:
-      break;
-    case SegmentKind::kUser:
-      point.asked_again = point.closed = true;
-      break;
-    case SegmentKind::kTool:
-      ++point.n_answered;
-      point.closed = true;
-      break;
-    case SegmentKind::kSampled:
-      point.said.insert(point.said.end(), segment.tokens.begin(), segment.tokens.end());
-      break;
-    case SegmentKind::kForced:
-      if (!opened) {  // `<|start|>assistant`, and a header that was opened for the model
-        const auto n = static_cast<std::ptrdiff_t>(std::min(n_opening, segment.tokens.size()));
-        point.said.insert(point.said.end(), segment.tokens.begin() + n, segment.tokens.end());
-      }
-      // A forced `<|end|>` closes what was cut off, even when nothing was said before it.
-      if (opened || segment.tokens.back() == end) point.closed = true;
-      opened = true;
-      break;
-    case SegmentKind::kRollback:  // of the closing stop token: the log was settled
-      point.closed = true;
-      break;
+struct LastStep {
+  std::size_t n_opening;
+  const harmony::ControlTokens& control;
+  bool opened = false;
+  ResumePoint& point;
+
+  void say(std::span<const Token> tokens) {
+    point.said.insert(point.said.end(), tokens.begin(), tokens.end());
   }
-}
+
+  void add_forced(std::span<const Token> tokens) {
+    if (!std::exchange(opened, true)) {  // `<|start|>assistant`, and a header that was opened for the model
+      say(tokens.subspan(std::min(n_opening, tokens.size())));
+      // Nothing was said before it was closed.
+      if (tokens.back() == control.end) point.closed = true;
+    } else if (std::find(tokens.begin(), tokens.end(), control.start) != tokens.end()) {
+      say(tokens);  // the answer was opened in place of more reasoning
+    } else {
+      point.closed = true;
+    }
+  }
+
+  // One segment, in order.
+  void add(const store::Segment& segment) {
+    switch (segment.kind) {
+      case SegmentKind::kPrompt:
+        break;
+      case SegmentKind::kUser:
+        point.asked_again = point.closed = true;
+        break;
+      case SegmentKind::kTool:
+        ++point.n_answered;
+        point.closed = true;
+        break;
+      case SegmentKind::kSampled:
+        say(segment.tokens);
+        break;
+      case SegmentKind::kForced:
+        add_forced(segment.tokens);
+        break;
+      case SegmentKind::kEdited:
+      case SegmentKind::kRollback:  // of the closing stop token, or an edit: the log was settled
+        point.closed = true;
+        break;
+    }
+  }
+};
 
 }  // namespace
 
-ResumePoint find_resume_point(const store::RunRecord& run, std::size_t n_opening, Token end) {
+ResumePoint find_resume_point(
+    const store::RunRecord& run, std::size_t n_opening, const harmony::ControlTokens& control
+) {
   ResumePoint point;
   if (!run.steps.empty()) point.step = run.steps.back().step;
-  bool opened = false;
+  LastStep last{.n_opening = n_opening, .control = control, .point = point};
   for (const store::Segment& segment : run.segments) {
     if (segment.kind == SegmentKind::kPrompt) point.has_prompt = true;
     if (segment.kind == SegmentKind::kUser) point.has_task = true;
-    if (point.step > 0 && segment.step == point.step) {
-      add(segment, n_opening, end, opened, point);
-    }
+    if (point.step > 0 && segment.step == point.step) last.add(segment);
   }
   return point;
 }

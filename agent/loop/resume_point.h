@@ -1,6 +1,7 @@
 // Where a recorded run stands: which part of its last step is done and what comes next.
 #pragma once
 
+#include "agent/harmony/renderer.h"
 #include "agent/store/ledger.h"
 #include "core/base/token.h"
 
@@ -21,8 +22,10 @@ struct ResumePoint {
   bool asked_again = false;
 };
 
-// `n_opening`: tokens of `<|start|>assistant`; `end`: the token `<|end|>`.
-ResumePoint find_resume_point(const store::RunRecord& run, std::size_t n_opening, Token end);
+// `n_opening`: tokens of `<|start|>assistant`.
+ResumePoint find_resume_point(
+    const store::RunRecord& run, std::size_t n_opening, const harmony::ControlTokens& control
+);
 
 // The number of the first message the model wrote in the last step; the number of messages when there is none.
 int first_message_of_last_step(const store::RunRecord& run);

@@ -44,6 +44,17 @@ Ending ending_for(const Error& error) {
   return {7, "model_error", error.message};
 }
 
+std::optional<Ending> over_budget(const TokenLog& log, const Limits& limits, std::int64_t n) {
+  const Usage usage = log.usage();
+  if (limits.budget_tokens <= 0 || usage.appended + usage.decoded + n <= limits.budget_tokens) {
+    return std::nullopt;
+  }
+  return Ending{
+      4,
+      "budget",
+      "the budget of " + std::to_string(limits.budget_tokens) + " tokens is used up"};
+}
+
 // Parser and message stream of one step. The lenient parser never fails.
 struct Step::Reader {
   harmony::Parser parser;
@@ -157,9 +168,24 @@ std::optional<Ending> Step::open_message(bool force_final, Reader& reader) {
     renderer_.tokenizer().encode_into("final", tokenizer::Specials::kNone, opening);
     opening.push_back(renderer_.control().message);
   }
+  if (auto ending = over_budget(std::ssize(opening))) return ending;
   Result<void> appended = log_.append(SegmentKind::kForced, opening);
   if (!appended) return ending_for(appended.error());
   for (const Token token : std::span(opening).subspan(n_known)) reader.push(token);
+  return std::nullopt;
+}
+
+std::optional<Ending> Step::force_answer(Reader& reader) {
+  Tokens forced{renderer_.control().end};
+  for (const Token token : renderer_.opening(harmony::Role::kAssistant)) forced.push_back(token);
+  forced.push_back(renderer_.control().channel);
+  renderer_.tokenizer().encode_into("final", tokenizer::Specials::kNone, forced);
+  forced.push_back(renderer_.control().message);
+  if (auto ending = over_budget(std::ssize(forced))) return ending;
+  Result<void> appended = log_.append(SegmentKind::kForced, forced);
+  if (!appended) return ending_for(appended.error());
+  writer_.note("notice", "reasoning was cut at " + std::to_string(config_.limits.reasoning_tokens_max) + " tokens");
+  for (const Token token : forced) reader.push(token);
   return std::nullopt;
 }
 
@@ -171,10 +197,19 @@ void Step::sample(
     StepResult& result
 ) {
   const MessageStream& stream = reader.stream;
+  std::int64_t n_reasoning = 0;
   for (;; ++n_sampled) {
     result.ending = limit_reached(n_sampled);
     if (result.ending) return;
     const bool reasoning = stream.in_reasoning();
+    n_reasoning += reasoning ? 1 : 0;
+    const std::int64_t reasoning_max = config_.limits.reasoning_tokens_max;
+    if (reasoning && reasoning_max > 0 && n_reasoning > reasoning_max) {
+      result.ending = force_answer(reader);
+      if (result.ending) return;
+      n_reasoning = 0;
+      continue;
+    }
     const std::size_t n_before = stream.messages().size();
     Result<Token> token = log_.sample(config_.sampling, stop);
     if (!token) {
@@ -206,14 +241,11 @@ std::optional<Ending> Step::limit_reached(std::int64_t n_sampled) const {
         "the model did not stop within " + std::to_string(limits.step_tokens_max) +
             " tokens of one step"};
   }
-  const Usage& usage = log_.usage();
-  if (limits.budget_tokens > 0 && usage.appended + usage.decoded >= limits.budget_tokens) {
-    return Ending{
-        4,
-        "budget",
-        "the budget of " + std::to_string(limits.budget_tokens) + " tokens is used up"};
-  }
-  return std::nullopt;
+  return over_budget(1);
+}
+
+std::optional<Ending> Step::over_budget(std::int64_t n) const {
+  return agent::over_budget(log_, config_.limits, n);
 }
 
 }  // namespace toccata::agent

@@ -26,6 +26,9 @@ struct Ending {
 // An error of the session: a full context is a limit (exit 4), anything else the model's failure (exit 7).
 Ending ending_for(const Error& error);
 
+// Set when `n` tokens more, read or sampled, would exceed the budget.
+std::optional<Ending> over_budget(const TokenLog& log, const Limits& limits, std::int64_t n);
+
 // What one model call came to.
 struct StepResult {
   std::optional<Ending> ending;  // a limit or an error; the rest is then cut off
@@ -73,6 +76,10 @@ class Step {
       StepResult& result
   );
   bool ends_step(Token token, std::size_t n_messages_before, const MessageStream& stream) const;
+  // `n` more tokens fit the budget.
+  std::optional<Ending> over_budget(std::int64_t n) const;
+  // After too much reasoning: closes the message and opens the answer.
+  std::optional<Ending> force_answer(Reader& reader);
   std::optional<Ending> limit_reached(std::int64_t n_sampled) const;
 
   TokenLog& log_;

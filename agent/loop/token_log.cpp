@@ -4,6 +4,51 @@
 
 namespace toccata::agent {
 
+Result<TokenLog> TokenLog::open(
+    TokenModel& model, store::RunWriter& writer, const harmony::ControlTokens& control
+) {
+  Result<std::unique_ptr<TokenSession>> session = model.open_session();
+  if (!session) return session.error();
+  return TokenLog(model, std::move(*session), writer, control);
+}
+
+Usage TokenLog::usage() const {
+  const Usage& now = session_->usage();
+  return {
+      before_.appended + now.appended,
+      before_.prefilled + now.prefilled,
+      before_.decoded + now.decoded};
+}
+
+void TokenLog::mark() {
+  mark_.reset();
+  if (const Result<Checkpoint> taken = session_->checkpoint(); taken) mark_ = *taken;
+}
+
+Result<void> TokenLog::go_back(std::span<const Token> kept) {
+  const std::int64_t keep = std::ssize(kept);
+  if (session_->rollback(Checkpoint{keep, 0})) return {};
+  if (mark_ && mark_->n_tokens <= keep && session_->rollback(*mark_)) {
+    return session_->append(kept.subspan(static_cast<std::size_t>(mark_->n_tokens)));
+  }
+  Result<std::unique_ptr<TokenSession>> fresh = model_->open_session();
+  if (!fresh) return fresh.error();
+  before_ = usage();
+  session_ = std::move(*fresh);
+  mark_.reset();
+  return session_->append(kept);
+}
+
+Result<void> TokenLog::cut(std::span<const Token> log, std::int64_t keep) {
+  TOCCATA_CHECK(keep >= 0 && keep <= std::ssize(log), "a cut inside the log");
+  TOCCATA_CHECK(tail_ == Tail::kComplete && !stop_kept_back_, "settle() comes first");
+  if (mark_ && mark_->n_tokens > keep) mark_.reset();
+  if (Result<void> back = go_back(log.first(static_cast<std::size_t>(keep))); !back) return back;
+  writer_->rollback(log.subspan(static_cast<std::size_t>(keep)));
+  last_ = keep > 0 ? log[static_cast<std::size_t>(keep) - 1] : -1;
+  return {};
+}
+
 bool TokenLog::is_stop(Token token) const {
   return token == control_.return_ || token == control_.call || token == control_.endoftext;
 }
@@ -23,8 +68,8 @@ void TokenLog::note(Token token) {
 }
 
 Result<void> TokenLog::append(store::SegmentKind kind, std::span<const Token> tokens) {
-  if (Result<void> appended = session_.append(tokens); !appended) return appended.error();
-  writer_.append_tokens(kind, tokens);
+  if (Result<void> appended = session_->append(tokens); !appended) return appended.error();
+  writer_->append_tokens(kind, tokens);
   for (const Token token : tokens) note(token);
   return {};
 }
@@ -33,27 +78,27 @@ Result<void> TokenLog::restore(std::span<const Token> timeline) {
   const bool closed = !timeline.empty() &&
                       (timeline.back() == control_.return_ || timeline.back() == control_.endoftext);
   const auto read = closed ? timeline.first(timeline.size() - 1) : timeline;
-  if (Result<void> appended = session_.append(read); !appended) return appended.error();
+  if (Result<void> appended = session_->append(read); !appended) return appended.error();
   for (const Token token : timeline) note(token);
   stop_kept_back_ = closed;
   return {};
 }
 
 Result<Token> TokenLog::sample(const SamplingParams& params, std::stop_token stop) {
-  Result<Sampled> sampled = session_.sample(params, std::nullopt, std::move(stop));
+  Result<Sampled> sampled = session_->sample(params, std::nullopt, std::move(stop));
   if (!sampled) return sampled.error();
   const Token token = sampled->token;
-  writer_.append_tokens(store::SegmentKind::kSampled, std::span(&token, 1));
+  writer_->append_tokens(store::SegmentKind::kSampled, std::span(&token, 1));
   note(token);
   return token;
 }
 
 Result<void> TokenLog::take_back_last() {
   if (!std::exchange(stop_kept_back_, false)) {
-    Result<void> done = session_.rollback(Checkpoint{session_.n_tokens() - 1, 0});
+    Result<void> done = session_->rollback(Checkpoint{session_->n_tokens() - 1, 0});
     if (!done) return done.error();
   }
-  writer_.rollback(std::span(&last_, 1));
+  writer_->rollback(std::span(&last_, 1));
   tail_ = before_last_;
   return {};
 }

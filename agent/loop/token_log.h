@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 
@@ -10,14 +12,16 @@
 
 namespace toccata::agent {
 
-// The token timeline of a session and its copy in the ledger, always changed together. It only grows, but for one case:
-// settle() takes back a closing stop token.
+// The token timeline of a session and its copy in the ledger, always changed together. It only grows, but for two cases:
+// settle() takes back a closing stop token, and cut() takes back what an edit replaces.
 //
-// The ledger's copy is pending until RunWriter::commit(). Both must outlive the log.
+// The ledger's copy is pending until RunWriter::commit(). Model and writer must outlive the log.
 class TokenLog {
  public:
-  TokenLog(TokenSession& session, store::RunWriter& writer, const harmony::ControlTokens& control)
-      : session_(session), writer_(writer), control_(control) {}
+  // kUnavailable and the like when the model opens no session.
+  static Result<TokenLog> open(
+      TokenModel& model, store::RunWriter& writer, const harmony::ControlTokens& control
+  );
 
   // kResourceExhausted when the context is full; nothing is appended then.
   Result<void> append(store::SegmentKind kind, std::span<const Token> tokens);
@@ -30,9 +34,17 @@ class TokenLog {
   // `<|end|>`; a message that was cut off is closed.
   Result<void> settle();
 
+  // Remembers this place: a cut to it or behind it does not make the model read what stands before it again. One place
+  // at a time; models that cannot do it are not asked twice.
+  void mark();
+  // Takes back everything from `keep` on. `log` is the log as it stands, which ends with a complete message. Where the
+  // model cannot go back that far, it reads what is kept once more.
+  Result<void> cut(std::span<const Token> log, std::int64_t keep);
+
   bool is_stop(Token token) const;
-  std::int64_t n_tokens() const { return session_.n_tokens(); }
-  const Usage& usage() const { return session_.usage(); }
+  std::int64_t n_tokens() const { return session_->n_tokens() + (stop_kept_back_ ? 1 : 0); }
+  // Of all sessions the log has had.
+  Usage usage() const;
 
  private:
   // What the last tokens left behind.
@@ -40,9 +52,21 @@ class TokenLog {
   void note(Token token);
   Result<void> take_back_last();
 
-  TokenSession& session_;
-  store::RunWriter& writer_;
-  const harmony::ControlTokens control_;
+  TokenLog(
+      TokenModel& model,
+      std::unique_ptr<TokenSession> session,
+      store::RunWriter& writer,
+      const harmony::ControlTokens& control
+  )
+      : model_(&model), session_(std::move(session)), writer_(&writer), control_(control) {}
+  Result<void> go_back(std::span<const Token> kept);
+
+  TokenModel* model_;
+  std::unique_ptr<TokenSession> session_;
+  store::RunWriter* writer_;
+  Usage before_;  // of sessions that were given up
+  std::optional<Checkpoint> mark_;
+  harmony::ControlTokens control_;
   Tail tail_ = Tail::kComplete;
   Tail before_last_ = Tail::kComplete;
   Token last_ = -1;

@@ -43,6 +43,7 @@ void upgrade_from_1(Database& db) {
         "ALTER TABLE messages ADD COLUMN content_blob INTEGER;"
         "ALTER TABLE calls ADD COLUMN arguments_blob INTEGER;"
         "ALTER TABLE calls ADD COLUMN content_blob INTEGER;"
+        "ALTER TABLE calls ADD COLUMN full_blob INTEGER;"
         "PRAGMA user_version = 2"
     );
   }
@@ -115,6 +116,8 @@ const char* to_string(SegmentKind kind) {
       return "tool";
     case SegmentKind::kForced:
       return "forced";
+    case SegmentKind::kEdited:
+      return "edited";
     case SegmentKind::kRollback:
       return "rollback";
   }

@@ -62,6 +62,7 @@ enum class SegmentKind {
   kSampled,
   kTool,      // a rendered result
   kForced,    // written by the loop: `<|start|>assistant`, `<|end|>`, a forced header
+  kEdited,    // what stood before a rollback, shortened: finished reasoning dropped, old outputs left out, a loop removed
   kRollback,  // the last n tokens were taken back; `tokens` holds them
 };
 const char* to_string(SegmentKind kind);
@@ -102,6 +103,8 @@ struct CallResult {
   std::string author;
   std::string content;
   std::string metadata = "{}";
+  // The whole output where `content` is only a part of it; read by Ledger::call_output(), not by load_run().
+  std::string full_output = {};
 };
 struct CallRow {
   int call = 0;  // 1, 2, ... over the whole run
@@ -253,6 +256,8 @@ class Ledger {
   // `id`: a whole id, the beginning of one, its end, or "last". kNotFound, or kInvalidArgument
   // naming the candidates when several match.
   Result<RunRecord> load_run(std::string_view id) const;
+  // What a call's tool gave, whole: also where the model read only a part. kNotFound: no such call or no result.
+  Result<std::string> call_output(std::string_view id, int call) const;
   // Deletes nothing, reads everything: SQLite's own check plus ours. One sentence per defect; empty
   // = sound.
   std::vector<std::string> check() const;

@@ -35,10 +35,10 @@ constexpr const char* kCopies[] = {
     "INSERT INTO pieces SELECT ?2, seq, piece, text FROM pieces WHERE run = ?1"
     " AND seq IN (SELECT seq FROM messages WHERE run = ?2 AND step <= ?3)",
     "INSERT INTO calls (run, call, step, recipient, arguments, effect, idempotency_key, started_ms,"
-    " finished_ms, status, author, content, metadata, arguments_blob, content_blob)"
+    " finished_ms, status, author, content, metadata, arguments_blob, content_blob, full_blob)"
     " SELECT ?2, call, step, recipient, arguments, effect, idempotency_key, started_ms,"
-    " finished_ms, status, author, content, metadata, arguments_blob, content_blob"
-    " FROM calls WHERE run = ?1 AND step <= ?3",
+    " finished_ms, status, author, content, metadata, arguments_blob, content_blob,"
+    " full_blob FROM calls WHERE run = ?1 AND step <= ?3",
     "INSERT INTO notes SELECT ?2, seq, step, at_ms, kind, detail FROM notes"
     " WHERE run = ?1 AND step <= ?3",
 };
@@ -169,7 +169,8 @@ SweepResult Ledger::sweep(const SweepRule& rule) {
         "DELETE FROM blobs WHERE n NOT IN (SELECT tokens_blob FROM segments WHERE tokens_blob > 0"
         " UNION SELECT content_blob FROM messages WHERE content_blob > 0"
         " UNION SELECT arguments_blob FROM calls WHERE arguments_blob > 0"
-        " UNION SELECT content_blob FROM calls WHERE content_blob > 0)"
+        " UNION SELECT content_blob FROM calls WHERE content_blob > 0"
+        " UNION SELECT full_blob FROM calls WHERE full_blob > 0)"
     );
     result.n_blobs = sqlite3_changes(impl_->db.handle());
     transaction.commit();

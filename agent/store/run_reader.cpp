@@ -39,7 +39,7 @@ RunSummary read_summary(const Statement& row) {
 
 std::optional<SegmentKind> kind_from(const std::string& name) {
   using enum SegmentKind;
-  for (const SegmentKind kind : {kPrompt, kUser, kSampled, kTool, kForced, kRollback}) {
+  for (const SegmentKind kind : {kPrompt, kUser, kSampled, kTool, kForced, kEdited, kRollback}) {
     if (name == to_string(kind)) return kind;
   }
   return std::nullopt;
@@ -134,7 +134,7 @@ std::vector<CallRow> read_calls(Database& db, std::int64_t run) {
     call.started_ms = row.integer(6);
     call.finished_ms = row.integer(7);
     if (!row.is_null(8)) {
-      call.result = CallResult{row.text(8), row.text(9), row.text(10), row.text(11)};
+      call.result = CallResult{row.text(8), row.text(9), row.text(10), row.text(11), {}};
     }
     calls.push_back(std::move(call));
   }
@@ -246,7 +246,8 @@ void check_blobs(Database& db, std::vector<std::string>& defects) {
       {"segments", "tokens_blob"},
       {"messages", "content_blob"},
       {"calls", "arguments_blob"},
-      {"calls", "content_blob"}};
+      {"calls", "content_blob"},
+      {"calls", "full_blob"}};
   for (const auto& [table, column] : references) {
     const std::string sql = std::string("SELECT runs.id FROM ") + table +
                             " JOIN runs ON runs.n = run WHERE " + column +
@@ -300,6 +301,27 @@ Result<RunRecord> Ledger::load_run(std::string_view id) const {
     const Result<RunHandle> run = find_run(impl_->db, id);
     if (!run) return run.error();
     return read_run(impl_->db, run->id);
+  } catch (const Exception& failure) {
+    return failure.error();
+  }
+}
+
+Result<std::string> Ledger::call_output(std::string_view id, int call) const {
+  try {
+    Snapshot snapshot(impl_->db);
+    const Result<RunHandle> run = find_run(impl_->db, id);
+    if (!run) return run.error();
+    Statement row(
+        impl_->db,
+        "SELECT coalesce((SELECT bytes FROM blobs WHERE n = full_blob),"
+        " (SELECT bytes FROM blobs WHERE n = content_blob), content) FROM calls"
+        " WHERE run = ?1 AND call = ?2 AND status IS NOT NULL"
+    );
+    if (!row.bind(run->n, call).next()) {
+      return Error{
+          ErrorCode::kNotFound, "run " + run->id + " has no result of a call " + std::to_string(call)};
+    }
+    return row.text(0);
   } catch (const Exception& failure) {
     return failure.error();
   }

@@ -195,7 +195,10 @@ class RunWriter::Impl {
       const auto blob = put_text(result.content);
       const std::string_view content = blob ? std::string_view() : result.content;
       sql.finish_call
-          .bind(run_, call, at_ms, result.status, result.author, content, result.metadata, blob)
+          .bind(
+              run_, call, at_ms, result.status, result.author, content, result.metadata, blob,
+              put_text(result.full_output)
+          )
           .run();
     }
     for (std::size_t i = 0; i < notes_.size(); ++i) {

@@ -34,7 +34,7 @@ CREATE TABLE segments (
   run INTEGER NOT NULL,
   seq INTEGER NOT NULL,           -- 0, 1, ... without gaps
   step INTEGER NOT NULL,
-  kind TEXT NOT NULL,             -- prompt user sampled tool forced rollback
+  kind TEXT NOT NULL,             -- prompt user sampled tool forced edited rollback
   tokens BLOB NOT NULL,           -- int32, little endian; for a rollback the tokens taken back
   tokens_blob INTEGER,
   PRIMARY KEY (run, seq)
@@ -92,6 +92,7 @@ CREATE TABLE calls (
   metadata TEXT,                  -- JSON object
   arguments_blob INTEGER,
   content_blob INTEGER,
+  full_blob INTEGER,              -- the whole output, where content is a part of it
   PRIMARY KEY (run, call)
 ) STRICT, WITHOUT ROWID;
 

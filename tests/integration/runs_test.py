@@ -219,5 +219,48 @@ class CareTest(Case):
         self.assertIn("must be writable", done.stderr)
 
 
+class LimitsTest(Case):
+    def test_calls_of_a_tool_are_limited_and_a_resumed_run_may_have_more(self):
+        model = self.program.script(CALL + "print(1)<|call|>", CALL + "print(2)<|call|>", FINAL + "two<|return|>")
+        self.assertIn("1 calls to python", self.run_ok("run", "-m", model, "--max-calls", "python=1", "go", code=4).stderr)
+        self.assertEqual("two\n", self.run_ok("runs", "resume", "last", "--max-calls", "python=2").stdout)
+        self.assertIn("--max-calls is 'x'", self.run_ok("run", "--max-calls", "x", "go", code=2).stderr)
+
+    def test_a_part_of_an_output_can_be_recalled(self):
+        code = "print('a' * 5000 + ' middle ' + 'b' * 5000)"
+        recall = "<|channel|>commentary to=context.recall <|constrain|>json<|message|>" + json.dumps({"call": 1, "offset": 4990, "bytes": 40})
+        model = self.program.script(CALL + code + "<|call|>", recall + "<|call|>", FINAL + "x<|return|>")
+        self.run_ok("run", "-m", model, "--tools", "python,recall", "go")
+        self.assertIn("aaa middle bbb", self.show()["calls"][1]["result"]["content"])
+
+
+class ProjectNotesTest(Case):
+    def test_agents_md_is_read_from_the_root_down(self):
+        home = self.program.home
+        (home / ".git").mkdir()
+        (home / "sub").mkdir()
+        (home / "AGENTS.md").write_text("Use tabs.")
+        (home / "sub" / "AGENTS.md").write_text("No, spaces. " + "x" * 40000)
+        model = self.program.script(FINAL + "x<|return|>")
+        self.run_ok("run", "-m", model, "-C", "sub", "--instructions", "Be brief.", "go")
+        text = [m["content"] for m in self.show()["messages"] if m["role"] == "developer"][0]
+        self.assertLess(text.index("Be brief."), text.index("Use tabs."))
+        self.assertLess(text.index("Use tabs."), text.index("No, spaces."))
+        self.assertIn("more bytes of AGENTS.md were left out", text)
+        self.assertLess(len(text), 34000)
+        self.run_ok("run", "-m", model, "--no-project-notes", "go")
+        self.assertNotIn("tabs", json.dumps(self.show()["messages"]))
+
+    def test_skills_are_listed_and_read(self):
+        skill = self.program.home / ".agents" / "skills" / "pdf"
+        skill.mkdir(parents=True)
+        (skill / "SKILL.md").write_text("---\nname: pdf\ndescription: Making PDF files\n---\nUse LaTeX.\n")
+        read = '<|channel|>commentary to=skills.read <|constrain|>json<|message|>{"name":"pdf"}<|call|>'
+        self.run_ok("run", "-m", self.program.script(read, FINAL + "x<|return|>"), "--tools", "skills", "go")
+        run = self.show()
+        self.assertIn("- pdf: Making PDF files", json.dumps(run["messages"]))
+        self.assertIn("Use LaTeX.", run["calls"][0]["result"]["content"])
+
+
 if __name__ == "__main__":
     sys.exit(unittest.main())

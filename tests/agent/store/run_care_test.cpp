@@ -184,6 +184,7 @@ TEST_F(RunCareTest, ALedgerOfVersion1IsUpgraded) {
       "ALTER TABLE runs DROP COLUMN parent; ALTER TABLE runs DROP COLUMN parent_step;"
       "ALTER TABLE segments DROP COLUMN tokens_blob; ALTER TABLE messages DROP COLUMN content_blob;"
       "ALTER TABLE calls DROP COLUMN arguments_blob; ALTER TABLE calls DROP COLUMN content_blob;"
+      "ALTER TABLE calls DROP COLUMN full_blob;"
       "UPDATE segments SET tokens = x'01000000' WHERE length(tokens) = 0;"
       "DROP TABLE blobs; PRAGMA user_version = 1"
   );
