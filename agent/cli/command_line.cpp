@@ -63,7 +63,7 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->allow_extra_args(false)  // the task follows
       ->envname("TOCCATA_TOOLS")
       ->capture_default_str();
-  app.add_option("-C,--workspace", o.workspace, "Folder the patch tool changes files of, never outside")
+  app.add_option("--workspace", o.workspace, "Folder the patch tool changes files of, never outside; default: that of -C")
       ->capture_default_str();
   app.add_option("--instructions", o.instructions, "Text of the developer message");
   app.add_option("--reasoning", o.reasoning, "Reasoning effort")
