@@ -39,20 +39,25 @@ std::string text_of(const fs::path& file) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-// Folders below every control group hierarchy whose name is one of ours.
-std::size_t control_groups() {
+// Folders below `folder` whose name is one of ours. Other sessions of the machine come and go while this looks: a folder
+// that is gone when its turn comes holds nothing.
+std::size_t groups_below(const fs::path& folder, const std::string& mine) {
   std::size_t n = 0;
-  std::error_code ignored;
-  const std::string mine = "-" + std::to_string(getpid()) + "-";
-  const auto all = fs::recursive_directory_iterator(
-      "/sys/fs/cgroup", fs::directory_options::skip_permission_denied, ignored
-  );
-  for (const auto& entry : all) {
-    if (!entry.is_directory(ignored)) continue;
-    const std::string name = entry.path().filename().string();
+  std::error_code gone;
+  auto entry = fs::directory_iterator(folder, fs::directory_options::skip_permission_denied, gone);
+  for (; !gone && entry != fs::directory_iterator(); entry.increment(gone)) {
+    std::error_code ignored;
+    if (entry->is_symlink(ignored) || !entry->is_directory(ignored)) continue;
+    const std::string name = entry->path().filename().string();
     n += name.starts_with("toccata") && name.find(mine) != std::string::npos;
+    n += groups_below(entry->path(), mine);
   }
   return n;
+}
+
+// In every control group hierarchy.
+std::size_t control_groups() {
+  return groups_below("/sys/fs/cgroup", "-" + std::to_string(getpid()) + "-");
 }
 
 // What a leak would change.
