@@ -11,6 +11,7 @@
 #include "agent/cli/project_notes.h"
 #include "agent/cli/token_prefix.h"
 #include "agent/loop/recall_tool.h"
+#include "core/base/calendar.h"
 #include "sandbox/sandbox.h"
 #include "tools/browser/browser_tool.h"
 #include "tools/patch/patch_tool.h"
@@ -22,15 +23,6 @@ namespace {
 
 std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
-}
-
-std::string today() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::localtime_r(&now, &parts);
-  char text[16];
-  std::strftime(text, sizeof text, "%Y-%m-%d", &parts);
-  return text;
 }
 
 harmony::ReasoningEffort reasoning(const std::string& name) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json_depth.h"
+
 namespace toccata::harmony {
 namespace {
 
@@ -18,15 +20,6 @@ std::string_view trimmed(std::string_view text) {
 
 // Deeper values are refused: writing them back is recursive.
 constexpr int kDepthMax = 256;
-
-int depth_of(std::string_view text) {
-  int depth = 0, deepest = 0;
-  for (const char c : text) {
-    depth += (c == '{' || c == '[') - (c == '}' || c == ']');
-    deepest = std::max(deepest, depth);
-  }
-  return deepest;
-}
 
 // Bytes of the bracketed value at the front of `text`, by counting brackets outside of strings; 0: it does not end.
 std::size_t value_length(std::string_view text) {
@@ -88,7 +81,7 @@ bool is_json_object(std::string_view text) {
 Result<std::string> json_arguments(std::string_view recipient, std::string_view text) {
   const std::string_view body = trimmed(text);
   if (body.empty()) return std::string("{}");
-  if (depth_of(body) > kDepthMax) {
+  if (json_depth(body) > kDepthMax) {
     return Error{ErrorCode::kInvalidArgument, "it is nested deeper than " + std::to_string(kDepthMax)};
   }
   ordered_json json = parsed(body);

@@ -44,33 +44,20 @@ class Agent::Impl {
         sink_(std::move(sink)) {}
 
   RunOutcome run(std::string_view user_message, std::stop_token stop) {
-    RunOutcome outcome;
-    usage_ = {};
-    try {
+    return guarded([&](RunOutcome& outcome) {
       if (!broken_.empty()) throw store::LedgerError(ErrorCode::kIo, broken_);
       const std::string text = tokenizer::to_valid_utf8(user_message);
       open_run(text);
       emit(TurnStarted{});
-      const Ending ending = take_turn(text, stop, outcome.final);
-      close_run(ending, outcome);
-    } catch (const store::LedgerError& failure) {
-      broken_ = failure.what();
-      fail(outcome, "ledger_error", failure);
-    } catch (const Exception& failure) {
-      fail(outcome, "error", failure);
-    }
-    outcome.run_id = run_id_;
-    outcome.usage = usage_;
-    return outcome;
+      close_run(take_turn(text, stop, outcome.final), outcome);
+    });
   }
 
   RunOutcome resume(
       std::string_view id, std::optional<std::string_view> user_message, std::stop_token stop
   ) {
     TOCCATA_CHECK(!writer_, "resume() is the first call of an agent");
-    RunOutcome outcome;
-    usage_ = {};
-    try {
+    return guarded([&](RunOutcome& outcome) {
       std::optional<std::string> text;
       if (user_message) text = tokenizer::to_valid_utf8(*user_message);
       const Result<store::RunRecord> record = take_over(id);
@@ -78,21 +65,11 @@ class Agent::Impl {
         outcome.exit_code = 2;
         outcome.terminal_reason = "cannot_resume";
         outcome.message = record.error().message;
-        report_failure(outcome);
-        return outcome;
+        return report_failure(outcome);
       }
       emit(TurnStarted{});
-      const Ending ending = resume_turn(*record, text, stop, outcome.final);
-      close_run(ending, outcome);
-    } catch (const store::LedgerError& failure) {
-      broken_ = failure.what();
-      fail(outcome, "ledger_error", failure);
-    } catch (const Exception& failure) {
-      fail(outcome, "error", failure);
-    }
-    outcome.run_id = run_id_;
-    outcome.usage = usage_;
-    return outcome;
+      close_run(resume_turn(*record, text, stop, outcome.final), outcome);
+    });
   }
 
   const std::string& run_id() const { return run_id_; }
@@ -104,6 +81,24 @@ class Agent::Impl {
   }
 
  private:
+  // What a turn throws is an outcome too.
+  template <class Turn>
+  RunOutcome guarded(const Turn& turn) {
+    RunOutcome outcome;
+    usage_ = {};
+    try {
+      turn(outcome);
+    } catch (const store::LedgerError& failure) {
+      broken_ = failure.what();
+      fail(outcome, "ledger_error", failure);
+    } catch (const Exception& failure) {
+      fail(outcome, "error", failure);
+    }
+    outcome.run_id = run_id_;
+    outcome.usage = usage_;
+    return outcome;
+  }
+
   // --- The run and its turns ---------------------------------------------------------------------------------------
 
   void open_run(const std::string& task) {

@@ -1,6 +1,7 @@
 #include "agent/server/chat_api.h"
 
 #include "agent/server/request_fields.h"
+#include "core/base/calendar.h"
 
 namespace toccata::server {
 namespace {

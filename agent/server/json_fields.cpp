@@ -3,31 +3,12 @@
 #include <cmath>
 
 #include "agent/server/api_error.h"
+#include "core/base/json_depth.h"
 
 namespace toccata::server {
 namespace {
 
 constexpr int kDepthMax = 200;
-
-// nlohmann's destructor and dump() recurse; this keeps hostile nesting away from them.
-bool too_deep(std::string_view text) {
-  int depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kDepthMax) return true;
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-  return false;
-}
 
 [[noreturn]] void wrong_type(const char* key, const char* expected, const Json& found) {
   throw ApiError::bad(
@@ -51,7 +32,7 @@ std::string dump(const Json& json) {
 
 Json parse_object(std::string_view body) {
   if (body.empty()) throw ApiError(400, "the body is empty; expected a JSON object");
-  if (too_deep(body)) {
+  if (json_depth(body) > kDepthMax) {
     throw ApiError(400, "the body is nested deeper than " + std::to_string(kDepthMax) + " levels");
   }
   Json json;

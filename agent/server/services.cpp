@@ -51,15 +51,6 @@ std::string make_id(const std::string& prefix) {
 
 std::int64_t unix_time() { return static_cast<std::int64_t>(std::time(nullptr)); }
 
-std::string today() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::localtime_r(&now, &parts);
-  char text[16];
-  std::strftime(text, sizeof text, "%Y-%m-%d", &parts);
-  return text;
-}
-
 void Counts::add(std::int64_t n_prompt, std::int64_t n_cached, const StepOutcome& outcome) {
   prompt += n_prompt;
   cached += n_cached;

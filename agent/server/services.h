@@ -62,8 +62,6 @@ void submit(
 // "chatcmpl-5f0c...": `prefix` and 24 random hexadecimal digits.
 std::string make_id(const std::string& prefix);
 std::int64_t unix_time();
-// "2026-11-25"
-std::string today();
 
 // Counts of one or several model calls.
 struct Counts {
