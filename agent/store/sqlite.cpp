@@ -123,7 +123,7 @@ Tokens Statement::tokens(int column) const {
   const void* data = sqlite3_column_blob(get(), column);
   const auto bytes = static_cast<std::size_t>(sqlite3_column_bytes(get(), column));
   Tokens tokens(bytes / sizeof(Token));
-  if (data != nullptr) std::memcpy(tokens.data(), data, tokens.size() * sizeof(Token));
+  if (!tokens.empty()) std::memcpy(tokens.data(), data, tokens.size() * sizeof(Token));
   return tokens;
 }
 
