@@ -85,6 +85,12 @@ bool Matcher::at_end() {
   return std::any_of(now.begin(), now.end(), [&](const Thread& t) { return machine_.may_end(t); });
 }
 
+bool Matcher::must_end() {
+  return at_end() && std::all_of(history_.back().begin(), history_.back().end(), [](const Thread& t) {
+           return t.phase == Phase::kDone;
+         });
+}
+
 std::string Matcher::forced_text(std::size_t n_max) {
   std::string out;
   Threads now = history_.back(), next, only;
@@ -269,6 +275,11 @@ void Matcher::subtract(const Thread& start, TokenMask& mask) {
       ++i;
     }
   }
+}
+
+bool matches(std::shared_ptr<const Grammar> grammar, std::string_view text) {
+  Matcher matcher(std::move(grammar), nullptr);
+  return (text.empty() || matcher.accept_text(text)) && matcher.at_end();
 }
 
 }  // namespace toccata::grammar

@@ -38,6 +38,8 @@ class Matcher {
 
   // Whether the text may end here.
   bool at_end();
+  // Whether it must.
+  bool must_end();
   // Valid until the next call.
   const TokenMask& mask();
   // The bytes that must come next, whatever is chosen: "" where there is a choice, or where the text may end.
@@ -94,5 +96,8 @@ class Matcher {
   std::vector<Level> levels_;
   Counters counters_;
 };
+
+// Whether the whole of `text` is in the grammar.
+bool matches(std::shared_ptr<const Grammar> grammar, std::string_view text);
 
 }  // namespace toccata::grammar
