@@ -93,23 +93,62 @@ bool Matcher::must_end() {
 
 std::string Matcher::forced_text(std::size_t n_max) {
   std::string out;
-  Threads now = history_.back(), next, only;
+  Threads now = history_.back(), next;
   while (out.size() < n_max) {
     if (std::any_of(now.begin(), now.end(), [&](const Thread& t) { return machine_.may_end(t); })) break;
-    int n_bytes = 0;
-    std::uint8_t forced = 0;
-    for (int byte = 0; byte < 256 && n_bytes < 2; ++byte) {
-      step(now, static_cast<std::uint8_t>(byte), next);
-      if (next.empty()) continue;
-      ++n_bytes;
-      forced = static_cast<std::uint8_t>(byte);
-      only.swap(next);
-    }
-    if (n_bytes != 1) break;
-    out += static_cast<char>(forced);
-    now.swap(only);
+    const auto byte = only_byte(now, next);
+    if (!byte) break;
+    out += static_cast<char>(*byte);
+    now.swap(next);
   }
   return out;
+}
+
+std::optional<std::uint8_t> Matcher::only_byte(const Threads& now, Threads& next) {
+  std::optional<std::uint8_t> only;
+  bool escape = false;
+  Threads there;
+  for (int i = 0; i < 256; ++i) {
+    const auto byte = static_cast<std::uint8_t>(i);
+    step(now, byte, there);
+    if (there.empty()) continue;
+    if (byte == '\\') {
+      escape = true;
+    } else if (only) {
+      return std::nullopt;
+    } else {
+      only = byte;
+      next.swap(there);
+    }
+  }
+  if (!escape) return only;
+  if (only) return escapes_only(now, *only) ? only : std::nullopt;
+  step(now, '\\', next);
+  return '\\';
+}
+
+// Whether every escape that `now` allows stands for `character`, which may also come as it is.
+bool Matcher::escapes_only(const Threads& now, std::uint8_t character) {
+  if (character >= 0x80 || character == '"') return false;
+  Threads escape, next;
+  step(now, '\\', escape);
+  const auto leads_on = [&](std::uint8_t byte) { return step(escape, byte, next), !next.empty(); };
+  for (const char letter : std::string_view("\"\\bfnrt")) {
+    if (leads_on(static_cast<std::uint8_t>(letter))) return false;
+  }
+  if (character != '/' && leads_on('/')) return false;
+  if (!leads_on('u')) return true;
+  escape.swap(next);
+  static constexpr std::string_view kLower = "0123456789abcdef", kUpper = "0123456789ABCDEF";
+  for (const int digit : {0, 0, character >> 4, character & 15}) {
+    for (int other = 0; other < 16; ++other) {
+      if (other != digit && (leads_on(static_cast<std::uint8_t>(kLower[other])) || leads_on(static_cast<std::uint8_t>(kUpper[other])))) return false;
+    }
+    step(escape, static_cast<std::uint8_t>(kLower[digit]), next);
+    if (next.empty()) return false;
+    escape.swap(next);
+  }
+  return true;
 }
 
 const TokenMask& Matcher::mask() {

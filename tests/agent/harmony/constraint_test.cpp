@@ -325,7 +325,7 @@ TEST(Constraint, ForcesWhatHasNoChoice) {
   ConstraintRules one;
   one.tools = {{"functions.book_a_table", kWeather}};
   constraint = make(one);
-  EXPECT_EQ(forced_after("<|channel|>commentary to"), "=functions.book_a");
+  EXPECT_EQ(forced_after("<|channel|>commentary to"), "=functions.book_a_table");
 }
 
 }  // namespace
