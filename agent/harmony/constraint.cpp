@@ -101,9 +101,10 @@ void Constraint::begin() {
 }
 
 void Constraint::observe(Token token) {
-  if (token == plan_->renderer_.control().start) {
+  const bool between = where_ == Where::kHeader && node_ == plan_->headers_.at_message();
+  if (token == plan_->renderer_.control().start && !between) {
     where_ = Where::kHeader;
-    node_ = plan_->headers_.at_role();
+    node_ = plan_->headers_.at_first_role();
     tool_ = -1;
   } else if (where_ != Where::kLost && !accept(token)) {
     where_ = Where::kLost;

@@ -21,40 +21,51 @@ bool is_one_word(std::string_view name) {
 TurnGrammar::TurnGrammar(const std::vector<Tool>& tools, bool final) {
   const int header = add_node();
   between_ = add_node();
-  role_ = add_node();
+  first_role_ = add_node();
   first_body_ = static_cast<int>(nodes_.size());
   for (int i = 0; i < 4; ++i) add_node();
-  const auto body = [&](BodyKind kind) { return first_body_ + static_cast<int>(kind); };
 
-  add_edge(between_, kStart, role_);
-  add_text(role_, "assistant", header);
+  // What may stand behind a name does not depend on the name: one tail for each kind of body, and for each order.
+  const std::vector<std::string> words[] = {{"code", "python", "text"}, {"json", "code"}};
+  int tails[2][2];  // [role first][json]
+  for (int json = 0; json < 2; ++json) {
+    tails[0][json] = add_node();
+    add_type(tails[0][json], words[json], body_node(BodyKind::kCall));
+    tails[1][json] = add_node();
+    const int channel = add_node();
+    add_edge(tails[1][json], kChannel, channel);
+    for (const std::string_view name : kChannelsOfCalls) {
+      add_type(add_text(channel, name), words[json], body_node(BodyKind::kCall));
+    }
+  }
+  add_header(header, final ? Messages::kAll : Messages::kNoAnswer, tools, tails);
+  add_text(first_role_, "assistant", header);
+  if (final) {
+    add_edge(between_, kStart, first_role_);
+    return;
+  }
+  const int next_role = add_node(), next = add_node();
+  add_edge(between_, kStart, next_role);
+  add_text(next_role, "assistant", next);
+  add_header(next, Messages::kCallsOnly, tools, tails);
+}
+
+void TurnGrammar::add_header(int header, Messages which, const std::vector<Tool>& tools, const int (&tails)[2][2]) {
   const int channel = add_node();
   add_edge(header, kChannel, channel);
   const int analysis = add_text(channel, "analysis"), commentary = add_text(channel, "commentary");
-  add_edge(analysis, kMessage, body(BodyKind::kReasoning));
-  add_edge(commentary, kMessage, body(BodyKind::kPreamble));
-  if (final) add_type(add_text(channel, "final"), {"json"}, body(BodyKind::kFinal));
-
-  // What may stand behind a name does not depend on the name: one tail for each kind of body and order.
-  const std::vector<std::string> words[] = {{"code", "python", "text"}, {"json", "code"}};
-  int tail[2], tail_role_first[2];
-  for (int json = 0; json < 2; ++json) {
-    tail[json] = add_node();
-    add_type(tail[json], words[json], body(BodyKind::kCall));
-    tail_role_first[json] = add_node();
-    const int name = add_node();
-    add_edge(tail_role_first[json], kChannel, name);
-    for (const std::string_view c : kChannelsOfCalls) {
-      add_type(add_text(name, c), words[json], body(BodyKind::kCall));
-    }
+  if (which != Messages::kCallsOnly) {
+    add_edge(analysis, kMessage, body_node(BodyKind::kReasoning));
+    add_edge(commentary, kMessage, body_node(BodyKind::kPreamble));
   }
+  if (which == Messages::kAll) add_type(add_text(channel, "final"), {"json"}, body_node(BodyKind::kFinal));
   for (const int from : {analysis, commentary, header}) {
     for (std::size_t i = 0; i < tools.size(); ++i) {
       if (!is_one_word(tools[i].recipient)) continue;
       const int name = add_text(from, " to=" + tools[i].recipient);
       nodes_[name].tool = static_cast<int>(i);
-      const Node& rest = nodes_[(from == header ? tail_role_first : tail)[tools[i].json ? 1 : 0]];
-      for (const auto& [symbol, to] : std::vector(rest.edges)) add_edge(name, symbol, to);
+      const int tail = tails[from == header ? 1 : 0][tools[i].json ? 1 : 0];
+      for (const auto& [symbol, to] : std::vector(nodes_[tail].edges)) add_edge(name, symbol, to);
     }
   }
 }

@@ -32,12 +32,13 @@ class TurnGrammar {
     int tool = -1;                           // a name of a tool ends here
   };
 
-  // `final`: an answer is possible. Tools whose recipients are no single word are left out.
+  // `final`: an answer is possible; without it, a call has to come behind at most one other message. Tools whose
+  // recipients are no single word are left out.
   TurnGrammar(const std::vector<Tool>& tools, bool final);
 
   int at_header() const { return 0; }    // behind `<|start|>assistant`
   int at_message() const { return between_; }  // behind `<|end|>`
-  int at_role() const { return role_; }  // behind `<|start|>`
+  int at_first_role() const { return first_role_; }  // behind the `<|start|>` of a turn
   // The node behind `symbol`, or -1.
   int step(int node, int symbol) const;
   const Node& node(int i) const { return nodes_[i]; }
@@ -53,9 +54,12 @@ class TurnGrammar {
   // The same, arriving at `to`.
   void add_text(int from, std::string_view text, int to);
   void add_type(int from, const std::vector<std::string>& words, int body);
+  enum class Messages { kAll, kNoAnswer, kCallsOnly };
+  void add_header(int header, Messages which, const std::vector<Tool>& tools, const int (&tails)[2][2]);
+  int body_node(BodyKind kind) const { return first_body_ + static_cast<int>(kind); }
 
   std::vector<Node> nodes_;
-  int between_ = 0, role_ = 0, first_body_ = 0;
+  int between_ = 0, first_role_ = 0, first_body_ = 0;
 };
 
 }  // namespace toccata::harmony

@@ -160,6 +160,7 @@ TEST(Constraint, ACallCanBeDemanded) {
   Constraint constraint = make(rules);
   expect_refused(constraint, "<|channel|>final<|message|>");
   expect_accepted(constraint, "<|channel|>analysis<|message|>x<|end|><|start|>assistant<|channel|>commentary to=functions.ping<|message|>{}<|call|>");
+  expect_refused(constraint, "<|channel|>analysis<|message|>x<|end|><|start|>assistant<|channel|>analysis<|message|>");
   rules.tools.clear();
   EXPECT_FALSE(ConstraintPlan::make(rules, renderer(), trie(), 201'088));
 }
