@@ -228,6 +228,12 @@ bool Matcher::string_mask(const Thread& thread, TokenMask& mask) {
     walk(trie_->other(), thread, mask);
     return true;
   }
+  const std::int64_t length_max = key ? kUnlimited : grammar_->lexemes[thread.a].length_max;
+  if ((length_max == kUnlimited || length_max - thread.n > trie_->longest_safe() + 1) && machine_.takes_any_character(thread)) {
+    mask = trie_->inside_mask();
+    walk(trie_->closers(), thread, mask);
+    return true;
+  }
   const Dfa& dfa = key ? machine_.key_dfa(thread) : *grammar_->lexemes[thread.a].dfa;
   if (n_free_characters(dfa, states.character_state(thread.b)) < kMostlyFree) return false;
   mask = trie_->safe_mask();
