@@ -52,7 +52,15 @@ void Vocabulary::index(const std::vector<Token>& tokens) {
   TOCCATA_CHECK(slots_.empty());
   slots_.resize(std::bit_ceil(std::max<std::size_t>(16, 2 * tokens.size())));
   filter_.resize((std::size_t{1} << kFilterBits) / 64);
-  for (const Token token : tokens) insert(token);
+  // The slots of the next few are on their way while one is filled: each is a cache miss of its own.
+  constexpr std::size_t kAhead = 16;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (i + kAhead < tokens.size()) {
+      const std::string_view ahead = *bytes(tokens[i + kAhead]);
+      __builtin_prefetch(&slots_[slot_of(mixed(key_of(ahead), ahead.size()))], 1);
+    }
+    insert(tokens[i]);
+  }
   std::vector<Token> pairs(1 << 16, kNoToken);
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const char both[] = {static_cast<char>(i >> 8), static_cast<char>(i)};
