@@ -223,7 +223,7 @@ class StepRunner {
       outcome_.calls.push_back({done.message, done.end});
       outcome_.calls.back().message.recipient = recipient_;
     }
-    listener_.done(kind_, text_);
+    listener_.done(kind_, text_, outcome_.finish == Finish::kStop || outcome_.finish == Finish::kStopString);
   }
 
   void finish_parser() {

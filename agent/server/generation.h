@@ -34,7 +34,8 @@ class StepListener {
   virtual void text(
       MessageKind kind, std::string_view delta, const std::vector<TokenLogprob>& logprobs
   ) = 0;
-  virtual void done(MessageKind kind, const std::string& text) = 0;
+  // `whole`: the model ended the message itself; false where a limit or a failure cut it off.
+  virtual void done(MessageKind kind, const std::string& text, bool whole) = 0;
 };
 
 struct StepOptions {
