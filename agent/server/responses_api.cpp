@@ -19,15 +19,7 @@ struct Run {
 Prompt prompt_of(const ResponsesCall& call, Services& services) {
   auto prompt = build_prompt(call.request, services.renderer, services.memory);
   if (!prompt) throw api_error(prompt.error());
-  const std::int64_t n_context = services.model.capabilities().n_context;
-  const auto n_prompt = static_cast<std::int64_t>(prompt->tokens.size());
-  if (n_context > 0 && n_prompt >= n_context) {
-    throw ApiError(
-        400,
-        "the request has " + std::to_string(n_prompt) + " tokens, and the model's context holds " + std::to_string(n_context),
-        "context_length_exceeded", "input"
-    );
-  }
+  check_fits(services, *prompt);
   return std::move(*prompt);
 }
 

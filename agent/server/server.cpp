@@ -4,6 +4,7 @@
 
 #include "agent/server/chat_api.h"
 #include "agent/server/json_fields.h"
+#include "agent/server/messages_api.h"
 #include "agent/server/responses_api.h"
 #include "agent/server/token_api.h"
 
@@ -25,6 +26,8 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/completions", completions},
     {"POST", "/v1/responses", create_response},
     {"POST", "/v1/responses/input_tokens", nullptr, count_input_tokens},
+    {"POST", "/v1/messages", messages},
+    {"POST", "/v1/messages/count_tokens", nullptr, count_message_tokens},
     {"GET", "/v1/models", nullptr, list_models},
     {"POST", "/tokenize", nullptr, tokenize},
     {"POST", "/detokenize", nullptr, detokenize},

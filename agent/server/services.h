@@ -72,6 +72,9 @@ struct Counts {
   void add(std::int64_t n_prompt, std::int64_t n_cached, const StepOutcome& outcome);
 };
 
+// Throws ApiError "context_length_exceeded" for a prompt that leaves no room for an answer: before a stream begins.
+void check_fits(const Services& services, const Prompt& prompt);
+
 // A prompt, sampled: finds a session, runs the step, counts it and remembers what was said.
 // Throws ApiError when the prompt does not fit or the model fails.
 StepOutcome run_prompt(

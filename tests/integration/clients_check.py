@@ -5,6 +5,7 @@ import json
 import sys
 
 import agents
+import anthropic
 import openai
 
 from program import Program
@@ -184,6 +185,49 @@ def responses_background(program):
     server.close()
 
 
+def anthropic_client(server):
+    return anthropic.Anthropic(base_url=f"http://127.0.0.1:{server.port}", api_key="none", max_retries=0)
+
+
+def anthropic_messages(program):
+    server = Server(program, "-m", program.script(HELLO))
+    api = anthropic_client(server)
+    fields = {"model": "m", "messages": ASK, "system": "Be brief."}
+    message = api.messages.create(max_tokens=100, thinking={"type": "enabled", "budget_tokens": 8000}, **fields)
+    assert [b.type for b in message.content] == ["thinking", "text"], message
+    assert (message.content[0].thinking, message.content[1].text) == ("They greet me.", "Hello, world!")
+    assert message.stop_reason == "end_turn"
+    assert api.messages.count_tokens(**fields).input_tokens == message.usage.input_tokens
+    try:
+        api.messages.create(max_tokens=100, model="m", messages=[])
+        raise AssertionError("no error for no messages")
+    except anthropic.BadRequestError as error:
+        assert error.body["error"]["type"] == "invalid_request_error"
+    server.close()
+
+
+def anthropic_tools(program, streamed):
+    server = Server(program, "-m", program.script(CALL, COLD))
+    api = anthropic_client(server)
+    tool = {"name": "get_weather", "input_schema": WEATHER["function"]["parameters"]}
+
+    def step(messages):
+        fields = {"model": "m", "max_tokens": 100, "messages": messages, "tools": [tool]}
+        if not streamed:
+            return api.messages.create(**fields)
+        with api.messages.stream(**fields) as stream:
+            return stream.get_final_message()
+
+    first = step(ASK)
+    call = first.content[-1]
+    assert (first.stop_reason, call.name, call.input) == ("tool_use", "get_weather", {"city": "Oslo"}), first
+    result = {"type": "tool_result", "tool_use_id": call.id, "content": "-5"}
+    second = step([*ASK, {"role": "assistant", "content": first.content}, {"role": "user", "content": [result]}])
+    assert second.content[0].text == "It is cold."
+    assert second.usage.cache_read_input_tokens == first.usage.input_tokens + first.usage.output_tokens, second.usage
+    server.close()
+
+
 CHECKS = {
     "openai chat": chat,
     "openai chat, streaming": chat_stream,
@@ -194,6 +238,9 @@ CHECKS = {
     "openai-agents chat, tool": lambda p: agents_run(p, 1, streamed=False),
     "openai-agents chat, tool, streaming": lambda p: agents_run(p, 1, streamed=True),
     "openai-agents chat, 50 steps": lambda p: agents_run(p, 49, streamed=False),
+    "anthropic messages": anthropic_messages,
+    "anthropic messages, tools": lambda p: anthropic_tools(p, streamed=False),
+    "anthropic messages, tools, streaming": lambda p: anthropic_tools(p, streamed=True),
     "openai responses, stored": responses,
     "openai responses, streaming": responses_stream,
     "openai responses, tools": responses_tools,
