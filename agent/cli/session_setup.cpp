@@ -11,6 +11,7 @@
 #include "agent/cli/project_notes.h"
 #include "agent/cli/token_prefix.h"
 #include "agent/loop/recall_tool.h"
+#include "agent/loop/turn_rules.h"
 #include "core/base/calendar.h"
 #include "sandbox/sandbox.h"
 #include "tools/browser/browser_tool.h"
@@ -63,8 +64,11 @@ agent::ApprovalPolicy approval(const std::string& mode, const Environment& env) 
   return {Mode::kOnRequest, ask};
 }
 
-std::string params_json(const AgentOptions& options, const SamplingParams& params) {
-  const nlohmann::ordered_json json = {
+// `rules`: of the masks; null without.
+std::string params_json(
+    const AgentOptions& options, const SamplingParams& params, const harmony::ConstraintRules* rules
+) {
+  nlohmann::ordered_json json = {
       {"model_spec", options.model},        {"sandbox", options.sandbox},
       {"max_step_tokens", options.max_step_tokens}, {"max_calls", options.max_calls},
       {"max_reasoning_tokens", options.max_reasoning_tokens}, {"context_tokens", options.context_tokens},
@@ -72,7 +76,9 @@ std::string params_json(const AgentOptions& options, const SamplingParams& param
       {"temperature", params.temperature},  {"top_p", params.top_p},
       {"top_k", params.top_k},              {"min_p", params.min_p},
       {"seed", params.seed},                {"max_turns", options.max_turns},
-      {"budget_tokens", options.budget_tokens}, {"timeout_s", options.timeout_s}};
+      {"budget_tokens", options.budget_tokens}, {"timeout_s", options.timeout_s},
+      {"constrain", options.constrain},     {"output_schema", options.output_schema}};
+  if (rules != nullptr) json["turn_rules"] = agent::to_json(*rules);
   return json.dump();
 }
 
@@ -176,7 +182,14 @@ AgentSetup set_up(const AgentOptions& options, const Environment& env) {
   if (const std::string text = instructions(options); !text.empty()) setup.config.instructions = text;
   setup.config.current_date = today();
   setup.config.approval = approval(options.approve, env);
-  setup.config.params = params_json(options, setup.config.sampling);
+  if (!options.output_schema.empty()) {
+    setup.config.output_schema = agent::OutputSchema::parse(options.output_schema).value_or_throw();
+  }
+  const harmony::ConstraintRules rules = agent::turn_rules(setup.tools, setup.config.output_schema);
+  if (options.constrain != "off") {
+    setup.config.constraint = agent::turn_constraint(*setup.model.model, rules).value_or_throw();
+  }
+  setup.config.params = params_json(options, setup.config.sampling, setup.config.constraint ? &rules : nullptr);
   return setup;
 }
 
