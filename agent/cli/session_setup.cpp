@@ -77,13 +77,7 @@ std::string params_json(const AgentOptions& options, const SamplingParams& param
 }
 
 void add_python(const AgentOptions& options, AgentSetup& setup) {
-  sandbox::Policy policy;
-  const auto minimum = sandbox::parse_level(options.sandbox);
-  if (!minimum) {
-    throw Exception(ErrorCode::kInvalidArgument, "unknown sandbox level '" + options.sandbox + "'");
-  }
-  policy.minimum = *minimum;
-  setup.sandbox = std::make_unique<sandbox::Sandbox>(sandbox::Sandbox::create(policy).value_or_throw());
+  setup.sandbox = std::make_unique<sandbox::Sandbox>(make_sandbox(options));
   const sandbox::Level level = setup.sandbox->level();
   setup.config.sandbox_level = sandbox::to_string(level);
   if (level >= sandbox::Level::kSeccomp) {
@@ -164,10 +158,25 @@ agent::Limits limits(const AgentOptions& options) {
 
 }  // namespace
 
+sandbox::Sandbox make_sandbox(const AgentOptions& options) {
+  sandbox::Policy policy;
+  const auto minimum = sandbox::parse_level(options.sandbox);
+  if (!minimum) {
+    throw Exception(ErrorCode::kInvalidArgument, "unknown sandbox level '" + options.sandbox + "'");
+  }
+  policy.minimum = *minimum;
+  return sandbox::Sandbox::create(policy).value_or_throw();
+}
+
 AgentSetup set_up(const AgentOptions& options, const Environment& env) {
+  reasoning(options.reasoning);  // refused before a model is loaded
+  return set_up(options, env, choose_model(options.model, options.device, options.offline, env));
+}
+
+AgentSetup set_up(const AgentOptions& options, const Environment& env, ChosenModel model) {
   AgentSetup setup;
   setup.config.reasoning = reasoning(options.reasoning);
-  setup.model = choose_model(options.model, options.device, options.offline, env);
+  setup.model = std::move(model);
   const auto ledger = options.ledger.empty() ? env.ledger_path() : options.ledger;
   setup.ledger = store::Ledger::open(ledger).value_or_throw();
   add_tools(options, env, setup);

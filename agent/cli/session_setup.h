@@ -25,6 +25,11 @@ struct AgentSetup {
 
 // Throws Exception naming the option at fault. A sandbox below options.sandbox is refused here, before any token.
 AgentSetup set_up(const AgentOptions& options, const Environment& env);
+// The same with a model that is there already: many agents may share one.
+AgentSetup set_up(const AgentOptions& options, const Environment& env, ChosenModel model);
+
+// Where code runs that a person or a model wrote, at options.sandbox or better.
+sandbox::Sandbox make_sandbox(const AgentOptions& options);
 
 // Prints why a run that did not end well ended; nothing when it did.
 void report(const agent::RunOutcome& outcome);

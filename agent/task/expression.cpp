@@ -464,6 +464,18 @@ std::string Template::render(const Scope& scope) const {
   return text;
 }
 
+std::string Template::render_known(const Scope& scope) const {
+  std::string text;
+  for (const Piece& piece : pieces_) {
+    try {
+      text += piece.expression ? to_text(piece.expression->evaluate(scope)) : piece.text;
+    } catch (const Exception&) {
+      text += "{{ " + piece.expression->source() + " }}";
+    }
+  }
+  return text;
+}
+
 Value Template::value(const Scope& scope) const {
   if (pieces_.size() == 1 && pieces_[0].expression) return pieces_[0].expression->evaluate(scope);
   return render(scope);

@@ -46,6 +46,8 @@ class Template {
  public:
   static Result<Template> parse(std::string_view source);
   std::string render(const Scope& scope) const;
+  // The same with {{ }} left where the scope does not have what is asked for.
+  std::string render_known(const Scope& scope) const;
   // The value itself where the text is one expression and nothing else; the rendered text otherwise.
   Value value(const Scope& scope) const;
   const std::string& source() const { return source_; }
