@@ -10,7 +10,7 @@
 namespace toccata::cli {
 namespace {
 
-constexpr std::size_t kFilesMax = 64;                       // of a workspace, kept for assertions
+constexpr std::size_t kFilesMax = 256;                     // of a workspace, kept for assertions
 constexpr std::size_t kFileBytesMax = std::size_t{16} << 20;  // of these together
 
 // So that `runs show` tells which task and step a run belongs to.
@@ -107,7 +107,11 @@ task::CheckEnd TaskHost::run_check(const task::CheckOrder& order, std::stop_toke
     sandbox = checks_.get();
   }
   const auto session = sandbox->open().value_or_throw();
-  for (const auto& [path, bytes] : order.files) session->upload(path, bytes).value_or_throw();
+  for (const auto& [path, bytes] : order.context) session->upload(path, bytes).value_or_throw();
+  for (const auto& [path, bytes] : order.files) {
+    // What cannot be put there is missing for the check, which is the author's to notice.
+    if (const Result<void> put = session->upload(path, bytes); !put) continue;
+  }
   const auto timeout = std::chrono::milliseconds(static_cast<std::int64_t>(order.timeout_s * 1000));
   const sandbox::Outcome outcome = session->execute(order.code, timeout, stop);
   return {outcome.status == sandbox::Status::kOk, outcome.output};

@@ -200,6 +200,7 @@ Value key_settings(const TaskOptions& options) {
   for (const auto& [name, value] : given_params(options)) json["param " + name] = value;
   const AgentOptions& o = options.agent;
   if (options.given.contains("--model")) json["model"] = o.model;
+  if (options.given.contains("--instructions")) json["instructions"] = o.instructions;
   if (options.given.contains("--reasoning")) json["reasoning"] = o.reasoning;
   if (options.given.contains("--tools")) json["tools"] = o.tools;
   if (options.given.contains("--temperature") && o.temperature) json["temperature"] = *o.temperature;
@@ -219,7 +220,9 @@ int run_dataset(const TaskOptions& options, const task::Task& task, const Enviro
   auto results = options.results.empty() ? task::ResultsFile::none()
                                          : task::ResultsFile::open(options.results).value_or_throw();
   SignalStop signals;
-  TaskHost host(options.agent, env);
+  AgentOptions agent = options.agent;
+  if (agent.approve == "on-request") agent.approve = "never";  // rows run side by side: nobody can be asked
+  TaskHost host(agent, env);
   Progress progress(task.name, env.stderr_is_terminal && !options.agent.quiet);
   const bool lines = options.results.empty();  // then the results are the output
   const auto on_row = [&](const task::RowResult& row, std::size_t done, std::size_t total) {

@@ -122,8 +122,10 @@ CheckOrder order_of(const Assertion& assertion, const Evidence& evidence) {
   CheckOrder order;
   order.timeout_s = assertion.timeout_s;
   order.files = evidence.files;
-  order.files["output.txt"] = evidence.scope.value("text", "");
-  order.files["context.json"] = to_json_text(evidence.scope);
+  order.context["output.txt"] = evidence.scope.value("text", "");
+  order.context["context.json"] = to_json_text(evidence.scope);
+  // A model's folder of one of these names gives way.
+  std::erase_if(order.files, [&](const auto& file) { return order.context.contains(file.first.substr(0, file.first.find('/'))); });
   return order;
 }
 

@@ -107,7 +107,10 @@ std::string explain_text(const Value& plan) {
     }
   }
   for (const char* key : {"output", "assert", "timeout_s", "budget_tokens"}) {
-    if (plan.contains(key)) out += std::string("\n") + key + ": " + to_text(plan[key]) + "\n";
+    if (!plan.contains(key)) continue;
+    out += std::string("\n") + key + ":\n";
+    const Value list = plan[key].is_array() && key == std::string_view("assert") ? plan[key] : Value::array({plan[key]});
+    for (const Value& one : list) out += indented(to_text(one), "  ") + "\n";
   }
   return out;
 }

@@ -35,7 +35,8 @@ struct StepEnd {
 struct CheckOrder {
   std::string code;  // Python
   double timeout_s = 30;
-  Files files;       // put into the workspace first
+  Files files;       // of the model's workspace, put there as far as they can be
+  Files context;     // put there in any case
 };
 
 struct CheckEnd {

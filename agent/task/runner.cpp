@@ -16,6 +16,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Status = StepReport::Status;
 
+constexpr std::size_t kItemsMax = 10'000;  // of a foreach, whose list may be a model's
 constexpr int kExitFailed = 1, kExitLimit = 4, kExitTimeout = 124, kExitStopped = 130;
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
@@ -104,6 +105,10 @@ class TaskRun {
     const Value items = step.foreach->value(scope_);
     if (!items.is_array()) {
       return fail(report, kExitFailed, "template", std::string("'foreach' gave ") + kind_of(items) + ", expected a list");
+    }
+    if (items.size() > kItemsMax) {
+      return fail(report, kExitFailed, "template", "'foreach' gave " + std::to_string(items.size()) +
+                                                       " items, expected at most " + std::to_string(kItemsMax));
     }
     Value outputs = Value::array();
     report.status = Status::kDone;

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <optional>
+
+#include "core/tokenizer/utf8.h"
 
 namespace toccata::task {
 namespace {
@@ -29,6 +32,21 @@ Value plain_scalar(const std::string& text) {
     return number;
   }
   return text;
+}
+
+std::optional<std::size_t> not_utf8(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const tokenizer::Utf8Char character = tokenizer::read_utf8(text.substr(at));
+    if (character.status != tokenizer::Utf8Status::kValid) return at;
+    at += character.length;
+  }
+  return std::nullopt;
+}
+
+Place place_of(std::string_view text, std::size_t at, const std::string& file) {
+  const std::string_view before = text.substr(0, at);
+  const std::size_t line_begin = before.rfind('\n') + 1;  // npos + 1 == 0
+  return {file, static_cast<int>(std::count(before.begin(), before.end(), '\n')) + 1, static_cast<int>(at - line_begin) + 1};
 }
 
 class Reader {
@@ -120,6 +138,7 @@ Result<YamlNode> read_yaml(std::string_view text, const std::string& file, const
       Reader::fail({file, 1, 1}, "the file has " + std::to_string(text.size()) + " bytes, expected at most " +
                                      std::to_string(limits.bytes));
     }
+    if (const auto bad = not_utf8(text)) Reader::fail(place_of(text, *bad, file), "found bytes that are not UTF-8, expected text");
     const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
     if (documents.size() != 1) {
       Reader::fail({file, 1, 1}, "found " + std::to_string(documents.size()) + " YAML documents, expected one");

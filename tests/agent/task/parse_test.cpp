@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "agent/task/params.h"
 #include "agent/task/plan.h"
 #include "agent/task/schema_check.h"
@@ -102,6 +104,7 @@ TEST(ParseTaskTest, NamesThePlaceAndWhatWasExpected) {
       {"name: x\nsteps:\n  - prompt: a\n    reasoning: hihg\n", "t.yaml:4:16: ", "did you mean 'high'?"},
       {"name: x\nsteps: []\n", "t.yaml:2:8: ", "at least one step"},
       {"name: [x\n", "t.yaml:", "this is not YAML"},
+      {"name: x\nsteps: \xff\n", "t.yaml:2:8: ", "not UTF-8"},
       {"- a\n", "t.yaml:1:1: ", "found a list, expected a task file"},
       {"", "t.yaml:1:1: ", "expected"},
   };
@@ -130,8 +133,37 @@ TEST(ParseTaskTest, HostileFilesEnd) {
   }
   EXPECT_THAT(problems(bomb).at(0), HasSubstr("aliases expanded"));
   EXPECT_THAT(problems("a: &a [*a]\n").at(0), HasSubstr("t.yaml:"));
-  EXPECT_FALSE(problems(std::string(50'000, '[')).empty());
+  for (const std::string part : {"[", "{", "- ", "? ", "&a ", "!", "a: ", "'", "|\n", "%", "*", "---\n"}) {
+    std::string text;
+    for (int i = 0; i < 20'000; ++i) text += part;
+    EXPECT_FALSE(problems(text).empty()) << part;
+  }
   EXPECT_FALSE(problems(std::string("\xff\xfe\0\x01", 4)).empty());
+}
+
+// Whatever is done to a file, it is read to an end or refused with a place.
+TEST(ParseTaskTest, DamagedFilesEnd) {
+  std::mt19937 draw(5);
+  const std::string good = kGood;
+  int n_refused = 0;
+  for (int i = 0; i < 1500; ++i) {
+    std::string text = good;
+    for (int edits = 1 + static_cast<int>(draw() % 3); edits > 0; --edits) {
+      const std::size_t at = draw() % text.size(), n = draw() % 12;
+      switch (draw() % 4) {
+        case 0: text[at] = static_cast<char>(draw() % 256); break;
+        case 1: text.erase(at, n); break;
+        case 2: text.insert(at, good.substr(draw() % good.size(), n)); break;
+        default: text.insert(at, 1, "{}[]:,'\"&*!|>#-\n "[draw() % 18]);
+      }
+    }
+    for (const Problem& problem : parse_task(text, "t.yaml").problems) {
+      ASSERT_GT(problem.place.line, 0) << text << problem.text();
+      ASSERT_GT(problem.place.column, 0) << text << problem.text();
+      ++n_refused;
+    }
+  }
+  EXPECT_GT(n_refused, 500);
 }
 
 TEST(ParamsTest, BindsByType) {

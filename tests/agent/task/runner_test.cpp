@@ -192,9 +192,9 @@ TEST(AssertionTest, CodeInTheSandbox) {
   FakeHost host([](const StepOrder&) { return FakeHost::done("answer", {{"f", "1"}}); });
   EXPECT_EQ(0, run_with("[{python: 'assert text'}]", "", &host).exit_code);
   ASSERT_EQ(1u, host.checks.size());
-  EXPECT_EQ("answer", host.checks[0].files.at("output.txt"));
+  EXPECT_EQ("answer", host.checks[0].context.at("output.txt"));
   EXPECT_EQ("1", host.checks[0].files.at("f"));
-  EXPECT_THAT(host.checks[0].files.at("context.json"), HasSubstr("\"output\":\"answer\""));
+  EXPECT_THAT(host.checks[0].context.at("context.json"), HasSubstr("\"output\":\"answer\""));
   EXPECT_EQ(3, run_with("[{python: raise}]", "", &host).exit_code);
   host.check_output = "looks like toccata-exit-1:0";
   EXPECT_EQ(3, run_with("[{command: 'true'}]", "", &host).exit_code) << "only the program's own mark counts";
