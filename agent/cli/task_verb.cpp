@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <optional>
 
 #include "agent/cli/exit_code.h"
 #include "agent/cli/progress.h"
@@ -177,7 +178,6 @@ int run_once(const TaskOptions& options, const task::Task& task, const Environme
   (report.exit_code == 0 ? as_batch.n_passed : as_batch.rows[0].status == "failed" ? as_batch.n_failed : as_batch.n_errors) = 1;
   as_batch.tokens = report.tokens;
   as_batch.seconds = report.seconds;
-  write_reports(options, task.name, as_batch);
   if (options.agent.json) {
     Value event = {{"type", "task.completed"}, {"task", task.name}};
     event.update(task::to_json(report));
@@ -191,6 +191,7 @@ int run_once(const TaskOptions& options, const task::Task& task, const Environme
   if (report.exit_code != 0) {
     std::fprintf(stderr, "toccata: task %s: %s\n", task.name.c_str(), for_terminal(why(report)).c_str());
   }
+  write_reports(options, task.name, as_batch);
   return signals.exit_code() != 0 ? signals.exit_code() : report.exit_code;
 }
 
@@ -223,15 +224,16 @@ int run_dataset(const TaskOptions& options, const task::Task& task, const Enviro
   AgentOptions agent = options.agent;
   if (agent.approve == "on-request") agent.approve = "never";  // rows run side by side: nobody can be asked
   TaskHost host(agent, env);
-  Progress progress(task.name, env.stderr_is_terminal && !options.agent.quiet);
+  std::optional<Progress> progress(std::in_place, task.name, env.stderr_is_terminal && !options.agent.quiet);
   const bool lines = options.results.empty();  // then the results are the output
   const auto on_row = [&](const task::RowResult& row, std::size_t done, std::size_t total) {
     if (lines) print_line(task::to_json(row));
-    progress.update(done, total);
+    progress->update(done, total);
   };
   const task::BatchReport report = task::run_batch(
       task, rows, given, {options.jobs, options.retry_failed}, *results, host, signals.token(), on_row
   );
+  progress.reset();  // the bar is taken away before anything else is said
   write_reports(options, task.name, report);
   if (options.agent.json && !lines) print_line(task::to_json(report));
   if (!options.agent.quiet) {

@@ -67,7 +67,8 @@ Value explain(const Task& task, const Value& params, const Value& row, const Set
     Value json = {{"step", step.id}, {"after", comes_after(task, step)}};
     json.update(settings_json(settings, scope));
     if (step.condition) json["if"] = step.condition->source();
-    if (step.foreach) json["foreach"] = step.foreach->source();
+    if (step.foreach) json[step.is_matrix ? "matrix" : "foreach"] = step.foreach->source();
+    if (step.until) json["until"] = step.until->that.source();
     if (step.retry.times > 0) json["retry"] = step.retry.times;
     if (step.allow_failure) json["allow_failure"] = true;
     std::optional<std::string> instructions;

@@ -209,7 +209,7 @@ class TaskParser {
   void read_step(const YamlNode& node) {
     Step step;
     step.place = node.place;
-    if (!fields_.mapping(node, "a step", std::vector<std::string>{"id", "prompt", "instructions", "needs", "if", "foreach", "retry",
+    if (!fields_.mapping(node, "a step", std::vector<std::string>{"id", "prompt", "instructions", "needs", "if", "foreach", "matrix", "until", "retry",
                                                                   "output_schema", "assert", "allow_failure"} + kSettingKeys)) {
       return;
     }
@@ -231,6 +231,8 @@ class TaskParser {
     step.needs = fields_.texts(node, "needs").value_or(std::vector<std::string>());
     if (const YamlNode* condition = node.find("if")) step.condition = fields_.expression(*condition);
     if (const YamlNode* foreach = node.find("foreach")) step.foreach = fields_.value_template(*foreach);
+    if (const YamlNode* matrix = node.find("matrix")) read_matrix(*matrix, step);
+    if (const YamlNode* until = node.find("until")) step.until = read_until(*until);
     if (const YamlNode* retry = node.find("retry")) step.retry = read_retry(*retry);
     if (const YamlNode* schema = node.find("output_schema")) step.output_schema = schema_reader()(*schema);
     if (const YamlNode* list = node.find("assert")) step.assertions = AssertionReader(fields_, schema_reader()).read(*list);
@@ -238,6 +240,34 @@ class TaskParser {
     step.settings = read_settings(node);
     step.settings.fill_from(defaults_);
     task_.steps.push_back(std::move(step));
+  }
+
+  void read_matrix(const YamlNode& node, Step& step) {
+    if (step.foreach) fields_.problem(node.place, "found 'matrix' next to 'foreach', expected one of them");
+    if (node.kind != Kind::kMap || node.fields.empty()) {
+      fields_.problem(node.place, "found " + node.found() + " for 'matrix', expected a mapping of lists such as {size: [1, 2]}");
+      return;
+    }
+    step.foreach = fields_.value_template(node);
+    step.is_matrix = true;
+  }
+
+  std::optional<Until> read_until(const YamlNode& node) {
+    Until until;
+    const YamlNode* that = &node;
+    if (node.kind != Kind::kScalar) {
+      if (!fields_.mapping(node, "'until'", {"that", "times"})) return std::nullopt;
+      until.times = static_cast<int>(std::min<std::int64_t>(fields_.integer(node, "times", 1).value_or(until.times), kRetriesMax));
+      that = node.find("that");
+    }
+    if (that == nullptr) {
+      fields_.problem(node.place, "found no 'that' in 'until', expected an expression");
+      return std::nullopt;
+    }
+    auto expression = fields_.expression(*that);
+    if (!expression) return std::nullopt;
+    until.that = std::move(*expression);
+    return until;
   }
 
   Retry read_retry(const YamlNode& node) {
@@ -310,8 +340,11 @@ class TaskParser {
       body.condition.reset();
       roots.insert(roots.end(), {"item", "index"});
     }
+    body.until.reset();
+    if (step.until) roots.emplace_back("previous");
     check_references(references_of(body), step.place, roots, &step);
     roots.insert(roots.end(), {"output", "text"});
+    if (step.until) check_references(step.until->that.references(), step.place, roots, &step);
     check_assertions(step.assertions, roots, &step);
   }
 

@@ -32,6 +32,7 @@ std::vector<Reference> references_of(const Step& step) {
   if (step.instructions) add(all, *step.instructions);
   if (step.condition) add(all, *step.condition);
   if (step.foreach) add(all, *step.foreach);
+  if (step.until) add(all, step.until->that);
   if (step.settings.model) add(all, *step.settings.model);
   for (const Assertion& assertion : step.assertions) {
     const auto found = references_of(assertion);

@@ -43,6 +43,24 @@ bool wait(double seconds, const std::stop_token& stop) {  // false: stopped
   return !stop.stop_requested();
 }
 
+// {a: [1, 2], b: [x, y]} -> {a: 1, b: x}, {a: 1, b: y}, {a: 2, b: x}, {a: 2, b: y}; no list when a member is none, or when
+// there are more than kItemsMax.
+Value combinations(const Value& lists) {
+  Value all = Value::array({Value::object()});
+  for (const auto& [name, list] : lists.items()) {
+    if (!list.is_array() || all.size() * list.size() > kItemsMax) return nullptr;
+    Value longer = Value::array();
+    for (const Value& one : all) {
+      for (const Value& value : list) {
+        longer.push_back(one);
+        longer.back()[name] = value;
+      }
+    }
+    all = std::move(longer);
+  }
+  return all;
+}
+
 class TaskRun {
  public:
   TaskRun(const Task& task, const TaskInput& input, Host& host, std::stop_token stop, const StepSink& sink)
@@ -76,7 +94,7 @@ class TaskRun {
       } else if (step.foreach) {
         run_items(step, report);
       } else {
-        run_attempts(step, step.id, scope_, report);
+        run_rounds(step, step.id, scope_, report);
       }
     } catch (const Exception& e) {
       fail(report, kExitFailed, e.code() == ErrorCode::kInvalidArgument ? "template" : "error", e.what());
@@ -102,9 +120,12 @@ class TaskRun {
   }
 
   void run_items(const Step& step, StepReport& report) {
-    const Value items = step.foreach->value(scope_);
+    Value items = step.foreach->value(scope_);
+    if (step.is_matrix) items = combinations(items);
     if (!items.is_array()) {
-      return fail(report, kExitFailed, "template", std::string("'foreach' gave ") + kind_of(items) + ", expected a list");
+      return fail(report, kExitFailed, "template",
+                  step.is_matrix ? "'matrix' gave no lists, or more than " + std::to_string(kItemsMax) + " combinations, expected lists"
+                                 : std::string("'foreach' gave ") + kind_of(items) + ", expected a list");
     }
     if (items.size() > kItemsMax) {
       return fail(report, kExitFailed, "template", "'foreach' gave " + std::to_string(items.size()) +
@@ -116,12 +137,31 @@ class TaskRun {
       Scope scope = scope_;
       scope["item"] = items[i];
       scope["index"] = i;
-      run_attempts(step, step.id + "[" + std::to_string(i) + "]", scope, report);
+      run_rounds(step, step.id + "[" + std::to_string(i) + "]", scope, report);
       if (report.status == Status::kFailed) report.message = "item " + std::to_string(i) + ": " + report.message;
       outputs.push_back(report.output);
     }
     report.output = std::move(outputs);
     report.text = to_text(report.output);
+  }
+
+  // Until the step's own condition holds; without one, once.
+  void run_rounds(const Step& step, const std::string& name, Scope scope, StepReport& report) {
+    if (!step.until) return run_attempts(step, name, scope, report);
+    scope["previous"] = nullptr;
+    for (int round = 1;; ++round) {
+      run_attempts(step, name, scope, report);
+      if (report.status != Status::kDone) return;
+      Scope seen = scope;
+      seen["output"] = report.output;
+      seen["text"] = report.text;
+      if (truthy(step.until->that.evaluate(seen))) return;
+      if (round >= step.until->times) {
+        return fail(report, kExitAssertion, "until", "after " + std::to_string(round) + " runs it is not so that " +
+                                                         step.until->that.source());
+      }
+      scope["previous"] = report.output;
+    }
   }
 
   void run_attempts(const Step& step, const std::string& name, const Scope& scope, StepReport& report) {

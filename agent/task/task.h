@@ -101,6 +101,12 @@ struct Retry {
   std::set<std::string> on;  // "assertion", "schema", "timeout", "budget", "model", "tool", "run"; empty: all of them
 };
 
+// Again until something holds.
+struct Until {
+  Expression that;  // sees "output" and "text"
+  int times = 10;   // runs in all; then the step has failed, exit 3
+};
+
 struct Step {
   std::string id;
   Place place;
@@ -109,6 +115,8 @@ struct Step {
   std::vector<std::string> needs;
   std::optional<Expression> condition;     // `if`
   std::optional<ValueTemplate> foreach;    // gives a list; the output is then the list of outputs
+  bool is_matrix = false;                  // `foreach` gives named lists, and the items are their combinations
+  std::optional<Until> until;
   Retry retry;
   Settings settings;                       // the task's defaults are filled in
   std::optional<Schema> output_schema;     // the answer is JSON, and the output its value

@@ -78,6 +78,29 @@ TEST(RunnerTest, ForeachGivesAList) {
   EXPECT_EQ(1, run("name: t\nsteps:\n  - {id: a, foreach: text, prompt: x}\n", none).exit_code);
 }
 
+TEST(RunnerTest, MatrixGivesEveryCombination) {
+  FakeHost host;
+  const std::string step = "name: t\nparams: {sizes: {type: list, default: [1, 2]}}\nsteps:\n  - {id: a, prompt: '{{ item.s }}{{ item.c }}', ";
+  EXPECT_EQ(0, run(step + "matrix: {s: '{{ params.sizes }}', c: [x, y]}}\n", host).exit_code);
+  EXPECT_THAT(host.prompts(), ElementsAre("1x", "1y", "2x", "2y"));
+  EXPECT_EQ(1, run(step + "matrix: {s: text, c: [x]}}\n", host).exit_code);
+  EXPECT_THAT(text_of(parse_task(step + "matrix: {s: [1]}, foreach: [1]}\n", "t.yaml").problems), HasSubstr("next to 'foreach'"));
+}
+
+TEST(RunnerTest, UntilRunsAgain) {
+  int n = 0;
+  FakeHost host([&](const StepOrder&) { return FakeHost::done(std::to_string(++n)); });
+  const std::string step = "name: t\nsteps:\n  - {id: a, prompt: 'after {{ previous }}', until: ";
+  TaskReport report = run(step + "\"output == '3'\"}\n", host);
+  EXPECT_EQ(0, report.exit_code) << report.message;
+  EXPECT_THAT(host.prompts(), ElementsAre("after ", "after 1", "after 2"));
+  EXPECT_EQ(3u, report.steps[0].runs.size());
+  report = run(step + "{that: output == 'x', times: 2}}\n", host);
+  EXPECT_EQ(3, report.exit_code);
+  EXPECT_THAT(report.message, HasSubstr("after 2 runs"));
+  EXPECT_EQ(5u, host.orders.size());
+}
+
 TEST(RunnerTest, AFailureEndsTheTaskWithItsCode) {
   for (const auto& [code, reason] : std::vector<std::pair<int, std::string>>{
            {1, "no_final"}, {4, "budget"}, {6, "tool_unavailable"}, {7, "model_error"}, {124, "timeout"}, {130, "stopped"}}) {
