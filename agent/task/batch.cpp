@@ -25,6 +25,11 @@ std::vector<Value> bind_all(const Task& task, const std::vector<Row>& rows, cons
   return bound;
 }
 
+// The model could not be loaded, a tool or the sandbox was missing: that is no result of the row.
+bool says_nothing(const RowResult& result) {
+  return result.exit_code == 2 || result.exit_code == 6 || result.exit_code == 7;
+}
+
 void summarize(const std::vector<std::optional<RowResult>>& done, BatchReport& report) {
   report.n_rows = done.size();
   std::optional<int> code;
@@ -62,7 +67,8 @@ BatchReport run_batch(
   std::vector<std::size_t> to_do;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto known = results.known().find(rows[i].key);
-    if (known == results.known().end() || (options.retry_failed && known->second.status != "passed")) {
+    if (known == results.known().end() || says_nothing(known->second) ||
+        (options.retry_failed && known->second.status != "passed")) {
       to_do.push_back(i);
     } else {
       done[i] = known->second;

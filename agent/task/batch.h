@@ -13,7 +13,7 @@ namespace toccata::task {
 
 struct BatchOptions {
   int jobs = 1;
-  bool retry_failed = false;  // rows that are recorded and did not pass run again
+  bool retry_failed = false;  // rows that are recorded and did not pass run again; exits 2, 6 and 7 do so in any case
 };
 
 struct BatchReport {

@@ -141,9 +141,8 @@ class TaskParser {
     } else if (node.find("type") == nullptr) {
       fields_.problem(field.place, "found no 'type' of " + what + ", expected string, integer, number, boolean, list or object");
     }
-    constexpr double kLeast = -1e300;
-    param.minimum = fields_.number(node, "min", kLeast);
-    param.maximum = fields_.number(node, "max", kLeast);
+    param.minimum = fields_.number(node, "min", FieldReader::kNoLeast);
+    param.maximum = fields_.number(node, "max", FieldReader::kNoLeast);
     if (const YamlNode* allowed = node.find("enum")) read_enum(*allowed, param);
     const YamlNode* default_value = node.find("default");
     param.required = fields_.boolean(node, "required").value_or(default_value == nullptr);

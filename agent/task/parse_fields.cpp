@@ -42,8 +42,8 @@ std::optional<double> FieldReader::number(const YamlNode& map, std::string_view 
   const YamlNode* node = map.find(key);
   if (node == nullptr) return std::nullopt;
   if (node->scalar.is_number() && node->scalar.get<double>() >= least) return node->scalar.get<double>();
-  problem(node->place, "found " + node->found() + " for '" + std::string(key) + "', expected a number from " +
-                           to_json_text(least) + " up");
+  problem(node->place, "found " + node->found() + " for '" + std::string(key) + "', expected a number" +
+                           (least > kNoLeast ? " from " + to_json_text(least) + " up" : ""));
   return std::nullopt;
 }
 

@@ -15,6 +15,7 @@ namespace toccata::task {
 class FieldReader {
  public:
   static constexpr std::size_t kProblemsMax = 100;
+  static constexpr double kNoLeast = -1e300;  // for number(): any will do
 
   void problem(const Place& place, const std::string& message);
   std::vector<Problem> take_problems() { return std::move(problems_); }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -24,11 +25,12 @@ bool from_json(const Value& json, RowResult& result) {
     return json.contains(name) && json[name].is_string() ? json[name].get<std::string>() : std::string();
   };
   const auto number = [&](const char* name) {
-    return json.contains(name) && json[name].is_number() ? json[name].get<double>() : 0.0;
+    constexpr double kMost = 1e9;  // of what is made a whole number below
+    return json.contains(name) && json[name].is_number() ? std::clamp(json[name].get<double>(), 0.0, kMost) : 0.0;
   };
   const auto any = [&](const char* name) { return json.contains(name) ? json[name] : Value(); };
   result = {.key = text("key"),
-            .row = static_cast<std::size_t>(std::max(0.0, number("row"))),
+            .row = static_cast<std::size_t>(number("row")),
             .status = text("status"),
             .exit_code = static_cast<int>(number("exit_code")),
             .message = text("message"),

@@ -140,6 +140,24 @@ TEST(BatchTest, RetriesOnlyWhatDidNotPass) {
   EXPECT_EQ(0, run_batch(sums(), rows_of(3), {}, {}, *results, bad).exit_code) << "the last line of a key counts";
 }
 
+TEST(BatchTest, RowsOfWhichNothingWasLearnedRunAgain) {
+  const TempFolder folder;
+  FakeHost no_model([](const StepOrder&) { return FakeHost::failed(7, "model_error"); });
+  {
+    auto results = ResultsFile::open(folder / "r").value_or_throw();
+    EXPECT_EQ(7, run_batch(sums(), rows_of(2), {}, {}, *results, no_model).exit_code);
+  }
+  FakeHost late([](const StepOrder&) { return FakeHost::failed(124, "timeout"); });
+  {
+    auto results = ResultsFile::open(folder / "r").value_or_throw();
+    EXPECT_EQ(124, run_batch(sums(), rows_of(2), {}, {}, *results, late).exit_code);
+  }
+  auto results = ResultsFile::open(folder / "r").value_or_throw();
+  EXPECT_EQ(124, run_batch(sums(), rows_of(2), {}, {}, *results, no_model).exit_code) << "a time-out is a result";
+  EXPECT_EQ(2u, no_model.orders.size());
+  EXPECT_EQ(2u, late.orders.size());
+}
+
 TEST(ResultsFileTest, LeavesOtherFilesAlone) {
   const TempFolder folder;
   for (const char* text : {"hello\n", "{}\n", "no newline"}) {

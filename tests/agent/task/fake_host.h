@@ -38,6 +38,7 @@ class FakeHost final : public task::Host {
   task::CheckEnd run_check(const task::CheckOrder& order, std::stop_token) override {
     if (no_sandbox) throw Exception(ErrorCode::kUnavailable, "no sandbox here");
     checks.push_back(order);
+    if (on_check) on_check();
     return order.code.find("raise") == std::string::npos ? task::CheckEnd{true, check_output}
                                                          : task::CheckEnd{false, "Traceback: raised"};
   }
@@ -58,6 +59,7 @@ class FakeHost final : public task::Host {
   std::string check_output;
   task::Files files;
   bool no_sandbox = false;
+  std::function<void()> on_check;
 
  private:
   Answer answer_;

@@ -225,6 +225,15 @@ TEST(AssertionTest, CodeInTheSandbox) {
   EXPECT_EQ(6, run_with("[{python: 'pass'}]", "", &host).exit_code);
 }
 
+TEST(AssertionTest, ACheckThatWasCutOffSaysNothing) {
+  FakeHost host;
+  std::stop_source stop;
+  host.on_check = [&] { stop.request_stop(); };
+  const Task task = parsed("name: t\nsteps:\n  - {id: a, prompt: p, retry: 3, assert: [{python: raise}]}\n");
+  EXPECT_EQ(130, run_task(task, {Value::object(), nullptr}, host, stop.get_token()).exit_code);
+  EXPECT_EQ(1u, host.orders.size());
+}
+
 TEST(AssertionTest, OfTheWholeTask) {
   FakeHost host(FakeHost::says("a"));
   EXPECT_EQ(3, run("name: t\nsteps: [{prompt: p}]\nassert: [{contains: b}]\n", host).exit_code);
