@@ -28,6 +28,7 @@
 #include "agent/cli/task_verb.h"
 #include "agent/cli/verbs.h"
 #include "agent/cli/version.h"
+#include "core/base/mapped_file.h"
 
 namespace toccata::cli {
 namespace {
@@ -97,6 +98,16 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--context-tokens", o.context_tokens, "Shorten the log when it grows past this; 0 = 4/5 of the context")
       ->check(CLI::NonNegativeNumber);
   app.add_flag("--no-project-notes", o.no_project_notes, "Do not read AGENTS.md");
+  app.add_option("--constrain", o.constrain, "auto = the model can only write valid headers and arguments, where it takes masks; off")
+      ->check(CLI::IsMember({"auto", "off"}))
+      ->envname("TOCCATA_CONSTRAIN")
+      ->capture_default_str();
+  app.add_option("--output-schema", [&o](const CLI::results_t& values) {
+       o.output_schema = read_text_file(values.at(0)).value_or_throw();
+       return true;
+     }, "The answer is JSON that satisfies the JSON schema in this file; else exit code 8")
+      ->type_name("FILE")
+      ->check(CLI::ExistingFile);
   app.add_option("--timeout", o.timeout_s, "Seconds for the whole run; 0 = no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

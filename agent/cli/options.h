@@ -26,6 +26,8 @@ struct AgentOptions {
   std::vector<std::string> max_calls = {};  // "20" in all, "browser=5" of one tool
   std::int64_t context_tokens = 0;     // the log is kept below this; 0 = 4/5 of the context
   bool no_project_notes = false;       // AGENTS.md is not read
+  std::string constrain = "auto";      // auto, off: masks for headers and arguments
+  std::string output_schema = {};      // JSON text; empty = any answer
   double timeout_s = 0;                // whole run; 0 = no limit
   double tool_timeout_s = 120;         // one python cell
   std::optional<float> temperature;    // unset: the model's own generation_config, else 1.0

@@ -38,6 +38,9 @@ void apply_recorded(
   take("max_calls", "--max-calls", options.max_calls);
   take("context_tokens", "--context-tokens", options.context_tokens);
   take("timeout_s", "--timeout", options.timeout_s);
+  if (!params.contains("constrain") && !given.contains("--constrain")) options.constrain = "off";  // an older program's
+  take("constrain", "--constrain", options.constrain);
+  take("output_schema", "--output-schema", options.output_schema);
   take_optional("temperature", "--temperature", options.temperature);
   take_optional("top_p", "--top-p", options.top_p);
   take_optional("top_k", "--top-k", options.top_k);

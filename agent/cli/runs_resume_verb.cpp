@@ -9,6 +9,7 @@
 #include "agent/cli/signals.h"
 #include "agent/cli/verbs.h"
 #include "agent/loop/replay.h"
+#include "agent/loop/turn_rules.h"
 
 namespace toccata::cli {
 namespace {
@@ -46,6 +47,16 @@ SamplingParams recorded_sampling(const store::RunRecord& run, AgentOptions& opti
   }
   params.seed = *options.seed;
   return params;
+}
+
+// The masks the run was sampled with; null: none.
+std::shared_ptr<const harmony::ConstraintPlan> recorded_constraint(
+    const store::RunRecord& run, const agent::TokenModel& model
+) {
+  const auto params = nlohmann::ordered_json::parse(run.params, nullptr, /*allow_exceptions=*/false);
+  const auto rules = params.is_object() ? params.find("turn_rules") : params.end();
+  if (!params.is_object() || rules == params.end()) return nullptr;
+  return agent::turn_constraint(model, agent::rules_from_json(*rules).value_or_throw()).value_or_throw();
 }
 
 std::string token_text(const agent::TokenModel& model, Token token) {
@@ -127,7 +138,8 @@ int runs_replay_verb(const RunsReplayOptions& options, const Environment& env) {
   if (options.given.contains("--model")) agent_options.model = options.agent.model;
   const ChosenModel chosen =
       choose_model(agent_options.model, agent_options.device, agent_options.offline, env);
-  const auto report = agent::replay_tokens(*chosen.model, run, sampling, signals.token());
+  const auto constraint = recorded_constraint(run, *chosen.model);
+  const auto report = agent::replay_tokens(*chosen.model, run, sampling, constraint, signals.token());
   if (signals.exit_code() != 0) return signals.exit_code();
   if (!report) throw ModelError(report.error());
   print_report(*report, run, *chosen.model, agent_options.json);

@@ -11,6 +11,7 @@
 #include "agent/cli/project_notes.h"
 #include "agent/cli/token_prefix.h"
 #include "agent/loop/recall_tool.h"
+#include "agent/loop/turn_rules.h"
 #include "core/base/calendar.h"
 #include "sandbox/sandbox.h"
 #include "tools/browser/browser_tool.h"
@@ -63,8 +64,11 @@ agent::ApprovalPolicy approval(const std::string& mode, const Environment& env) 
   return {Mode::kOnRequest, ask};
 }
 
-std::string params_json(const AgentOptions& options, const SamplingParams& params) {
-  const nlohmann::ordered_json json = {
+// `rules`: of the masks; null without.
+std::string params_json(
+    const AgentOptions& options, const SamplingParams& params, const harmony::ConstraintRules* rules
+) {
+  nlohmann::ordered_json json = {
       {"model_spec", options.model},        {"sandbox", options.sandbox},
       {"max_step_tokens", options.max_step_tokens}, {"max_calls", options.max_calls},
       {"max_reasoning_tokens", options.max_reasoning_tokens}, {"context_tokens", options.context_tokens},
@@ -72,7 +76,9 @@ std::string params_json(const AgentOptions& options, const SamplingParams& param
       {"temperature", params.temperature},  {"top_p", params.top_p},
       {"top_k", params.top_k},              {"min_p", params.min_p},
       {"seed", params.seed},                {"max_turns", options.max_turns},
-      {"budget_tokens", options.budget_tokens}, {"timeout_s", options.timeout_s}};
+      {"budget_tokens", options.budget_tokens}, {"timeout_s", options.timeout_s},
+      {"constrain", options.constrain},     {"output_schema", options.output_schema}};
+  if (rules != nullptr) json["turn_rules"] = agent::to_json(*rules);
   return json.dump();
 }
 
@@ -168,24 +174,40 @@ sandbox::Sandbox make_sandbox(const AgentOptions& options) {
   return sandbox::Sandbox::create(policy).value_or_throw();
 }
 
-AgentSetup set_up(const AgentOptions& options, const Environment& env) {
+AgentSetup set_up(
+    const AgentOptions& options, const Environment& env, std::vector<std::unique_ptr<tools::Tool>> more
+) {
   reasoning(options.reasoning);  // refused before a model is loaded
-  return set_up(options, env, choose_model(options.model, options.device, options.offline, env));
+  ChosenModel model = choose_model(options.model, options.device, options.offline, env);
+  return set_up(options, env, std::move(model), std::move(more));
 }
 
-AgentSetup set_up(const AgentOptions& options, const Environment& env, ChosenModel model) {
+AgentSetup set_up(
+    const AgentOptions& options,
+    const Environment& env,
+    ChosenModel model,
+    std::vector<std::unique_ptr<tools::Tool>> more
+) {
   AgentSetup setup;
   setup.config.reasoning = reasoning(options.reasoning);
   setup.model = std::move(model);
   const auto ledger = options.ledger.empty() ? env.ledger_path() : options.ledger;
   setup.ledger = store::Ledger::open(ledger).value_or_throw();
   add_tools(options, env, setup);
+  for (std::unique_ptr<tools::Tool>& tool : more) setup.tools.add(std::move(tool));
   setup.config.limits = limits(options);
   setup.config.sampling = sampling(options, setup.model.sampling);
   if (const std::string text = instructions(options); !text.empty()) setup.config.instructions = text;
   setup.config.current_date = today();
   setup.config.approval = approval(options.approve, env);
-  setup.config.params = params_json(options, setup.config.sampling);
+  if (!options.output_schema.empty()) {
+    setup.config.output_schema = agent::OutputSchema::parse(options.output_schema).value_or_throw();
+  }
+  const harmony::ConstraintRules rules = agent::turn_rules(setup.tools, setup.config.output_schema);
+  if (options.constrain != "off") {
+    setup.config.constraint = agent::turn_constraint(*setup.model.model, rules).value_or_throw();
+  }
+  setup.config.params = params_json(options, setup.config.sampling, setup.config.constraint ? &rules : nullptr);
   return setup;
 }
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "agent/cli/environment.h"
 #include "agent/cli/model_choice.h"
@@ -24,9 +25,15 @@ struct AgentSetup {
 };
 
 // Throws Exception naming the option at fault. A sandbox below options.sandbox is refused here, before any token.
-AgentSetup set_up(const AgentOptions& options, const Environment& env);
+// `more`: tools of the caller, besides those the options name.
+AgentSetup set_up(
+    const AgentOptions& options, const Environment& env, std::vector<std::unique_ptr<tools::Tool>> more = {}
+);
 // The same with a model that is there already: many agents may share one.
-AgentSetup set_up(const AgentOptions& options, const Environment& env, ChosenModel model);
+AgentSetup set_up(
+    const AgentOptions& options, const Environment& env, ChosenModel model,
+    std::vector<std::unique_ptr<tools::Tool>> more = {}
+);
 
 // Where code runs that a person or a model wrote, at options.sandbox or better.
 sandbox::Sandbox make_sandbox(const AgentOptions& options);

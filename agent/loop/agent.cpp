@@ -379,7 +379,9 @@ class Agent::Impl {
         if (auto ending = answer_calls(step.calls, begun, clock)) return *ending;
       } else if (!step.final.empty()) {
         final = step.final;
-        return Ending{0, "final", ""};
+        const auto objection = config_.output_schema ? config_.output_schema->objection(final) : std::nullopt;
+        if (!objection) return Ending{0, "final", ""};
+        if (auto ending = ask_again(*objection, mending)) return *ending;
       } else if (auto ending = mend(step, mending, final)) {
         return *ending;
       }
@@ -488,6 +490,7 @@ class Agent::Impl {
   // --- A step without call and without answer ----------------------------------------------------------------------
 
   struct Mending {
+    bool asked_again = false;
     bool nudged = false;
     bool forced = false;
     bool force_final = false;  // the next step begins inside a final message
@@ -514,6 +517,18 @@ class Agent::Impl {
     );
     if (Result<void> settled = log_->settle(); !settled) return ending_for(settled.error());
     return std::nullopt;
+  }
+
+  // An answer that does not satisfy the output schema: the model is told why, once.
+  std::optional<Ending> ask_again(const std::string& objection, Mending& mending) {
+    if (std::exchange(mending.asked_again, true)) {
+      return Ending{8, "schema_unmet", "the answer does not satisfy the output schema: " + objection};
+    }
+    notice("The answer did not satisfy the output schema (" + objection + "); the model was asked for another.");
+    if (Result<void> settled = log_->settle(); !settled) return ending_for(settled.error());
+    const std::string text = "The answer was refused: " + objection +
+                             ". Answer with nothing but JSON that matches the schema under Response Formats.";
+    return append_messages(SegmentKind::kUser, {harmony::Message::text(harmony::Role::kDeveloper, text)});
   }
 
   // --- Small parts -------------------------------------------------------------------------------------------------

@@ -21,10 +21,12 @@
 #include <string>
 #include <string_view>
 
+#include "agent/harmony/constraint.h"
 #include "agent/harmony/message.h"
 #include "agent/loop/approval.h"
 #include "agent/loop/events.h"
 #include "agent/loop/limits.h"
+#include "agent/loop/output_schema.h"
 #include "agent/model/token_model.h"
 #include "agent/store/ledger.h"
 #include "tools/registry.h"
@@ -41,17 +43,21 @@ struct AgentConfig {
   // Reasoning of a turn is left out of the log when the next one begins, as the format document demands.
   bool drop_finished_reasoning = true;
   ApprovalPolicy approval;
+  // Masks for what the model writes (turn_constraint()); null: it writes what it likes, and the parser mends it.
+  std::shared_ptr<const harmony::ConstraintPlan> constraint;
+  // The model is told of it, and an answer that does not satisfy it is none: it is asked again once.
+  std::optional<OutputSchema> output_schema;
   std::string sandbox_level;  // recorded in the ledger
   std::string params = "{}";  // recorded in the ledger: one JSON object
 };
 
 // How a run() ended. Exit codes:
 //   0 done · 1 run failed · 2 cannot resume · 4 budget or turn limit · 5 denied · 6 tool unavailable · 7 model error
-//   · 124 time-out · 130 stopped
+//   · 8 output schema unmet · 124 time-out · 130 stopped
 // terminal_reason: "final" | "no_final" "malformed" "repeated_calls" "ledger_error" "error" |
 // "max_turns" "budget"
 //   "step_tokens" "context_full" | "denied" "approval_needed" | "tool_unavailable" | "model_error"
-//   | "timeout" | "stopped" | "cannot_resume"
+//   | "schema_unmet" | "timeout" | "stopped" | "cannot_resume"
 struct RunOutcome {
   int exit_code = 1;
   std::string terminal_reason;

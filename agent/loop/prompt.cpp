@@ -72,6 +72,10 @@ std::vector<harmony::Message> opening_messages(
 
   harmony::DeveloperContent developer;
   developer.instructions = config.instructions;
+  if (config.output_schema) {
+    const std::string format = config.output_schema->instructions();
+    developer.instructions = developer.instructions ? *developer.instructions + "\n\n" + format : format;
+  }
   auto declared = tool_namespaces(registry, tools::Placement::kDeveloper);
   if (!declared.empty()) developer.tools = std::move(declared);
   if (developer.instructions || developer.tools) {

@@ -51,13 +51,15 @@ Result<void> sample_again(
     TokenSession& session,
     const store::Segment& segment,
     const SamplingParams& sampling,
+    std::optional<harmony::Constraint>& constraint,
     const std::stop_token& stop,
     ReplayReport& report
 ) {
   for (const Token recorded : segment.tokens) {
     const std::int64_t position = session.n_tokens();
-    Result<Sampled> sampled = session.sample(sampling, std::nullopt, stop);
+    Result<Sampled> sampled = session.sample(sampling, constraint ? constraint->mask() : std::nullopt, stop);
     if (!sampled) return sampled.error();
+    if (constraint) constraint->observe(recorded);
     ++report.n_compared;
     if (sampled->token != recorded) {
       report.divergence = Divergence{segment.step, position, recorded, sampled->token};
@@ -73,8 +75,11 @@ Result<ReplayReport> replay_tokens(
     TokenModel& model,
     const store::RunRecord& run,
     const SamplingParams& sampling,
+    std::shared_ptr<const harmony::ConstraintPlan> plan,
     std::stop_token stop
 ) {
+  std::optional<harmony::Constraint> constraint;
+  if (plan) constraint.emplace(std::move(plan));
   Result<std::unique_ptr<TokenSession>> opened = model.open_session();
   if (!opened) return opened.error();
   ReplayReport report;
@@ -91,9 +96,12 @@ Result<ReplayReport> replay_tokens(
         done = (*opened)->append(log);
       }
     } else if (segment.kind == SegmentKind::kSampled) {
-      done = sample_again(**opened, segment, sampling, stop, report);
+      done = sample_again(**opened, segment, sampling, constraint, stop, report);
     } else {
       done = (*opened)->append(segment.tokens);
+      for (const Token token : segment.tokens) {
+        if (constraint) constraint->observe(token);
+      }
     }
     if (!done) return done.error();
     if (segment.kind != SegmentKind::kRollback) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <stop_token>
 
+#include "agent/harmony/constraint.h"
 #include "agent/model/token_model.h"
 #include "agent/store/ledger.h"
 #include "tools/registry.h"
@@ -22,12 +23,13 @@ struct ReplayReport {
   std::optional<Divergence> divergence;  // the first; none: every token came again
 };
 
-// Reads the log in its order and samples again wherever the run sampled, with the same position and seed. Errors of the
-// model and kCancelled come out as they are.
+// Reads the log in its order and samples again wherever the run sampled, with the same position and seed, and with the
+// masks of `constraint` (may be null). Errors of the model and kCancelled come out as they are.
 Result<ReplayReport> replay_tokens(
     TokenModel& model,
     const store::RunRecord& run,
     const SamplingParams& sampling,
+    std::shared_ptr<const harmony::ConstraintPlan> constraint = nullptr,
     std::stop_token stop = {}
 );
 

@@ -24,10 +24,10 @@ struct LastStep {
       say(tokens.subspan(std::min(n_opening, tokens.size())));
       // Nothing was said before it was closed.
       if (tokens.back() == control.end) point.closed = true;
-    } else if (std::find(tokens.begin(), tokens.end(), control.start) != tokens.end()) {
-      say(tokens);  // the answer was opened in place of more reasoning
-    } else {
+    } else if (tokens.back() == control.end) {
       point.closed = true;
+    } else {
+      say(tokens);  // what had to come, or the answer opened in place of more reasoning
     }
   }
 

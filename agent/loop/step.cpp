@@ -55,15 +55,18 @@ std::optional<Ending> over_budget(const TokenLog& log, const Limits& limits, std
       "the budget of " + std::to_string(limits.budget_tokens) + " tokens is used up"};
 }
 
-// Parser and message stream of one step. The lenient parser never fails.
+// Parser, message stream and masks of one step. The lenient parser never fails.
 struct Step::Reader {
   harmony::Parser parser;
   MessageStream stream;
+  harmony::Constraint* constraint;  // may be null
 
   void push(Token token) {
+    if (constraint != nullptr) constraint->observe(token);
     if (const auto parsed = parser.push(token)) stream.take(*parsed);
   }
   void push_again(Token token) {
+    if (constraint != nullptr) constraint->observe(token);
     if (const auto parsed = parser.push(token)) stream.take_again(*parsed);
   }
   void finish() {
@@ -85,12 +88,16 @@ Step::Step(
       writer_(writer),
       events_(events),
       config_(config),
-      recipients_(std::move(recipients)) {}
+      recipients_(std::move(recipients)) {
+  if (config_.constraint) constraint_.emplace(config_.constraint);
+}
 
-Step::Reader Step::make_reader() const {
+Step::Reader Step::make_reader() {
   const harmony::ParserOptions options{
       .role = harmony::Role::kAssistant, .strict = false, .tools = recipients_};
-  return Reader{harmony::Parser(renderer_, options), MessageStream(writer_, events_)};
+  if (constraint_) constraint_->begin();
+  return Reader{
+      harmony::Parser(renderer_, options), MessageStream(writer_, events_), constraint_ ? &*constraint_ : nullptr};
 }
 
 StepResult Step::take(bool force_final, const std::stop_token& stop, TokenUsage& usage) {
@@ -210,8 +217,13 @@ void Step::sample(
       n_reasoning = 0;
       continue;
     }
+    if (const std::int64_t n_forced = write_forced(reader, result); n_forced > 0) {
+      if (result.ending || (constraint_ && constraint_->at_end())) return;
+      n_sampled += n_forced - 1;
+      continue;
+    }
     const std::size_t n_before = stream.messages().size();
-    Result<Token> token = log_.sample(config_.sampling, stop);
+    Result<Token> token = log_.sample(config_.sampling, constraint_ ? constraint_->mask() : std::nullopt, stop);
     if (!token) {
       result.cancelled = token.error().code == ErrorCode::kCancelled;
       if (!result.cancelled) result.ending = ending_for(token.error());
@@ -221,6 +233,21 @@ void Step::sample(
     reader.push(*token);
     if (ends_step(*token, n_before, stream)) return;
   }
+}
+
+std::int64_t Step::write_forced(Reader& reader, StepResult& result) {
+  if (!constraint_) return 0;
+  const Tokens forced = constraint_->forced();
+  const std::int64_t n = std::ssize(forced);
+  if (n == 0) return 0;
+  result.ending = over_budget(n);
+  if (result.ending) return n;
+  if (Result<void> appended = log_.append(SegmentKind::kForced, forced); !appended) {
+    result.ending = ending_for(appended.error());
+    return n;
+  }
+  for (const Token token : forced) reader.push(token);
+  return n;
 }
 
 // A call closed by `<|end|>` is a call; what would follow is the model's own idea of the result.

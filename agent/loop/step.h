@@ -66,7 +66,7 @@ class Step {
  private:
   struct Reader;
   StepResult finish(Reader& reader, StepResult result, const Usage& before, std::int64_t n_prompt, TokenUsage& usage);
-  Reader make_reader() const;
+  Reader make_reader();
   std::optional<Ending> open_message(bool force_final, Reader& reader);
   void sample(
       Reader& reader,
@@ -75,6 +75,8 @@ class Step {
       TokenUsage& usage,
       StepResult& result
   );
+  // What the format leaves no choice about goes into the log without being sampled. How many tokens that was.
+  std::int64_t write_forced(Reader& reader, StepResult& result);
   bool ends_step(Token token, std::size_t n_messages_before, const MessageStream& stream) const;
   // `n` more tokens fit the budget.
   std::optional<Ending> over_budget(std::int64_t n) const;
@@ -88,6 +90,7 @@ class Step {
   EventQueue& events_;
   const AgentConfig& config_;
   const std::vector<std::string> recipients_;
+  std::optional<harmony::Constraint> constraint_;
   int n_ = 0;  // steps taken
 };
 

@@ -84,8 +84,10 @@ Result<void> TokenLog::restore(std::span<const Token> timeline) {
   return {};
 }
 
-Result<Token> TokenLog::sample(const SamplingParams& params, std::stop_token stop) {
-  Result<Sampled> sampled = session_->sample(params, std::nullopt, std::move(stop));
+Result<Token> TokenLog::sample(
+    const SamplingParams& params, std::optional<TokenMask> mask, std::stop_token stop
+) {
+  Result<Sampled> sampled = session_->sample(params, mask, std::move(stop));
   if (!sampled) return sampled.error();
   const Token token = sampled->token;
   writer_->append_tokens(store::SegmentKind::kSampled, std::span(&token, 1));

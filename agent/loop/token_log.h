@@ -28,7 +28,7 @@ class TokenLog {
   // The log of a recorded run, into an empty session; nothing is written to the ledger. A closing stop token is kept
   // back until settle(), which would take it back anyway.
   Result<void> restore(std::span<const Token> timeline);
-  Result<Token> sample(const SamplingParams& params, std::stop_token stop);
+  Result<Token> sample(const SamplingParams& params, std::optional<TokenMask> mask, std::stop_token stop);
 
   // Makes the log end with a complete message, so that anything may follow: `<|return|>` (or `<|endoftext|>`) becomes
   // `<|end|>`; a message that was cut off is closed.

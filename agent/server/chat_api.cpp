@@ -228,7 +228,7 @@ class ChatChoice : public StepListener {
     if (stream_ != nullptr) send({{"content", piece}}, call_.logprobs ? Json{{"content", entries}} : Json(nullptr));
   }
 
-  void done(MessageKind, const std::string&) override {}
+  void done(MessageKind, const std::string&, bool) override {}
 
   void end(const StepOutcome& outcome) {
     finish_ = finish_reason(outcome.finish);

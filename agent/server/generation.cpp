@@ -93,6 +93,7 @@ class StepRunner {
     pending_logprobs_.clear();
     if (stops_.matched()) {
       outcome_.finish = Finish::kStopString;
+      outcome_.stop_string = stops_.match();
       return true;
     }
     return token == control.return_ || token == control.call || token == control.endoftext;
@@ -223,7 +224,7 @@ class StepRunner {
       outcome_.calls.push_back({done.message, done.end});
       outcome_.calls.back().message.recipient = recipient_;
     }
-    listener_.done(kind_, text_);
+    listener_.done(kind_, text_, outcome_.finish == Finish::kStop || outcome_.finish == Finish::kStopString);
   }
 
   void finish_parser() {
@@ -264,7 +265,13 @@ std::string StopStrings::push(std::string_view piece) {
   if (matched_) return {};
   held_ += piece;
   std::size_t at = std::string::npos;
-  for (const std::string& stop : strings_) at = std::min(at, held_.find(stop));
+  for (const std::string& stop : strings_) {
+    const std::size_t found = held_.find(stop);
+    if (found < at) {
+      at = found;
+      match_ = stop;
+    }
+  }
   if (at != std::string::npos) {
     matched_ = true;
     std::string before = held_.substr(0, at);

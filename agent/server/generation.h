@@ -28,13 +28,16 @@ struct TokenLogprob {
 class StepListener {
  public:
   virtual ~StepListener() = default;
+  // First: the prompt's length, and how much of it was read for earlier requests.
+  virtual void begun(std::int64_t /*n_prompt*/, std::int64_t /*n_cached*/) {}
   // `recipient`: of a call, resolved to a declared name where it can be.
   virtual void started(MessageKind kind, const std::string& recipient) = 0;
   // Whole characters. `logprobs` only for kFinal, and only when the model gives them.
   virtual void text(
       MessageKind kind, std::string_view delta, const std::vector<TokenLogprob>& logprobs
   ) = 0;
-  virtual void done(MessageKind kind, const std::string& text) = 0;
+  // `whole`: the model ended the message itself; false where a limit or a failure cut it off.
+  virtual void done(MessageKind kind, const std::string& text, bool whole) = 0;
 };
 
 struct StepOptions {
@@ -50,6 +53,7 @@ struct StepOutcome {
   enum class Finish { kStop, kCalls, kLength, kStopString, kCancelled, kFailed } finish = Finish::kStop;
   AssistantStep step;  // as seen by the client
   std::vector<agent::MessageStream::Done> calls;
+  std::string stop_string;  // of kStopString: the one that was met
   Tokens tokens;  // sampled and forced, as they stand in the session
   std::int64_t n_reasoning = 0;
   double prefill_s = 0, decode_s = 0;
@@ -74,10 +78,12 @@ class StopStrings {
   // What was held back, when the text has ended without a match.
   std::string rest();
   bool matched() const { return matched_; }
+  // The string that was met; empty without a match.
+  const std::string& match() const { return match_; }
 
  private:
   std::vector<std::string> strings_;
-  std::string held_;
+  std::string held_, match_;
   bool matched_ = false;
 };
 

@@ -7,7 +7,7 @@ namespace toccata::server {
 namespace {
 
 bool is_name(const std::string& name) {
-  return !name.empty() && name.size() <= 64 &&
+  return !name.empty() && name.size() <= 128 &&
          std::all_of(name.begin(), name.end(), [](unsigned char c) {
            return c < 128 && (std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.');
          });
@@ -90,7 +90,7 @@ std::string read_text(const Json* content, const char* param) {
 harmony::ToolDescription read_function(const Json& function, const char* schema_key, const char* param) {
   const std::string name = string_field(function, "name").value_or("");
   if (!is_name(name)) {
-    throw ApiError::bad(param, "a function's name must be 1 to 64 letters, digits, '_', '-' or '.'");
+    throw ApiError::bad(param, "a function's name must be 1 to 128 letters, digits, '_', '-' or '.'");
   }
   harmony::ToolDescription tool{name, string_field(function, "description").value_or(""), std::nullopt};
   if (const Json* schema = object_field(function, schema_key)) tool.parameters = dump(*schema);

@@ -19,7 +19,7 @@ harmony::ReasoningEffort read_effort(const std::string& name, const char* param)
 void check_model(const Json& body, const Services& services);
 // A string, or parts with "text" (text, input_text, output_text ...) joined. Images and files are refused by name.
 std::string read_text(const Json* content, const char* param);
-// {"name", "description"?, "parameters"?}; ApiError for a bad name.
+// {"name", "description"?, `schema_key`?}; ApiError for a bad name.
 harmony::ToolDescription read_function(const Json& function, const char* schema_key, const char* param);
 
 }  // namespace toccata::server

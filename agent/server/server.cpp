@@ -4,6 +4,8 @@
 
 #include "agent/server/chat_api.h"
 #include "agent/server/json_fields.h"
+#include "agent/server/messages_api.h"
+#include "agent/server/responses_api.h"
 #include "agent/server/token_api.h"
 
 namespace toccata::server {
@@ -22,6 +24,10 @@ struct Route {
 constexpr Route kRoutes[] = {
     {"POST", "/v1/chat/completions", chat_completions},
     {"POST", "/v1/completions", completions},
+    {"POST", "/v1/responses", create_response},
+    {"POST", "/v1/responses/input_tokens", nullptr, count_input_tokens},
+    {"POST", "/v1/messages", messages},
+    {"POST", "/v1/messages/count_tokens", nullptr, count_message_tokens},
     {"GET", "/v1/models", nullptr, list_models},
     {"POST", "/tokenize", nullptr, tokenize},
     {"POST", "/detokenize", nullptr, detokenize},
@@ -40,6 +46,11 @@ class Server::Impl {
       : options_(std::move(options)),
         access_(options_.access),
         services_(model, std::move(renderer), options_.service) {}
+
+  ~Impl() {
+    http_.reset();
+    services_.responses.cancel_all();  // those in the background, which the queue would wait for
+  }
 
   Result<void> start() {
     HttpHandlers handlers;
@@ -68,6 +79,7 @@ class Server::Impl {
   void drain(std::chrono::milliseconds grace) {
     draining_ = true;
     http_->drain(grace);
+    services_.responses.cancel_all();
   }
 
  private:
@@ -106,6 +118,11 @@ class Server::Impl {
     }
     if (method == "GET" && request.path.starts_with("/v1/models/")) {
       return exchange->reply(one_model(services_, request));
+    }
+    if (!path_known && request.path.starts_with("/v1/responses/")) {
+      stored_response(services_, exchange);
+      services_.metrics.request_done("/v1/responses/{id}", 200);
+      return;
     }
     if (path_known) {
       throw ApiError(405, request.method + " is not allowed for " + request.path, "method_not_allowed");

@@ -1,4 +1,4 @@
-// The HTTP server: OpenAI's Chat Completions and Completions, token endpoints, health and metrics over one model.
+// The HTTP server: OpenAI's Responses, Chat Completions and Completions, Anthropic's Messages, token endpoints, health and metrics over one model.
 #pragma once
 
 #include <chrono>

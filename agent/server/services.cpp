@@ -60,6 +60,17 @@ void Counts::add(std::int64_t n_prompt, std::int64_t n_cached, const StepOutcome
   decode_s += outcome.decode_s;
 }
 
+void check_fits(const Services& services, const Prompt& prompt) {
+  const std::int64_t n_context = services.model.capabilities().n_context;
+  const auto n_prompt = static_cast<std::int64_t>(prompt.tokens.size());
+  if (n_context <= 0 || n_prompt < n_context) return;
+  throw ApiError(
+      400,
+      "the request has " + std::to_string(n_prompt) + " tokens, and the model's context holds " + std::to_string(n_context),
+      "context_length_exceeded"
+  );
+}
+
 StepOutcome run_prompt(
     Services& services,
     const Prompt& prompt,
@@ -70,8 +81,9 @@ StepOutcome run_prompt(
 ) {
   auto lease = services.pool.acquire(prompt.tokens);
   if (!lease) throw api_error(lease.error());
-  StepOutcome outcome = run_step(*lease, services.renderer, options, listener, stop);
   const auto n_prompt = static_cast<std::int64_t>(prompt.tokens.size());
+  listener.begun(n_prompt, lease->n_cached());
+  StepOutcome outcome = run_step(*lease, services.renderer, options, listener, stop);
   counts.add(n_prompt, lease->n_cached(), outcome);
   services.metrics.step_done(
       {.prompt_tokens = n_prompt,

@@ -13,6 +13,7 @@
 #include "agent/server/http_server.h"
 #include "agent/server/job_queue.h"
 #include "agent/server/metrics.h"
+#include "agent/server/response_store.h"
 #include "agent/server/session_pool.h"
 #include "agent/server/step_memory.h"
 
@@ -47,6 +48,7 @@ struct Services {
   Metrics metrics;
   StepMemory memory;
   SessionPool pool;
+  ResponseStore responses;
   JobQueue queue;  // last: its threads end before what they use
 };
 
@@ -69,6 +71,9 @@ struct Counts {
   double prefill_s = 0, decode_s = 0;
   void add(std::int64_t n_prompt, std::int64_t n_cached, const StepOutcome& outcome);
 };
+
+// Throws ApiError "context_length_exceeded" for a prompt that leaves no room for an answer: before a stream begins.
+void check_fits(const Services& services, const Prompt& prompt);
 
 // A prompt, sampled: finds a session, runs the step, counts it and remembers what was said.
 // Throws ApiError when the prompt does not fit or the model fails.

@@ -1,7 +1,6 @@
 #include "agent/task/explain.h"
 
 #include "agent/task/plan.h"
-#include "agent/task/runner.h"
 
 namespace toccata::task {
 namespace {
@@ -73,7 +72,7 @@ Value explain(const Task& task, const Value& params, const Value& row, const Set
     if (step.allow_failure) json["allow_failure"] = true;
     std::optional<std::string> instructions;
     if (step.instructions) instructions = step.instructions->render_known(scope);
-    put(json, "instructions", instructions_of(step, instructions));
+    put(json, "instructions", instructions);
     json["prompt"] = step.prompt.render_known(scope);
     if (step.output_schema) json["output_schema"] = step.output_schema->source;
     if (!step.assertions.empty()) json["assert"] = assertions_json(step.assertions);

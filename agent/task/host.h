@@ -20,6 +20,7 @@ struct StepOrder {
   std::string prompt;
   std::optional<std::string> instructions;
   std::optional<std::string> model;  // rendered
+  std::optional<std::string> output_schema;  // JSON text: the model is told, and held to it where that can be done
   Settings settings;                 // `model` excepted; time and budget cut to what the task has left
   bool keep_files = false;           // of the model's workspace, for assertions
 };

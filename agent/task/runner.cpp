@@ -203,9 +203,8 @@ class TaskRun {
     order.task = task_.name;
     order.step = name;
     order.prompt = step.prompt.render(scope);
-    std::optional<std::string> instructions;
-    if (step.instructions) instructions = step.instructions->render(scope);
-    order.instructions = instructions_of(step, instructions);
+    if (step.instructions) order.instructions = step.instructions->render(scope);
+    if (step.output_schema) order.output_schema = to_json_text(step.output_schema->source);
     order.settings = step.settings;
     if (step.settings.model) order.model = step.settings.model->render(scope);
     if (order.settings.seed) *order.settings.seed += attempt;  // the same seed would fail the same way
@@ -288,13 +287,6 @@ TaskReport run_task(
     const Task& task, const TaskInput& input, Host& host, std::stop_token stop, const StepSink& sink
 ) {
   return TaskRun(task, input, host, std::move(stop), sink).run();
-}
-
-std::optional<std::string> instructions_of(const Step& step, const std::optional<std::string>& rendered) {
-  if (!step.output_schema) return rendered;
-  // The section in which harmony declares the shape of an answer.
-  const std::string format = "# Response Formats\n\n## output\n\n" + to_json_text(step.output_schema->source);
-  return rendered && !rendered->empty() ? *rendered + "\n\n" + format : format;
 }
 
 Value to_json(const StepReport& report) {

@@ -56,7 +56,4 @@ TaskReport run_task(
 Value to_json(const StepReport& report);
 Value to_json(const TaskReport& report);
 
-// What a step's model is told besides its prompt: the instructions, and the shape of the answer.
-std::optional<std::string> instructions_of(const Step& step, const std::optional<std::string>& rendered);
-
 }  // namespace toccata::task

@@ -5,6 +5,8 @@
 namespace toccata::grammar {
 namespace {
 
+constexpr int kLastingStatesMax = 5'000;  // above, it would cost more than it saves
+
 constexpr Symbol kSurrogates = 0xD800, kLowSurrogates = 0xDC00, kAfterSurrogates = 0xE000;
 
 bool intersects(const Bits& a, const Bits& b) {
@@ -36,7 +38,8 @@ std::int32_t LexemeStates::state(
   const auto [at, is_new] = ids_.emplace(key, static_cast<std::int32_t>(infos_.size()));
   if (is_new) {
     infos_.push_back({q, kind, n, low, high, lead});
-    rows_.emplace_back().fill(kUnknown);
+    rows_.push_back(std::make_unique_for_overwrite<Row>());
+    rows_.back()->fill(kUnknown);
   }
   return at->second;
 }
@@ -44,7 +47,7 @@ std::int32_t LexemeStates::state(
 std::int32_t LexemeStates::fill(std::int32_t from, std::uint8_t byte) {
   const Info info = infos_[from];
   const std::int32_t to = next(info, byte);  // may add rows
-  rows_[from][byte] = to;
+  (*rows_[from])[byte] = to;
   return to;
 }
 
@@ -194,6 +197,46 @@ bool LexemeStates::accepts_anything(std::int32_t state) const {
     if (e.low <= info.low && e.high >= info.high) return dfa_.universal(e.to);
   }
   return false;
+}
+
+bool LexemeStates::never_fails(std::int32_t state, const Bits* allowed) {
+  if (lasts_.empty()) compute_lasting();
+  const std::int32_t q = infos_[state].q;
+  return lasts_[q] != 0 && (allowed == nullptr || intersects(lasting_tags_[q], *allowed));
+}
+
+// Both are largest fixed points: a state that fails takes those that lead to it along, a tag that is lost is lost there.
+void LexemeStates::compute_lasting() {
+  if (reach_.empty()) compute_reach();
+  lasts_.assign(dfa_.size(), 0);
+  lasting_tags_ = reach_;
+  if (dfa_.size() > kLastingStatesMax) return;
+  std::vector<std::vector<std::int32_t>> back(dfa_.size());
+  std::vector<std::int32_t> queue;
+  for (std::int32_t q = 0; q < dfa_.size(); ++q) {
+    Symbol next = 0;
+    for (const Edge& e : dfa_.edges(q)) {
+      back[e.to].push_back(q);
+      if (e.low == next) next = e.high + 1;
+    }
+    lasts_[q] = next == kLastSymbol + 1 ? 1 : 0;
+    queue.push_back(q);
+  }
+  while (!queue.empty()) {
+    const std::int32_t q = queue.back();
+    queue.pop_back();
+    for (const std::int32_t from : back[q]) {
+      bool changed = lasts_[from] > lasts_[q];
+      lasts_[from] = std::min(lasts_[from], lasts_[q]);
+      Bits& tags = lasting_tags_[from];
+      for (std::size_t i = 0; i < tags.size(); ++i) {
+        const std::uint64_t both = tags[i] & (i < lasting_tags_[q].size() ? lasting_tags_[q][i] : 0);
+        changed = changed || both != tags[i];
+        tags[i] = both;
+      }
+      if (changed) queue.push_back(from);
+    }
+  }
 }
 
 void LexemeStates::compute_reach() {

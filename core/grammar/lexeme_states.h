@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
@@ -25,7 +26,7 @@ class LexemeStates {
   // For strings: the state behind the opening quote.
   std::int32_t inside() { return state(0, Kind::kChar, 0, 0, 0); }
   std::int32_t step(std::int32_t state, std::uint8_t byte) {
-    std::int32_t& next = rows_[state][byte];
+    std::int32_t& next = (*rows_[state])[byte];
     return next != kUnknown ? next : fill(state, byte);
   }
   // Between two characters: the place where characters are counted.
@@ -43,6 +44,9 @@ class LexemeStates {
   bool reaches(std::int32_t state, const Bits& allowed);
   // Every whole character leads to one and the same accepting end state.
   bool accepts_anything(std::int32_t state) const;
+  // Between two characters: whatever characters come, a word can still be reached; one with a tag among `allowed`, when
+  // that is given.
+  bool never_fails(std::int32_t state, const Bits* allowed);
 
  private:
   static constexpr std::int32_t kUnknown = -3;
@@ -65,6 +69,7 @@ class LexemeStates {
   bool any(std::int32_t q, Symbol low, Symbol high, const Bits* allowed) const;
   bool any_of(const Info& info, const Bits* allowed) const;
   void compute_reach();
+  void compute_lasting();
 
   struct KeyHash {
     std::size_t operator()(const std::array<std::uint32_t, 5>& key) const {
@@ -77,9 +82,13 @@ class LexemeStates {
   const Dfa& dfa_;
   std::int32_t start_ = 0;
   std::vector<Info> infos_;
-  std::vector<std::array<std::int32_t, 256>> rows_;
+  using Row = std::array<std::int32_t, 256>;
+  std::vector<std::unique_ptr<Row>> rows_;  // apart, so that growing does not copy them
   std::unordered_map<std::array<std::uint32_t, 5>, std::int32_t, KeyHash> ids_;
   std::vector<Bits> reach_;  // [character state] tags that can be reached
+  // [character state] whether every word leads on from here, and the tags that can be reached behind each of them.
+  std::vector<char> lasts_;
+  std::vector<Bits> lasting_tags_;
 };
 
 }  // namespace toccata::grammar

@@ -192,6 +192,13 @@ bool Machine::key_is_open(const Thread& thread, std::int32_t state) {
   return keys(frames_[thread.frame].index).reaches(state, allowed(thread.frame));
 }
 
+bool Machine::takes_any_character(const Thread& thread) {
+  if (thread.phase == Phase::kKey) {
+    return keys(frames_[thread.frame].index).never_fails(thread.b, &allowed(thread.frame));
+  }
+  return states_of(thread).never_fails(thread.b, nullptr);
+}
+
 void Machine::key_done(const Thread& thread, std::vector<Thread>& out) {
   Frame top = frames_[thread.frame];
   const ObjectType& object = grammar_.objects[top.index];

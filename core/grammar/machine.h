@@ -58,6 +58,8 @@ class Machine {
   const Dfa& key_dfa(const Thread& thread) const { return grammar_.objects[frames_[thread.frame].index].keys; }
   // kKey: whether the state leads to a key that may still come.
   bool key_is_open(const Thread& thread, std::int32_t state);
+  // Inside a string or key, between two characters: no character can lead astray.
+  bool takes_any_character(const Thread& thread);
 
  private:
   struct Frame {

@@ -85,25 +85,70 @@ bool Matcher::at_end() {
   return std::any_of(now.begin(), now.end(), [&](const Thread& t) { return machine_.may_end(t); });
 }
 
+bool Matcher::must_end() {
+  return at_end() && std::all_of(history_.back().begin(), history_.back().end(), [](const Thread& t) {
+           return t.phase == Phase::kDone;
+         });
+}
+
 std::string Matcher::forced_text(std::size_t n_max) {
   std::string out;
-  Threads now = history_.back(), next, only;
+  Threads now = history_.back(), next;
   while (out.size() < n_max) {
     if (std::any_of(now.begin(), now.end(), [&](const Thread& t) { return machine_.may_end(t); })) break;
-    int n_bytes = 0;
-    std::uint8_t forced = 0;
-    for (int byte = 0; byte < 256 && n_bytes < 2; ++byte) {
-      step(now, static_cast<std::uint8_t>(byte), next);
-      if (next.empty()) continue;
-      ++n_bytes;
-      forced = static_cast<std::uint8_t>(byte);
-      only.swap(next);
-    }
-    if (n_bytes != 1) break;
-    out += static_cast<char>(forced);
-    now.swap(only);
+    const auto byte = only_byte(now, next);
+    if (!byte) break;
+    out += static_cast<char>(*byte);
+    now.swap(next);
   }
   return out;
+}
+
+std::optional<std::uint8_t> Matcher::only_byte(const Threads& now, Threads& next) {
+  std::optional<std::uint8_t> only;
+  bool escape = false;
+  Threads there;
+  for (int i = 0; i < 256; ++i) {
+    const auto byte = static_cast<std::uint8_t>(i);
+    step(now, byte, there);
+    if (there.empty()) continue;
+    if (byte == '\\') {
+      escape = true;
+    } else if (only) {
+      return std::nullopt;
+    } else {
+      only = byte;
+      next.swap(there);
+    }
+  }
+  if (!escape) return only;
+  if (only) return escapes_only(now, *only) ? only : std::nullopt;
+  step(now, '\\', next);
+  return '\\';
+}
+
+// Whether every escape that `now` allows stands for `character`, which may also come as it is.
+bool Matcher::escapes_only(const Threads& now, std::uint8_t character) {
+  if (character >= 0x80 || character == '"') return false;
+  Threads escape, next;
+  step(now, '\\', escape);
+  const auto leads_on = [&](std::uint8_t byte) { return step(escape, byte, next), !next.empty(); };
+  for (const char letter : std::string_view("\"\\bfnrt")) {
+    if (leads_on(static_cast<std::uint8_t>(letter))) return false;
+  }
+  if (character != '/' && leads_on('/')) return false;
+  if (!leads_on('u')) return true;
+  escape.swap(next);
+  static constexpr std::string_view kLower = "0123456789abcdef", kUpper = "0123456789ABCDEF";
+  for (const int digit : {0, 0, character >> 4, character & 15}) {
+    for (int other = 0; other < 16; ++other) {
+      if (other != digit && (leads_on(static_cast<std::uint8_t>(kLower[other])) || leads_on(static_cast<std::uint8_t>(kUpper[other])))) return false;
+    }
+    step(escape, static_cast<std::uint8_t>(kLower[digit]), next);
+    if (next.empty()) return false;
+    escape.swap(next);
+  }
+  return true;
 }
 
 const TokenMask& Matcher::mask() {
@@ -181,6 +226,12 @@ bool Matcher::string_mask(const Thread& thread, TokenMask& mask) {
     mask.assign(trie_->n_words(), 0);
     trie_->add_safe(left, mask);
     walk(trie_->other(), thread, mask);
+    return true;
+  }
+  const std::int64_t length_max = key ? kUnlimited : grammar_->lexemes[thread.a].length_max;
+  if ((length_max == kUnlimited || length_max - thread.n > trie_->longest_safe() + 1) && machine_.takes_any_character(thread)) {
+    mask = trie_->inside_mask();
+    walk(trie_->closers(), thread, mask);
     return true;
   }
   const Dfa& dfa = key ? machine_.key_dfa(thread) : *grammar_->lexemes[thread.a].dfa;
@@ -269,6 +320,11 @@ void Matcher::subtract(const Thread& start, TokenMask& mask) {
       ++i;
     }
   }
+}
+
+bool matches(std::shared_ptr<const Grammar> grammar, std::string_view text) {
+  Matcher matcher(std::move(grammar), nullptr);
+  return (text.empty() || matcher.accept_text(text)) && matcher.at_end();
 }
 
 }  // namespace toccata::grammar

@@ -13,6 +13,7 @@
 
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -38,9 +39,12 @@ class Matcher {
 
   // Whether the text may end here.
   bool at_end();
+  // Whether it must.
+  bool must_end();
   // Valid until the next call.
   const TokenMask& mask();
-  // The bytes that must come next, whatever is chosen: "" where there is a choice, or where the text may end.
+  // The bytes that must come next, whatever is chosen: "" where there is a choice, or where the text may end. That a
+  // character of a string could be escaped is no choice.
   std::string forced_text(std::size_t n_max = 256);
 
   const TokenTrie& trie() const { return *trie_; }
@@ -58,6 +62,9 @@ class Matcher {
 
   void step(const Threads& from, std::uint8_t byte, Threads& to);
   bool run(std::string_view bytes, Threads& threads);
+  // The one byte that may follow `now`, and where it leads; nullopt: none or several.
+  std::optional<std::uint8_t> only_byte(const Threads& now, Threads& next);
+  bool escapes_only(const Threads& now, std::uint8_t character);
   const TokenMask& mask_of(const Thread& thread);
   void make_mask(const Thread& thread, TokenMask& mask);
   bool string_mask(const Thread& thread, TokenMask& mask);
@@ -94,5 +101,8 @@ class Matcher {
   std::vector<Level> levels_;
   Counters counters_;
 };
+
+// Whether the whole of `text` is in the grammar.
+bool matches(std::shared_ptr<const Grammar> grammar, std::string_view text);
 
 }  // namespace toccata::grammar

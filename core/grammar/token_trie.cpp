@@ -107,6 +107,7 @@ void TokenTrie::sort_closers() {
   LexemeStates string(Lexeme::Form::kString, any);
   inside_mask_ = safe_mask_;
   std::map<std::string_view, std::vector<Token>> rests;
+  std::vector<Entry> closers;
   for (Token token = 0; token < n_vocab_; ++token) {
     const std::string& text = bytes_[token];
     if (text.empty() || has_token(safe_mask_, token)) continue;
@@ -114,7 +115,9 @@ void TokenTrie::sort_closers() {
     std::size_t i = 0;
     for (; i < text.size() && state >= 0; ++i) state = string.step(state, static_cast<std::uint8_t>(text[i]));
     if (state >= 0) set_token(inside_mask_, token);
-    if (state == LexemeStates::kEnded) rests[std::string_view(text).substr(i)].push_back(token);
+    if (state != LexemeStates::kEnded) continue;
+    rests[std::string_view(text).substr(i)].push_back(token);
+    closers.emplace_back(text, token);
   }
   std::vector<Entry> entries;
   for (auto& [rest, tokens] : rests) {
@@ -126,6 +129,12 @@ void TokenTrie::sort_closers() {
     rest_groups_.push_back(tokens);
   }
   rests_ = trie_of(entries);
+  std::sort(closers.begin(), closers.end());
+  closers.erase(
+      std::unique(closers.begin(), closers.end(), [](const Entry& a, const Entry& b) { return a.first == b.first; }),
+      closers.end()
+  );
+  closers_ = trie_of(closers);
 }
 
 void TokenTrie::add_safe(std::int64_t n_characters, TokenMask& mask) const {
@@ -152,7 +161,7 @@ void TokenTrie::spread_twins(TokenMask& mask) const {
 }
 
 std::size_t TokenTrie::memory_bytes() const {
-  std::size_t n = (safe_.size() + other_.size() + rests_.size()) * sizeof(TrieNode);
+  std::size_t n = (safe_.size() + other_.size() + rests_.size() + closers_.size()) * sizeof(TrieNode);
   n += (2 + up_to_length_.size()) * n_words() * sizeof(std::uint32_t);
   for (const std::string& text : bytes_) n += sizeof(std::string) + (text.size() > 15 ? text.size() + 1 : 0);
   for (const auto& list : by_length_) n += list.size() * sizeof(Token);

@@ -48,6 +48,8 @@ class TokenTrie {
   const Trie& rests() const { return rests_; }
   const std::vector<std::vector<Token>>& rest_groups() const { return rest_groups_; }
   const std::vector<Token>& closing_alone() const { return closing_alone_; }
+  // The tokens of both, by all their bytes.
+  const Trie& closers() const { return closers_; }
 
   // Tokens with the bytes of another, lower one: (lower, higher). Masks hold the lower until spread_twins().
   void spread_twins(TokenMask& mask) const;
@@ -62,7 +64,7 @@ class TokenTrie {
   int n_vocab_ = 0;
   std::vector<std::string> bytes_;
   std::vector<std::pair<Token, Token>> twins_;
-  Trie safe_, other_, rests_;
+  Trie safe_, other_, rests_, closers_;
   TokenMask safe_mask_, inside_mask_;
   std::vector<std::vector<Token>> by_length_;  // [characters] safe tokens
   std::vector<TokenMask> up_to_length_;        // [characters]; for the first few

@@ -1,9 +1,14 @@
 #include "core/tokenizer/bpe_tokenizer.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "core/tokenizer/recent_pieces.h"
 
 namespace toccata::tokenizer {
 namespace {
+
+constexpr std::size_t kWorthRemembering = 2048;  // bytes; below, clearing the memory costs more than it saves
 
 std::vector<AddedTokenMatcher> make_passes(
     const std::vector<AddedTokenDefinition>& added, Specials specials
@@ -61,10 +66,37 @@ void BpeTokenizer::encode_passes(
 }
 
 void BpeTokenizer::encode_ordinary(std::string_view text, Tokens& out) const {
+  if (text.size() >= kWorthRemembering) return encode_long(text, out);
   while (!text.empty()) {
     const std::size_t length = splitter_(text);
     encoder_.encode(text.substr(0, length), out);
     text.remove_prefix(length);
+  }
+}
+
+void BpeTokenizer::encode_long(std::string_view text, Tokens& out) const {
+  RecentPieces recent;
+  while (!text.empty()) {
+    const std::string_view piece = text.substr(0, splitter_(text));
+    text.remove_prefix(piece.size());
+    if (piece.size() > RecentPieces::kBytesMax) {
+      encoder_.encode(piece, out);
+      continue;
+    }
+    std::uint64_t low = 0, high = 0;
+    RecentPieces::Entry& entry = recent.place(piece, low, high);
+    if (RecentPieces::is(entry, low, high)) {
+      out.insert(out.end(), entry.tokens.begin(), entry.tokens.begin() + entry.n);
+      continue;
+    }
+    const std::size_t before = out.size();
+    encoder_.encode(piece, out);
+    const std::size_t n = out.size() - before;
+    if (n > RecentPieces::kTokensMax) continue;
+    entry.low = low;
+    entry.high = high;
+    entry.n = static_cast<std::int32_t>(n);
+    std::copy(out.begin() + static_cast<std::ptrdiff_t>(before), out.end(), entry.tokens.begin());
   }
 }
 

@@ -43,6 +43,7 @@ class BpeTokenizer final : public Tokenizer {
   void encode_passes(std::string_view text, std::span<const AddedTokenMatcher> passes, Tokens& out)
       const;
   void encode_ordinary(std::string_view text, Tokens& out) const;
+  void encode_long(std::string_view text, Tokens& out) const;
 
   BytePairEncoder encoder_;
   Splitter splitter_;

@@ -51,29 +51,52 @@ std::optional<std::string_view> Vocabulary::bytes(Token token) const {
 void Vocabulary::index(const std::vector<Token>& tokens) {
   TOCCATA_CHECK(slots_.empty());
   slots_.resize(std::bit_ceil(std::max<std::size_t>(16, 2 * tokens.size())));
-  for (const Token token : tokens) insert(token);
+  filter_.resize((std::size_t{1} << kFilterBits) / 64);
+  // The slots of the next few are on their way while one is filled: each is a cache miss of its own.
+  constexpr std::size_t kAhead = 16;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (i + kAhead < tokens.size()) {
+      const std::string_view ahead = *bytes(tokens[i + kAhead]);
+      __builtin_prefetch(&slots_[slot_of(mixed(key_of(ahead), ahead.size()))], 1);
+    }
+    insert(tokens[i]);
+  }
+  std::vector<Token> pairs(1 << 16, kNoToken);
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    const char both[] = {static_cast<char>(i >> 8), static_cast<char>(i)};
+    pairs[i] = find({both, 2});
+  }
+  pairs_ = std::move(pairs);
 }
 
 void Vocabulary::insert(Token token) {
   const std::string_view text = *bytes(token);
   const std::uint64_t key = key_of(text);
-  std::size_t at = slot_of(key, text.size());
+  const std::uint64_t hash = mixed(key, text.size());
+  std::size_t at = slot_of(hash);
   for (; slots_[at].token != kNoToken; at = (at + 1) & (slots_.size() - 1)) {
     if (slots_[at].key == key && *bytes(slots_[at].token) == text) return;
   }
   slots_[at] = {key, token, static_cast<std::uint32_t>(text.size())};
+  const std::uint64_t bit = hash >> (64 - kFilterBits);
+  filter_[bit / 64] |= std::uint64_t{1} << (bit % 64);
   longest_ = std::max(longest_, text.size());
 }
 
-std::size_t Vocabulary::slot_of(std::uint64_t key, std::size_t length) const {
-  const std::uint64_t mixed = (key ^ length << 56) * kOdd;
-  return (mixed ^ mixed >> 32) >> 8 & (slots_.size() - 1);
+std::uint64_t Vocabulary::mixed(std::uint64_t key, std::size_t length) {
+  const std::uint64_t product = (key ^ length << 56) * kOdd;
+  return product ^ product >> 32;
 }
 
 Token Vocabulary::find(std::string_view bytes) const {
   if (bytes.size() > longest_) return kNoToken;
+  if (bytes.size() == 2 && !pairs_.empty()) {
+    return pairs_[static_cast<std::size_t>(static_cast<unsigned char>(bytes[0])) << 8 | static_cast<unsigned char>(bytes[1])];
+  }
   const std::uint64_t key = key_of(bytes);
-  for (std::size_t at = slot_of(key, bytes.size());; at = (at + 1) & (slots_.size() - 1)) {
+  const std::uint64_t hash = mixed(key, bytes.size());
+  if (!maybe(hash)) return kNoToken;
+  for (std::size_t at = slot_of(hash);; at = (at + 1) & (slots_.size() - 1)) {
     const Slot& slot = slots_[at];
     if (slot.token == kNoToken) return kNoToken;
     if (slot.key != key || slot.length != bytes.size()) continue;

@@ -40,11 +40,21 @@ class Vocabulary {
     std::uint32_t length = 0;
   };
   void insert(Token token);
-  std::size_t slot_of(std::uint64_t key, std::size_t length) const;
+  static std::uint64_t mixed(std::uint64_t key, std::size_t length);
+  std::size_t slot_of(std::uint64_t mixed) const { return mixed >> 8 & (slots_.size() - 1); }
+  bool maybe(std::uint64_t mixed) const {
+    const std::uint64_t bit = mixed >> (64 - kFilterBits);
+    return (filter_[bit / 64] >> (bit % 64) & 1) != 0;
+  }
 
   std::string blob_;
   std::vector<std::uint32_t> offsets_;
   std::vector<Slot> slots_;  // open addressing, a power of two, at most half full
+  // Most of what merging asks for is no token: a bit for each hash, small enough for the cache, says so without a look
+  // at the slots.
+  static constexpr int kFilterBits = 21;
+  std::vector<std::uint64_t> filter_;
+  std::vector<Token> pairs_;  // [65536] of two bytes: what merging asks for most, in a table that fits the cache
   std::size_t longest_ = 0;
 };
 

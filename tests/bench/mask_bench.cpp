@@ -1,6 +1,11 @@
 // Compile and mask times over a list of schemas: mask_bench SCHEMAS.jsonl [seconds]. One thread, o200k, one line of
 // JSON: {"schemas", "refused", "compile_us": {...}, "mask_us": {...}, ...}. A mask is mask() + accept() of one token of
 // a text drawn from the masks; each schema starts cold. Also: maxLength 100000 against none, and 128 tools at once.
+//
+// mask_bench --replay FILE: lines {"schema", "texts"} -> lines {"compile_us", "accepted": [...], "mask_us": [each token]}
+// or {"error"}. scripts/bench_grammar.py runs it next to other engines.
+#include <time.h>
+
 #include <algorithm>
 #include <chrono>
 #include <fstream>
@@ -13,8 +18,21 @@
 namespace {
 
 using namespace toccata;
-using Clock = std::chrono::steady_clock;
 using nlohmann::ordered_json;
+
+// Time of this thread: other work on the machine does not count.
+struct Clock {
+  using duration = std::chrono::nanoseconds;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::time_point<Clock>;
+  static constexpr bool is_steady = true;
+  static time_point now() {
+    timespec t{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return time_point(std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec));
+  }
+};
 
 double micros(Clock::time_point since) { return std::chrono::duration<double, std::micro>(Clock::now() - since).count(); }
 
@@ -51,9 +69,39 @@ double string_mask_us(const std::shared_ptr<const grammar::TokenTrie>& trie, con
   return sum / static_cast<double>(times.size());
 }
 
+ordered_json replay_line(
+    const ordered_json& line, const std::shared_ptr<const grammar::TokenTrie>& trie, const tokenizer::Tokenizer& o200k
+) {
+  const std::string schema = line.at("schema").dump();
+  const auto begin = Clock::now();
+  const auto compiled = grammar::compile_schema_text(schema);
+  if (const auto* error = std::get_if<grammar::SchemaError>(&compiled)) return {{"error", error->text()}};
+  grammar::Matcher matcher(std::get<0>(compiled), trie);
+  ordered_json out = {{"compile_us", micros(begin)}, {"accepted", ordered_json::array()}};
+  std::vector<double> masks;
+  for (const ordered_json& text : line.at("texts")) {
+    const Tokens tokens = o200k.encode(text.get<std::string>());
+    matcher.rollback(matcher.n_accepted());
+    replay(matcher, tokens, masks);
+    out["accepted"].push_back(matcher.n_accepted() == std::ssize(tokens) && matcher.at_end());
+  }
+  out["mask_us"] = masks;
+  return out;
+}
+
+int replay_file(const char* path) {
+  const auto o200k = tokenizer::Tokenizer::o200k_harmony();
+  const auto trie = grammar::TokenTrie::make(*o200k);
+  std::ifstream in(path);
+  std::string line;
+  while (std::getline(in, line)) std::cout << replay_line(ordered_json::parse(line), trie, *o200k).dump() << '\n';
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 3 && std::string_view(argv[1]) == "--replay") return replay_file(argv[2]);
   if (argc < 2) {
     std::cerr << "usage: mask_bench SCHEMAS.jsonl\n";
     return 2;

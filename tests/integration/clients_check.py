@@ -5,6 +5,7 @@ import json
 import sys
 
 import agents
+import anthropic
 import openai
 
 from program import Program
@@ -83,8 +84,8 @@ def completions(program):
     server.close()
 
 
-def agents_run(program, n_calls, streamed):
-    """An agent with one tool, over Chat Completions; every step reads only what is new."""
+def agents_run(program, n_calls, streamed, api="chat"):
+    """An agent with one tool; every step reads only what is new."""
     server = Server(program, "-m", program.script(*[CALL] * n_calls, COLD))
 
     @agents.function_tool
@@ -93,10 +94,13 @@ def agents_run(program, n_calls, streamed):
         return f"-5 in {city}"
 
     agents.set_tracing_disabled(True)
-    model = agents.OpenAIChatCompletionsModel(model="m", openai_client=client(server, openai.AsyncOpenAI))
-    agent = agents.Agent(name="a", model=model, tools=[get_weather])
+    kind = agents.OpenAIChatCompletionsModel if api == "chat" else agents.OpenAIResponsesModel
 
     async def go():
+        async with client(server, openai.AsyncOpenAI) as open_client:
+            return await run(agents.Agent(name="a", model=kind(model="m", openai_client=open_client), tools=[get_weather]))
+
+    async def run(agent):
         if not streamed:
             result = await agents.Runner.run(agent, "Weather?", max_turns=n_calls + 2)
             usages = [r.usage for r in result.raw_responses]
@@ -116,6 +120,114 @@ def agents_run(program, n_calls, streamed):
     return f"{n_calls + 1} steps, {prompt:.0f} prompt tokens, {prompt - cached:.0f} of them read, {output:.0f} sampled"
 
 
+WEATHER_FLAT = {"type": "function", **WEATHER["function"]}
+
+
+def responses(program):
+    server = Server(program, "-m", program.script(HELLO))
+    api = client(server)
+    response = api.responses.create(model="m", input="Hi", instructions="Be brief.", metadata={"a": "b"})
+    assert response.output_text == "Hello, world!" and response.status == "completed", response
+    assert response.output[0].content[0].text == "They greet me."
+    assert response.usage.total_tokens == response.usage.input_tokens + response.usage.output_tokens
+    assert api.responses.retrieve(response.id).output_text == "Hello, world!"
+    assert api.responses.input_items.list(response.id).data[0].content[0].text == "Hi"
+    counted = api.responses.input_tokens.count(model="m", input="Hi", instructions="Be brief.")
+    assert counted.input_tokens == response.usage.input_tokens
+    api.responses.delete(response.id)
+    try:
+        api.responses.retrieve(response.id)
+        raise AssertionError("still there")
+    except openai.NotFoundError:
+        pass
+    server.close()
+
+
+def responses_stream(program):
+    """The typed events, and the helper that gathers them."""
+    server = Server(program, "-m", program.script(HELLO))
+    api = client(server)
+    events = list(api.responses.create(model="m", input="Hi", stream=True))
+    assert [e.sequence_number for e in events] == list(range(len(events)))
+    assert all(type(e).__name__.startswith("Response") for e in events), events
+    assert "".join(e.delta for e in events if e.type == "response.output_text.delta") == "Hello, world!"
+    assert "".join(e.delta for e in events if e.type == "response.reasoning_text.delta") == "They greet me."
+    with api.responses.stream(model="m", input="Hi") as stream:
+        for _ in stream:
+            pass
+        assert stream.get_final_response().output_text == "Hello, world!"
+    server.close()
+
+
+def responses_tools(program):
+    for by_id in (False, True):
+        server = Server(program, "-m", program.script(CALL, COLD))
+        api = client(server)
+        first = api.responses.create(model="m", input=ASK, tools=[WEATHER_FLAT, {"type": "web_search"}])
+        call = first.output[-1]
+        assert (call.type, json.loads(call.arguments)) == ("function_call", {"city": "Oslo"})
+        result = {"type": "function_call_output", "call_id": call.call_id, "output": "-5"}
+        more = {"previous_response_id": first.id, "input": [result]} if by_id else {"input": [*ASK, *first.output, result]}
+        second = api.responses.create(model="m", tools=[WEATHER_FLAT, {"type": "web_search"}], **more)
+        assert second.output_text == "It is cold."
+        assert second.usage.input_tokens_details.cached_tokens == first.usage.total_tokens
+        server.close()
+
+
+def responses_background(program):
+    server = Server(program, "-m", program.script(HELLO))
+    api = client(server)
+    response = api.responses.create(model="m", input="Hi", background=True)
+    for _ in api.responses.retrieve(response.id, stream=True):
+        pass
+    assert api.responses.retrieve(response.id).output_text == "Hello, world!"
+    assert api.responses.cancel(response.id).status == "completed"
+    server.close()
+
+
+def anthropic_client(server):
+    return anthropic.Anthropic(base_url=f"http://127.0.0.1:{server.port}", api_key="none", max_retries=0)
+
+
+def anthropic_messages(program):
+    server = Server(program, "-m", program.script(HELLO))
+    api = anthropic_client(server)
+    fields = {"model": "m", "messages": ASK, "system": "Be brief."}
+    message = api.messages.create(max_tokens=100, thinking={"type": "enabled", "budget_tokens": 8000}, **fields)
+    assert [b.type for b in message.content] == ["thinking", "text"], message
+    assert (message.content[0].thinking, message.content[1].text) == ("They greet me.", "Hello, world!")
+    assert message.stop_reason == "end_turn"
+    assert api.messages.count_tokens(**fields).input_tokens == message.usage.input_tokens
+    try:
+        api.messages.create(max_tokens=100, model="m", messages=[])
+        raise AssertionError("no error for no messages")
+    except anthropic.BadRequestError as error:
+        assert error.body["error"]["type"] == "invalid_request_error"
+    server.close()
+
+
+def anthropic_tools(program, streamed):
+    server = Server(program, "-m", program.script(CALL, COLD))
+    api = anthropic_client(server)
+    tool = {"name": "get_weather", "input_schema": WEATHER["function"]["parameters"]}
+
+    def step(messages):
+        fields = {"model": "m", "max_tokens": 100, "messages": messages, "tools": [tool]}
+        if not streamed:
+            return api.messages.create(**fields)
+        with api.messages.stream(**fields) as stream:
+            return stream.get_final_message()
+
+    first = step(ASK)
+    call = first.content[-1]
+    assert (first.stop_reason, call.name, call.input) == ("tool_use", "get_weather", {"city": "Oslo"}), first
+    result = {"type": "tool_result", "tool_use_id": call.id, "content": "-5"}
+    second = step([*ASK, {"role": "assistant", "content": first.content}, {"role": "user", "content": [result]}])
+    assert second.content[0].text == "It is cold."
+    assert second.usage.cache_read_input_tokens == first.usage.input_tokens + first.usage.output_tokens, second.usage
+    server.close()
+
+
 CHECKS = {
     "openai chat": chat,
     "openai chat, streaming": chat_stream,
@@ -126,6 +238,16 @@ CHECKS = {
     "openai-agents chat, tool": lambda p: agents_run(p, 1, streamed=False),
     "openai-agents chat, tool, streaming": lambda p: agents_run(p, 1, streamed=True),
     "openai-agents chat, 50 steps": lambda p: agents_run(p, 49, streamed=False),
+    "anthropic messages": anthropic_messages,
+    "anthropic messages, tools": lambda p: anthropic_tools(p, streamed=False),
+    "anthropic messages, tools, streaming": lambda p: anthropic_tools(p, streamed=True),
+    "openai responses, stored": responses,
+    "openai responses, streaming": responses_stream,
+    "openai responses, tools": responses_tools,
+    "openai responses, background": responses_background,
+    "openai-agents responses, tool": lambda p: agents_run(p, 1, streamed=False, api="responses"),
+    "openai-agents responses, tool, streaming": lambda p: agents_run(p, 1, streamed=True, api="responses"),
+    "openai-agents responses, 50 steps": lambda p: agents_run(p, 49, streamed=False, api="responses"),
 }
 
 

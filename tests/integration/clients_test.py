@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""openai-python and openai-agents against `toccata serve`.
+"""openai-python, openai-agents and anthropic against `toccata serve`.
 
 They are installed, pinned, into a virtual environment below build/ by `clients_test.py --install`; without it the test
 says SKIPPED (77).
@@ -12,7 +12,7 @@ import sys
 
 from program import ROOT, SKIPPED
 
-PINNED = ["openai==3.51", "openai-agents==0.24"]
+PINNED = ["openai==3.51", "openai-agents==0.24", "anthropic==2.14"]
 FOLDER = ROOT / "build" / "clients"
 PYTHON = FOLDER / "bin" / "python"
 
@@ -28,7 +28,7 @@ def main() -> int:
     if "--install" in sys.argv and not install():
         print("SKIPPED: cannot install " + ", ".join(PINNED))
         return SKIPPED
-    have = PYTHON.exists() and subprocess.run([PYTHON, "-c", "import agents, openai"], capture_output=True, check=False).returncode == 0
+    have = PYTHON.exists() and subprocess.run([PYTHON, "-c", "import agents, anthropic, openai"], capture_output=True, check=False).returncode == 0
     if not have:
         print(f"SKIPPED: no clients in {FOLDER}; install them with {pathlib.Path(__file__).name} --install")
         return SKIPPED

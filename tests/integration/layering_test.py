@@ -31,6 +31,7 @@ ALLOWED = {
     "agent/loop": ["core/base", "core/tokenizer", "core/grammar", "agent/harmony", "agent/model", "agent/store", "tools", "prompts"],
     "agent/task": ["core/base", "core/tokenizer", "core/grammar"],
     "agent/server": ["core/base", "core/tokenizer", "agent/harmony", "agent/model", "agent/loop"],
+    "agent/python": ["core", "agent", "tools", "sandbox"],
     "agent/cli": ["core", "agent", "tools", "sandbox", "prompts"],
 }
 # The only files that join agent and engine.

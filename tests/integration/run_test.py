@@ -49,6 +49,26 @@ class AnswerTest(Case):
         self.assertEqual("42", self.items(done, "agent_message")[0]["text"])
         self.assertGreater(events(done)[-1]["usage"]["output_tokens"], 0)
 
+    def test_an_output_schema_is_kept(self):
+        schema = self.program.home / "schema.json"
+        schema.write_text(json.dumps({
+            "type": "object", "required": ["result"], "additionalProperties": False,
+            "properties": {"result": {"type": "integer"}},
+        }))
+        for seed in "123":
+            done = self.run_program("run", "-q", "--temperature", "2", "--seed", seed, "--output-schema", str(schema), "7 + 5?")
+            self.assertEqual(0, done.returncode, done.stderr)
+            self.assertEqual(["result"], list(json.loads(done.stdout)))
+            self.assertEqual(0, self.run_program("runs", "replay", "last").returncode, "the masks are replayed too")
+        wrong = self.program.script(FINAL + "twelve<|return|>", FINAL + "{}<|return|>")
+        done = self.run_program("run", "-m", wrong, "--output-schema", str(schema), "7 + 5?")
+        self.assertEqual(8, done.returncode, done.stderr)
+        self.assertIn("output schema", done.stderr)
+        schema.write_text('{"properties": {"a": {"$ref": "other.json"}}}')
+        done = self.run_program("run", "--output-schema", str(schema), "7 + 5?")
+        self.assertEqual(2, done.returncode, done.stderr)
+        self.assertIn("$ref at /properties/a", done.stderr)
+
     def test_state_is_kept_between_cells(self):
         model = self.program.script(CALL + "x = 20<|call|>", CALL + "print(x + 1)<|call|>", FINAL + "21<|return|>")
         done = self.run_program("run", "-m", model, "--json", "go")

@@ -421,6 +421,10 @@ class ServerTest(unittest.TestCase):
         seeds = [
             ("/v1/chat/completions", {"messages": [*ASK, {"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "{}"}}]}, {"role": "tool", "tool_call_id": "a", "content": "x"}], "tools": [WEATHER], "stop": ["a"], "response_format": {"type": "json_object"}, "max_tokens": 3}),
             ("/v1/completions", {"prompt": [1, 2, 3], "max_tokens": 2, "stop_token_ids": [1], "n": 1}),
+            ("/v1/responses", {"input": [*ASK, {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "h"}]}, {"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}"}, {"type": "function_call_output", "call_id": "a", "output": "x"}], "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}}, {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "g"}]}], "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]}, "text": {"format": {"type": "text"}}, "reasoning": {"effort": "low"}, "include": ["a"], "metadata": {"a": "b"}, "max_output_tokens": 3, "store": True}),
+            ("/v1/responses/input_tokens", {"input": "x"}),
+            ("/v1/messages", {"messages": [*ASK, {"role": "assistant", "content": [{"type": "thinking", "thinking": "h"}, {"type": "text", "text": "a"}, {"type": "tool_use", "id": "a", "name": "f", "input": {}}]}, {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": [{"type": "text", "text": "x"}]}]}], "system": [{"type": "text", "text": "s"}], "tools": [{"name": "f", "input_schema": {"type": "object"}}], "tool_choice": {"type": "auto"}, "thinking": {"type": "enabled", "budget_tokens": 2000}, "output_config": {"effort": "low"}, "stop_sequences": ["a"], "max_tokens": 3}),
+            ("/v1/messages/count_tokens", {"messages": ASK}),
             ("/tokenize", {"content": "x"}),
             ("/detokenize", {"tokens": [1, 2]}),
             ("/v1/render", {"messages": ASK}),

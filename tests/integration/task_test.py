@@ -122,7 +122,7 @@ class EndingsTest(Case):
             (4, says(CALL + "1<|call|>", CALL + "2<|call|>"), "python", "max_turns: 1"),
             (7, says(), "none", "max_turns: 1"),
             (7, "/no/such/model", "none", "max_turns: 1"),
-            (8, says(FINAL + "five<|return|>"), "none", "output_schema: {type: integer}"),
+            (8, says(FINAL + "five<|return|>", FINAL + "six<|return|>"), "none", "output_schema: {type: integer}"),
             (124, f"script:{hang}", "none", "timeout: 300ms"),
         ]
         for code, model, tools, more in cases:

@@ -155,7 +155,8 @@ TEST(RunnerTest, OutputSchema) {
   FakeHost good(FakeHost::says("{\"n\": 5}"));
   run(yaml, good);
   EXPECT_EQ("n is 5", good.prompts().back());
-  EXPECT_THAT(*good.orders[0].instructions, HasSubstr("# Response Formats"));
+  EXPECT_THAT(*good.orders[0].output_schema, HasSubstr("\"required\":[\"n\"]"));
+  EXPECT_FALSE(good.orders[1].output_schema);
   for (const char* bad : {"n is 5", "{\"n\": \"5\"}", "{}"}) {
     FakeHost host(FakeHost::says(bad));
     EXPECT_EQ(8, run(yaml, host).exit_code) << bad;

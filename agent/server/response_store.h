@@ -1,0 +1,104 @@
+// Responses that clients may ask for again: by id, as `previous_response_id`, and as the rest of a stream.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "agent/server/http_server.h"
+
+namespace toccata::server {
+
+// An item of a conversation as JSON text, shared by all the responses whose history it is in.
+using ItemText = std::shared_ptr<const std::string>;
+
+// One response from its creation on. Any thread.
+class StoredResponse {
+ public:
+  StoredResponse(std::string its_id, std::vector<ItemText> its_input, bool in_background)
+      : id(std::move(its_id)), input(std::move(its_input)), background(in_background) {}
+
+  const std::string id;
+  const std::vector<ItemText> input;  // all that the model was given, oldest first
+  const bool background;              // goes on without its client, and its events are kept
+  std::stop_source stop;              // requested by .../cancel and when the server ends
+
+  // The response object as it stands.
+  std::string json() const;
+  void set_json(std::string json);
+  bool is_finished() const;
+  // What the model wrote; empty until the end.
+  std::vector<ItemText> output() const;
+
+  // The next event, for everybody who follows. Kept when the response is a background one.
+  void publish(std::string_view event);
+  // Sends the kept events after number `after` (-1: all), then those to come. The exchange has begun its stream.
+  void follow(const std::shared_ptr<Exchange>& client, std::int64_t after);
+
+ private:
+  friend class ResponseStore;
+  void finish(std::string json, std::vector<ItemText> output, std::string last_event);
+
+  mutable std::mutex mutex_;
+  std::string json_;
+  std::vector<ItemText> output_;
+  std::vector<std::string> events_;  // an event's index is its sequence_number
+  std::vector<std::shared_ptr<Exchange>> followers_;
+  bool finished_ = false;
+};
+
+struct StoreLimits {
+  std::size_t responses_max = 4096;
+  // Of JSON and kept events in finished responses. Shared history counts for each response anew, so this is an upper
+  // bound of what is held.
+  std::size_t bytes_max = std::size_t{256} << 20;
+};
+
+// In memory: a restart forgets. The oldest finished responses go first. Any thread.
+class ResponseStore {
+ public:
+  explicit ResponseStore(StoreLimits limits = {}) : limits_(limits) {}
+
+  void add(const std::shared_ptr<StoredResponse>& response);
+  // The end of a response, with the ids of its output items; `last_event` goes to its followers when the response can
+  // be found finished. Also for a response that is not (or no longer) in the store.
+  void finish(
+      StoredResponse& response,
+      std::string json,
+      std::vector<std::pair<std::string, ItemText>> output,
+      std::string last_event
+  );
+  // nullptr when there is none.
+  std::shared_ptr<StoredResponse> find(const std::string& id) const;
+  ItemText find_item(const std::string& item_id) const;
+  // False when there is none. A response that still runs is cancelled.
+  bool erase(const std::string& id);
+  void cancel_all();
+
+ private:
+  struct Entry {
+    std::shared_ptr<StoredResponse> response;
+    std::list<std::string>::iterator age;
+    std::size_t bytes = 0;  // 0 until it is finished
+    std::vector<std::string> item_ids;
+  };
+  using Entries = std::map<std::string, Entry>;
+  void erase(Entries::iterator entry);
+  void evict();
+
+  const StoreLimits limits_;
+  mutable std::mutex mutex_;
+  Entries entries_;
+  std::map<std::string, ItemText> items_;
+  std::list<std::string> ages_;  // oldest first
+  std::size_t n_bytes_ = 0;
+};
+
+}  // namespace toccata::server

@@ -1,0 +1,188 @@
+#include "agent/server/response_writer.h"
+
+#include <algorithm>
+
+namespace toccata::server {
+namespace {
+
+constexpr std::string_view kFunctions = "functions.";
+
+Json output_text(std::string_view text, Json logprobs) {
+  return {{"type", "output_text"}, {"text", text}, {"annotations", Json::array()}, {"logprobs", std::move(logprobs)}};
+}
+Json reasoning_text(std::string_view text) { return {{"type", "reasoning_text"}, {"text", text}}; }
+
+Json logprob_json(const TokenLogprob& token) {
+  Json bytes = Json::array();
+  for (const char c : token.bytes) bytes.push_back(static_cast<unsigned char>(c));
+  return {{"token", token.bytes}, {"logprob", token.logprob}, {"bytes", bytes}, {"top_logprobs", Json::array()}};
+}
+
+Json usage_of(const Counts& counts) {
+  return {
+      {"input_tokens", counts.prompt},
+      {"input_tokens_details", {{"cached_tokens", counts.cached}}},
+      {"output_tokens", counts.output},
+      {"output_tokens_details", {{"reasoning_tokens", counts.reasoning}}},
+      {"total_tokens", counts.prompt + counts.output}};
+}
+
+}  // namespace
+
+FunctionName function_name(const std::string& recipient, const std::vector<std::string>& spaces) {
+  if (!recipient.starts_with(kFunctions)) return {"", recipient};
+  std::string name = recipient.substr(kFunctions.size());
+  for (const std::string& space : spaces) {
+    if (name.starts_with(space + ".")) return {space, name.substr(space.size() + 1)};
+  }
+  return {"", std::move(name)};
+}
+
+std::string recipient_of(const FunctionName& function) {
+  const std::string& name = function.name;
+  if (!function.space.empty()) return std::string(kFunctions) + function.space + "." + name;
+  const bool is_built_in = name == "python" || name.starts_with("browser.") || name.starts_with("container.");
+  return is_built_in ? name : std::string(kFunctions) + name;
+}
+
+ResponseWriter::ResponseWriter(Json response, WriterOptions options, Send send)
+    : response_(std::move(response)), options_(std::move(options)), send_(std::move(send)) {}
+
+void ResponseWriter::created() {
+  event("response.created", {{"response", response_}});
+  event("response.in_progress", {{"response", response_}});
+}
+
+// --- Items -----------------------------------------------------------------------------------------------------------
+
+void ResponseWriter::started(MessageKind kind, const std::string& recipient) {
+  recipient_ = recipient;
+  // Reasoning without a word is no item.
+  if (kind != MessageKind::kReasoning) open_item(kind);
+}
+
+void ResponseWriter::open_item(MessageKind kind) {
+  if (kind == MessageKind::kReasoning) {
+    item_ = {{"id", make_id("rs_")}, {"type", "reasoning"}, {"summary", Json::array()}, {"content", Json::array()}};
+  } else if (kind == MessageKind::kCall) {
+    const FunctionName function = function_name(recipient_, options_.spaces);
+    item_ = {
+        {"id", make_id("fc_")},
+        {"type", "function_call"},
+        {"call_id", make_id("call_")},
+        {"name", function.name},
+        {"arguments", ""}};
+    if (!function.space.empty()) item_["namespace"] = function.space;
+  } else {
+    item_ = {
+        {"id", make_id("msg_")},
+        {"type", "message"},
+        {"role", "assistant"},
+        {"phase", kind == MessageKind::kPreamble ? "commentary" : "final_answer"},
+        {"content", Json::array()}};
+  }
+  item_["status"] = "in_progress";
+  logprobs_ = Json::array();
+  event("response.output_item.added", {{"item", item_}});
+  if (kind == MessageKind::kReasoning) part("response.content_part.added", reasoning_text(""));
+  if (item_["type"] == "message") part("response.content_part.added", output_text("", Json::array()));
+}
+
+void ResponseWriter::part(const char* type, Json part) {
+  event(type, {{"item_id", item_["id"]}, {"content_index", 0}, {"part", std::move(part)}});
+}
+
+void ResponseWriter::text(
+    MessageKind kind, std::string_view delta, const std::vector<TokenLogprob>& logprobs
+) {
+  if (kind == MessageKind::kReasoning && !options_.show_reasoning) return;
+  if (item_.is_null()) open_item(kind);
+  Json fields = {{"item_id", item_["id"]}};
+  if (kind == MessageKind::kCall) {
+    fields["delta"] = delta;
+    return event("response.function_call_arguments.delta", std::move(fields));
+  }
+  fields["content_index"] = 0;
+  fields["delta"] = delta;
+  if (kind == MessageKind::kReasoning) return event("response.reasoning_text.delta", std::move(fields));
+  Json entries = Json::array();
+  if (options_.logprobs) {
+    for (const TokenLogprob& token : logprobs) entries.push_back(logprob_json(token));
+    for (const Json& entry : entries) logprobs_.push_back(entry);
+  }
+  fields["logprobs"] = std::move(entries);
+  event("response.output_text.delta", std::move(fields));
+}
+
+void ResponseWriter::done(MessageKind kind, const std::string& text, bool whole) {
+  if (item_.is_null()) return;
+  Json fields = {{"item_id", item_["id"]}};
+  if (kind == MessageKind::kCall) {
+    item_["arguments"] = text;
+    fields["name"] = item_["name"];
+    fields["arguments"] = text;
+    event("response.function_call_arguments.done", std::move(fields));
+  } else {
+    const bool is_reasoning = kind == MessageKind::kReasoning;
+    fields["content_index"] = 0;
+    fields["text"] = text;
+    if (!is_reasoning) fields["logprobs"] = logprobs_;
+    event(is_reasoning ? "response.reasoning_text.done" : "response.output_text.done", std::move(fields));
+    Json finished = is_reasoning ? reasoning_text(text) : output_text(text, logprobs_);
+    item_["content"].push_back(finished);
+    part("response.content_part.done", std::move(finished));
+  }
+  item_["status"] = whole ? "completed" : "incomplete";
+  event("response.output_item.done", {{"item", item_}});
+  response_["output"].push_back(std::exchange(item_, nullptr));
+}
+
+// --- Ends ------------------------------------------------------------------------------------------------------------
+
+std::string ResponseWriter::end(const StepOutcome& outcome, const Counts& counts) {
+  response_["usage"] = usage_of(counts);
+  if (outcome.finish == StepOutcome::Finish::kLength) {
+    response_["status"] = "incomplete";
+    response_["incomplete_details"] = {{"reason", "max_output_tokens"}};
+    return last_event("response.incomplete");
+  }
+  response_["status"] = "completed";
+  response_["completed_at"] = unix_time();
+  return last_event("response.completed");
+}
+
+std::string ResponseWriter::fail(const ApiError& error, bool cancelled) {
+  response_["status"] = cancelled ? "cancelled" : "failed";
+  const char* fallback = error.status == 429 ? "rate_limit_exceeded" : "server_error";
+  response_["error"] = {{"code", error.code.empty() ? fallback : error.code}, {"message", error.what()}};
+  return last_event("response.failed");
+}
+
+std::vector<std::pair<std::string, ItemText>> ResponseWriter::output() const {
+  std::vector<std::pair<std::string, ItemText>> items;
+  for (const Json& item : response_["output"]) {
+    items.emplace_back(item["id"].get<std::string>(), std::make_shared<const std::string>(dump(item)));
+  }
+  return items;
+}
+
+// --- Events ----------------------------------------------------------------------------------------------------------
+
+void ResponseWriter::event(const char* type, Json fields) {
+  if (!send_) return;
+  send_(framed(type, std::move(fields)));
+}
+
+std::string ResponseWriter::framed(const char* type, Json fields) {
+  Json data = {{"type", type}, {"sequence_number", n_events_++}};
+  // All but the events of the whole response belong to the item that is open, which will stand here.
+  if (!fields.contains("response")) data["output_index"] = response_["output"].size();
+  data.update(fields);
+  return sse(data, type);
+}
+
+std::string ResponseWriter::last_event(const char* type) {
+  return send_ ? framed(type, {{"response", response_}}) : std::string();
+}
+
+}  // namespace toccata::server

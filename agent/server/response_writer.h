@@ -1,0 +1,69 @@
+// What the model does, as the output items and the stream events of OpenAI's Responses API.
+// Order and fields of the events: the types of openai-node 7.57; the clients that were run against them stand in
+// docs/compat.md. Only for the .cpp files of this folder.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/server/generation.h"
+#include "agent/server/json_fields.h"
+#include "agent/server/response_store.h"
+#include "agent/server/services.h"
+
+namespace toccata::server {
+
+// A harmony recipient as a client's (namespace, name), and back. Functions of a client's namespace `n` are declared to
+// the model as "functions.n.member"; a name without "functions." is one of the model's built-in tools.
+struct FunctionName {
+  std::string space;  // empty: none
+  std::string name;
+};
+FunctionName function_name(const std::string& recipient, const std::vector<std::string>& spaces);
+std::string recipient_of(const FunctionName& function);
+
+struct WriterOptions {
+  std::vector<std::string> spaces;  // namespaces of functions that the request declared
+  bool show_reasoning = true;
+  bool logprobs = false;
+};
+
+// One response, from created() to one of the ends. One thread.
+class ResponseWriter : public StepListener {
+ public:
+  using Send = std::function<void(std::string_view event)>;
+  // `response`: the object of response.created, status "in_progress". Without `send` only the object is made.
+  ResponseWriter(Json response, WriterOptions options, Send send);
+
+  void created();
+  void started(MessageKind kind, const std::string& recipient) override;
+  void text(MessageKind kind, std::string_view delta, const std::vector<TokenLogprob>& logprobs) override;
+  void done(MessageKind kind, const std::string& text, bool whole) override;
+
+  // The ends: each makes the last event, which is returned and not sent.
+  std::string end(const StepOutcome& outcome, const Counts& counts);
+  std::string fail(const ApiError& error, bool cancelled);
+
+  const Json& response() const { return response_; }
+  // Ids and texts of the finished items.
+  std::vector<std::pair<std::string, ItemText>> output() const;
+
+ private:
+  void open_item(MessageKind kind);
+  void part(const char* event, Json part);
+  void event(const char* type, Json fields);
+  std::string framed(const char* type, Json fields);
+  std::string last_event(const char* type);
+
+  Json response_;
+  const WriterOptions options_;
+  const Send send_;
+  std::int64_t n_events_ = 0;
+  Json item_;  // the open one; null: none
+  std::string recipient_;
+  Json logprobs_ = Json::array();  // of the open message
+};
+
+}  // namespace toccata::server

@@ -1,0 +1,205 @@
+#include "agent/server/responses_api.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "agent/server/responses_request.h"
+
+namespace toccata::server {
+namespace {
+
+constexpr std::string_view kBase = "/v1/responses/";
+
+// A call and what becomes of it; shared by its worker and the store.
+struct Run {
+  ResponsesCall call;
+  std::shared_ptr<StoredResponse> response;
+};
+
+Prompt prompt_of(const ResponsesCall& call, Services& services) {
+  auto prompt = build_prompt(call.request, services.renderer, services.memory);
+  if (!prompt) throw api_error(prompt.error());
+  check_fits(services, *prompt);
+  return std::move(*prompt);
+}
+
+// Generates, tells `send` each event but the last, and leaves the response finished in the store. Returns the last
+// event. Nothing is thrown but what goes wrong before the first event.
+struct Ended {
+  std::string last_event;
+  std::optional<ApiError> error;
+};
+Ended generate(Services& services, Run& run, ResponseWriter::Send send) {
+  const Prompt prompt = prompt_of(run.call, services);
+  if (run.call.store) services.responses.add(run.response);
+  ResponseWriter writer(run.call.response, run.call.writer, std::move(send));
+  run.response->set_json(dump(writer.response()));
+  writer.created();
+  Ended ended;
+  const auto fail = [&](const ApiError& error) {
+    ended.last_event = writer.fail(error, run.response->stop.stop_requested());
+    ended.error = error;
+  };
+  try {
+    Counts counts;
+    const StepOutcome outcome =
+        run_prompt(services, prompt, run.call.step, writer, run.response->stop.get_token(), counts);
+    ended.last_event = writer.end(outcome, counts);
+  } catch (const ApiError& error) {
+    fail(error);
+  } catch (const Exception& error) {
+    fail(api_error(error.error()));
+  } catch (const std::exception& error) {
+    fail(ApiError(500, error.what()));
+  }
+  services.responses.finish(*run.response, dump(writer.response()), writer.output(), ended.last_event);
+  return ended;
+}
+
+void serve_foreground(Services& services, Exchange& exchange, Run& run) {
+  const std::stop_callback client_gone(exchange.stop(), [&run] { run.response->stop.request_stop(); });
+  if (!run.call.stream) {
+    const Ended ended = generate(services, run, {});
+    if (ended.error) throw *ended.error;
+    return exchange.reply({.body = run.response->json()});
+  }
+  bool begun = false;
+  const Ended ended = generate(services, run, [&](std::string_view event) {
+    if (!std::exchange(begun, true)) exchange.start_stream("text/event-stream");
+    exchange.send(event);
+  });
+  exchange.send(ended.last_event);
+  exchange.finish();
+}
+
+// Must not throw: a job of the queue.
+void run_in_background(Services& services, Run& run) {
+  try {
+    generate(services, run, [&run](std::string_view event) { run.response->publish(event); });
+  } catch (const std::exception& error) {
+    ResponseWriter writer(run.call.response, run.call.writer, [&run](std::string_view event) { run.response->publish(event); });
+    writer.created();
+    const auto* known = dynamic_cast<const ApiError*>(&error);
+    const std::string last = writer.fail(known != nullptr ? *known : ApiError(500, error.what()), false);
+    services.responses.finish(*run.response, dump(writer.response()), {}, last);
+  }
+}
+
+void start_background(Services& services, const std::shared_ptr<Exchange>& exchange, const std::shared_ptr<Run>& run) {
+  Json queued = run->call.response;
+  queued["status"] = "queued";
+  run->response->set_json(dump(queued));
+  services.responses.add(run->response);
+  const bool taken = services.queue.push([&services, run] { run_in_background(services, *run); });
+  if (!taken) {
+    services.responses.erase(run->response->id);
+    throw ApiError(429, "too many requests are waiting; try again later", "rate_limit_exceeded");
+  }
+  if (!run->call.stream) return exchange->reply({.body = dump(queued)});
+  exchange->start_stream("text/event-stream");
+  run->response->follow(exchange, -1);
+}
+
+std::int64_t query_number(const HttpRequest& request, const char* key, std::int64_t fallback, std::int64_t low, std::int64_t high) {
+  const auto found = request.query.find(key);
+  if (found == request.query.end()) return fallback;
+  const std::string& text = found->second;
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < low || value > high) {
+    throw ApiError::bad(key, std::string("'") + key + "' is '" + text + "', expected a number between " + std::to_string(low) + " and " + std::to_string(high));
+  }
+  return value;
+}
+
+std::string query_text(const HttpRequest& request, const char* key) {
+  const auto found = request.query.find(key);
+  return found == request.query.end() ? "" : found->second;
+}
+
+void get_response(StoredResponse& response, const std::shared_ptr<Exchange>& exchange) {
+  const HttpRequest& request = exchange->request();
+  if (query_text(request, "stream") != "true") return exchange->reply({.body = response.json()});
+  if (!response.background) {
+    throw ApiError::bad("stream", "only the events of background responses are kept; '" + response.id + "' is none");
+  }
+  const std::int64_t after = query_number(request, "starting_after", -1, -1, INT32_MAX);
+  exchange->start_stream("text/event-stream");
+  response.follow(exchange, after);
+}
+
+// Newest first, unless order=asc.
+HttpReply list_input_items(const StoredResponse& response, const HttpRequest& request) {
+  std::vector<ItemText> items = response.input;
+  if (query_text(request, "order") != "asc") std::reverse(items.begin(), items.end());
+  const auto limit = static_cast<std::size_t>(query_number(request, "limit", 20, 1, 100));
+  const std::string after = query_text(request, "after");
+  Json data = Json::array();
+  bool passed = after.empty(), has_more = false;
+  for (const ItemText& text : items) {
+    Json item = Json::parse(*text);
+    if (!passed) {
+      passed = item["id"] == after;
+      continue;
+    }
+    has_more = data.size() == limit;
+    if (has_more) break;
+    data.push_back(std::move(item));
+  }
+  const Json first = data.empty() ? Json(nullptr) : data.front()["id"], last = data.empty() ? Json(nullptr) : data.back()["id"];
+  return {.body = dump({{"object", "list"}, {"data", data}, {"first_id", first}, {"last_id", last}, {"has_more", has_more}})};
+}
+
+HttpReply cancel_response(StoredResponse& response) {
+  response.stop.request_stop();
+  // Its worker writes the end within a step; this is what it will say.
+  Json json = Json::parse(response.json());
+  if (json["status"] == "queued" || json["status"] == "in_progress") json["status"] = "cancelled";
+  return {.body = dump(json)};
+}
+
+}  // namespace
+
+void create_response(Services& services, const std::shared_ptr<Exchange>& exchange) {
+  auto run = std::make_shared<Run>();
+  run->call = read_responses(parse_object(exchange->request().body), services);
+  ResponsesCall& call = run->call;
+  run->response = std::make_shared<StoredResponse>(
+      call.response["id"].get<std::string>(), std::move(call.input), call.background
+  );
+  if (call.background) return start_background(services, exchange, run);
+  submit(services, exchange, [&services, exchange, run] { serve_foreground(services, *exchange, *run); });
+}
+
+void stored_response(Services& services, const std::shared_ptr<Exchange>& exchange) {
+  const HttpRequest& request = exchange->request();
+  std::string id = request.path.substr(kBase.size());
+  std::string action;
+  if (const auto slash = id.find('/'); slash != std::string::npos) {
+    action = id.substr(slash + 1);
+    id.resize(slash);
+  }
+  const auto response = services.responses.find(id);
+  if (response == nullptr) throw ApiError(404, "no response '" + id + "' is stored here", "not_found", "response_id");
+  const std::string& method = request.method;
+  if (action.empty() && method == "GET") return get_response(*response, exchange);
+  if (action.empty() && method == "DELETE") {
+    services.responses.erase(id);
+    return exchange->reply({.body = dump({{"id", id}, {"object", "response"}, {"deleted", true}})});
+  }
+  if (action == "cancel" && method == "POST") return exchange->reply(cancel_response(*response));
+  if (action == "input_items" && method == "GET") return exchange->reply(list_input_items(*response, request));
+  if (!action.empty() && action != "cancel" && action != "input_items") {
+    throw ApiError(404, "there is no " + method + " " + request.path, "not_found");
+  }
+  throw ApiError(405, method + " is not allowed for " + request.path, "method_not_allowed");
+}
+
+HttpReply count_input_tokens(Services& services, const HttpRequest& request) {
+  const ResponsesCall call = read_responses(parse_object(request.body), services);
+  auto prompt = build_prompt(call.request, services.renderer, services.memory);
+  if (!prompt) throw api_error(prompt.error());
+  return {.body = dump({{"object", "response.input_tokens"}, {"input_tokens", prompt->tokens.size()}})};
+}
+
+}  // namespace toccata::server

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Codex CLI against `toccata serve`, offline: `codex exec` runs commands that a scripted model asks for.
+
+Codex is taken from PATH, or from build/clients, where `codex_test.py --install` puts a pinned one (360 MB); without it
+the test says SKIPPED (77).
+"""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from clients_test import FOLDER, PYTHON
+from program import SKIPPED, Program
+from server_test import Server
+
+PINNED = "openai-codex-cli-bin==0.163.0"
+LAST = "<|channel|>analysis<|message|>Done.<|end|><|start|>assistant<|channel|>final<|message|>All done.<|return|>"
+
+
+def find_codex() -> str | None:
+    installed = [str(p) for p in FOLDER.glob("lib/python*/site-packages/codex_cli_bin/bin/codex")]
+    return (installed or [shutil.which("codex")])[0]
+
+
+def step(i: int) -> str:
+    return (
+        f"<|channel|>analysis<|message|>Step {i}.<|end|><|start|>assistant<|channel|>commentary<|message|>I go on."
+        "<|end|><|start|>assistant<|channel|>commentary to=functions.exec_command <|constrain|>json<|message|>"
+        f'{{"cmd": "echo {i} >> made.txt"}}<|call|>'
+    )
+
+
+class CodexTest(unittest.TestCase):
+    def run_codex(self, n_steps: int) -> tuple[list[dict], str, int]:
+        """(events, what the commands wrote, prompt tokens that were read)"""
+        with Program() as program, tempfile.TemporaryDirectory() as folder:
+            server = Server(program, "-m", program.script(*[step(i) for i in range(n_steps)], LAST))
+            config = program.home / "config.toml"
+            config.write_text(
+                'model = "scripted"\nmodel_provider = "toccata"\n[model_providers.toccata]\nname = "toccata"\n'
+                f'base_url = "http://127.0.0.1:{server.port}/v1"\nwire_api = "responses"\n'
+            )
+            command = [find_codex(), "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "--json", "go"]
+            env = {**program.env, "CODEX_HOME": str(program.home)}
+            done = subprocess.run(
+                command, env=env, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False
+            )
+            self.assertEqual(0, done.returncode, done.stderr)
+            made = pathlib.Path(folder, "made.txt").read_text()
+            read = int(server.metric("toccata_prompt_tokens_total") - server.metric("toccata_cached_tokens_total"))
+            server.close()
+            return [json.loads(line) for line in done.stdout.splitlines()], made, read
+
+    def test_a_call_runs_and_the_answer_arrives(self):
+        events, made, _ = self.run_codex(1)
+        said = [e["item"]["text"] for e in events if e.get("item", {}).get("type") == "agent_message"]
+        self.assertEqual(["I go on.", "All done."], said)
+        self.assertEqual("0\n", made)
+        self.assertEqual("turn.completed", events[-1]["type"])
+
+    def test_fifty_steps_read_only_what_is_new(self):
+        read_once = self.run_codex(1)[2]
+        _, made, read = self.run_codex(49)
+        self.assertEqual(list(range(49)), [int(line) for line in made.split()])
+        # A step's news are its result, some 50 tokens; Codex' own prompt has thousands.
+        self.assertLess((read - read_once) / 48, 100)
+        print(f"50 steps: {read} prompt tokens read, {read_once} of them in the first 2", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    if "--install" in sys.argv:
+        sys.argv.remove("--install")
+        import venv
+
+        if not PYTHON.exists():
+            venv.create(FOLDER, with_pip=True)
+        subprocess.run([PYTHON, "-m", "pip", "install", "-q", PINNED], check=False)
+    if find_codex() is None:
+        print(f"SKIPPED: no codex in PATH or {FOLDER}; install it with codex_test.py --install")
+        sys.exit(SKIPPED)
+    unittest.main()
