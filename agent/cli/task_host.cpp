@@ -52,7 +52,7 @@ AgentOptions TaskHost::options_for(const task::StepOrder& order) const {
   if (s.tools) o.tools = *s.tools;
   if (s.reasoning) o.reasoning = *s.reasoning;
   if (order.instructions) o.instructions = *order.instructions;
-  o.output_schema = order.output_schema.value_or("");
+  if (order.output_schema) o.output_schema = *order.output_schema;
   if (s.temperature) o.temperature = static_cast<float>(*s.temperature);
   if (s.seed) o.seed = static_cast<std::uint64_t>(*s.seed);
   take(o.max_turns, s.max_turns);

@@ -202,6 +202,7 @@ Value key_settings(const TaskOptions& options) {
   const AgentOptions& o = options.agent;
   if (options.given.contains("--model")) json["model"] = o.model;
   if (options.given.contains("--instructions")) json["instructions"] = o.instructions;
+  if (!o.output_schema.empty()) json["output_schema"] = o.output_schema;
   if (options.given.contains("--reasoning")) json["reasoning"] = o.reasoning;
   if (options.given.contains("--tools")) json["tools"] = o.tools;
   if (options.given.contains("--temperature") && o.temperature) json["temperature"] = *o.temperature;
