@@ -25,6 +25,7 @@
 #ifdef TOCCATA_SERVER
 #include "agent/cli/serve_verb.h"
 #endif
+#include "agent/cli/task_verb.h"
 #include "agent/cli/verbs.h"
 #include "agent/cli/version.h"
 #include "core/base/mapped_file.h"
@@ -38,13 +39,14 @@ constexpr const char* kExamples = R"(Examples:
   toccata run --json "..." | jq .                   every event as one JSON object a line
   toccata chat                                      talk to the agent
   toccata index add ~/notes && toccata run --tools python,browser "Where did I write about DNS?"
+  toccata task run report.yaml -p topic=tides       steps in an order that code keeps
   toccata serve                                     http://127.0.0.1:8080/v1 for every OpenAI client
   toccata runs list; toccata runs show 3f2c         what happened, from the ledger
   toccata runs resume last                          go on after an interruption, a limit or a crash
   toccata doctor                                    what this machine offers
 
-Exit codes: 0 done, 1 run failed, 2 usage, 4 limit reached, 5 denied, 6 tool or sandbox unavailable,
-7 model error, 8 output schema unmet, 124 time-out, 130/143 stopped by a signal.)";
+Exit codes: 0 done, 1 run failed, 2 usage, 3 assertion failed, 4 limit reached, 5 denied,
+6 tool or sandbox unavailable, 7 model error, 8 output schema unmet, 124 time-out, 130/143 stopped by a signal.)";
 
 // Parsed, but not yet run: CLI11 calls back in the order of the arguments, errors must come first.
 using Action = std::function<int()>;
@@ -182,6 +184,43 @@ void add_serve(CLI::App& app, ServeOptions& o, Action& action, const Environment
   serve->callback([&o, &action, &env] { action = [&] { return serve_verb(o, env); }; });
 }
 #endif
+
+void add_task(CLI::App& app, TaskOptions& o, Action& action, const Environment& env) {
+  CLI::App* task = app.add_subcommand("task", "Task files: steps in an order that code keeps, checked by code");
+  task->require_subcommand(1);
+  CLI::App* run = task->add_subcommand("run", "Run a task file; its output goes to stdout");
+  CLI::App* validate = task->add_subcommand("validate", "Is the file sound? Every problem with its line and column, exit 2");
+  CLI::App* explain = task->add_subcommand("explain", "The plan: steps in their order, models, tools, prompts");
+  for (CLI::App* verb : {run, validate, explain}) {
+    verb->add_option("file", o.file, "Task file (YAML)")->required();
+  }
+  for (CLI::App* verb : {run, explain}) {
+    verb->add_option("-p,--param", o.params, "A parameter: name=value; may be repeated")->allow_extra_args(false);
+    add_agent_options(*verb, o.agent);
+  }
+  validate->add_flag("--json", o.agent.json, "Machine-readable");
+  run->add_flag("--dry-run", o.dry_run, "Check parameters and show the plan, run nothing");
+  run->add_option("--dataset", o.dataset, "Run once for each row of this .jsonl or .csv file");
+  run->add_option("--jobs", o.jobs, "Rows at once")->check(CLI::Range(1, 1024))->capture_default_str();
+  run->add_option("--results", o.results, "Append a JSON line a row to this file, and go on where it stops");
+  run->add_flag("--retry-failed", o.retry_failed, "Run rows again that are recorded and did not pass");
+  run->add_option("--junit", o.junit, "Write a JUnit XML report to this file");
+  run->add_option("--report", o.report, "Write a Markdown report to this file");
+  run->footer(R"(Examples:
+  toccata task run report.yaml -p topic=tides
+  toccata task run sums.yaml --dataset rows.csv --jobs 4 --results results.jsonl --junit junit.xml
+Exit codes: those of run, and 3 assertion failed, 8 answer breaks its output_schema. With --dataset: the code of the rows
+that did not pass where they agree, else 1.)");
+  run->callback([&o, &action, &env, run] {
+    o.given = given(*run);
+    action = [&] { return task_run_verb(o, env); };
+  });
+  validate->callback([&o, &action, &env] { action = [&] { return task_validate_verb(o, env); }; });
+  explain->callback([&o, &action, &env, explain] {
+    o.given = given(*explain);
+    action = [&] { return task_explain_verb(o, env); };
+  });
+}
 
 CLI::App* add_runs(CLI::App& app, RunsOptions& o, Action& action, const Environment& env) {
   CLI::App* runs = app.add_subcommand("runs", "What earlier runs did, from the ledger");
@@ -418,6 +457,8 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   doctor.sandbox = defaults.sandbox;
   add_run(app, run, action, env);
   add_chat(app, chat, action, env);
+  TaskOptions task{defaults};
+  add_task(app, task, action, env);
   IndexOptions index;
   index.index = defaults.index;
   DevOptions dev;

@@ -83,13 +83,7 @@ std::string params_json(
 }
 
 void add_python(const AgentOptions& options, AgentSetup& setup) {
-  sandbox::Policy policy;
-  const auto minimum = sandbox::parse_level(options.sandbox);
-  if (!minimum) {
-    throw Exception(ErrorCode::kInvalidArgument, "unknown sandbox level '" + options.sandbox + "'");
-  }
-  policy.minimum = *minimum;
-  setup.sandbox = std::make_unique<sandbox::Sandbox>(sandbox::Sandbox::create(policy).value_or_throw());
+  setup.sandbox = std::make_unique<sandbox::Sandbox>(make_sandbox(options));
   const sandbox::Level level = setup.sandbox->level();
   setup.config.sandbox_level = sandbox::to_string(level);
   if (level >= sandbox::Level::kSeccomp) {
@@ -170,12 +164,33 @@ agent::Limits limits(const AgentOptions& options) {
 
 }  // namespace
 
+sandbox::Sandbox make_sandbox(const AgentOptions& options) {
+  sandbox::Policy policy;
+  const auto minimum = sandbox::parse_level(options.sandbox);
+  if (!minimum) {
+    throw Exception(ErrorCode::kInvalidArgument, "unknown sandbox level '" + options.sandbox + "'");
+  }
+  policy.minimum = *minimum;
+  return sandbox::Sandbox::create(policy).value_or_throw();
+}
+
 AgentSetup set_up(
     const AgentOptions& options, const Environment& env, std::vector<std::unique_ptr<tools::Tool>> more
 ) {
+  reasoning(options.reasoning);  // refused before a model is loaded
+  ChosenModel model = choose_model(options.model, options.device, options.offline, env);
+  return set_up(options, env, std::move(model), std::move(more));
+}
+
+AgentSetup set_up(
+    const AgentOptions& options,
+    const Environment& env,
+    ChosenModel model,
+    std::vector<std::unique_ptr<tools::Tool>> more
+) {
   AgentSetup setup;
   setup.config.reasoning = reasoning(options.reasoning);
-  setup.model = choose_model(options.model, options.device, options.offline, env);
+  setup.model = std::move(model);
   const auto ledger = options.ledger.empty() ? env.ledger_path() : options.ledger;
   setup.ledger = store::Ledger::open(ledger).value_or_throw();
   add_tools(options, env, setup);

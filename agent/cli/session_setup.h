@@ -29,6 +29,14 @@ struct AgentSetup {
 AgentSetup set_up(
     const AgentOptions& options, const Environment& env, std::vector<std::unique_ptr<tools::Tool>> more = {}
 );
+// The same with a model that is there already: many agents may share one.
+AgentSetup set_up(
+    const AgentOptions& options, const Environment& env, ChosenModel model,
+    std::vector<std::unique_ptr<tools::Tool>> more = {}
+);
+
+// Where code runs that a person or a model wrote, at options.sandbox or better.
+sandbox::Sandbox make_sandbox(const AgentOptions& options);
 
 // Prints why a run that did not end well ended; nothing when it did.
 void report(const agent::RunOutcome& outcome);

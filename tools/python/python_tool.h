@@ -24,6 +24,9 @@ class PythonTool final : public Tool {
   // "truncated", "restarted", "state_lost", "artifacts"}.
   ToolResult call(const ToolCall& call, std::stop_token stop) override;
 
+  // The interpreter with its workspace, for whoever wants the files; null before the first call.
+  sandbox::Session* session() const { return session_.get(); }
+
  private:
   sandbox::Sandbox& sandbox_;
   std::chrono::milliseconds timeout_;

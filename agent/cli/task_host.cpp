@@ -1,0 +1,127 @@
+#include "agent/cli/task_host.h"
+
+#include <nlohmann/json.hpp>
+
+#include "agent/cli/exit_code.h"
+#include "agent/cli/session_setup.h"
+#include "tools/files/work_folder.h"
+#include "tools/python/python_tool.h"
+
+namespace toccata::cli {
+namespace {
+
+constexpr std::size_t kFilesMax = 256;                     // of a workspace, kept for assertions
+constexpr std::size_t kFileBytesMax = std::size_t{16} << 20;  // of these together
+
+// So that `runs show` tells which task and step a run belongs to.
+std::string with_names(const std::string& params, const task::StepOrder& order) {
+  auto json = nlohmann::ordered_json::parse(params);
+  json["task"] = order.task;
+  json["step"] = order.step;
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+task::Files workspace_of(const tools::Registry& registry) {
+  task::Files files;
+  const auto* python = dynamic_cast<const tools::PythonTool*>(registry.find("python"));
+  if (python == nullptr || python->session() == nullptr) return files;
+  auto listed = python->session()->list_files();
+  if (!listed) return files;
+  std::size_t left = kFileBytesMax;
+  for (const sandbox::WorkspaceFile& file : *listed) {
+    if (files.size() == kFilesMax || file.size > left) continue;
+    Result<std::string> bytes = python->session()->download(file.path);
+    if (!bytes || bytes->size() > left) continue;
+    left -= bytes->size();
+    files[file.path] = std::move(*bytes);
+  }
+  return files;
+}
+
+template <class To, class From>
+void take(To& to, const std::optional<From>& from) {
+  if (from) to = static_cast<To>(*from);
+}
+
+}  // namespace
+
+AgentOptions TaskHost::options_for(const task::StepOrder& order) const {
+  AgentOptions o = options_;
+  const task::Settings& s = order.settings;
+  if (order.model) o.model = *order.model;
+  if (s.tools) o.tools = *s.tools;
+  if (s.reasoning) o.reasoning = *s.reasoning;
+  if (order.instructions) o.instructions = *order.instructions;
+  if (order.output_schema) o.output_schema = *order.output_schema;
+  if (s.temperature) o.temperature = static_cast<float>(*s.temperature);
+  if (s.seed) o.seed = static_cast<std::uint64_t>(*s.seed);
+  take(o.max_turns, s.max_turns);
+  take(o.budget_tokens, s.budget_tokens);
+  take(o.max_step_tokens, s.max_step_tokens);
+  take(o.max_reasoning_tokens, s.max_reasoning_tokens);
+  take(o.timeout_s, s.timeout_s);
+  return o;
+}
+
+ChosenModel TaskHost::model(const AgentOptions& options) {
+  const std::scoped_lock lock(mutex_);
+  const auto known = models_.find(options.model);
+  if (known != models_.end()) return known->second;
+  return models_[options.model] = choose_model(options.model, options.device, options.offline, env_);
+}
+
+task::StepEnd TaskHost::run_step(const task::StepOrder& order, std::stop_token stop) {
+  task::StepEnd end;
+  const AgentOptions options = options_for(order);
+  try {
+    AgentSetup setup = set_up(options, env_, model(options));
+    setup.config.params = with_names(setup.config.params, order);
+    agent::EventSink sink;
+    if (sink_) sink = [&](const agent::Event& event) { sink_(order.step, event); };
+    agent::Agent agent(*setup.model.model, setup.tools, *setup.ledger, setup.config, sink);
+    const agent::RunOutcome outcome = agent.run(order.prompt, stop);
+    end.exit_code = outcome.exit_code;
+    end.reason = outcome.terminal_reason;
+    end.message = outcome.message;
+    end.final = outcome.final;
+    end.run_id = outcome.run_id;
+    const agent::Usage usage = agent.session_usage();
+    end.tokens = usage.prefilled + usage.decoded;
+    if (order.keep_files) end.files = workspace_of(setup.tools);
+  } catch (const ModelError& e) {
+    end.exit_code = kExitModel;
+    end.reason = "model_error";
+    end.message = e.what();
+  } catch (const Exception& e) {
+    end.exit_code = exit_code(e.code());
+    end.reason = to_string(e.code());
+    end.message = e.what();
+  }
+  return end;
+}
+
+task::CheckEnd TaskHost::run_check(const task::CheckOrder& order, std::stop_token stop) {
+  sandbox::Sandbox* sandbox = nullptr;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!checks_) checks_ = std::make_unique<sandbox::Sandbox>(make_sandbox(options_));
+    sandbox = checks_.get();
+  }
+  const auto session = sandbox->open().value_or_throw();
+  for (const auto& [path, bytes] : order.context) session->upload(path, bytes).value_or_throw();
+  for (const auto& [path, bytes] : order.files) {
+    // What cannot be put there is missing for the check, which is the author's to notice.
+    if (const Result<void> put = session->upload(path, bytes); !put) continue;
+  }
+  const auto timeout = std::chrono::milliseconds(static_cast<std::int64_t>(order.timeout_s * 1000));
+  const sandbox::Outcome outcome = session->execute(order.code, timeout, stop);
+  return {outcome.status == sandbox::Status::kOk, outcome.output};
+}
+
+Result<std::string> TaskHost::read_file(const std::string& path) {
+  Result<tools::WorkFolder> folder = tools::WorkFolder::open(options_.workspace);
+  if (!folder) return folder.error();
+  return folder->read(path);
+}
+
+}  // namespace toccata::cli

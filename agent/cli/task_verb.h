@@ -1,0 +1,30 @@
+// `toccata task run|validate|explain FILE.yaml`.
+#pragma once
+
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/cli/environment.h"
+#include "agent/cli/options.h"
+
+namespace toccata::cli {
+
+struct TaskOptions {
+  AgentOptions agent;
+  std::set<std::string> given = {};       // long names of the options the user named: these win over the file
+  std::filesystem::path file = {};
+  std::vector<std::string> params = {};   // name=value
+  bool dry_run = false;
+  std::filesystem::path dataset = {}, results = {}, junit = {}, report = {};
+  int jobs = 1;
+  bool retry_failed = false;
+};
+
+int task_run_verb(const TaskOptions& options, const Environment& env);
+// Silent and 0 when the file is sound; with --json {"valid", "problems"} on stdout.
+int task_validate_verb(const TaskOptions& options, const Environment& env);
+int task_explain_verb(const TaskOptions& options, const Environment& env);
+
+}  // namespace toccata::cli

@@ -1,0 +1,28 @@
+// Do the assertions of a step or a task hold?
+#pragma once
+
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "agent/task/host.h"
+#include "agent/task/task.h"
+
+namespace toccata::task {
+
+// What assertions look at. `scope` has "output" and "text".
+struct Evidence {
+  const Scope& scope;
+  const Files& files;  // of the model's workspace
+  Host& host;
+  std::stop_token stop = {};
+};
+
+// One sentence for each that does not hold: "report.yaml:7:9: equals: found '4', expected '5'". An assertion that cannot
+// be evaluated does not hold. Throws Exception when one needs a sandbox and there is none.
+std::vector<std::string> failed_assertions(const std::vector<Assertion>& assertions, const Evidence& evidence);
+
+// Whether any looks at files or runs code, so that the workspace must be kept.
+bool looks_at_files(const std::vector<Assertion>& assertions);
+
+}  // namespace toccata::task

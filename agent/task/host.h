@@ -1,0 +1,60 @@
+// What a task needs of the program around it: somebody who runs one prompt, a sandbox, a folder.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "agent/task/task.h"
+
+namespace toccata::task {
+
+// path -> bytes
+using Files = std::map<std::string, std::string>;
+
+// One run of an agent.
+struct StepOrder {
+  std::string task, step;  // names, recorded with the run; "list[2]" for an item of a foreach
+  std::string prompt;
+  std::optional<std::string> instructions;
+  std::optional<std::string> model;  // rendered
+  std::optional<std::string> output_schema;  // JSON text: the model is told, and held to it where that can be done
+  Settings settings;                 // `model` excepted; time and budget cut to what the task has left
+  bool keep_files = false;           // of the model's workspace, for assertions
+};
+
+struct StepEnd {
+  int exit_code = 1;  // as of agent::RunOutcome
+  std::string reason, message, final, run_id;
+  std::int64_t tokens = 0;  // read and written
+  Files files;              // relative to /mnt/data
+};
+
+// Code of the task's author, run where the model's own code never ran.
+struct CheckOrder {
+  std::string code;  // Python
+  double timeout_s = 30;
+  Files files;       // of the model's workspace, put there as far as they can be
+  Files context;     // put there in any case
+};
+
+struct CheckEnd {
+  bool ok = false;  // it ended without raising
+  std::string output;
+};
+
+// Called by several threads when rows run side by side.
+class Host {
+ public:
+  virtual ~Host() = default;
+  // Never throws on what the model does. Throws Exception where no run can be made at all.
+  virtual StepEnd run_step(const StepOrder& order, std::stop_token stop) = 0;
+  // Throws Exception when there is no sandbox.
+  virtual CheckEnd run_check(const CheckOrder& order, std::stop_token stop) = 0;
+  // A file of the task's folder; kNotFound when there is none.
+  virtual Result<std::string> read_file(const std::string& path) = 0;
+};
+
+}  // namespace toccata::task
