@@ -12,7 +12,7 @@
 #   keeper says      b"s" u32 generation: an interpreter is up; b"d" u32 generation, u32 wait status: it ended
 #
 # Only modules built into CPython are imported at start (no enum, no re): that is most of the start-up time.
-# PATHS, WORKSPACE and CONTAINED are set by the host.
+# PATHS and CONTAINED are set by the host, in lines before these; what starts it, in lines after: begin(), or zygote.py.
 import _signal
 import fcntl
 import os
@@ -279,10 +279,8 @@ class Interpreter:
                 pass
 
 
-def begin():
-    os.chdir(WORKSPACE)
-    generation = keep()
-    sys.path[:] = [""] + PATHS
+def prepare():
+    sys.path[:] = PATHS
     import builtins
 
     import _sitebuiltins
@@ -291,7 +289,14 @@ def begin():
     builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D")
     builtins.help = _sitebuiltins._Helper()
     sys.argv[:] = [""]
+
+
+def serve(generation):
+    sys.path.insert(0, "")
     Interpreter(generation).serve()
 
 
-begin()
+def begin():
+    generation = keep()
+    prepare()
+    serve(generation)

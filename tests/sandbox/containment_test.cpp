@@ -284,7 +284,7 @@ TEST_F(ContainmentTest, WithoutProcCodeStillRuns) {
 TEST_F(ContainmentTest, AnUnreachableLevelIsRefusedWithWhatIsMissing) {
   Policy policy;
   policy.minimum = policy.maximum = Level::kLandlock;
-  const Result<Sandbox> refused = Sandbox::create(policy);
+  const Result<Sandbox> refused = make_sandbox(policy);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
   EXPECT_THAT(refused.error().message, HasSubstr("level landlock"));
@@ -294,11 +294,11 @@ TEST_F(ContainmentTest, AnUnreachableLevelIsRefusedWithWhatIsMissing) {
 TEST_F(ContainmentTest, AMissingInterpreterIsNamed) {
   Policy policy;
   policy.python = "/nowhere/python3";
-  const Result<Sandbox> refused = Sandbox::create(policy);
+  const Result<Sandbox> refused = make_sandbox(policy);
   ASSERT_FALSE(refused.ok());
   EXPECT_THAT(refused.error().message, HasSubstr("/nowhere/python3"));
   policy.python = "/bin/true";
-  EXPECT_FALSE(Sandbox::create(policy).ok());
+  EXPECT_FALSE(make_sandbox(policy).ok());
 }
 
 TEST_F(ContainmentTest, ProbeTellsEachPrimitive) {

@@ -112,7 +112,7 @@ class HostileTest : public testing::TestWithParam<std::tuple<Level, Hostile>> {
     static std::map<Level, Result<Sandbox>> made;
     auto found = made.find(level);
     if (found == made.end())
-      found = made.emplace(level, Sandbox::create(small_policy(level))).first;
+      found = made.emplace(level, make_sandbox(small_policy(level))).first;
     if (found->second) return &*found->second;
     why = found->second.error().message;
     return nullptr;
