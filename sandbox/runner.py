@@ -21,6 +21,7 @@ import sys
 
 CELLS, KEEPER, PACKET = 3, 4, 65536
 NAME = "<toccata>"
+DEEP = 2000  # frames; twice Python's recursion limit
 WARM_WORDS = ("traceback", "inspect", "linecache", "logging", "unittest", "doctest")
 
 
@@ -133,6 +134,20 @@ def say(fd, packet):
 
 def ignore(*_):
     """An interrupt that comes between cells. Not SIG_IGN, which subprocesses would inherit."""
+
+
+def deep(error):
+    """Has it, or one of those it was raised from, more than DEEP frames?"""
+    for _ in range(100):
+        trace = error.__traceback__
+        for _ in range(DEEP):
+            trace = trace and trace.tb_next
+        if trace:
+            return True
+        error = error.__cause__ or error.__context__
+        if error is None:
+            return False
+    return True
 
 
 class Interpreter:
@@ -255,7 +270,9 @@ class Interpreter:
                 trace = trace.tb_next
             self.flush()
             self.warm()
-            lines = sys.modules["traceback"].format_exception(type(error), error, trace)
+            # Only code that raised the recursion limit has more frames; formatting millions would take minutes.
+            limit = -DEEP if deep(error) else None
+            lines = sys.modules["traceback"].format_exception(type(error), error, trace, limit)
             self.err.write("".join(lines))
         except BaseException:
             self.err.write("%s (its traceback cannot be shown)\n" % type(error).__name__)

@@ -3,11 +3,15 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <optional>
 #include <string>
@@ -28,6 +32,26 @@ std::string text_of(const char* file) {
     text.append(buffer, static_cast<std::size_t>(n));
   close(fd);
   return text;
+}
+
+// Puts the heap on huge pages, where the kernel has them: a fork copies one entry of 2 MiB instead of 512, which is most
+// of what it costs. A fork that writes takes its 4 KiB copy all the same. Pure speed: errors are passed over.
+void collapse_heap() {
+  constexpr std::uintptr_t kHuge = std::uintptr_t{2} << 20;
+  constexpr int kCollapse = 25;  // MADV_COLLAPSE, since Linux 6.1
+  const std::string maps = text_of("/proc/self/maps");
+  for (std::size_t at = 0, end = 0; at < maps.size(); at = end + 1) {
+    end = std::min(maps.find('\n', at), maps.size());
+    std::uintptr_t from = 0, to = 0;
+    unsigned long inode = 1;
+    char mode[5] = {};
+    const std::string line = maps.substr(at, end - at);
+    if (sscanf(line.c_str(), "%lx-%lx %4s %*x %*s %lu", &from, &to, mode, &inode) != 4) continue;
+    if (inode != 0 || std::strcmp(mode, "rw-p") != 0 || line.ends_with("[stack]")) continue;
+    from = (from + kHuge - 1) & ~(kHuge - 1);
+    to &= ~(kHuge - 1);
+    if (from < to) madvise(reinterpret_cast<void*>(from), to - from, kCollapse);
+  }
 }
 
 // False when the host is gone, or speaks another language.
@@ -78,6 +102,7 @@ bool answer(int control, int error, int pidfd) {
 extern "C" [[gnu::visibility("default")]] int toccata_serve(int control, const char* plan_file) {
   std::optional<Plan> plan = plan_from(text_of(plan_file));
   if (!plan || plan->role != Role::kForked) return 1;
+  collapse_heap();
   for (;;) {
     ChildFds fds;
     if (!receive_order(control, fds)) _exit(0);

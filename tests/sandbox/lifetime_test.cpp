@@ -114,6 +114,7 @@ TEST_F(LifetimeTest, FiftySessionsLeakNothing) {
   }
   EXPECT_EQ(open_descriptors(), before);
   session_.reset();
+  sandbox_.reset();
   EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1) << "a child was left";
 }
 
