@@ -271,6 +271,11 @@ class Interpreter:
             self.flush()
             self.warm()
             # Only code that raised the recursion limit has more frames; formatting millions would take minutes.
+            ahead = trace
+            for _ in range(DEEP):
+                ahead = ahead and ahead.tb_next
+            while ahead:
+                ahead, trace = ahead.tb_next, trace.tb_next
             limit = -DEEP if deep(error) else None
             lines = sys.modules["traceback"].format_exception(type(error), error, trace, limit)
             self.err.write("".join(lines))
