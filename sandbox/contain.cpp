@@ -15,7 +15,7 @@ namespace toccata::sandbox {
 namespace {
 
 constexpr std::array kLayers = {
-    // The host writes the id maps and the cgroup, then lets the child go on.
+    // The host writes the id maps, or says where, then lets the child go on.
     Layer{"identity maps", Level::kNone, await_host},
     // Trees are opened while the child may still pass private parents such as /root.
     Layer{"source trees", Level::kNoProc, open_trees},
@@ -34,6 +34,7 @@ constexpr std::array kLayers = {
     Layer{"dies with host", Level::kNone, die_with_host},
     // Landlock forbids mounting, for ever and in every descendant.
     Layer{"Landlock", Level::kLandlock, restrict_files, /*around_zygote=*/false},
+    Layer{"limits stand", Level::kNone, await_limits},
     Layer{"descriptors", Level::kNone, move_descriptors},
     Layer{"seccomp", Level::kSeccomp, install_filter},
 };

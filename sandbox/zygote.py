@@ -11,7 +11,6 @@ def hatch():
         import traceback  # noqa: F401
 
         inside = ctypes.PyDLL("/toccata/zygote.so")  # PyDLL: the lock of the interpreter stays with the forks
-        api = ctypes.pythonapi
     except (ImportError, OSError) as why:
         os.write(CELLS, b"e" + str(why).encode())
         os._exit(1)
@@ -22,11 +21,10 @@ def hatch():
     gc.freeze()  # collections in the forks pass the old objects by: their pages stay shared
     _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
     os.write(CELLS, b"r" + " ".join(imported).encode())
-    api.PyOS_BeforeFork()
-    failed = inside.toccata_serve(CELLS, b"/toccata/plan")
-    if failed:
+    # No PyOS_BeforeFork and PyOS_AfterFork_Child: the fork is an exact copy of a process of one thread, which holds its
+    # locks as before. The keeper's own os.fork() calls them, and with them every library's at-fork hook, where it counts.
+    if inside.toccata_serve(CELLS, b"/toccata/plan"):
         os._exit(1)
-    api.PyOS_AfterFork_Child()
     return generators
 
 

@@ -8,6 +8,7 @@ namespace toccata::sandbox {
 
 // namespaces.cpp
 int await_host(Containment& child);
+int await_limits(Containment& child);
 int leave_host_identity(Containment& child);
 int set_host_name(Containment& child);
 

@@ -56,6 +56,14 @@ int await_host(Containment& child) {
   return error;
 }
 
+// Joining a control group takes the kernel milliseconds, in which the walls are put up; nothing else runs before it.
+int await_limits(Containment& child) {
+  char joined = 0;
+  const ssize_t n = read(child.fds[kSyncFd], &joined, 1);
+  if (n == 1) return 0;
+  return n < 0 ? errno : EPIPE;
+}
+
 // Raw calls: glibc's wrappers signal every thread of the process, and the child has only a copy of one.
 int leave_host_identity(Containment& child) {
   if (child.plan.host_is_root && syscall(SYS_setgroups, 0, nullptr) != 0) return errno;

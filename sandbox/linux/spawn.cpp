@@ -266,11 +266,15 @@ Result<Child> raise_child(
     child.own_pids = plan.level <= Level::kNoProc;
     channels.close_child_side();
     if (plan.level <= Level::kNoProc && plan.role != Role::kForked) write_identity_maps(pid, plan);
+    const int sync = channels.sync.host.get();
+    let_go_on(sync, pid, plan);
     if (child.cgroup) {
-      if (const auto added = child.cgroup->add(pid); !added) return failed({step, added.error()});
+      const auto added = child.cgroup->add(pid);
+      if (!added && child.running()) return failed({step, added.error()});
     }
-    let_go_on(channels.sync.host.get(), pid, plan);
-    if (auto why = follow(plan, channels.sync.host.get(), child.workspace)) return failed(*why);
+    // A child that failed meanwhile has said why, which `follow` reads.
+    (void)!send(sync, "j", 1, MSG_NOSIGNAL);
+    if (auto why = follow(plan, sync, child.workspace)) return failed(*why);
     child.out = std::move(channels.out.host);
     child.err = std::move(channels.err.host);
     child.cells = std::move(channels.cells.host);
