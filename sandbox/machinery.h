@@ -57,5 +57,7 @@ class Machinery {
 
 // A session on a started child, ready when this returns.
 Result<std::unique_ptr<Session>> open_session(std::shared_ptr<Machinery> machinery);
+// Do the processes of such a session live?
+bool is_alive(const Session& session);
 
 }  // namespace toccata::sandbox

@@ -58,7 +58,8 @@ struct Limits {
 struct Warmth {
   // Fork sessions from one prepared interpreter (sandbox/linux/zygote.h) once it is up; until then, and where it cannot be,
   // they are started afresh. Wider: all sessions of a sandbox share the layout of their memory, the seed of Python's str
-  // hashes and the C library's stack canary. Off for sessions of people who do not trust each other.
+  // hashes and the C library's stack canary, and random generators that only C code of an import knows. Off for
+  // sessions of people who do not trust each other.
   bool zygote = true;
   // Imported once by the zygote, best effort: what is not installed is left out.
   std::vector<std::string> imports = {"numpy", "pandas", "sympy", "matplotlib.pyplot"};

@@ -1,5 +1,7 @@
 #include "sandbox/pool.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 
 #include <utility>
@@ -11,7 +13,13 @@ Pool::Pool(std::shared_ptr<Machinery> machinery, const Warmth& warmth)
       zygote_(warmth.zygote),
       n_ready_(warmth.ready),
       stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  if (zygote_ || n_ready_ > 0) thread_ = std::thread([this] { keep_warm(); });
+  if (!zygote_ && n_ready_ == 0) return;
+  // Handlers of the host run on threads of the host.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { keep_warm(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 Pool::~Pool() {
@@ -25,15 +33,17 @@ Pool::~Pool() {
 }
 
 std::unique_ptr<Session> Pool::take() {
-  std::unique_ptr<Session> session;
-  {
-    const std::lock_guard lock(mutex_);
-    if (ready_.empty()) return nullptr;
-    session = std::move(ready_.front());
-    ready_.pop_front();
+  for (;;) {
+    std::unique_ptr<Session> session;
+    {
+      const std::lock_guard lock(mutex_);
+      if (ready_.empty()) return nullptr;
+      session = std::move(ready_.front());
+      ready_.pop_front();
+    }
+    changed_.notify_all();
+    if (is_alive(*session)) return session;  // it may have been killed while it waited
   }
-  changed_.notify_all();
-  return session;
 }
 
 Result<std::string> Pool::await() {

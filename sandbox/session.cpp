@@ -98,6 +98,7 @@ class PythonSession final : public Session {
   Result<void> upload(const std::string& path, std::string_view bytes) override;
   Level level() const override { return machinery_->level(); }
   void close() override;
+  bool alive() const { return child_.running(); }
 
  private:
   enum class Before { kSame, kRestarted, kRemade, kFailed };
@@ -311,6 +312,10 @@ Result<std::unique_ptr<Session>> open_session(std::shared_ptr<Machinery> machine
   auto session = std::make_unique<PythonSession>(std::move(machinery));
   if (const Result<void> started = session->start(); !started) return started.error();
   return std::unique_ptr<Session>(std::move(session));
+}
+
+bool is_alive(const Session& session) {
+  return static_cast<const PythonSession&>(session).alive();
 }
 
 }  // namespace toccata::sandbox

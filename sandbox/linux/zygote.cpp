@@ -22,6 +22,15 @@ Error cannot(const std::string& why) {
   return {ErrorCode::kUnavailable, "sessions are not forked from a zygote: " + why};
 }
 
+bool wait_for(pollfd* fds, nfds_t n, std::chrono::seconds time) {
+  const Deadline deadline(time);
+  int ready = 0;
+  do {
+    ready = poll(fds, n, deadline.poll_ms());
+  } while (ready < 0 && errno == EINTR);
+  return ready > 0;
+}
+
 bool send_order(int socket, const ChildFds& fds) {
   char order = 'f';
   iovec body = {&order, 1};
@@ -42,7 +51,7 @@ bool send_order(int socket, const ChildFds& fds) {
 // The errno of the fork, and its pidfd.
 int receive_answer(int socket, int* pidfd) {
   pollfd ready = {socket, POLLIN, 0};
-  if (poll(&ready, 1, Deadline(kAnswerTime).poll_ms()) <= 0) return ETIMEDOUT;
+  if (!wait_for(&ready, 1, kAnswerTime)) return ETIMEDOUT;
   char packet[16];
   iovec body = {packet, sizeof packet};
   alignas(cmsghdr) char space[CMSG_SPACE(sizeof(int))] = {};
@@ -87,7 +96,7 @@ Result<std::unique_ptr<Zygote>> Zygote::start(
 Result<void> Zygote::await_ready(int stopped) {
   pollfd fds[] = {
       {child_.cells.get(), POLLIN, 0}, {child_.process.get(), POLLIN, 0}, {stopped, POLLIN, 0}};
-  if (poll(fds, std::size(fds), Deadline(kImportTime).poll_ms()) <= 0)
+  if (!wait_for(fds, std::size(fds), kImportTime))
     return cannot("its imports take too long");
   if (fds[2].revents != 0) return cannot("stopped");
   std::string packet(65536, '\0');
@@ -129,9 +138,8 @@ Result<void> Zygote::check_forkable() const {
 pid_t Zygote::order(const ChildFds& fds, int* pidfd) {
   const std::lock_guard lock(mutex_);
   int error = EPIPE;
-  if (send_order(child_.cells.get(), fds)) error = receive_answer(child_.cells.get(), pidfd);
-  // An answer that is late would be taken for the next one's.
-  if (error == ETIMEDOUT || error == EPROTO) child_.end();
+  if (!lost_ && send_order(child_.cells.get(), fds)) error = receive_answer(child_.cells.get(), pidfd);
+  lost_ = lost_ || error == ETIMEDOUT || error == EPROTO;
   errno = error;
   return error == 0 ? pid_of(*pidfd) : -1;
 }

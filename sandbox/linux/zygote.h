@@ -16,6 +16,7 @@
 //   - the first fork failed, for instance because the imports alone exceed the session's memory limit
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -39,7 +40,7 @@ class Zygote {
   // A session's child, contained. `plan` is that of its forks. From any thread.
   Result<Child> fork(const Plan& plan, const std::optional<CgroupLimits>& limits);
 
-  bool running() const { return child_.running(); }
+  bool running() const { return !lost_ && child_.running(); }
   // Names of the imported modules, separated by spaces.
   const std::string& imported() const { return imported_; }
 
@@ -52,6 +53,7 @@ class Zygote {
   Child child_;
   std::string imported_;
   std::mutex mutex_;  // orders and answers come in pairs
+  std::atomic<bool> lost_ = false;  // it did not answer: what it says later would be taken for the next answer
 };
 
 // Packets of the zygote's socket. The host's only order is a byte with the descriptors of a child, in the order of
