@@ -18,7 +18,8 @@ struct Layer {
   const char* name;    // as doctor shows it
   Level weakest_with;  // the weakest level that still has this layer
   int (*apply)(Containment&);
-  bool around_zygote = true;  // false: it would keep the zygote from putting up walls around its forks
+  bool around_zygote =
+      true;  // false: it would keep the zygote from putting up walls around its forks
 };
 
 // The walls in the order in which they are put up.

@@ -28,7 +28,9 @@ class Pool {
 
  private:
   void keep_warm();
-  bool wants_more() const { return !stopping_ && failures_ < kFailuresMax && ready_.size() < n_ready_; }
+  bool wants_more() const {
+    return !stopping_ && failures_ < kFailuresMax && ready_.size() < n_ready_;
+  }
 
   static constexpr int kFailuresMax = 3;  // in a row; then sessions are made when asked for
 

@@ -314,8 +314,6 @@ Result<std::unique_ptr<Session>> open_session(std::shared_ptr<Machinery> machine
   return std::unique_ptr<Session>(std::move(session));
 }
 
-bool is_alive(const Session& session) {
-  return static_cast<const PythonSession&>(session).alive();
-}
+bool is_alive(const Session& session) { return static_cast<const PythonSession&>(session).alive(); }
 
 }  // namespace toccata::sandbox

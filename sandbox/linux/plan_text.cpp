@@ -12,8 +12,7 @@ struct Writer {
   std::string bytes;
 
   template <class T>
-    requires(std::is_trivially_copyable_v<T>)
-  void operator()(const T& value) {
+  requires(std::is_trivially_copyable_v<T>) void operator()(const T& value) {
     bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
   }
   void operator()(const std::string& text) {
@@ -27,8 +26,7 @@ struct Reader {
   bool ok = true;
 
   template <class T>
-    requires(std::is_trivially_copyable_v<T>)
-  void operator()(T& value) {
+  requires(std::is_trivially_copyable_v<T>) void operator()(T& value) {
     if (bytes.size() < sizeof value) {
       ok = false;
       return;
@@ -50,9 +48,7 @@ template <class Way, class Item>
 void field(Way& way, Item& item) {
   way(item);
 }
-void field(auto& way, Bind& bind) {
-  way(bind.path), way(bind.folder), way(bind.device);
-}
+void field(auto& way, Bind& bind) { way(bind.path), way(bind.folder), way(bind.device); }
 void field(auto& way, RootEntry& entry) { way(entry.kind), way(entry.path), way(entry.text); }
 void field(auto& way, Tmpfs& tmpfs) { way(tmpfs.path), way(tmpfs.options); }
 

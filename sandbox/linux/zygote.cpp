@@ -96,8 +96,7 @@ Result<std::unique_ptr<Zygote>> Zygote::start(
 Result<void> Zygote::await_ready(int stopped) {
   pollfd fds[] = {
       {child_.cells.get(), POLLIN, 0}, {child_.process.get(), POLLIN, 0}, {stopped, POLLIN, 0}};
-  if (!wait_for(fds, std::size(fds), kImportTime))
-    return cannot("its imports take too long");
+  if (!wait_for(fds, std::size(fds), kImportTime)) return cannot("its imports take too long");
   if (fds[2].revents != 0) return cannot("stopped");
   std::string packet(65536, '\0');
   const ssize_t n = recv(child_.cells.get(), packet.data(), packet.size(), MSG_DONTWAIT);
@@ -105,7 +104,8 @@ Result<void> Zygote::await_ready(int stopped) {
     char words[2000];
     const ssize_t size = read(child_.err.get(), words, sizeof words);
     return cannot(
-        "the interpreter ended: " + std::string(words, size > 0 ? static_cast<std::size_t>(size) : 0)
+        "the interpreter ended: " +
+        std::string(words, size > 0 ? static_cast<std::size_t>(size) : 0)
     );
   }
   packet.resize(static_cast<std::size_t>(n));
@@ -138,7 +138,8 @@ Result<void> Zygote::check_forkable() const {
 pid_t Zygote::order(const ChildFds& fds, int* pidfd) {
   const std::lock_guard lock(mutex_);
   int error = EPIPE;
-  if (!lost_ && send_order(child_.cells.get(), fds)) error = receive_answer(child_.cells.get(), pidfd);
+  if (!lost_ && send_order(child_.cells.get(), fds))
+    error = receive_answer(child_.cells.get(), pidfd);
   lost_ = lost_ || error == ETIMEDOUT || error == EPROTO;
   errno = error;
   return error == 0 ? pid_of(*pidfd) : -1;

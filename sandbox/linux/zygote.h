@@ -53,7 +53,8 @@ class Zygote {
   Child child_;
   std::string imported_;
   std::mutex mutex_;  // orders and answers come in pairs
-  std::atomic<bool> lost_ = false;  // it did not answer: what it says later would be taken for the next answer
+  std::atomic<bool> lost_ =
+      false;  // it did not answer: what it says later would be taken for the next answer
 };
 
 // Packets of the zygote's socket. The host's only order is a byte with the descriptors of a child, in the order of

@@ -41,9 +41,13 @@ void print(const Row& row) {
   std::vector<double> sorted = row.ms;
   std::sort(sorted.begin(), sorted.end());
   const auto at = [&](double q) {
-    return sorted[std::min(sorted.size() - 1, static_cast<std::size_t>(q * static_cast<double>(sorted.size())))];
+    return sorted[std::min(
+        sorted.size() - 1, static_cast<std::size_t>(q * static_cast<double>(sorted.size()))
+    )];
   };
-  std::printf("%-52s %6zu %9.2f %9.2f %9.2f\n", row.what.c_str(), sorted.size(), at(0.5), at(0), at(0.95));
+  std::printf(
+      "%-52s %6zu %9.2f %9.2f %9.2f\n", row.what.c_str(), sorted.size(), at(0.5), at(0), at(0.95)
+  );
   std::fflush(stdout);
 }
 
@@ -173,12 +177,15 @@ void memory_row(Sandbox& box) {
   }
   std::printf(
       "%-52s %6zu %9.2f MiB (both processes of a session, from smaps_rollup)\n",
-      "private memory of an idle session", sessions.size(),
+      "private memory of an idle session",
+      sessions.size(),
       static_cast<double>(total) / 1024 / static_cast<double>(sessions.size())
   );
 }
 
-Sandbox make(const std::string& python, bool zygote, unsigned ready, Level strongest = Level::kFull) {
+Sandbox make(
+    const std::string& python, bool zygote, unsigned ready, Level strongest = Level::kFull
+) {
   Policy policy;
   policy.maximum = strongest;
   policy.python = python;
@@ -219,12 +226,27 @@ int main(int argc, char** argv) {
     Sandbox pooled = make(python, true, 4);
     open_rows(pooled, "pool", n, true);
   }
-  const std::string imports = "import importlib.util as u\nfor m in ('numpy','pandas','sympy','matplotlib.pyplot'):\n"
-                              "  if u.find_spec(m.split('.')[0]): __import__(m)";
+  const std::string imports =
+      "import importlib.util as u\nfor m in ('numpy','pandas','sympy','matplotlib.pyplot'):\n"
+      "  if u.find_spec(m.split('.')[0]): __import__(m)";
   program_row("anchor: python3 -c 1", {python, "-c", "1"}, n);
   program_row("anchor: python3 with the imports", {python, "-c", imports}, 3);
-  std::vector<std::string> bwrap = {"bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",
-                                    python, "-c", "1"};
+  std::vector<std::string> bwrap = {
+      "bwrap",
+      "--unshare-all",
+      "--die-with-parent",
+      "--ro-bind",
+      "/",
+      "/",
+      "--proc",
+      "/proc",
+      "--dev",
+      "/dev",
+      "--tmpfs",
+      "/tmp",
+      python,
+      "-c",
+      "1"};
   program_row("anchor: bubblewrap, python3 -c 1", bwrap, n);
   bwrap.back() = imports;
   program_row("anchor: bubblewrap, python3 with the imports", bwrap, 3);

@@ -27,7 +27,9 @@ inline std::string text_of(const std::filesystem::path& file) {
 inline std::size_t groups_below(const std::filesystem::path& folder, const std::string& mine) {
   std::size_t n = 0;
   std::error_code gone;
-  auto entry = std::filesystem::directory_iterator(folder, std::filesystem::directory_options::skip_permission_denied, gone);
+  auto entry = std::filesystem::directory_iterator(
+      folder, std::filesystem::directory_options::skip_permission_denied, gone
+  );
   for (; !gone && entry != std::filesystem::directory_iterator(); entry.increment(gone)) {
     std::error_code ignored;
     if (entry->is_symlink(ignored) || !entry->is_directory(ignored)) continue;

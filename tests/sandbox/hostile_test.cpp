@@ -1,8 +1,6 @@
 // Hostile programs, each in its own session, at every level with namespaces that this machine reaches. After each
 // one: nothing of the host was shown or changed, the host's hands in the workspace met no trap, the time was bounded, and the
 // next cell works or says that the interpreter was restarted. At the end of each, nothing is left behind.
-#include "tests/sandbox/hostile_programs.h"
-
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -18,6 +16,7 @@
 
 #include "sandbox/linux/unique_fd.h"
 #include "tests/sandbox/footprint.h"
+#include "tests/sandbox/hostile_programs.h"
 #include "tests/sandbox/sandbox_fixture.h"
 
 namespace toccata::sandbox {
@@ -71,8 +70,7 @@ class HostileTest : public testing::TestWithParam<std::tuple<Level, Hostile>> {
   static Sandbox* sandbox(Level level, std::string& why) {
     static std::map<Level, Result<Sandbox>> made;
     auto found = made.find(level);
-    if (found == made.end())
-      found = made.emplace(level, make_sandbox(small_policy(level))).first;
+    if (found == made.end()) found = made.emplace(level, make_sandbox(small_policy(level))).first;
     if (found->second) return &*found->second;
     why = found->second.error().message;
     return nullptr;

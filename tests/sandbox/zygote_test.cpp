@@ -48,7 +48,8 @@ class Venv {
     std::filesystem::create_directories(site);
     std::filesystem::create_directories(folder_ / "bin");
     std::filesystem::create_symlink(find_interpreter("").value_or_throw().executable, python());
-    std::ofstream(folder_ / "pyvenv.cfg") << "home = /usr/bin\ninclude-system-site-packages = false\n";
+    std::ofstream(folder_ / "pyvenv.cfg")
+        << "home = /usr/bin\ninclude-system-site-packages = false\n";
     for (const auto& [name, text] : modules) std::ofstream(site / (name + ".py")) << text;
   }
   ~Venv() { std::filesystem::remove_all(folder_); }
@@ -61,7 +62,9 @@ class Venv {
 class ZygoteTest : public testing::Test {
  protected:
   // Standard library modules that hold random state, so that the test needs no package.
-  void SetUp() override { make({"random", "uuid", "tempfile", "multiprocessing", "ssl", "nowhere_to_be_found"}); }
+  void SetUp() override {
+    make({"random", "uuid", "tempfile", "multiprocessing", "ssl", "nowhere_to_be_found"});
+  }
 
   void make(std::vector<std::string> imports, unsigned ready = 0, const std::string& python = "") {
     Policy policy;
@@ -98,13 +101,17 @@ TEST_F(ZygoteTest, WhatIsNotInstalledIsLeftOut) {
 
 TEST_F(ZygoteTest, ImportsAreThereButNoNames) {
   auto session = open();
-  EXPECT_EQ(output(*session, "import sys\n'tempfile' in sys.modules, 'tempfile' in globals()"), "(True, False)");
+  EXPECT_EQ(
+      output(*session, "import sys\n'tempfile' in sys.modules, 'tempfile' in globals()"),
+      "(True, False)"
+  );
 }
 
 TEST_F(ZygoteTest, NoTwoForksDrawTheSameNumbers) {
   const std::string draw =
       "import random, uuid, tempfile, multiprocessing, ssl, os\n"
-      "[random.random(), random.getrandbits(64), str(uuid.uuid1()), str(uuid.uuid4()), tempfile.mktemp(), "
+      "[random.random(), random.getrandbits(64), str(uuid.uuid1()), str(uuid.uuid4()), "
+      "tempfile.mktemp(), "
       "bytes(multiprocessing.current_process().authkey).hex(), ssl.RAND_bytes(8).hex(), "
       "random.SystemRandom().random()]";
   const std::string split = "\n__import__('json').dumps(_)";
@@ -118,7 +125,9 @@ TEST_F(ZygoteTest, NoTwoForksDrawTheSameNumbers) {
     if (i == 3) {
       EXPECT_TRUE(session.execute("import os; os._exit(1)", 60s).restarted);
     }
-    output(session, draw.substr(0, draw.find('\n')) + "\nvalues = " + draw.substr(draw.find('\n') + 1));
+    output(
+        session, draw.substr(0, draw.find('\n')) + "\nvalues = " + draw.substr(draw.find('\n') + 1)
+    );
     for (int value = 0; value < 8; ++value, ++n)
       seen.insert(output(session, "values[" + std::to_string(value) + "]"));
   }
@@ -126,7 +135,8 @@ TEST_F(ZygoteTest, NoTwoForksDrawTheSameNumbers) {
 }
 
 TEST_F(ZygoteTest, ALibrarysOwnGeneratorIsSeededAgainToo) {
-  const Venv venv({std::pair<std::string, std::string>{"keeper_of_one", "import random\nrng = random.Random()"}});
+  const Venv venv({std::pair<std::string, std::string>{
+      "keeper_of_one", "import random\nrng = random.Random()"}});
   make({"keeper_of_one"}, 0, venv.python());
   const std::string draw = "import keeper_of_one\nkeeper_of_one.rng.random()";
   const std::string one = output(*open(), draw), other = output(*open(), draw);
@@ -137,10 +147,17 @@ TEST_F(ZygoteTest, ALibrarysOwnGeneratorIsSeededAgainToo) {
 TEST_F(ZygoteTest, AForkHoldsItsOwnDescriptorsOnly) {
   auto first = open(), second = open();
   const std::string look =
-      "import os\nsorted(os.readlink('/proc/self/fd/%s' % f).split(':')[0] for f in os.listdir('/proc/self/fd') "
+      "import os\nsorted(os.readlink('/proc/self/fd/%s' % f).split(':')[0] for f in "
+      "os.listdir('/proc/self/fd') "
       "if os.path.lexists('/proc/self/fd/%s' % f))";
   EXPECT_EQ(output(*second, look), "['/dev/null', 'pipe', 'pipe', 'pipe', 'pipe', 'socket']");
-  EXPECT_EQ(output(*second, "open('/proc/1/environ').read() == '' or 'LANG=C.UTF-8' in open('/proc/1/environ').read()"), "True");
+  EXPECT_EQ(
+      output(
+          *second,
+          "open('/proc/1/environ').read() == '' or 'LANG=C.UTF-8' in open('/proc/1/environ').read()"
+      ),
+      "True"
+  );
 }
 
 TEST_F(ZygoteTest, TheZygoteItselfIsShutIn) {
@@ -163,8 +180,9 @@ TEST_F(ZygoteTest, TheZygoteItselfIsShutIn) {
 }
 
 TEST_F(ZygoteTest, AForkIsInNamespacesOfItsOwn) {
-  const std::string look = "import os\n[os.readlink('/proc/self/ns/' + k) for k in "
-                           "('user', 'pid', 'net', 'mnt', 'ipc', 'uts', 'cgroup')]";
+  const std::string look =
+      "import os\n[os.readlink('/proc/self/ns/' + k) for k in "
+      "('user', 'pid', 'net', 'mnt', 'ipc', 'uts', 'cgroup')]";
   auto first = open(), second = open();
   const std::string one = output(*first, look), other = output(*second, look);
   std::set<std::string> all;
@@ -204,10 +222,13 @@ TEST_F(ZygoteTest, WithoutItsZygoteASandboxStartsSessionsAfresh) {
 
 TEST_F(ZygoteTest, WhatIsNotSoundToForkIsNotForked) {
   const Venv venv(
-      {{"threaded", "import threading, time\nthreading.Thread(target=time.sleep, args=(600,), daemon=True).start()"},
+      {{"threaded",
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(600,), "
+        "daemon=True).start()"},
        {"shared", "import mmap\nshared = mmap.mmap(-1, 4096)"}}
   );
-  for (const auto& [module, words] : {std::pair("threaded", "2 threads"), std::pair("shared", "shared memory")}) {
+  for (const auto& [module, words] :
+       {std::pair("threaded", "2 threads"), std::pair("shared", "shared memory")}) {
     Policy policy;
     policy.python = venv.python();
     policy.warmth = {true, {module}, 0};
