@@ -15,7 +15,7 @@ namespace toccata::sandbox {
 namespace {
 
 constexpr std::array kLayers = {
-    // The host writes the id maps and the cgroup, then lets the child go on.
+    // The host writes the id maps, or says where, then lets the child go on.
     Layer{"identity maps", Level::kNone, await_host},
     // Trees are opened while the child may still pass private parents such as /root.
     Layer{"source trees", Level::kNoProc, open_trees},
@@ -32,7 +32,9 @@ constexpr std::array kLayers = {
     Layer{"rlimits", Level::kSeccomp, set_limits},
     Layer{"no capabilities", Level::kSeccomp, drop_privileges},
     Layer{"dies with host", Level::kNone, die_with_host},
-    Layer{"Landlock", Level::kLandlock, restrict_files},
+    // Landlock forbids mounting, for ever and in every descendant.
+    Layer{"Landlock", Level::kLandlock, restrict_files, /*around_zygote=*/false},
+    Layer{"limits stand", Level::kNone, await_limits},
     Layer{"descriptors", Level::kNone, move_descriptors},
     Layer{"seccomp", Level::kSeccomp, install_filter},
 };
@@ -43,16 +45,21 @@ constexpr int kMaxTrees = 64;
 
 std::span<const Layer> layers() { return kLayers; }
 
-void contain(const Plan& plan, ChildFds fds) {
+void put_up_walls(const Plan& plan, ChildFds fds) {
   std::array<int, kMaxTrees> trees;
   trees.fill(-1);
   Containment child{plan, fds, trees};
   for (int i = 0; i < static_cast<int>(kLayers.size()); ++i) {
     if (plan.level > kLayers[i].weakest_with) continue;
+    if (plan.role == Role::kZygote && !kLayers[i].around_zygote) continue;
     if (const int error = kLayers[i].apply(child)) give_up(child, {i, error});
   }
   if (plan.probe_only) give_up(child, {ChildReport::kAllUp, 0});
-  become_interpreter(child);
+}
+
+void contain(const Plan& plan, ChildFds fds) {
+  put_up_walls(plan, fds);
+  become_interpreter(plan);
 }
 
 }  // namespace toccata::sandbox

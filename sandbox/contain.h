@@ -18,6 +18,8 @@ struct Layer {
   const char* name;    // as doctor shows it
   Level weakest_with;  // the weakest level that still has this layer
   int (*apply)(Containment&);
+  bool around_zygote =
+      true;  // false: it would keep the zygote from putting up walls around its forks
 };
 
 // The walls in the order in which they are put up.
@@ -32,7 +34,10 @@ struct ChildReport {
   int error = 0;
 };
 
-// In the child: puts up every wall of the plan's level and becomes the interpreter. Never returns.
+// In the child: puts up every wall of the plan's level, in order; when one fails, reports it and ends the process.
+void put_up_walls(const Plan& plan, ChildFds fds);
+
+// In the child: the same, and then becomes the interpreter. Never returns.
 [[noreturn]] void contain(const Plan& plan, ChildFds fds);
 
 }  // namespace toccata::sandbox

@@ -1,7 +1,8 @@
-// What all sessions of a sandbox share: the plan of their containment and the thread they are cloned from.
+// What all sessions of a sandbox share: the plan of their containment, and the thread or zygote they are cloned from.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "sandbox/linux/launcher.h"
 #include "sandbox/linux/plan.h"
 #include "sandbox/linux/spawn.h"
+#include "sandbox/linux/zygote.h"
 #include "sandbox/policy.h"
 #include "sandbox/sandbox.h"
 
@@ -16,7 +18,7 @@ namespace toccata::sandbox {
 
 class Machinery {
  public:
-  Machinery(const Limits& limits, Interpreter python, std::vector<sock_filter> filter);
+  Machinery(const Policy& policy, Interpreter python, std::vector<sock_filter> filter);
 
   // Puts up every wall of `level` once, around nothing. Nothing on success.
   std::optional<SpawnFailure> try_level(Level level);
@@ -25,21 +27,37 @@ class Machinery {
   Level level() const { return level_; }
   const Limits& limits() const { return limits_; }
   const Interpreter& python() const { return python_; }
-  // Starts a session's child. `folder` is its workspace where it has no root of its own.
+  // Starts a session's child: a fork of the zygote when it is up, else a fresh interpreter. `folder` is its workspace
+  // where it has no root of its own.
   Result<Child> start(const std::string& folder);
 
+  // Starts the zygote and forks it once, for trial. Ends early when the descriptor `stopped` becomes readable.
+  void warm_up(int stopped);
+  // What the zygote has imported; the error says why there is none.
+  Result<std::string> warmed() const;
+
  private:
+  Result<std::unique_ptr<Zygote>> make_zygote(int stopped);
+  std::shared_ptr<Zygote> zygote() const;
   Plan plan(Level level) const;
   std::optional<CgroupLimits> cgroup_limits(Level level) const;
 
   Limits limits_;
+  std::vector<std::string> imports_;
   Interpreter python_;
   std::vector<sock_filter> filter_;
   Level level_ = Level::kNone;
   Launcher launcher_;
+
+  Plan forked_;  // of the zygote's forks
+  mutable std::mutex mutex_;
+  std::shared_ptr<Zygote> zygote_;
+  Error no_zygote_{ErrorCode::kUnavailable, "the zygote is not up yet"};
 };
 
 // A session on a started child, ready when this returns.
 Result<std::unique_ptr<Session>> open_session(std::shared_ptr<Machinery> machinery);
+// Do the processes of such a session live?
+bool is_alive(const Session& session);
 
 }  // namespace toccata::sandbox

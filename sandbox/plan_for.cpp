@@ -9,7 +9,11 @@
 #include <filesystem>
 #include <set>
 
+#include "sandbox/linux/plan_text.h"
+
 extern "C" const unsigned char sandbox_runner_begin[], sandbox_runner_end[];
+extern "C" const unsigned char sandbox_zygote_begin[], sandbox_zygote_end[];
+extern "C" const unsigned char sandbox_zygote_so_begin[], sandbox_zygote_so_end[];
 
 namespace toccata::sandbox {
 namespace {
@@ -189,6 +193,8 @@ Plan plan_for(
   const std::string boot = "exec(compile(open(" + std::to_string(kRunnerFd) +
                            ").read(),'<toccata>','exec'),{'__name__':'toccata'})";
   plan.arguments = {python.executable.string(), "-I", "-S", "-B", "-X", "utf8", "-c", boot};
+  // Only processes: no /proc/sys, /proc/keys, /proc/kallsyms ...
+  plan.proc_options = "subset=pid,hidepid=invisible";
   if (level <= Level::kNoProc) {
     add_root(plan, limits, python);
     add_limits(plan, limits);
@@ -196,12 +202,41 @@ Plan plan_for(
   return plan;
 }
 
-std::string runner_for(const Plan& plan, const Interpreter& python) {
-  std::string text = "PATHS=[";
-  for (const std::string& path : python.paths) text += quoted(path) + ",";
-  text += "];WORKSPACE=" + quoted(plan.folder);
+Plan zygote_plan_for(
+    const Plan& forked,
+    const Limits& limits,
+    const Interpreter& python,
+    std::vector<sock_filter> filter
+) {
+  Plan plan = plan_for(forked.level, limits, python, std::move(filter));
+  plan.role = Role::kZygote;
+  // Whole: else the kernel lets no session in a user namespace below mount its own.
+  plan.proc_options = "";
+  // Limits never rise again, and NPROC of a user namespace holds for all those below it together.
+  plan.rlimits = {{RLIMIT_CORE, 0}};
+  plan.root.push_back({RootEntry::Kind::kFolder, "toccata", ""});
+  plan.root.push_back(
+      {RootEntry::Kind::kFile,
+       "toccata/zygote.so",
+       {sandbox_zygote_so_begin, sandbox_zygote_so_end}}
+  );
+  plan.root.push_back({RootEntry::Kind::kFile, "toccata/plan", to_bytes(forked)});
+  return plan;
+}
+
+std::string runner_for(
+    const Plan& plan, const Interpreter& python, const std::vector<std::string>& imports
+) {
+  const auto list = [](const std::vector<std::string>& items) {
+    std::string text = "[";
+    for (const std::string& item : items) text += quoted(item) + ",";
+    return text + "]";
+  };
+  std::string text = "PATHS=" + list(python.paths) + ";IMPORTS=" + list(imports);
   text += std::string(";CONTAINED=") + (plan.level <= Level::kNoProc ? "True" : "False") + "\n";
   text.append(sandbox_runner_begin, sandbox_runner_end);
+  if (plan.role != Role::kZygote) return text + "\nbegin()\n";
+  text.append(sandbox_zygote_begin, sandbox_zygote_end);
   return text;
 }
 

@@ -13,7 +13,17 @@ Plan plan_for(
     Level level, const Limits& limits, const Interpreter& python, std::vector<sock_filter> filter
 );
 
-// The text the interpreter starts with: the settings of this session, then sandbox/runner.py.
-std::string runner_for(const Plan& plan, const Interpreter& python);
+// The plan of the zygote whose forks follow `forked`, a plan of role kForked. `filter` is the zygote's.
+Plan zygote_plan_for(
+    const Plan& forked,
+    const Limits& limits,
+    const Interpreter& python,
+    std::vector<sock_filter> filter
+);
+
+// The text the interpreter starts with: its settings, then sandbox/runner.py, and zygote.py for a zygote.
+std::string runner_for(
+    const Plan& plan, const Interpreter& python, const std::vector<std::string>& imports = {}
+);
 
 }  // namespace toccata::sandbox

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace toccata::sandbox {
 
@@ -52,6 +53,24 @@ struct Limits {
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 
+// How sessions are made ready before they are asked for. None of it changes what a session may do: a session forked from
+// the zygote stands behind the same walls as one that was started afresh.
+struct Warmth {
+  // Fork sessions from one prepared interpreter (sandbox/linux/zygote.h) once it is up; until then, and where it cannot be,
+  // they are started afresh. Wider: all sessions of a sandbox share the layout of their memory, the seed of Python's str
+  // hashes and the C library's stack canary, and random generators that only C code of an import knows. Off for
+  // sessions of people who do not trust each other.
+  bool zygote = true;
+  // Imported once by the zygote, best effort: what is not installed is left out.
+  std::vector<std::string> imports = {"numpy", "pandas", "sympy", "matplotlib.pyplot"};
+  // Sessions kept ready in the background; each costs what an idle session costs.
+  unsigned ready = 1;
+  friend bool operator==(const Warmth&, const Warmth&) = default;
+
+  // Every session a fresh interpreter, started when it is asked for.
+  static Warmth none() { return {false, {}, 0}; }
+};
+
 struct Policy {
   // The strongest reachable level between the two is used. Opening fails when even `minimum` cannot be reached.
   Level minimum = Level::kFullNoCgroup;
@@ -60,6 +79,7 @@ struct Policy {
   // The interpreter; its whole installation tree becomes readable inside. Empty: /usr/bin/python3, else
   // /usr/local/bin/python3. Never looked for on PATH, which may name a private tree.
   std::filesystem::path python;
+  Warmth warmth;
   friend bool operator==(const Policy&, const Policy&) = default;
 };
 

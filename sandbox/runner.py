@@ -12,7 +12,7 @@
 #   keeper says      b"s" u32 generation: an interpreter is up; b"d" u32 generation, u32 wait status: it ended
 #
 # Only modules built into CPython are imported at start (no enum, no re): that is most of the start-up time.
-# PATHS, WORKSPACE and CONTAINED are set by the host.
+# PATHS and CONTAINED are set by the host, in lines before these; what starts it, in lines after: begin(), or zygote.py.
 import _signal
 import fcntl
 import os
@@ -21,6 +21,7 @@ import sys
 
 CELLS, KEEPER, PACKET = 3, 4, 65536
 NAME = "<toccata>"
+DEEP = 2000  # frames; twice Python's recursion limit
 WARM_WORDS = ("traceback", "inspect", "linecache", "logging", "unittest", "doctest")
 
 
@@ -133,6 +134,20 @@ def say(fd, packet):
 
 def ignore(*_):
     """An interrupt that comes between cells. Not SIG_IGN, which subprocesses would inherit."""
+
+
+def deep(error):
+    """Has it, or one of those it was raised from, more than DEEP frames?"""
+    for _ in range(100):
+        trace = error.__traceback__
+        for _ in range(DEEP):
+            trace = trace and trace.tb_next
+        if trace:
+            return True
+        error = error.__cause__ or error.__context__
+        if error is None:
+            return False
+    return True
 
 
 class Interpreter:
@@ -255,7 +270,14 @@ class Interpreter:
                 trace = trace.tb_next
             self.flush()
             self.warm()
-            lines = sys.modules["traceback"].format_exception(type(error), error, trace)
+            # Only code that raised the recursion limit has more frames; formatting millions would take minutes.
+            ahead = trace
+            for _ in range(DEEP):
+                ahead = ahead and ahead.tb_next
+            while ahead:
+                ahead, trace = ahead.tb_next, trace.tb_next
+            limit = -DEEP if deep(error) else None
+            lines = sys.modules["traceback"].format_exception(type(error), error, trace, limit)
             self.err.write("".join(lines))
         except BaseException:
             self.err.write("%s (its traceback cannot be shown)\n" % type(error).__name__)
@@ -279,10 +301,8 @@ class Interpreter:
                 pass
 
 
-def begin():
-    os.chdir(WORKSPACE)
-    generation = keep()
-    sys.path[:] = [""] + PATHS
+def prepare():
+    sys.path[:] = PATHS
     import builtins
 
     import _sitebuiltins
@@ -291,7 +311,14 @@ def begin():
     builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D")
     builtins.help = _sitebuiltins._Helper()
     sys.argv[:] = [""]
+
+
+def serve(generation):
+    sys.path.insert(0, "")
     Interpreter(generation).serve()
 
 
-begin()
+def begin():
+    generation = keep()
+    prepare()
+    serve(generation)

@@ -5,6 +5,7 @@
 #include "sandbox/contain.h"
 #include "sandbox/linux/seccomp.h"
 #include "sandbox/machinery.h"
+#include "sandbox/pool.h"
 
 namespace toccata::sandbox {
 namespace {
@@ -56,7 +57,7 @@ Result<std::shared_ptr<Machinery>> make_machinery(const Policy& policy) {
   if (!python) return python.error();
   Result<std::vector<sock_filter>> filter = build_filter();
   if (!filter) return filter.error();
-  return std::make_shared<Machinery>(policy.limits, std::move(*python), std::move(*filter));
+  return std::make_shared<Machinery>(policy, std::move(*python), std::move(*filter));
 }
 
 void add_layers(ProbeReport& report, const std::optional<SpawnFailure>& failure) {
@@ -102,6 +103,7 @@ const char* to_string(Status status) {
 
 struct Sandbox::Impl {
   std::shared_ptr<Machinery> machinery;
+  Pool pool;
 };
 
 Sandbox::Sandbox(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -121,12 +123,17 @@ Result<Sandbox> Sandbox::create(const Policy& policy) {
   const Choice choice = choose(**machinery, policy.maximum, policy.minimum);
   if (!choice.level) return refusal(**machinery, policy, choice.missing);
   (*machinery)->use(*choice.level);
-  return Sandbox(std::make_unique<Impl>(Impl{std::move(*machinery)}));
+  return Sandbox(std::unique_ptr<Impl>(new Impl{*machinery, {*machinery, policy.warmth}}));
 }
 
 Level Sandbox::level() const { return impl_->machinery->level(); }
 
-Result<std::unique_ptr<Session>> Sandbox::open() { return open_session(impl_->machinery); }
+Result<std::unique_ptr<Session>> Sandbox::open() {
+  if (std::unique_ptr<Session> ready = impl_->pool.take()) return ready;
+  return open_session(impl_->machinery);
+}
+
+Result<std::string> Sandbox::await_warm() { return impl_->pool.await(); }
 
 ProbeReport probe(const Policy& policy) {
   ProbeReport report;

@@ -75,8 +75,12 @@ class Sandbox {
   ~Sandbox();
 
   Level level() const;
-  // A fresh interpreter, ready for its first cell.
+  // An interpreter nobody has used, ready for its first cell: from the pool, else forked from the zygote, else started.
   Result<std::unique_ptr<Session>> open();
+
+  // Waits until the zygote is up and the pool is full. The names of the modules sessions have imported already; the error
+  // says why sessions are not forked, but started. Nothing needs to wait: open() always works.
+  Result<std::string> await_warm();
 
  private:
   struct Impl;

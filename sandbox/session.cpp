@@ -98,6 +98,7 @@ class PythonSession final : public Session {
   Result<void> upload(const std::string& path, std::string_view bytes) override;
   Level level() const override { return machinery_->level(); }
   void close() override;
+  bool alive() const { return child_.running(); }
 
  private:
   enum class Before { kSame, kRestarted, kRemade, kFailed };
@@ -312,5 +313,7 @@ Result<std::unique_ptr<Session>> open_session(std::shared_ptr<Machinery> machine
   if (const Result<void> started = session->start(); !started) return started.error();
   return std::unique_ptr<Session>(std::move(session));
 }
+
+bool is_alive(const Session& session) { return static_cast<const PythonSession&>(session).alive(); }
 
 }  // namespace toccata::sandbox

@@ -65,7 +65,7 @@ void give_up(Containment& child, ChildReport report) {
   _exit(127);
 }
 
-void become_interpreter(Containment& child) {
+void become_interpreter(const Plan& plan) {
   // Handlers of the host end at exec by themselves; ignored signals and the mask would be inherited.
   struct sigaction standard = {};
   standard.sa_handler = SIG_DFL;
@@ -73,8 +73,9 @@ void become_interpreter(Containment& child) {
   sigset_t none;
   sigemptyset(&none);
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, 8);
-  execve(child.plan.argv[0], child.plan.argv.data(), child.plan.envp.data());
-  give_up(child, {static_cast<int>(layers().size()), errno});
+  execve(plan.argv[0], plan.argv.data(), plan.envp.data());
+  send_report(kSyncFd, {static_cast<int>(layers().size()), errno}, -1);
+  _exit(127);
 }
 
 }  // namespace toccata::sandbox

@@ -8,6 +8,7 @@ namespace toccata::sandbox {
 
 // namespaces.cpp
 int await_host(Containment& child);
+int await_limits(Containment& child);
 int leave_host_identity(Containment& child);
 int set_host_name(Containment& child);
 
@@ -40,6 +41,6 @@ int die_with_host(Containment& child);
 int hand_over_workspace(Containment& child);
 int move_descriptors(Containment& child);
 [[noreturn]] void give_up(Containment& child, ChildReport report);
-[[noreturn]] void become_interpreter(Containment& child);
+[[noreturn]] void become_interpreter(const Plan& plan);  // after move_descriptors
 
 }  // namespace toccata::sandbox

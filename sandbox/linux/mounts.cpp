@@ -95,10 +95,9 @@ int mount_tmpfs(Containment& child) {
   return 0;
 }
 
-int mount_proc(Containment&) {
+int mount_proc(Containment& child) {
   const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-  // Only processes: no /proc/sys, /proc/keys, /proc/kallsyms ...
-  const char* options = "subset=pid,hidepid=invisible";
+  const char* options = child.plan.proc_options.c_str();
   return mount("proc", "proc", "proc", flags, options) == 0 ? 0 : errno;
 }
 

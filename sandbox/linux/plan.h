@@ -40,12 +40,21 @@ struct Limit {
   rlim_t value = 0;
 };
 
+// What the child becomes once its walls are up.
+enum class Role {
+  kSession,  // a fresh interpreter serving cells
+  kZygote,   // the prepared interpreter that sessions are forked from
+  kForked,   // such a fork, serving cells
+};
+
 struct Plan {
   Level level = Level::kNone;
+  Role role = Role::kSession;
   bool host_is_root = false;  // then the child leaves host uid 0 for `outside_id` of the host
   std::vector<Bind> binds;
   std::vector<RootEntry> root;
   std::vector<Tmpfs> tmpfs;
+  std::string proc_options;
   std::vector<Limit> rlimits;
   std::vector<sock_filter> filter;  // seccomp program; empty below the level
   std::string folder;  // where the interpreter starts; the workspace when there is no own root

@@ -1,7 +1,6 @@
 #include "sandbox/linux/seccomp.h"
 
 #include <asm/ioctls.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
@@ -15,7 +14,6 @@
 #include <cstring>
 #include <string>
 
-#include "sandbox/linux/layers.h"
 #include "sandbox/linux/unique_fd.h"
 
 namespace toccata::sandbox {
@@ -249,9 +247,28 @@ constexpr const char* kAllowed[] = {
     "recvmmsg",
 };
 
+// What contain.cpp's layers call, and the clone into namespaces.
+constexpr const char* kZygoteAllowed[] = {
+    "clone",
+    "clone3",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "open_tree",
+    "move_mount",
+    "mount_setattr",
+    "setgroups",
+    "sethostname",
+    "prctl",
+    "capset",
+    "seccomp",
+    "landlock_create_ruleset",
+    "landlock_add_rule",
+    "landlock_restrict_self",
+};
+
 // Probed by libraries, which then fall back.
 constexpr const char* kNotImplemented[] = {
-    "clone3",
     "io_uring_setup",
     "io_uring_enter",
     "io_uring_register",
@@ -314,16 +331,26 @@ scmp_arg_cmp equals(unsigned argument, std::uint64_t mask, std::uint64_t value) 
   return {argument, SCMP_CMP_MASKED_EQ, mask, value};
 }
 
-void add_rules(Filter& filter) {
-  for (const char* name : kAllowed) filter.rule(SCMP_ACT_ALLOW, name);
-  for (const char* name : kNotImplemented) filter.rule(SCMP_ACT_ERRNO(ENOSYS), name);
+// The calls whose arguments decide, for those who make no namespaces.
+void add_session_rules(Filter& filter) {
+  filter.rule(SCMP_ACT_ERRNO(ENOSYS), "clone3");  // libraries fall back to clone
   filter.rule(SCMP_ACT_ALLOW, "clone", equals(0, kNewNamespaces, 0));
-  // Only local sockets. Families by allow-list: VSOCK reaches the hypervisor, netlink and AF_ALG the kernel.
-  filter.rule(SCMP_ACT_ALLOW, "socket", equals(0, kLow32, AF_UNIX));
-  filter.rule(SCMP_ACT_ALLOW, "socketpair", equals(0, kLow32, AF_UNIX));
   for (const int option : kPrctlAllowed) {
     filter.rule(SCMP_ACT_ALLOW, "prctl", equals(0, kLow32, static_cast<std::uint64_t>(option)));
   }
+}
+
+void add_rules(Filter& filter, Role role) {
+  for (const char* name : kAllowed) filter.rule(SCMP_ACT_ALLOW, name);
+  for (const char* name : kNotImplemented) filter.rule(SCMP_ACT_ERRNO(ENOSYS), name);
+  if (role == Role::kZygote) {
+    for (const char* name : kZygoteAllowed) filter.rule(SCMP_ACT_ALLOW, name);
+  } else {
+    add_session_rules(filter);
+  }
+  // Only local sockets. Families by allow-list: VSOCK reaches the hypervisor, netlink and AF_ALG the kernel.
+  filter.rule(SCMP_ACT_ALLOW, "socket", equals(0, kLow32, AF_UNIX));
+  filter.rule(SCMP_ACT_ALLOW, "socketpair", equals(0, kLow32, AF_UNIX));
   filter.rule(SCMP_ACT_ALLOW, "personality", equals(0, kLow32, 0));
   filter.rule(
       SCMP_ACT_ALLOW, "personality", equals(0, kLow32, kLow32)
@@ -352,24 +379,17 @@ Result<std::vector<sock_filter>> export_program(const Filter& filter) {
 
 }  // namespace
 
-Result<std::vector<sock_filter>> build_filter() {
+Result<std::vector<sock_filter>> build_filter(Role role) {
   Filter filter;
   if (filter.error() == 0) {
     seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-    add_rules(filter);
+    add_rules(filter, role);
   }
   if (filter.error() != 0) {
     return Error{
         ErrorCode::kUnavailable, std::string("seccomp filter: ") + strerror(-filter.error())};
   }
   return export_program(filter);
-}
-
-int install_filter(Containment& child) {
-  const auto& filter = child.plan.filter;
-  const sock_fprog program = {
-      static_cast<unsigned short>(filter.size()), const_cast<sock_filter*>(filter.data())};
-  return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0 ? 0 : errno;
 }
 
 }  // namespace toccata::sandbox

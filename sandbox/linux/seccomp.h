@@ -5,11 +5,13 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "sandbox/linux/plan.h"
 
 namespace toccata::sandbox {
 
 // The system calls Python, numpy and subprocesses need; everything else answers EPERM, and foreign instruction sets kill.
-// Built once by the host (libseccomp), installed by the child with one raw call.
-Result<std::vector<sock_filter>> build_filter();
+// For the zygote: also those that put up the walls around its forks, which then narrow it to the first list for
+// themselves. Built once by the host (libseccomp), installed by the child with one raw call.
+Result<std::vector<sock_filter>> build_filter(Role role = Role::kSession);
 
 }  // namespace toccata::sandbox

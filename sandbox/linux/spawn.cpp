@@ -18,14 +18,13 @@
 #include "sandbox/contain.h"
 #include "sandbox/linux/deadline.h"
 #include "sandbox/linux/errno_text.h"
+#include "sandbox/linux/namespace_flags.h"
 
 namespace toccata::sandbox {
 namespace {
 
 constexpr std::chrono::seconds kSetupTime{20};
 constexpr std::chrono::seconds kEndTime{5};
-constexpr std::uint64_t kNamespaces = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS |
-                                      CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 
 struct Pair {
   UniqueFd host, child;
@@ -73,7 +72,9 @@ struct Channels {
   UniqueFd runner;
   Pair sync = packet_pair();
 
-  explicit Channels(const std::string& text) : runner(text_file(text)) {}
+  // A fork of the zygote has its text in memory; its descriptor of it is another of /dev/null.
+  explicit Channels(const std::string* text)
+      : runner(text != nullptr ? text_file(*text) : null_device()) {}
   ChildFds child_side() const {
     return {
         stdin_.get(),
@@ -90,7 +91,7 @@ struct Channels {
 };
 
 // On the launcher thread. The child continues in `contain` on a copy of this stack.
-pid_t clone_child(const Plan& plan, const ChildFds& fds, int* pidfd) {
+pid_t clone_fresh(const Plan& plan, const ChildFds& fds, int* pidfd) {
   clone_args arguments = {};
   arguments.flags = CLONE_PIDFD | (plan.level <= Level::kNoProc ? kNamespaces : 0);
   arguments.pidfd = reinterpret_cast<std::uint64_t>(pidfd);
@@ -116,6 +117,31 @@ void write_identity_maps(pid_t pid, const Plan& plan) {
   if (!plan.host_is_root) write_proc(pid, "setgroups", "deny");
   write_proc(pid, "uid_map", map(plan.host_is_root ? kOutsideId : geteuid()));
   write_proc(pid, "gid_map", map(plan.host_is_root ? kOutsideId : getegid()));
+}
+
+// The word to go on. A fork of the zygote gets its own folder of /proc with it, to write its maps.
+void let_go_on(int sync, pid_t pid, const Plan& plan) {
+  char go = 'g';
+  iovec body = {&go, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message = {};
+  message.msg_iov = &body;
+  message.msg_iovlen = 1;
+  UniqueFd process;
+  if (plan.role == Role::kForked) {
+    const std::string path = "/proc/" + std::to_string(pid);
+    process.reset(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!process) throw HostFailure{"open " + path};
+    const int fd = process.get();
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof fd);
+    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  }
+  if (sendmsg(sync, &message, MSG_NOSIGNAL) != 1) throw HostFailure{"start signal"};
 }
 
 // One report of the child, with a descriptor when it carries one. False: the socket closed.
@@ -211,11 +237,11 @@ void Child::end() {
   cgroup.reset();
 }
 
-Result<Child> spawn(
+Result<Child> raise_child(
     const Plan& plan,
-    const std::string& runner,
+    const std::string* runner,
     const std::optional<CgroupLimits>& limits,
-    Launcher& launcher,
+    const std::function<pid_t(const ChildFds&, int* pidfd)>& clone_child,
     SpawnFailure* failure
 ) {
   const auto failed = [&](SpawnFailure why) {
@@ -231,26 +257,24 @@ Result<Child> spawn(
       child.cgroup = std::move(*group);
     }
     Channels channels(runner);
-    int pidfd = -1, error = 0;
-    pid_t pid = -1;
-    const ChildFds fds = channels.child_side();
-    launcher.run([&] {
-      pid = clone_child(plan, fds, &pidfd);
-      error = errno;
-    });
+    int pidfd = -1;
+    const pid_t pid = clone_child(channels.child_side(), &pidfd);
     step = SpawnFailure::kClone;
-    if (pid < 0) throw HostFailure{"namespaces: clone3", error};
+    if (pid < 0) throw HostFailure{"namespaces: clone3"};
     step = SpawnFailure::kHost;
     child.process.reset(pidfd);
     child.own_pids = plan.level <= Level::kNoProc;
     channels.close_child_side();
-    if (plan.level <= Level::kNoProc) write_identity_maps(pid, plan);
+    if (plan.level <= Level::kNoProc && plan.role != Role::kForked) write_identity_maps(pid, plan);
+    const int sync = channels.sync.host.get();
+    let_go_on(sync, pid, plan);
     if (child.cgroup) {
-      if (const auto added = child.cgroup->add(pid); !added) return failed({step, added.error()});
+      const auto added = child.cgroup->add(pid);
+      if (!added && child.running()) return failed({step, added.error()});
     }
-    if (send(channels.sync.host.get(), "g", 1, MSG_NOSIGNAL) != 1)
-      throw HostFailure{"start signal"};
-    if (auto why = follow(plan, channels.sync.host.get(), child.workspace)) return failed(*why);
+    // A child that failed meanwhile has said why, which `follow` reads.
+    (void)!send(sync, "j", 1, MSG_NOSIGNAL);
+    if (auto why = follow(plan, sync, child.workspace)) return failed(*why);
     child.out = std::move(channels.out.host);
     child.err = std::move(channels.err.host);
     child.cells = std::move(channels.cells.host);
@@ -259,6 +283,26 @@ Result<Child> spawn(
   } catch (const HostFailure& why) {
     return failed({step, {ErrorCode::kUnavailable, why.call + ": " + errno_text(why.error)}});
   }
+}
+
+Result<Child> spawn(
+    const Plan& plan,
+    const std::string& runner,
+    const std::optional<CgroupLimits>& limits,
+    Launcher& launcher,
+    SpawnFailure* failure
+) {
+  const auto on_launcher = [&](const ChildFds& fds, int* pidfd) {
+    pid_t pid = -1;
+    int error = 0;
+    launcher.run([&] {
+      pid = clone_fresh(plan, fds, pidfd);
+      error = errno;
+    });
+    errno = error;
+    return pid;
+  };
+  return raise_child(plan, &runner, limits, on_launcher, failure);
 }
 
 }  // namespace toccata::sandbox

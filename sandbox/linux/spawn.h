@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -41,6 +42,16 @@ struct SpawnFailure {
   int layer = kHost;
   Error error;
 };
+
+// Follows a child from `clone_child`, which makes the process and its pidfd or returns -1 with errno, until its walls
+// stand. `runner`: the text of a fresh interpreter's side; null for a fork of the zygote, which has it.
+Result<Child> raise_child(
+    const Plan& plan,
+    const std::string* runner,
+    const std::optional<CgroupLimits>& limits,
+    const std::function<pid_t(const ChildFds&, int* pidfd)>& clone_child,
+    SpawnFailure* failure = nullptr
+);
 
 // Clones, contains and execs. `runner` is the text of the interpreter's side. On failure fills `failure` when given.
 // A probe_only plan succeeds with a child that has already ended.

@@ -1,8 +1,6 @@
 // Hostile programs, each in its own session, at every level with namespaces that this machine reaches. After each
 // one: nothing of the host was shown or changed, the host's hands in the workspace met no trap, the time was bounded, and the
 // next cell works or says that the interpreter was restarted. At the end of each, nothing is left behind.
-#include "tests/sandbox/hostile_programs.h"
-
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -17,6 +15,8 @@
 #include <tuple>
 
 #include "sandbox/linux/unique_fd.h"
+#include "tests/sandbox/footprint.h"
+#include "tests/sandbox/hostile_programs.h"
 #include "tests/sandbox/sandbox_fixture.h"
 
 namespace toccata::sandbox {
@@ -27,47 +27,6 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr const char* kSecret = "canary-4f1d0c";
-
-std::size_t entries(const fs::path& folder) {
-  std::error_code ignored;
-  const auto all = fs::directory_iterator(folder, ignored);
-  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
-}
-
-std::string text_of(const fs::path& file) {
-  std::ifstream in(file);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-// Folders below `folder` whose name is one of ours. Other sessions of the machine come and go while this looks: a folder
-// that is gone when its turn comes holds nothing.
-std::size_t groups_below(const fs::path& folder, const std::string& mine) {
-  std::size_t n = 0;
-  std::error_code gone;
-  auto entry = fs::directory_iterator(folder, fs::directory_options::skip_permission_denied, gone);
-  for (; !gone && entry != fs::directory_iterator(); entry.increment(gone)) {
-    std::error_code ignored;
-    if (entry->is_symlink(ignored) || !entry->is_directory(ignored)) continue;
-    const std::string name = entry->path().filename().string();
-    n += name.starts_with("toccata") && name.find(mine) != std::string::npos;
-    n += groups_below(entry->path(), mine);
-  }
-  return n;
-}
-
-// In every control group hierarchy.
-std::size_t control_groups() {
-  return groups_below("/sys/fs/cgroup", "-" + std::to_string(getpid()) + "-");
-}
-
-// What a leak would change.
-struct Footprint {
-  std::size_t descriptors = entries("/proc/self/fd");
-  std::size_t groups = control_groups();
-  std::string mounts = text_of("/proc/self/mountinfo");
-  bool children = waitpid(-1, nullptr, WNOHANG) != -1;
-  friend bool operator==(const Footprint&, const Footprint&) = default;
-};
 
 // Something of the host's to steal: a file in /tmp and an abstract socket.
 class Bait {
@@ -111,8 +70,7 @@ class HostileTest : public testing::TestWithParam<std::tuple<Level, Hostile>> {
   static Sandbox* sandbox(Level level, std::string& why) {
     static std::map<Level, Result<Sandbox>> made;
     auto found = made.find(level);
-    if (found == made.end())
-      found = made.emplace(level, Sandbox::create(small_policy(level))).first;
+    if (found == made.end()) found = made.emplace(level, make_sandbox(small_policy(level))).first;
     if (found->second) return &*found->second;
     why = found->second.error().message;
     return nullptr;

@@ -86,7 +86,7 @@ TEST_F(LifetimeTest, AKilledHostLeavesNoOrphan) {
   sandbox_.reset();  // no threads of this process may be needed by the copy below
   const pid_t host = fork();
   if (host == 0) {
-    Result<Sandbox> sandbox = Sandbox::create(Policy{});
+    Result<Sandbox> sandbox = make_sandbox(Policy{});
     auto session = sandbox->open().value_or_throw();
     session->execute(leave_orphan(marker), 60s);
     (void)!write(ready[1], "r", 1);
@@ -114,6 +114,7 @@ TEST_F(LifetimeTest, FiftySessionsLeakNothing) {
   }
   EXPECT_EQ(open_descriptors(), before);
   session_.reset();
+  sandbox_.reset();
   EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1) << "a child was left";
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,23 @@ namespace toccata::sandbox {
 
 using namespace std::chrono_literals;
 
+// With TOCCATA_TEST_WARM set, all sessions of these tests are forked from a zygote, else all are started afresh. Never a
+// pool: what it does in the background is no leak, but would look like one.
+inline Warmth test_warmth() {
+  Warmth warmth = Warmth::none();
+  warmth.zygote = std::getenv("TOCCATA_TEST_WARM") != nullptr;
+  return warmth;
+}
+
+inline Result<Sandbox> make_sandbox(Policy policy) {
+  policy.warmth = test_warmth();
+  Result<Sandbox> made = Sandbox::create(policy);
+  if (!made || !policy.warmth.zygote || made->level() > Level::kNoProc) return made;
+  const Result<std::string> warm = made->await_warm();
+  EXPECT_TRUE(warm.ok()) << warm.error().message;
+  return made;
+}
+
 // A session at the strongest level this machine has; skips, saying why, where there are no namespaces.
 class SandboxTest : public testing::Test {
  protected:
@@ -22,7 +40,7 @@ class SandboxTest : public testing::Test {
   void open(const Policy& policy) {
     session_.reset();
     sandbox_.reset();
-    Result<Sandbox> made = Sandbox::create(policy);
+    Result<Sandbox> made = make_sandbox(policy);
     if (!made) GTEST_SKIP() << made.error().message;
     sandbox_.emplace(*std::move(made));
     Result<std::unique_ptr<Session>> opened = sandbox_->open();
