@@ -43,6 +43,7 @@ struct ChatRequest {
   std::vector<harmony::ToolDescription> functions;
   harmony::ToolNamespaces built_in;  // python, browser
   std::string response_format;       // a JSON schema the answer must satisfy; empty: none
+  bool strict_format = false;        // an answer that does not would break a promise
   std::optional<std::string> current_date;
   std::vector<Turn> turns;
 };

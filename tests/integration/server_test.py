@@ -402,6 +402,50 @@ class ServerTest(unittest.TestCase):
         self.error(server.request("POST", "/v1/completions", {"prompt": [1 << 40]}), 400, param="prompt")
         self.error(server.request("POST", "/v1/completions", {"prompt": []}), 400, param="prompt")
 
+    def test_promises_are_kept_by_masks(self):
+        """Whatever nano would say, its answer is the schema's, and a demanded call is a call."""
+        server = self.serve("-m", "nano")
+        schema = {
+            "type": "object",
+            "properties": {"kind": {"enum": ["greeting", "question"]}, "polite": {"type": "boolean"}},
+            "required": ["kind", "polite"],
+            "additionalProperties": False,
+        }
+        named = {"name": "n", "strict": True, "schema": schema}
+
+        def check(text):
+            answer = json.loads(text)
+            self.assertEqual({"kind", "polite"}, set(answer))
+            self.assertIn(answer["kind"], ("greeting", "question"))
+
+        seeded = {"seed": 1, "temperature": 0}
+        chat = server.chat(ASK, response_format={"type": "json_schema", "json_schema": named}, **seeded)
+        check(chat["choices"][0]["message"]["content"])
+        for _ in range(2):  # compiled, and found compiled
+            response = server.post("/v1/responses", {"input": "Hi", "text": {"format": {"type": "json_schema", **named}}, **seeded})
+            check(response["output"][-1]["content"][0]["text"])
+        output = {"format": {"type": "json_schema", "schema": schema}}
+        message = server.post("/v1/messages", {"messages": ASK, "max_tokens": 400, "output_config": output, **seeded})
+        check(message["content"][-1]["text"])
+        tool = {"type": "function", "name": "rate", "strict": True, "parameters": schema}
+        response = server.post("/v1/responses", {"input": "Hi", "tools": [tool], "tool_choice": "required", **seeded})
+        self.assertEqual(("function_call", "rate"), (response["output"][-1]["type"], response["output"][-1]["name"]))
+        check(response["output"][-1]["arguments"])
+        refused = {"type": "json_schema", "name": "n", "strict": True, "schema": {"type": "array", "uniqueItems": True}}
+        answer = server.request("POST", "/v1/responses", {"input": "Hi", "text": {"format": refused}})
+        self.error(answer, 400, param="text", code="invalid_json_schema")
+        self.assertIn("uniqueItems", json.loads(answer[2])["error"]["message"])
+        refused["strict"] = False
+        server.post("/v1/responses", {"input": "Hi", "max_output_tokens": 8, "text": {"format": refused}})
+
+    def test_a_strict_schema_without_masks_is_refused(self):
+        server = self.scripted(HELLO)
+        named = {"name": "n", "strict": True, "schema": {"type": "object"}}
+        body = {"messages": ASK, "response_format": {"type": "json_schema", "json_schema": named}}
+        self.error(server.request("POST", "/v1/chat/completions", body), 400, param="response_format", code="unsupported_parameter")
+        named["strict"] = False
+        server.post("/v1/chat/completions", body)
+
     def test_an_agent_can_use_this_server_as_its_model(self):
         server = self.scripted("<|channel|>final<|message|>over the wire<|return|>")
         done = self.program.run("run", "-m", f"http://127.0.0.1:{server.port}/v1", "--tools", "none", "say it")
