@@ -167,6 +167,9 @@ class ServerTest(unittest.TestCase):
         self.error(server.request("GET", "/nothing"), 404)
         self.error(server.request("POST", "/v1/embeddings", {}), 404)
         self.assertEqual({"error"}, set(json.loads(server.request("GET", "/api/none")[2])))
+        metrics = server.request("GET", "/metrics")[2].decode()
+        self.assertIn('route="other",status="404"', metrics)
+        self.assertNotIn("/nothing", metrics)
 
     def test_a_body_over_the_limit_is_refused(self):
         server = self.scripted(HELLO, args=("--max-body", "1"))
@@ -517,8 +520,11 @@ class ServerTest(unittest.TestCase):
 
         def one(plan):
             number, leaves = plan
-            body = {"messages": [{"role": "user", "content": f"What is {number} + {number}?"}], "stream": True, "max_tokens": 60, "seed": 1}
+            ask = f"What is {number} + {number}?"
             connection = server.connection()
+            if number % 2 == 1:
+                return responses(connection, {"input": ask, "stream": True, "max_output_tokens": 60, "seed": 1}, leaves)
+            body = {"messages": [{"role": "user", "content": ask}], "stream": True, "max_tokens": 60, "seed": 1}
             connection.request("POST", "/v1/chat/completions", json.dumps(body))
             answer = connection.getresponse()
             if leaves:
@@ -533,6 +539,21 @@ class ServerTest(unittest.TestCase):
             assert len({c["id"] for c in chunks}) == 1, "events of two streams crossed"
             assert chunks[-1]["choices"][0]["finish_reason"], "the end is missing"
             return chunks[0]["id"]
+
+        def responses(connection, body, leaves):
+            connection.request("POST", "/v1/responses", json.dumps(body))
+            answer = connection.getresponse()
+            if leaves:
+                answer.read(50)
+                answer.close()
+                connection.close()
+                return None
+            frames = [f for f in answer.read().decode().split("\n\n") if f and not f.startswith(":")]
+            connection.close()
+            events = [json.loads(f.split("data: ", 1)[1]) for f in frames]
+            assert [e["sequence_number"] for e in events] == list(range(len(events))), "events were lost or crossed"
+            assert events[-1]["type"] in ("response.completed", "response.incomplete"), events[-1]
+            return events[-1]["response"]["id"]
 
         health, done = [], threading.Event()
 
