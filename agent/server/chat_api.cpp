@@ -25,7 +25,6 @@ void read_tools(const Json& body, ChatCall& call) {
       // Types this API does not know are left out, as clients send many.
       if (const Json* function = object_field(tool, "function")) {
         call.request.functions.push_back(read_function(*function, "parameters", "tools"));
-        call.step.strict_tools |= bool_field(*function, "strict", false);
       }
     }
   }
@@ -123,7 +122,6 @@ void read_format(const Json& body, ChatCall& call) {
     const Json* schema = named != nullptr ? field(*named, "schema") : nullptr;
     if (schema == nullptr) throw ApiError::bad("response_format", "json_schema needs a 'schema'");
     call.request.response_format = dump(*schema);
-    call.request.strict_format = bool_field(*named, "strict", false);
   } else {
     throw ApiError::bad("response_format", "type is '" + type + "', expected text, json_object or json_schema");
   }
@@ -298,7 +296,6 @@ Json head_of(const Services& services, const std::string& id, const char* object
 }
 
 void serve_chat(Services& services, Exchange& exchange, ChatCall& call) {
-  services.promises.keep(call.request, call.step, "response_format");
   auto prompt = build_prompt(call.request, services.renderer, services.memory);
   if (!prompt) throw api_error(prompt.error());
   Json head = head_of(services, make_id("chatcmpl-"), call.stream ? "chat.completion.chunk" : "chat.completion");
@@ -466,7 +463,7 @@ void serve_one_completion(
     emit(text, Json::array(), nullptr, nullptr);
   }
   for (std::int64_t n = 0; n < call.max_tokens; ++n) {
-    const auto sampled = lease->sample(sampling, std::nullopt, exchange.stop());
+    const auto sampled = lease->sample(sampling, exchange.stop());
     if (!sampled && sampled.error().code == ErrorCode::kResourceExhausted && n > 0) break;
     if (!sampled && sampled.error().code == ErrorCode::kCancelled) throw ApiError(503, "the request was cancelled", "cancelled");
     if (!sampled) throw api_error(sampled.error());

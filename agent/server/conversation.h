@@ -43,7 +43,6 @@ struct ChatRequest {
   std::vector<harmony::ToolDescription> functions;
   harmony::ToolNamespaces built_in;  // python, browser
   std::string response_format;       // a JSON schema the answer must satisfy; empty: none
-  bool strict_format = false;        // an answer that does not would break a promise
   std::optional<std::string> current_date;
   std::vector<Turn> turns;
 };

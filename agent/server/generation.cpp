@@ -29,9 +29,6 @@ class StepRunner {
         begin_(lease.timeline().size()),
         boundary_(begin_) {
     new_parser();
-    if (options_.constraint == nullptr) return;
-    constraint_.emplace(options_.constraint);
-    constraint_->begin();
   }
 
   StepOutcome run(const std::stop_token& stop) {
@@ -43,7 +40,7 @@ class StepRunner {
         outcome_.finish = Finish::kLength;
         break;
       }
-      const auto sampled = lease_.sample(options_.sampling, constraint_ ? constraint_->mask() : std::nullopt, stop);
+      const auto sampled = lease_.sample(options_.sampling, stop);
       if (!sampled) {
         end_with(sampled.error(), n);
         break;
@@ -86,7 +83,6 @@ class StepRunner {
   // True when the step has ended.
   bool take(Token token, float logprob) {
     const auto& control = renderer_.control();
-    if (constraint_) constraint_->observe(token);
     pending_logprobs_.push_back({token_bytes(token), logprob});
     const auto events = parser_->push(token);
     if (events && must_force(*events)) {
@@ -112,7 +108,7 @@ class StepRunner {
 
   // Whether these events end the reasoning, or begin something that is neither reasoning nor a call.
   bool must_force(const std::vector<harmony::ParseEvent>& events) {
-    if (!options_.must_call || forced_ || constraint_) return false;
+    if (!options_.must_call || forced_) return false;
     for (const harmony::ParseEvent& event : events) {
       if (const auto* started = std::get_if<harmony::MessageStarted>(&event)) {
         const MessageKind kind = kind_of(*started);
@@ -246,7 +242,6 @@ class StepRunner {
   const std::size_t begin_;  // length of the prompt
   std::size_t boundary_;     // where the open message begins
   std::optional<harmony::Parser> parser_;
-  std::optional<harmony::Constraint> constraint_;
   StepOutcome outcome_;
   std::vector<TokenLogprob> pending_logprobs_;
   bool open_ = false, forced_ = false, rolled_back_ = true, separator_due_ = false;

@@ -8,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/harmony/constraint.h"
 #include "agent/harmony/parser.h"
 #include "agent/harmony/renderer.h"
 #include "agent/loop/message_stream.h"
@@ -48,9 +47,6 @@ struct StepOptions {
   std::vector<std::string> recipients;    // declared tools
   // After its reasoning the model must call a tool: this one, or with "" any function.
   std::optional<std::string> must_call;
-  bool strict_tools = false;  // a declared tool's arguments are promised to satisfy its schema
-  // Masks for all that is promised; with them `must_call` is theirs. Null: none.
-  std::shared_ptr<const harmony::ConstraintPlan> constraint;
 };
 
 struct StepOutcome {

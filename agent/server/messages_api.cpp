@@ -125,8 +125,7 @@ class MessageWriter : public StepListener {
   Json block_;  // the open one; null: none
 };
 
-void serve_messages(Services& services, Exchange& exchange, MessagesCall& call) {
-  services.promises.keep(call.request, call.step, "output_config");
+void serve_messages(Services& services, Exchange& exchange, const MessagesCall& call) {
   auto prompt = build_prompt(call.request, services.renderer, services.memory);
   if (!prompt) throw api_error(prompt.error());
   check_fits(services, *prompt);

@@ -127,7 +127,6 @@ void read_tools(const Json& body, MessagesCall& call) {
       // The others, as web_search_20250305, run on Anthropic's side.
       if (string_field(tool, "type").value_or("custom") != "custom") continue;
       functions.push_back(read_function(tool, "input_schema", "tools"));
-      call.step.strict_tools |= bool_field(tool, "strict", false);
     }
   }
   const Json* choice = object_field(body, "tool_choice");
@@ -166,13 +165,8 @@ void read_thinking(const Json& body, MessagesCall& call) {
   }
   if (const Json* output = object_field(body, "output_config")) {
     if (auto effort = string_field(*output, "effort")) call.request.effort = read_effort(*effort, "output_config");
-    if (const Json* format = object_field(*output, "format")) {
-      const Json* schema = object_field(*format, "schema");
-      if (string_field(*format, "type").value_or("") != "json_schema" || schema == nullptr) {
-        throw ApiError::bad("output_config", "output_config.format must be of type json_schema, with a 'schema'");
-      }
-      call.request.response_format = dump(*schema);
-      call.request.strict_format = true;
+    if (field(*output, "format") != nullptr) {
+      throw ApiError::bad("output_config", "output_config.format is not supported: this server enforces no schema");
     }
   }
 }

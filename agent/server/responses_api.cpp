@@ -30,7 +30,6 @@ struct Ended {
   std::optional<ApiError> error;
 };
 Ended generate(Services& services, Run& run, ResponseWriter::Send send) {
-  services.promises.keep(run.call.request, run.call.step, "text");
   const Prompt prompt = prompt_of(run.call, services);
   if (run.call.store) services.responses.add(run.response);
   ResponseWriter writer(run.call.response, run.call.writer, std::move(send));

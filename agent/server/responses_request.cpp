@@ -190,7 +190,6 @@ void read_tool(const Json& tool, ResponsesCall& call) {
   const std::string type = string_field(tool, "type").value_or("");
   if (type == "function") {
     call.request.functions.push_back(read_function(tool, "parameters", "tools"));
-    call.step.strict_tools |= bool_field(tool, "strict", false);
   } else if (type == "namespace") {
     const std::string space = read_function(tool, "", "tools").name;
     const Json* members = array_field(tool, "tools");
@@ -202,7 +201,6 @@ void read_tool(const Json& tool, ResponsesCall& call) {
       auto function = read_function(member, "parameters", "tools");
       function.name = space + "." + function.name;
       call.request.functions.push_back(std::move(function));
-      call.step.strict_tools |= bool_field(member, "strict", false);
     }
   }
 }
@@ -258,6 +256,7 @@ void read_choice(const Json& choice, ResponsesCall& call) {
 
 // --- The rest --------------------------------------------------------------------------------------------------------
 
+// What is shown to the model. Nothing forces it, so a promise that something does is refused.
 void read_format(const Json& body, ResponsesCall& call) {
   const Json* text = object_field(body, "text");
   const Json* format = text != nullptr ? object_field(*text, "format") : nullptr;
@@ -267,8 +266,15 @@ void read_format(const Json& body, ResponsesCall& call) {
   } else if (type == "json_schema") {
     const Json* schema = object_field(*format, "schema");
     if (schema == nullptr) throw ApiError::bad("text", "text.format of type json_schema needs a 'schema'");
+    if (bool_field(*format, "strict", false)) {
+      throw ApiError(
+          400,
+          "text.format asks for a strict JSON schema, which this server shows to the model but does not enforce; send "
+          "\"strict\": false and check the answer",
+          "unsupported_parameter", "text"
+      );
+    }
     call.request.response_format = dump(*schema);
-    call.request.strict_format = bool_field(*format, "strict", false);
   } else if (type != "text") {
     throw ApiError::bad("text", "text.format is of type '" + type + "', expected text, json_object or json_schema");
   }

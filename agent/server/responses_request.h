@@ -23,7 +23,7 @@ struct ResponsesCall {
 };
 
 // Throws ApiError: a field of a wrong type, an item without what it needs, an unknown previous response, and what this
-// server cannot honour (images, conversations, prompt templates). Unknown fields and tools of
+// server cannot honour (strict JSON schemas, images, conversations, prompt templates). Unknown fields and tools of
 // types that run elsewhere are left out.
 ResponsesCall read_responses(const Json& body, const Services& services);
 

@@ -13,7 +13,6 @@
 #include "agent/server/http_server.h"
 #include "agent/server/job_queue.h"
 #include "agent/server/metrics.h"
-#include "agent/server/promises.h"
 #include "agent/server/response_store.h"
 #include "agent/server/session_pool.h"
 #include "agent/server/step_memory.h"
@@ -48,7 +47,6 @@ struct Services {
   ServiceOptions options;
   Metrics metrics;
   StepMemory memory;
-  PromisePlans promises{model, renderer};
   SessionPool pool;
   ResponseStore responses;
   JobQueue queue;  // last: its threads end before what they use
