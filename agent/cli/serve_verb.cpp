@@ -48,6 +48,7 @@ server::ServerOptions server_options(const ServeOptions& options, const AgentSet
   o.service.strict_model = options.strict_model;
   o.service.sampling = setup.config.sampling;
   o.service.effort = setup.config.reasoning;
+  o.service.constrain = options.agent.constrain != "off";
   o.service.hide_reasoning = options.hide_reasoning;
   o.service.reasoning_field = options.reasoning_field;
   o.service.n_workers = options.parallel;

@@ -170,13 +170,16 @@ agent::Limits limits(const AgentOptions& options) {
 
 }  // namespace
 
-AgentSetup set_up(const AgentOptions& options, const Environment& env) {
+AgentSetup set_up(
+    const AgentOptions& options, const Environment& env, std::vector<std::unique_ptr<tools::Tool>> more
+) {
   AgentSetup setup;
   setup.config.reasoning = reasoning(options.reasoning);
   setup.model = choose_model(options.model, options.device, options.offline, env);
   const auto ledger = options.ledger.empty() ? env.ledger_path() : options.ledger;
   setup.ledger = store::Ledger::open(ledger).value_or_throw();
   add_tools(options, env, setup);
+  for (std::unique_ptr<tools::Tool>& tool : more) setup.tools.add(std::move(tool));
   setup.config.limits = limits(options);
   setup.config.sampling = sampling(options, setup.model.sampling);
   if (const std::string text = instructions(options); !text.empty()) setup.config.instructions = text;

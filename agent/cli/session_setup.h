@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "agent/cli/environment.h"
 #include "agent/cli/model_choice.h"
@@ -24,7 +25,10 @@ struct AgentSetup {
 };
 
 // Throws Exception naming the option at fault. A sandbox below options.sandbox is refused here, before any token.
-AgentSetup set_up(const AgentOptions& options, const Environment& env);
+// `more`: tools of the caller, besides those the options name.
+AgentSetup set_up(
+    const AgentOptions& options, const Environment& env, std::vector<std::unique_ptr<tools::Tool>> more = {}
+);
 
 // Prints why a run that did not end well ended; nothing when it did.
 void report(const agent::RunOutcome& outcome);

@@ -25,6 +25,7 @@ void read_tools(const Json& body, ChatCall& call) {
       // Types this API does not know are left out, as clients send many.
       if (const Json* function = object_field(tool, "function")) {
         call.request.functions.push_back(read_function(*function, "parameters", "tools"));
+        if (bool_field(*function, "strict", false)) call.request.strict_functions.insert(call.request.functions.back().name);
       }
     }
   }
@@ -122,6 +123,7 @@ void read_format(const Json& body, ChatCall& call) {
     const Json* schema = named != nullptr ? field(*named, "schema") : nullptr;
     if (schema == nullptr) throw ApiError::bad("response_format", "json_schema needs a 'schema'");
     call.request.response_format = dump(*schema);
+    call.request.strict_format = bool_field(*named, "strict", false);
   } else {
     throw ApiError::bad("response_format", "type is '" + type + "', expected text, json_object or json_schema");
   }
@@ -148,6 +150,7 @@ ChatCall read_chat(const Json& body, const Services& services) {
   call.step.max_tokens = integer_field(body, "max_completion_tokens", 1, INT32_MAX)
                              .value_or(integer_field(body, "max_tokens", 1, INT32_MAX).value_or(0));
   for (const auto& f : call.request.functions) call.step.recipients.push_back("functions." + f.name);
+  call.step.constraint = services.masks.of(call.request, call.step.must_call);
   call.n = static_cast<int>(integer_field(body, "n", 1, 64).value_or(1));
   call.stream = bool_field(body, "stream", false);
   if (const Json* options = object_field(body, "stream_options")) {
@@ -463,7 +466,7 @@ void serve_one_completion(
     emit(text, Json::array(), nullptr, nullptr);
   }
   for (std::int64_t n = 0; n < call.max_tokens; ++n) {
-    const auto sampled = lease->sample(sampling, exchange.stop());
+    const auto sampled = lease->sample(sampling, std::nullopt, exchange.stop());
     if (!sampled && sampled.error().code == ErrorCode::kResourceExhausted && n > 0) break;
     if (!sampled && sampled.error().code == ErrorCode::kCancelled) throw ApiError(503, "the request was cancelled", "cancelled");
     if (!sampled) throw api_error(sampled.error());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -43,6 +44,8 @@ struct ChatRequest {
   std::vector<harmony::ToolDescription> functions;
   harmony::ToolNamespaces built_in;  // python, browser
   std::string response_format;       // a JSON schema the answer must satisfy; empty: none
+  bool strict_format = false;        // it is enforced, or the request refused
+  std::set<std::string> strict_functions;  // the same for the arguments of these
   std::optional<std::string> current_date;
   std::vector<Turn> turns;
 };

@@ -29,6 +29,9 @@ class StepRunner {
         begin_(lease.timeline().size()),
         boundary_(begin_) {
     new_parser();
+    if (!options_.constraint) return;
+    constraint_.emplace(options_.constraint);
+    constraint_->begin();
   }
 
   StepOutcome run(const std::stop_token& stop) {
@@ -40,7 +43,13 @@ class StepRunner {
         outcome_.finish = Finish::kLength;
         break;
       }
-      const auto sampled = lease_.sample(options_.sampling, stop);
+      if (const std::int64_t n_forced = take_forced(); n_forced != 0) {
+        if (n_forced < 0) break;
+        n += n_forced;
+        continue;
+      }
+      const auto mask = constraint_ ? constraint_->mask() : std::nullopt;
+      const auto sampled = lease_.sample(options_.sampling, mask, stop);
       if (!sampled) {
         end_with(sampled.error(), n);
         break;
@@ -61,6 +70,21 @@ class StepRunner {
   }
 
  private:
+  // What the format leaves no choice about is not sampled. How many tokens that was; -1: the step has ended.
+  std::int64_t take_forced() {
+    if (!constraint_) return 0;
+    const Tokens forced = constraint_->forced();
+    if (forced.empty()) return 0;
+    if (const auto appended = lease_.append(forced); !appended) {
+      end_with(appended.error(), 1);
+      return -1;
+    }
+    for (const Token token : forced) {
+      if (take(token, 0)) return -1;
+    }
+    return std::ssize(forced);
+  }
+
   void new_parser() {
     parser_.emplace(
         renderer_,
@@ -84,6 +108,7 @@ class StepRunner {
   bool take(Token token, float logprob) {
     const auto& control = renderer_.control();
     pending_logprobs_.push_back({token_bytes(token), logprob});
+    if (constraint_) constraint_->observe(token);
     const auto events = parser_->push(token);
     if (events && must_force(*events)) {
       force_call();
@@ -108,7 +133,7 @@ class StepRunner {
 
   // Whether these events end the reasoning, or begin something that is neither reasoning nor a call.
   bool must_force(const std::vector<harmony::ParseEvent>& events) {
-    if (!options_.must_call || forced_) return false;
+    if (!options_.must_call || forced_ || constraint_) return false;
     for (const harmony::ParseEvent& event : events) {
       if (const auto* started = std::get_if<harmony::MessageStarted>(&event)) {
         const MessageKind kind = kind_of(*started);
@@ -242,6 +267,7 @@ class StepRunner {
   const std::size_t begin_;  // length of the prompt
   std::size_t boundary_;     // where the open message begins
   std::optional<harmony::Parser> parser_;
+  std::optional<harmony::Constraint> constraint_;
   StepOutcome outcome_;
   std::vector<TokenLogprob> pending_logprobs_;
   bool open_ = false, forced_ = false, rolled_back_ = true, separator_due_ = false;

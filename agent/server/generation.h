@@ -2,12 +2,14 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "agent/harmony/constraint.h"
 #include "agent/harmony/parser.h"
 #include "agent/harmony/renderer.h"
 #include "agent/loop/message_stream.h"
@@ -47,6 +49,8 @@ struct StepOptions {
   std::vector<std::string> recipients;    // declared tools
   // After its reasoning the model must call a tool: this one, or with "" any function.
   std::optional<std::string> must_call;
+  // Masks for what is written (TurnMasks); null: the model writes what it likes.
+  std::shared_ptr<const harmony::ConstraintPlan> constraint;
 };
 
 struct StepOutcome {

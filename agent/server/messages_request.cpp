@@ -127,6 +127,7 @@ void read_tools(const Json& body, MessagesCall& call) {
       // The others, as web_search_20250305, run on Anthropic's side.
       if (string_field(tool, "type").value_or("custom") != "custom") continue;
       functions.push_back(read_function(tool, "input_schema", "tools"));
+      if (bool_field(tool, "strict", false)) call.request.strict_functions.insert(functions.back().name);
     }
   }
   const Json* choice = object_field(body, "tool_choice");
@@ -193,6 +194,7 @@ MessagesCall read_messages_call(const Json& body, const Services& services) {
   call.step.stop_strings = read_stop(body, "stop_sequences");
   call.step.max_tokens = integer_field(body, "max_tokens", 1, INT32_MAX).value_or(0);
   call.stream = bool_field(body, "stream", false);
+  call.step.constraint = services.masks.of(call.request, call.step.must_call);
   return call;
 }
 

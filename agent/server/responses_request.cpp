@@ -190,6 +190,7 @@ void read_tool(const Json& tool, ResponsesCall& call) {
   const std::string type = string_field(tool, "type").value_or("");
   if (type == "function") {
     call.request.functions.push_back(read_function(tool, "parameters", "tools"));
+    if (bool_field(tool, "strict", false)) call.request.strict_functions.insert(call.request.functions.back().name);
   } else if (type == "namespace") {
     const std::string space = read_function(tool, "", "tools").name;
     const Json* members = array_field(tool, "tools");
@@ -256,8 +257,8 @@ void read_choice(const Json& choice, ResponsesCall& call) {
 
 // --- The rest --------------------------------------------------------------------------------------------------------
 
-// What is shown to the model. Nothing forces it, so a promise that something does is refused.
-void read_format(const Json& body, ResponsesCall& call) {
+// What is shown to the model. Where no mask enforces it, a promise that something does is refused.
+void read_format(const Json& body, const Services& services, ResponsesCall& call) {
   const Json* text = object_field(body, "text");
   const Json* format = text != nullptr ? object_field(*text, "format") : nullptr;
   const std::string type = format != nullptr ? string_field(*format, "type").value_or("text") : "text";
@@ -266,10 +267,11 @@ void read_format(const Json& body, ResponsesCall& call) {
   } else if (type == "json_schema") {
     const Json* schema = object_field(*format, "schema");
     if (schema == nullptr) throw ApiError::bad("text", "text.format of type json_schema needs a 'schema'");
-    if (bool_field(*format, "strict", false)) {
+    call.request.strict_format = bool_field(*format, "strict", false);
+    if (call.request.strict_format && !services.masks.on()) {
       throw ApiError(
           400,
-          "text.format asks for a strict JSON schema, which this server shows to the model but does not enforce; send "
+          "text.format asks for a strict JSON schema, which cannot be enforced with this model; send "
           "\"strict\": false and check the answer",
           "unsupported_parameter", "text"
       );
@@ -365,10 +367,11 @@ ResponsesCall read_responses(const Json& body, const Services& services) {
     for (const Json& tool : *tools) read_tool(tool, call);
   }
   if (const Json* choice = field(body, "tool_choice")) read_choice(*choice, call);
-  read_format(body, call);
+  read_format(body, services, call);
   call.step.sampling = read_sampling(body, services);
   call.step.max_tokens = integer_field(body, "max_output_tokens", 1, INT32_MAX).value_or(0);
   for (const auto& f : call.request.functions) call.step.recipients.push_back("functions." + f.name);
+  call.step.constraint = services.masks.of(call.request, call.step.must_call);
   call.stream = bool_field(body, "stream", false);
   call.store = bool_field(body, "store", true);
   call.background = bool_field(body, "background", false);

@@ -16,6 +16,7 @@
 #include "agent/server/response_store.h"
 #include "agent/server/session_pool.h"
 #include "agent/server/step_memory.h"
+#include "agent/server/turn_masks.h"
 
 namespace toccata::server {
 
@@ -27,6 +28,7 @@ struct ServiceOptions {
   bool today = true;                     // the date stands in the system message
   bool hide_reasoning = false;
   std::string reasoning_field = "reasoning";  // of Chat Completions: "reasoning", "reasoning_content" or "both"
+  bool constrain = true;                 // masks, where the model takes them
   int n_workers = 8;                     // requests served at once
   std::size_t waiting_max = 512;
   PoolOptions pool;
@@ -37,6 +39,7 @@ struct Services {
       : model(served),
         renderer(std::move(its_renderer)),
         options(std::move(given)),
+        masks(model, renderer, options.constrain),
         pool(model, options.pool),
         queue(options.n_workers, options.waiting_max) {
     if (options.model_id.empty()) options.model_id = model.name();
@@ -47,6 +50,7 @@ struct Services {
   ServiceOptions options;
   Metrics metrics;
   StepMemory memory;
+  const TurnMasks masks;
   SessionPool pool;
   ResponseStore responses;
   JobQueue queue;  // last: its threads end before what they use

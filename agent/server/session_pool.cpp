@@ -34,9 +34,9 @@ Result<void> SessionPool::Lease::append(std::span<const Token> tokens) {
 }
 
 Result<agent::Sampled> SessionPool::Lease::sample(
-    const SamplingParams& params, std::stop_token stop
+    const SamplingParams& params, std::optional<agent::TokenMask> mask, std::stop_token stop
 ) {
-  Result<agent::Sampled> sampled = session_->sample(params, std::nullopt, std::move(stop));
+  Result<agent::Sampled> sampled = session_->sample(params, mask, std::move(stop));
   if (sampled) timeline_.push_back(sampled->token);
   return sampled;
 }

@@ -5,6 +5,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 
 #include "agent/model/token_model.h"
@@ -38,7 +39,9 @@ class SessionPool {
     std::int64_t n_cached() const { return n_cached_; }
     const Tokens& timeline() const { return timeline_; }
     Result<void> append(std::span<const Token> tokens);
-    Result<agent::Sampled> sample(const SamplingParams& params, std::stop_token stop);
+    Result<agent::Sampled> sample(
+        const SamplingParams& params, std::optional<agent::TokenMask> mask, std::stop_token stop
+    );
     // Forgets the last n tokens.
     Result<void> take_back(std::int64_t n);
 

@@ -29,7 +29,8 @@ ALLOWED = {
     "agent/model": ["core/base", "core/tokenizer", "core/net", "agent/harmony"],
     "agent/store": ["core/base"],
     "agent/loop": ["core/base", "core/tokenizer", "core/grammar", "agent/harmony", "agent/model", "agent/store", "tools", "prompts"],
-    "agent/server": ["core/base", "core/tokenizer", "agent/harmony", "agent/model", "agent/loop"],
+    "agent/server": ["core/base", "core/tokenizer", "core/grammar", "agent/harmony", "agent/model", "agent/loop"],
+    "agent/python": ["core", "agent", "tools", "sandbox"],
     "agent/cli": ["core", "agent", "tools", "sandbox", "prompts"],
 }
 # The only files that join agent and engine.

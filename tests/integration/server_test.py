@@ -132,6 +132,40 @@ class ServerTest(unittest.TestCase):
 
     # --- Core ------------------------------------------------------------------------------------------------------
 
+    def test_answers_and_arguments_keep_to_their_schemas(self):
+        server = self.serve("-m", "nano")
+        schema = {
+            "type": "object", "properties": {"result": {"type": "integer"}, "unit": {"enum": ["m", "km"]}},
+            "required": ["result", "unit"], "additionalProperties": False,
+        }
+        # At this temperature nano writes next to anything.
+        wild = {"messages": [{"role": "user", "content": "What is 7 + 5?"}], "temperature": 1.5, "max_tokens": 600}
+        for seed in range(4):
+            format = {"type": "json_schema", "json_schema": {"name": "a", "strict": True, "schema": schema}}
+            choice = server.post("/v1/chat/completions", {**wild, "seed": seed, "response_format": format})["choices"][0]
+            if choice["finish_reason"] == "stop":
+                answer = json.loads(choice["message"]["content"])
+                self.assertEqual(({"result", "unit"}, int), (set(answer), type(answer["result"])))
+                self.assertIn(answer["unit"], ("m", "km"))
+            tool = {"type": "function", "function": {"name": "convert", "parameters": schema}}
+            choice = server.post("/v1/chat/completions", {**wild, "seed": seed, "tools": [tool], "tool_choice": "required"})["choices"][0]
+            if choice["finish_reason"] == "tool_calls":
+                call = choice["message"]["tool_calls"][0]["function"]
+                self.assertEqual(("convert", {"result", "unit"}), (call["name"], set(json.loads(call["arguments"]))))
+        text = {"format": {"type": "json_schema", "name": "a", "strict": True, "schema": schema}}
+        output = server.post("/v1/responses", {"input": "What is 7 + 5?", "temperature": 0, "text": text})["output"]
+        self.assertEqual({"result", "unit"}, set(json.loads(output[-1]["content"][0]["text"])))
+
+        unique = {"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True}}}
+        text["format"]["schema"] = unique
+        answer = server.request("POST", "/v1/responses", {"input": "x", "text": text})
+        self.error(answer, 400, code="invalid_json_schema")
+        self.assertIn(b"uniqueItems at /properties/a", answer[2])
+        tool = {"type": "function", "function": {"name": "f", "strict": True, "parameters": unique}}
+        self.error(server.request("POST", "/v1/chat/completions", {**wild, "tools": [tool]}), 400, code="invalid_json_schema")
+        tool["function"]["strict"] = False  # then any object will do
+        server.post("/v1/chat/completions", {**wild, "tools": [tool], "temperature": 0})
+
     def test_probes_models_and_metrics(self):
         server = self.serve("-m", "nano", "--metric-aliases")
         for path in ("/health", "/healthz", "/ready", "/version", "/v1/models", "/api/version", "/api/tags"):

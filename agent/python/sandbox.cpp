@@ -1,0 +1,90 @@
+// Stateful Python sessions in the sandbox.
+#include <pybind11/stl.h>
+
+#include "agent/python/bindings.h"
+#include "sandbox/sandbox.h"
+
+namespace py = pybind11;
+
+namespace toccata::python {
+namespace {
+
+// One session with the sandbox it came from.
+class SandboxSession {
+ public:
+  SandboxSession(const std::string& level, const std::string& python) : sandbox_(make(level, python)) {
+    session_ = sandbox_.open().value_or_throw();
+  }
+  sandbox::Outcome execute(const std::string& code, double timeout_s) {
+    return session().execute(code, std::chrono::milliseconds(static_cast<std::int64_t>(timeout_s * 1000)));
+  }
+  void interrupt() { session().interrupt(); }
+  std::vector<std::pair<std::string, std::uint64_t>> list_files() {
+    std::vector<std::pair<std::string, std::uint64_t>> files;
+    for (const sandbox::WorkspaceFile& file : session().list_files().value_or_throw()) files.emplace_back(file.path, file.size);
+    return files;
+  }
+  std::string download(const std::string& path) { return session().download(path).value_or_throw(); }
+  void upload(const std::string& path, const std::string& bytes) { session().upload(path, bytes).value_or_throw(); }
+  std::string level() { return sandbox::to_string(session().level()); }
+  void close() { session_.reset(); }
+
+ private:
+  static sandbox::Sandbox make(const std::string& level, const std::string& python) {
+    sandbox::Policy policy;
+    const auto minimum = sandbox::parse_level(level);
+    if (!minimum) throw Exception(ErrorCode::kInvalidArgument, "unknown sandbox level '" + level + "'");
+    policy.minimum = *minimum;
+    policy.python = python;
+    return sandbox::Sandbox::create(policy).value_or_throw();
+  }
+  sandbox::Session& session() {
+    if (!session_) throw Exception(ErrorCode::kInvalidArgument, "the sandbox is closed");
+    return *session_;
+  }
+  sandbox::Sandbox sandbox_;
+  std::unique_ptr<sandbox::Session> session_;
+};
+
+}  // namespace
+
+void bind_sandbox(py::module_& module) {
+  using Release = py::call_guard<py::gil_scoped_release>;
+  py::class_<sandbox::Outcome>(module, "Outcome", "What one execution came to, as the host saw it.")
+      .def_property_readonly("status", [](const sandbox::Outcome& o) { return sandbox::to_string(o.status); }, "ok, error, timeout or died")
+      .def_readonly("output", &sandbox::Outcome::output)
+      .def_readonly("truncated", &sandbox::Outcome::truncated, "characters cut from the middle")
+      .def_readonly("restarted", &sandbox::Outcome::restarted)
+      .def_readonly("state_lost", &sandbox::Outcome::state_lost)
+      .def_property_readonly("artifacts", [](const sandbox::Outcome& o) {
+        std::vector<std::string> paths;
+        for (const sandbox::WorkspaceFile& file : o.artifacts) paths.push_back(file.path);
+        return paths;
+      })
+      .def_property_readonly("duration_ms", [](const sandbox::Outcome& o) { return o.duration.count(); })
+      .def("__repr__", [](const sandbox::Outcome& o) {
+        return "<Outcome " + std::string(sandbox::to_string(o.status)) + ": " + o.output.substr(0, 60) + ">";
+      });
+  py::class_<SandboxSession>(module, "Sandbox")
+      .def(py::init<const std::string&, const std::string&>(), py::arg("level") = "full-nocg", py::arg("python") = "", Release())
+      .def("execute", &SandboxSession::execute, py::arg("code"), py::arg("timeout") = 120.0, Release())
+      .def("interrupt", &SandboxSession::interrupt, Release())
+      .def("list_files", &SandboxSession::list_files, Release())
+      .def("download", [](SandboxSession& self, const std::string& path) {
+             std::string bytes;
+             {
+               const py::gil_scoped_release release;
+               bytes = self.download(path);
+             }
+             return py::bytes(bytes);
+           }, py::arg("path"))
+      .def("upload", [](SandboxSession& self, const std::string& path, const py::bytes& bytes) {
+             const std::string copy = bytes;
+             const py::gil_scoped_release release;
+             self.upload(path, copy);
+           }, py::arg("path"), py::arg("bytes"))
+      .def_property_readonly("level", &SandboxSession::level)
+      .def("close", &SandboxSession::close, Release());
+}
+
+}  // namespace toccata::python

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from . import _toccata
+
+Outcome = _toccata.Outcome
+
+
+class Sandbox:
+    """A stateful Python session in a contained process: no root, Docker or daemon needed.
+
+    with toccata.Sandbox() as sandbox:
+        sandbox.execute("x = 6 * 7")
+        print(sandbox.execute("x").output)      # 42
+
+    `level` is the least protection accepted (full, full-nocg, noproc, landlock, seccomp, none): RuntimeError names what
+    is missing. `python`: the interpreter; "" = the system's.
+    """
+
+    def __init__(self, level: str = "full-nocg", python: str = ""):
+        self._session = _toccata.Sandbox(level, python)
+
+    def execute(self, code: str, timeout: float = 120.0) -> Outcome:
+        """Runs one cell; variables stay. Never raises on what the code does. `timeout` in seconds."""
+        return self._session.execute(code, timeout)
+
+    def interrupt(self) -> None:
+        """KeyboardInterrupt in the running cell, from any thread."""
+        self._session.interrupt()
+
+    def list_files(self) -> dict[str, int]:
+        """Path and size in bytes of the workspace's files."""
+        return dict(self._session.list_files())
+
+    def download(self, path: str) -> bytes:
+        return self._session.download(path)
+
+    def upload(self, path: str, data: bytes) -> None:
+        self._session.upload(path, data)
+
+    @property
+    def level(self) -> str:
+        return self._session.level
+
+    def close(self) -> None:
+        self._session.close()
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,63 @@
+#include "agent/server/turn_masks.h"
+
+#include <nlohmann/json.hpp>
+
+#include "agent/loop/turn_rules.h"
+#include "agent/server/api_error.h"
+#include "core/grammar/schema.h"
+
+namespace toccata::server {
+namespace {
+
+constexpr const char* kAnyObject = R"({"type":"object"})";
+
+std::string enforceable(const std::string& schema, bool strict, const std::string& whose, const char* parameter) {
+  const grammar::CompiledSchema compiled = grammar::compile_schema_text(schema);
+  const auto* error = std::get_if<grammar::SchemaError>(&compiled);
+  if (error == nullptr) return schema;
+  if (!strict) return kAnyObject;
+  throw ApiError(400, "the strict schema of " + whose + " cannot be enforced: " + error->text(), "invalid_json_schema", parameter);
+}
+
+harmony::ConstraintRules rules_of(const ChatRequest& request, const std::optional<std::string>& must_call) {
+  harmony::ConstraintRules rules;
+  for (const harmony::ToolDescription& function : request.functions) {
+    if (must_call && !must_call->empty() && *must_call != function.name) continue;
+    std::string schema = function.parameters.value_or("");
+    const bool strict = request.strict_functions.contains(function.name);
+    if (!schema.empty()) schema = enforceable(schema, strict, function.name, "tools");
+    rules.tools.push_back({"functions." + function.name, schema});
+  }
+  rules.must_call = must_call.has_value();
+  if (!request.response_format.empty()) {
+    rules.final_schema = enforceable(request.response_format, request.strict_format, "the answer", "response_format");
+  }
+  return rules;
+}
+
+}  // namespace
+
+std::shared_ptr<const harmony::ConstraintPlan> TurnMasks::of(
+    const ChatRequest& request, const std::optional<std::string>& must_call
+) const {
+  if (!on_) return nullptr;
+  const harmony::ConstraintRules rules = rules_of(request, must_call);
+  const std::string key = agent::to_json(rules).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const std::lock_guard lock(mutex_);
+  if (const auto found = found_.find(key); found != found_.end()) {
+    plans_.splice(plans_.begin(), plans_, found->second);
+    return plans_.front().second;
+  }
+  if (!trie_) trie_ = grammar::TokenTrie::make(renderer_.tokenizer());
+  auto plan = harmony::ConstraintPlan::make(rules, renderer_, trie_, model_.capabilities().n_vocab);
+  if (!plan) throw ApiError(400, plan.error().message, "invalid_json_schema", "tools");
+  plans_.emplace_front(key, *plan);
+  found_[key] = plans_.begin();
+  if (plans_.size() > kKept) {
+    found_.erase(plans_.back().first);
+    plans_.pop_back();
+  }
+  return *plan;
+}
+
+}  // namespace toccata::server
