@@ -60,14 +60,17 @@ class MessageWriter : public StepListener {
   }
 
   void text(MessageKind kind, std::string_view delta, const std::vector<TokenLogprob>&) override {
+    if (kind == MessageKind::kReasoning && !show_thinking_) return;
+    if (block_.is_null()) {
+      open(kind == MessageKind::kReasoning ? Json{{"type", "thinking"}, {"thinking", ""}, {"signature", ""}}
+                                           : Json{{"type", "text"}, {"text", ""}});
+    }
+    if (stream_ == nullptr) return;
     if (kind == MessageKind::kReasoning) {
-      if (!show_thinking_) return;
-      if (block_.is_null()) open({{"type", "thinking"}, {"thinking", ""}, {"signature", ""}});
       this->delta({{"type", "thinking_delta"}, {"thinking", delta}});
     } else if (kind == MessageKind::kCall) {
       this->delta({{"type", "input_json_delta"}, {"partial_json", delta}});
     } else {
-      if (block_.is_null()) open({{"type", "text"}, {"text", ""}});
       this->delta({{"type", "text_delta"}, {"text", delta}});
     }
   }

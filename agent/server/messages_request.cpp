@@ -149,8 +149,20 @@ void read_tools(const Json& body, MessagesCall& call) {
   for (const auto& f : functions) call.step.recipients.push_back("functions." + f.name);
 }
 
+void read_format(const Json& format, bool can_mask, MessagesCall& call) {
+  const Json* schema = object_field(format, "schema");
+  if (string_field(format, "type").value_or("") != "json_schema" || schema == nullptr) {
+    throw ApiError::bad("output_config", "output_config.format must be of type json_schema, with a 'schema'");
+  }
+  if (!can_mask) {
+    throw ApiError::bad("output_config", "output_config.format asks for a schema, which cannot be enforced with this model");
+  }
+  call.request.response_format = dump(*schema);
+  call.request.strict_format = true;
+}
+
 // These models always think. A budget says how much is welcome; without thinking it is little, and not shown.
-void read_thinking(const Json& body, MessagesCall& call) {
+void read_thinking(const Json& body, bool can_mask, MessagesCall& call) {
   if (const Json* thinking = object_field(body, "thinking")) {
     const std::string type = string_field(*thinking, "type").value_or("");
     if (type != "enabled" && type != "adaptive" && type != "disabled") {
@@ -166,9 +178,7 @@ void read_thinking(const Json& body, MessagesCall& call) {
   }
   if (const Json* output = object_field(body, "output_config")) {
     if (auto effort = string_field(*output, "effort")) call.request.effort = read_effort(*effort, "output_config");
-    if (field(*output, "format") != nullptr) {
-      throw ApiError::bad("output_config", "output_config.format is not supported: this server enforces no schema");
-    }
+    if (const Json* format = object_field(*output, "format")) read_format(*format, can_mask, call);
   }
 }
 
@@ -187,7 +197,7 @@ MessagesCall read_messages_call(const Json& body, const Services& services) {
   if (std::holds_alternative<AssistantStep>(call.request.turns.back())) {
     throw ApiError::bad("messages", "the last message is the assistant's; this server does not continue one, end with a user message");
   }
-  read_thinking(body, call);
+  read_thinking(body, services.masks.on(), call);
   read_tools(body, call);
   if (services.options.hide_reasoning) call.show_thinking = false;
   call.step.sampling = read_sampling(body, services);

@@ -38,6 +38,16 @@ constexpr Route kRoutes[] = {
     {"POST", "/api/show", nullptr, ollama_show},
 };
 
+// A path as metrics count it: ids, and what a stranger makes up, must not become names of their own.
+std::string_view route_name(std::string_view path) {
+  for (const Route& route : kRoutes) {
+    if (path == route.path) return route.path;
+  }
+  if (path.starts_with("/v1/responses/")) return "/v1/responses/{id}";
+  if (path.starts_with("/v1/models/")) return "/v1/models/{id}";
+  return "other";
+}
+
 }  // namespace
 
 class Server::Impl {
@@ -92,7 +102,7 @@ class Server::Impl {
     try {
       dispatch(exchange);
     } catch (const ApiError& error) {
-      services_.metrics.request_done(request.path.substr(0, 64), error.status);
+      services_.metrics.request_done(route_name(request.path), error.status);
       exchange->reply(error_reply(request, error));
     } catch (const Exception& error) {
       exchange->reply(error_reply(request, api_error(error.error())));

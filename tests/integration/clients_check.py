@@ -174,6 +174,21 @@ def responses_tools(program):
         server.close()
 
 
+def parsed_answers(program):
+    """Both parse() helpers ask for a strict schema, which the masks keep whatever nano would say."""
+    import pydantic
+
+    class Mood(pydantic.BaseModel):
+        polite: bool
+
+    server = Server(program, "-m", "nano")
+    api = client(server)
+    assert isinstance(api.responses.parse(model="m", input="Hi", text_format=Mood, temperature=0).output_parsed, Mood)
+    message = api.chat.completions.parse(model="m", messages=ASK, response_format=Mood, temperature=0).choices[0].message
+    assert isinstance(message.parsed, Mood)
+    server.close()
+
+
 def responses_background(program):
     server = Server(program, "-m", program.script(HELLO))
     api = client(server)
@@ -245,6 +260,7 @@ CHECKS = {
     "openai responses, streaming": responses_stream,
     "openai responses, tools": responses_tools,
     "openai responses, background": responses_background,
+    "openai responses.parse(), chat.completions.parse()": parsed_answers,
     "openai-agents responses, tool": lambda p: agents_run(p, 1, streamed=False, api="responses"),
     "openai-agents responses, tool, streaming": lambda p: agents_run(p, 1, streamed=True, api="responses"),
     "openai-agents responses, 50 steps": lambda p: agents_run(p, 49, streamed=False, api="responses"),

@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """Codex CLI against `toccata serve`, offline: `codex exec` runs commands that a scripted model asks for.
 
-Codex is taken from PATH, or from build/clients, where `codex_test.py --install` puts a pinned one (360 MB); without it
-the test says SKIPPED (77).
+`codex_test.py --install` puts a pinned one (360 MB) below build/clients; without it the test says SKIPPED (77).
 """
 
+import contextlib
 import json
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,8 +21,7 @@ LAST = "<|channel|>analysis<|message|>Done.<|end|><|start|>assistant<|channel|>f
 
 
 def find_codex() -> str | None:
-    installed = [str(p) for p in FOLDER.glob("lib/python*/site-packages/codex_cli_bin/bin/codex")]
-    return (installed or [shutil.which("codex")])[0]
+    return next((str(p) for p in FOLDER.glob("lib/python*/site-packages/codex_cli_bin/bin/codex")), None)
 
 
 def step(i: int) -> str:
@@ -37,11 +35,16 @@ def step(i: int) -> str:
 class CodexTest(unittest.TestCase):
     def run_codex(self, n_steps: int) -> tuple[list[dict], str, int]:
         """(events, what the commands wrote, prompt tokens that were read)"""
-        with Program() as program, tempfile.TemporaryDirectory() as folder:
-            server = Server(program, "-m", program.script(*[step(i) for i in range(n_steps)], LAST))
+        with contextlib.ExitStack() as stack:
+            program = stack.enter_context(Program())
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            script = program.script(*[step(i) for i in range(n_steps)], LAST)
+            server = stack.enter_context(contextlib.closing(Server(program, "-m", script)))
             config = program.home / "config.toml"
             config.write_text(
-                'model = "scripted"\nmodel_provider = "toccata"\n[model_providers.toccata]\nname = "toccata"\n'
+                'model = "scripted"\nmodel_provider = "toccata"\ncheck_for_update_on_startup = false\n'
+                "[analytics]\nenabled = false\n[otel]\nexporter = \"none\"\n"
+                '[model_providers.toccata]\nname = "toccata"\n'
                 f'base_url = "http://127.0.0.1:{server.port}/v1"\nwire_api = "responses"\n'
             )
             command = [find_codex(), "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "--json", "go"]
@@ -52,7 +55,6 @@ class CodexTest(unittest.TestCase):
             self.assertEqual(0, done.returncode, done.stderr)
             made = pathlib.Path(folder, "made.txt").read_text()
             read = int(server.metric("toccata_prompt_tokens_total") - server.metric("toccata_cached_tokens_total"))
-            server.close()
             return [json.loads(line) for line in done.stdout.splitlines()], made, read
 
     def test_a_call_runs_and_the_answer_arrives(self):
@@ -80,6 +82,6 @@ if __name__ == "__main__":
             venv.create(FOLDER, with_pip=True)
         subprocess.run([PYTHON, "-m", "pip", "install", "-q", PINNED], check=False)
     if find_codex() is None:
-        print(f"SKIPPED: no codex in PATH or {FOLDER}; install it with codex_test.py --install")
+        print(f"SKIPPED: no codex in {FOLDER}; install it with codex_test.py --install")
         sys.exit(SKIPPED)
     unittest.main()

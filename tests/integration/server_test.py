@@ -201,6 +201,9 @@ class ServerTest(unittest.TestCase):
         self.error(server.request("GET", "/nothing"), 404)
         self.error(server.request("POST", "/v1/embeddings", {}), 404)
         self.assertEqual({"error"}, set(json.loads(server.request("GET", "/api/none")[2])))
+        metrics = server.request("GET", "/metrics")[2].decode()
+        self.assertIn('route="other",status="404"', metrics)
+        self.assertNotIn("/nothing", metrics)
 
     def test_a_body_over_the_limit_is_refused(self):
         server = self.scripted(HELLO, args=("--max-body", "1"))
@@ -436,6 +439,42 @@ class ServerTest(unittest.TestCase):
         self.error(server.request("POST", "/v1/completions", {"prompt": [1 << 40]}), 400, param="prompt")
         self.error(server.request("POST", "/v1/completions", {"prompt": []}), 400, param="prompt")
 
+    def test_promises_are_kept_by_masks(self):
+        """Whatever nano would say, its answer is the schema's, and a demanded call is a call."""
+        server = self.serve("-m", "nano")
+        schema = {
+            "type": "object",
+            "properties": {"kind": {"enum": ["greeting", "question"]}, "polite": {"type": "boolean"}},
+            "required": ["kind", "polite"],
+            "additionalProperties": False,
+        }
+        named = {"name": "n", "strict": True, "schema": schema}
+
+        def check(text):
+            answer = json.loads(text)
+            self.assertEqual({"kind", "polite"}, set(answer))
+            self.assertIn(answer["kind"], ("greeting", "question"))
+
+        seeded = {"seed": 1, "temperature": 0}
+        chat = server.chat(ASK, response_format={"type": "json_schema", "json_schema": named}, **seeded)
+        check(chat["choices"][0]["message"]["content"])
+        for _ in range(2):  # compiled, and found compiled
+            response = server.post("/v1/responses", {"input": "Hi", "text": {"format": {"type": "json_schema", **named}}, **seeded})
+            check(response["output"][-1]["content"][0]["text"])
+        output = {"format": {"type": "json_schema", "schema": schema}}
+        message = server.post("/v1/messages", {"messages": ASK, "max_tokens": 400, "output_config": output, **seeded})
+        check(message["content"][-1]["text"])
+        tool = {"type": "function", "name": "rate", "strict": True, "parameters": schema}
+        response = server.post("/v1/responses", {"input": "Hi", "tools": [tool], "tool_choice": "required", **seeded})
+        self.assertEqual(("function_call", "rate"), (response["output"][-1]["type"], response["output"][-1]["name"]))
+        check(response["output"][-1]["arguments"])
+        refused = {"type": "json_schema", "name": "n", "strict": True, "schema": {"type": "array", "uniqueItems": True}}
+        answer = server.request("POST", "/v1/responses", {"input": "Hi", "text": {"format": refused}})
+        self.error(answer, 400, code="invalid_json_schema")
+        self.assertIn("uniqueItems", json.loads(answer[2])["error"]["message"])
+        refused["strict"] = False
+        server.post("/v1/responses", {"input": "Hi", "max_output_tokens": 8, "text": {"format": refused}})
+
     def test_an_agent_can_use_this_server_as_its_model(self):
         server = self.scripted("<|channel|>final<|message|>over the wire<|return|>")
         done = self.program.run("run", "-m", f"http://127.0.0.1:{server.port}/v1", "--tools", "none", "say it")
@@ -507,8 +546,11 @@ class ServerTest(unittest.TestCase):
 
         def one(plan):
             number, leaves = plan
-            body = {"messages": [{"role": "user", "content": f"What is {number} + {number}?"}], "stream": True, "max_tokens": 60, "seed": 1}
+            ask = f"What is {number} + {number}?"
             connection = server.connection()
+            if number % 2 == 1:
+                return responses(connection, {"input": ask, "stream": True, "max_output_tokens": 60, "seed": 1}, leaves)
+            body = {"messages": [{"role": "user", "content": ask}], "stream": True, "max_tokens": 60, "seed": 1}
             connection.request("POST", "/v1/chat/completions", json.dumps(body))
             answer = connection.getresponse()
             if leaves:
@@ -523,6 +565,21 @@ class ServerTest(unittest.TestCase):
             assert len({c["id"] for c in chunks}) == 1, "events of two streams crossed"
             assert chunks[-1]["choices"][0]["finish_reason"], "the end is missing"
             return chunks[0]["id"]
+
+        def responses(connection, body, leaves):
+            connection.request("POST", "/v1/responses", json.dumps(body))
+            answer = connection.getresponse()
+            if leaves:
+                answer.read(50)
+                answer.close()
+                connection.close()
+                return None
+            frames = [f for f in answer.read().decode().split("\n\n") if f and not f.startswith(":")]
+            connection.close()
+            events = [json.loads(f.split("data: ", 1)[1]) for f in frames]
+            assert [e["sequence_number"] for e in events] == list(range(len(events))), "events were lost or crossed"
+            assert events[-1]["type"] in ("response.completed", "response.incomplete"), events[-1]
+            return events[-1]["response"]["id"]
 
         health, done = [], threading.Event()
 
