@@ -19,6 +19,7 @@
 #include "agent/cli/dev_render.h"
 #include "agent/cli/dev_sandbox.h"
 #include "agent/cli/dev_search.h"
+#include "agent/cli/dev_url_policy.h"
 #include "agent/cli/exit_code.h"
 #include "agent/cli/index_verb.h"
 #include "agent/cli/options.h"
@@ -294,6 +295,7 @@ struct DevOptions {
   DevPageOptions page;
   DevBrowserOptions browser;
   DevSearchOptions search;
+  DevUrlPolicyOptions url_policy;
 };
 
 void add_dev(CLI::App& app, DevOptions& o, Action& action, const Environment& env) {
@@ -343,6 +345,12 @@ void add_dev(CLI::App& app, DevOptions& o, Action& action, const Environment& en
   index(lines("search", "{id, index, query} -> {ids}", [&o] {
           return dev_search(o.search, std::cin, std::cout);
         }), o.search.index);
+  const auto origins = [](CLI::App* verb, std::vector<std::string>& urls) {
+    verb->add_option("--allow-origin", urls, "Origin that may be asked although it is not public; may be repeated")->allow_extra_args(false);
+  };
+  origins(lines("url-policy", "{id, url, resolved} -> {allow, reason}", [&o] {
+            return dev_url_policy(o.url_policy, std::cin, std::cout);
+          }), o.url_policy.allow_origins);
 }
 
 // The folder named by -C must be current before ./toccata.toml is read, so it is looked for ahead of parsing.
