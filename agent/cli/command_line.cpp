@@ -19,6 +19,7 @@
 #include "agent/cli/dev_render.h"
 #include "agent/cli/dev_sandbox.h"
 #include "agent/cli/dev_search.h"
+#include "agent/cli/dev_url_policy.h"
 #include "agent/cli/exit_code.h"
 #include "agent/cli/index_verb.h"
 #include "agent/cli/options.h"
@@ -123,6 +124,8 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->capture_default_str();
   app.add_option("--index", o.index, "Local documents of the browser tool")->envname("TOCCATA_INDEX");
   app.add_option("--ledger", o.ledger, "SQLite file the run is recorded in")->envname("TOCCATA_LEDGER");
+  app.add_option("--allow-origin", o.allow_origins, "Origin the browser may open although it is not public: http://127.0.0.1:8000; may be repeated")
+      ->allow_extra_args(false);
   app.add_flag("--offline", o.offline, "Refuse everything that needs the network");
   app.add_flag("--json", o.json, "JSON Lines events on stdout instead of the answer");
   app.add_flag("-q,--quiet", o.quiet, "Only the answer: no progress on stderr");
@@ -344,6 +347,7 @@ struct DevOptions {
   DevPageOptions page;
   DevBrowserOptions browser;
   DevSearchOptions search;
+  DevUrlPolicyOptions url_policy;
 };
 
 void add_dev(CLI::App& app, DevOptions& o, Action& action, const Environment& env) {
@@ -393,6 +397,13 @@ void add_dev(CLI::App& app, DevOptions& o, Action& action, const Environment& en
   index(lines("search", "{id, index, query} -> {ids}", [&o] {
           return dev_search(o.search, std::cin, std::cout);
         }), o.search.index);
+  const auto origins = [](CLI::App* verb, std::vector<std::string>& urls) {
+    verb->add_option("--allow-origin", urls, "Origin that may be asked although it is not public; may be repeated")->allow_extra_args(false);
+  };
+  origins(lines("url-policy", "{id, url, resolved} -> {allow, reason}", [&o] {
+            return dev_url_policy(o.url_policy, std::cin, std::cout);
+          }), o.url_policy.allow_origins);
+  origins(dev->get_subcommand("page"), o.page.allow_origins);
 }
 
 // The folder named by -C must be current before ./toccata.toml is read, so it is looked for ahead of parsing.

@@ -83,6 +83,7 @@ std::map<std::string, Setter, std::less<>> setters(AgentOptions& o) {
       {"seed", set_optional<std::int64_t>(o.seed)},
       {"index", set_path(o.index)},
       {"ledger", set_path(o.ledger)},
+      {"allow_origin", set_list(o.allow_origins)},
       {"offline", set(o.offline)},
   };
 }

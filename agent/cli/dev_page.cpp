@@ -6,6 +6,7 @@
 #include "core/base/mapped_file.h"
 #include "tools/browser/local_index.h"
 #include "tools/browser/page_text.h"
+#include "tools/web/fetcher.h"
 
 namespace toccata::cli {
 namespace {
@@ -26,12 +27,13 @@ std::string percent_decoded(const std::string& text) {
   return out;
 }
 
-tools::Document load(const std::string& url, tools::LocalIndex* index) {
+tools::Document load(const std::string& url, tools::LocalIndex* index, tools::Fetcher& web) {
   if (index != nullptr) {
     if (auto found = index->fetch(url)) return *found;
   }
   if (!url.starts_with("file://")) {
-    throw Exception(ErrorCode::kUnsupported, "web access is not built in yet: " + url);
+    tools::FetchedPage page = web.fetch(url).value_or_throw();
+    return {page.url, "", std::move(page.body), page.html ? tools::DocumentKind::kHtml : tools::DocumentKind::kText};
   }
   const std::filesystem::path path = percent_decoded(url.substr(7));
   const std::string extension = path.extension().string();
@@ -48,9 +50,14 @@ int dev_page(const DevPageOptions& options, std::istream& in, std::ostream& out)
   if (!options.index.empty()) {
     index = tools::LocalIndex::open(options.index, tools::LocalIndex::Mode::kRead).value_or_throw();
   }
+  tools::Fetcher web(tools::AddressPolicy::with_origins(options.allow_origins).value_or_throw());
   return serve_json_lines(in, out, [&](const ordered_json& request) {
-    const tools::PageText page = tools::page_text(load(request.at("url").get<std::string>(), index.get()));
-    return ordered_json{{"title", page.title}, {"text", page.text}, {"links", page.links}, {"error", nullptr}};
+    try {
+      const tools::PageText page = tools::page_text(load(request.at("url").get<std::string>(), index.get(), web));
+      return ordered_json{{"title", page.title}, {"text", page.text}, {"links", page.links}, {"error", nullptr}};
+    } catch (const Exception& e) {
+      return ordered_json{{"title", ""}, {"text", ""}, {"links", ordered_json::array()}, {"error", e.what()}};
+    }
   });
 }
 

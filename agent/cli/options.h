@@ -38,6 +38,7 @@ struct AgentOptions {
   std::filesystem::path workspace = ".";  // the folder that file tools work on
   std::filesystem::path index;        // local documents of the browser tool; empty = the user's index
   std::filesystem::path ledger;       // empty = the user's runs.db
+  std::vector<std::string> allow_origins = {};  // asked although not public
   bool offline = false;
   bool json = false;
   bool quiet = false;

@@ -15,6 +15,7 @@
 #include "core/base/calendar.h"
 #include "sandbox/sandbox.h"
 #include "tools/browser/browser_tool.h"
+#include "tools/browser/live_pages.h"
 #include "tools/patch/patch_tool.h"
 #include "tools/python/python_tool.h"
 #include "tools/skills/skills_tool.h"
@@ -97,7 +98,19 @@ void add_python(const AgentOptions& options, AgentSetup& setup) {
 
 void add_browser(const AgentOptions& options, const Environment& env, AgentSetup& setup) {
   const auto path = options.index.empty() ? env.index_path() : options.index;
-  setup.tools.add(tools::open_local_browser(path, o200k_prefix()).value_or_throw());
+  if (options.offline) {
+    setup.tools.add(tools::open_local_browser(path, o200k_prefix()).value_or_throw());
+    return;
+  }
+  std::unique_ptr<tools::LocalIndex> index;
+  std::error_code missing;
+  if (!options.index.empty() || std::filesystem::exists(path, missing)) {
+    index = tools::LocalIndex::open(path, tools::LocalIndex::Mode::kRead).value_or_throw();
+  }
+  tools::Fetcher fetcher(tools::AddressPolicy::with_origins(options.allow_origins).value_or_throw());
+  setup.tools.add(std::make_unique<tools::BrowserTool>(
+      std::make_unique<tools::LivePages>(std::move(index), std::move(fetcher)), o200k_prefix()
+  ));
 }
 
 void add_tools(const AgentOptions& options, const Environment& env, AgentSetup& setup) {

@@ -131,6 +131,7 @@ class Exchange::Impl {
     api_.multi_remove_handle(client_->multi(), easy_);
     api_.easy_cleanup(easy_);
     api_.slist_free_all(header_list_);
+    api_.slist_free_all(resolve_list_);
   }
 
   Result<void> start(std::stop_token stop) {
@@ -187,6 +188,11 @@ class Exchange::Impl {
     set(CURLOPT_HEADERDATA, this);
     set(CURLOPT_OPENSOCKETFUNCTION, &Impl::on_open_socket);
     set(CURLOPT_OPENSOCKETDATA, this);
+    for (const std::string& entry : request_.resolve) {
+      resolve_list_ = api_.slist_append(resolve_list_, entry.c_str());
+    }
+    if (resolve_list_ != nullptr) set(CURLOPT_RESOLVE, resolve_list_);
+    set(CURLOPT_QUICK_EXIT, 1L);  // a stopped request does not wait for a slow name server
     set_method();
     set_headers();
   }
@@ -324,6 +330,7 @@ class Exchange::Impl {
   }
   static curl_socket_t on_open_socket(void* self, curlsocktype, curl_sockaddr* address) {
     auto& exchange = *static_cast<Impl*>(self);
+    if (exchange.error_) return CURL_SOCKET_BAD;  // one refused address refuses the host
     if (exchange.request_.connect_policy) {
       const std::optional<PeerAddress> peer = peer_of(*address);
       const std::optional<std::string> reason =
@@ -344,6 +351,7 @@ class Exchange::Impl {
   Request request_;
   CURL* easy_ = nullptr;
   curl_slist* header_list_ = nullptr;
+  curl_slist* resolve_list_ = nullptr;
   std::array<char, CURL_ERROR_SIZE> error_text_{};
   std::string buffer_, delivered_;
   std::size_t header_bytes_ = 0, body_bytes_ = 0;

@@ -46,6 +46,7 @@ struct Request {
   std::size_t body_bytes_max = std::size_t{64} << 20;
   int redirects_max = 0;
   ConnectPolicy connect_policy = {};
+  std::vector<std::string> resolve = {};  // "name:port:address", ahead of DNS
 };
 
 struct Response {

@@ -1,6 +1,7 @@
 // Where the browser tool gets its pages from: the local index now, web search services beside it.
 #pragma once
 
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,7 @@ class BrowserBackend {
   virtual ~BrowserBackend() = default;
   // Best first, at most `n_max`.
   virtual Result<std::vector<SearchHit>> search(const std::string& query, int n_max) = 0;
-  virtual Result<Document> fetch(const std::string& url) = 0;
+  virtual Result<Document> fetch(const std::string& url, std::stop_token stop) = 0;
 };
 
 }  // namespace toccata::tools

@@ -129,7 +129,7 @@ struct BrowserTool::Arguments {
 BrowserTool::BrowserTool(std::unique_ptr<BrowserBackend> backend, TokenPrefix prefix)
     : backend_(std::move(backend)), prefix_(std::move(prefix)), spec_(browser_spec()) {}
 
-ToolResult BrowserTool::call(const ToolCall& call, std::stop_token) {
+ToolResult BrowserTool::call(const ToolCall& call, std::stop_token stop) {
   ToolResult result;
   result.author = call.recipient;
   const std::string function = call.recipient.substr(call.recipient.rfind('.') + 1);
@@ -144,7 +144,7 @@ ToolResult BrowserTool::call(const ToolCall& call, std::stop_token) {
     if (function == "search") {
       result.content = search(arguments);
     } else if (function == "open") {
-      result.content = open(arguments);
+      result.content = open(arguments, stop);
     } else if (function == "find") {
       result.content = find(arguments);
     } else {
@@ -184,7 +184,7 @@ std::string BrowserTool::search(const Arguments& arguments) {
   return push(std::move(page), 0, -1);
 }
 
-std::string BrowserTool::open(const Arguments& arguments) {
+std::string BrowserTool::open(const Arguments& arguments, std::stop_token stop) {
   const std::int64_t cursor = arguments.number("cursor");
   const std::int64_t loc = arguments.number("loc");
   const int n_lines = static_cast<int>(std::clamp<std::int64_t>(arguments.number("num_lines"), -1, 1'000'000));
@@ -195,7 +195,7 @@ std::string BrowserTool::open(const Arguments& arguments) {
   int start = 0;
   if (!number) {
     if (!id->is_string()) throw ToolError{"`id` should be a number or a URL"};
-    page = load(id->get<std::string>(), /*anew=*/true);
+    page = load(id->get<std::string>(), /*anew=*/true, stop);
   } else if (*number < 0) {
     const Page& same = page_at(cursor);
     page = *std::find_if(stack_.begin(), stack_.end(), [&](const auto& p) { return p.get() == &same; });
@@ -204,7 +204,7 @@ std::string BrowserTool::open(const Arguments& arguments) {
     if (*number >= static_cast<std::int64_t>(from.links.size())) {
       throw ToolError{"Invalid link id `" + std::to_string(*number) + "`."};
     }
-    page = load(from.links[static_cast<std::size_t>(*number)], /*anew=*/false);
+    page = load(from.links[static_cast<std::size_t>(*number)], /*anew=*/false, stop);
     if (const auto snippet = from.snippets.find(static_cast<int>(*number)); snippet != from.snippets.end()) {
       start = snippet->second.line > 4 ? snippet->second.line - 4 : snippet->second.line;
     }
@@ -268,10 +268,10 @@ const Page& BrowserTool::page_at(std::int64_t cursor) const {
   return *stack_[static_cast<std::size_t>(cursor)];
 }
 
-std::shared_ptr<const Page> BrowserTool::load(const std::string& url, bool anew) {
+std::shared_ptr<const Page> BrowserTool::load(const std::string& url, bool anew, std::stop_token stop) {
   const std::string target(without_fragment(url));
   if (const auto known = pages_.find(target); known != pages_.end() && !anew) return known->second;
-  auto document = backend_->fetch(target);
+  auto document = backend_->fetch(target, stop);
   if (!document) {
     throw ToolError{"Error fetching URL `" + for_model(url) + "`: " + for_model(document.error().message)};
   }

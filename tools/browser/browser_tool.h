@@ -27,11 +27,11 @@ class BrowserTool final : public Tool {
  private:
   struct Arguments;
   std::string search(const Arguments& arguments);
-  std::string open(const Arguments& arguments);
+  std::string open(const Arguments& arguments, std::stop_token stop);
   std::string find(const Arguments& arguments);
 
   const Page& page_at(std::int64_t cursor) const;
-  std::shared_ptr<const Page> load(const std::string& url, bool anew);
+  std::shared_ptr<const Page> load(const std::string& url, bool anew, std::stop_token stop);
   std::string push(std::shared_ptr<const Page> page, int loc, int n_lines);
 
   std::unique_ptr<BrowserBackend> backend_;

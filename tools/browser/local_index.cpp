@@ -410,7 +410,7 @@ Result<std::vector<SearchHit>> LocalIndex::search(const std::string& query, int 
   }
 }
 
-Result<Document> LocalIndex::fetch(const std::string& url) {
+Result<Document> LocalIndex::fetch(const std::string& url, std::stop_token) {
   try {
     return impl_->fetch(url);
   } catch (const Exception& e) {

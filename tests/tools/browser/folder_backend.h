@@ -25,7 +25,7 @@ class FolderBackend final : public tools::BrowserBackend {
     return hits;
   }
 
-  Result<tools::Document> fetch(const std::string& url) override {
+  Result<tools::Document> fetch(const std::string& url, std::stop_token) override {
     ++n_fetches;
     const std::string path = url.substr(url.find("://") + 3);
     auto source = read_text_file(folder_ / "pages" / path.substr(0, path.find('?')));
