@@ -23,7 +23,7 @@ class FakeBackend final : public BrowserBackend {
     if (!failure.empty()) return Error{ErrorCode::kUnavailable, failure};
     return hits;
   }
-  Result<Document> fetch(const std::string& url) override {
+  Result<Document> fetch(const std::string& url, std::stop_token) override {
     fetched.push_back(url);
     const auto found = pages.find(url);
     if (found == pages.end()) return Error{ErrorCode::kNotFound, failure.empty() ? "gone" : failure};
