@@ -62,6 +62,10 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->envname("TOCCATA_DEVICE")
       ->capture_default_str();
+  app.add_option("--precision", o.precision, "Arithmetic of the built-in engine: f32, or fast (8 bits on the CPU); auto = f32 on the CPU")
+      ->check(CLI::IsMember({"auto", "f32", "fast"}))
+      ->envname("TOCCATA_PRECISION")
+      ->capture_default_str();
   app.add_option("--tools", o.tools, "Tools the model may call: python, browser, patch, recall, skills, none")
       ->delimiter(',')
       ->allow_extra_args(false)  // the task follows

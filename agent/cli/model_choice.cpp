@@ -74,9 +74,11 @@ bool names_a_folder(const std::string& spec) {
 }  // namespace
 
 ChosenModel choose_model(
-    const std::string& spec, const std::string& device, bool offline, const Environment& env
+    const std::string& spec, const std::string& device, const std::string& precision, bool offline, const Environment& env
 ) {
   agent::EngineOptions engine;
+  engine.fast = precision == "fast";
+  engine.exact = precision == "f32";
   if (device == "cpu" || (device == "auto" && spec == "nano")) engine.device = agent::EngineDevice::kCpu;
   if (device == "cuda") engine.device = agent::EngineDevice::kCuda;
   if (spec == "nano") {

@@ -21,9 +21,9 @@ struct ChosenModel {
 // http(s)://...        an OpenAI-compatible completions server that takes token ids; `#name` names its model
 // script:FILE          forced completions from a JSON file
 // Throws Exception: kNotFound lists where was looked; kUnavailable for a URL when `offline`.
-// `device`: auto, cpu or cuda, for the built-in engine; auto keeps nano on the CPU, which is faster for its size.
+// `precision`: auto (f32 on the CPU), f32 or fast. `device`: auto, cpu or cuda, for the built-in engine; auto keeps nano on the CPU, which is faster for its size.
 ChosenModel choose_model(
-    const std::string& spec, const std::string& device, bool offline, const Environment& env
+    const std::string& spec, const std::string& device, const std::string& precision, bool offline, const Environment& env
 );
 
 // The model was found but cannot be used: exit code 7.

@@ -14,6 +14,7 @@ namespace toccata::cli {
 struct AgentOptions {
   std::string model = "nano";
   std::string device = "auto";         // auto, cpu, cuda: of the built-in engine
+  std::string precision = "auto";      // auto, f32, fast: arithmetic of the built-in engine
   std::vector<std::string> tools = {"python"};
   std::string instructions;  // developer message
   std::string reasoning = "medium";

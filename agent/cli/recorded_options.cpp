@@ -28,6 +28,7 @@ void apply_recorded(
     to = value;
   };
   take("model_spec", "--model", options.model);
+  take("precision", "--precision", options.precision);
   take("tools", "--tools", options.tools);
   take("reasoning", "--reasoning", options.reasoning);
   take("sandbox", "--sandbox", options.sandbox);

@@ -143,7 +143,7 @@ Result<std::unique_ptr<TokenModel>> load(
     engine_options.n_threads = options.n_threads;
     engine_options.n_context = options.n_context;
     engine_options.device = device_for(options.device);
-    engine_options.exact = options.exact || engine_options.device == ops::Device::kCpu;
+    engine_options.exact = engine_options.device == ops::Device::kCpu ? !options.fast : options.exact;
     auto model = engine::Model::load(std::move(files), engine_options);
     return std::unique_ptr<TokenModel>(
         std::make_unique<EngineModel>(name, std::move(model), std::move(*tokenizer))

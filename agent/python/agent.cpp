@@ -32,6 +32,7 @@ cli::AgentOptions options_from(const std::string& json_text) {
   };
   take("model", o.model);
   take("device", o.device);
+  take("precision", o.precision);
   take("tools", o.tools);
   take("instructions", o.instructions);
   take("reasoning", o.reasoning);

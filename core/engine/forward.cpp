@@ -23,7 +23,17 @@ struct Pass {
   Activations& a;
   int n;
   ops::Device device() const { return model.options().device; }
+  bool fast() const { return !model.options().exact; }
 };
+
+// out = x W^T + b, or out += ...; x [n, n_in].
+void dense(const Pass& p, const float* x, const model::Linear& w, int n, float* out, ops::Store store = ops::Store::kAssign) {
+  if (!p.fast() || w.type != model::DenseType::kQ8_0) {
+    return ops::linear(p.device(), p.model.threads(), x, w, n, out, store);
+  }
+  p.a.rounded.assign(p.model.threads(), x, n, w.n_in, ops::Int8Order::kHalves);
+  ops::linear_int8(p.model.threads(), p.a.rounded, w, n, out, store);
+}
 
 // x += output(attention(rope(q), rope(k), v)); k and v go straight into the cache.
 void attention_block(const Pass& p, const model::LayerWeights& w, int layer) {
@@ -35,21 +45,23 @@ void attention_block(const Pass& p, const model::LayerWeights& w, int layer) {
   const ops::KvView kv = p.cache.layer(layer);
 
   ops::rmsnorm(device, a.x.data(), w.attention_norm, c.norm_eps, p.n, a.normed.data());
-  ops::linear(device, threads, a.normed.data(), w.q, p.n, a.q.data());
+  dense(p, a.normed.data(), w.q, p.n, a.q.data());
   ops::rope(device, a.cos.data(), a.sin.data(), p.n, c.n_heads, c.head_dim, a.q.data());
-  for (int t = 0; t < p.n; ++t) {
-    const float* input = a.normed.data() + area(t, c.hidden);
-    const std::size_t angle = area(t, c.head_dim / 2);
-    ops::linear(device, threads, input, w.k, 1, kv.key(first + t));
-    ops::linear(device, threads, input, w.v, 1, kv.value(first + t));
-    ops::rope(
-        device, a.cos.data() + angle, a.sin.data() + angle, 1, c.n_kv_heads, c.head_dim, kv.key(first + t)
-    );
-  }
+  const auto copy_rows = [&](const auto& row_of) {
+    for (int t = 0; t < p.n; ++t) {
+      const float* row = a.kv.data() + area(t, c.kv_size());
+      std::copy(row, row + c.kv_size(), row_of(first + t));
+    }
+  };
+  dense(p, a.normed.data(), w.k, p.n, a.kv.data());
+  ops::rope(device, a.cos.data(), a.sin.data(), p.n, c.n_kv_heads, c.head_dim, a.kv.data());
+  copy_rows([&](std::int64_t position) { return kv.key(position); });
+  dense(p, a.normed.data(), w.v, p.n, a.kv.data());
+  copy_rows([&](std::int64_t position) { return kv.value(position); });
   const ops::AttentionShape shape = {
       c.n_heads, c.n_kv_heads, c.head_dim, c.windowed(layer) ? c.sliding_window : 0};
   ops::attention(device, threads, shape, a.q.data(), kv, w.sinks, first, p.n, a.attended.data());
-  ops::linear(device, threads, a.attended.data(), w.output, p.n, a.x.data(), ops::Store::kAdd);
+  dense(p, a.attended.data(), w.output, p.n, a.x.data(), ops::Store::kAdd);
 }
 
 // x += the weighted sum of each token's experts.
@@ -64,6 +76,11 @@ void expert_block(const Pass& p, const model::LayerWeights& w) {
   );
   const ops::Routing routing = {
       a.expert_ids.data(), a.expert_weights.data(), p.n, c.n_experts_per_token};
+  if (p.fast()) {
+    return ops::experts_int8(
+        p.model.threads(), a.normed.data(), routing, w.gate_up, w.down, c.swiglu_limit, a.experts, a.x.data()
+    );
+  }
   ops::experts(
       p.device(), p.model.threads(), a.normed.data(), routing, w.gate_up, w.down, c.swiglu_limit,
       a.experts, a.x.data()
@@ -77,6 +94,7 @@ Activations::Activations(const model::Config& c, int n)
       x(area(n, c.hidden)),
       normed(area(n, c.hidden)),
       q(area(n, c.q_size())),
+      kv(area(n, c.kv_size())),
       attended(area(n, c.q_size())),
       cos(area(n, c.head_dim / 2)),
       sin(area(n, c.head_dim / 2)),
@@ -105,7 +123,7 @@ void forward(
   if (n_logits == 0) return;
   const float* last = a.x.data() + area(pass.n - n_logits, c.hidden);
   ops::rmsnorm(pass.device(), last, w.norm, c.norm_eps, n_logits, a.normed.data());
-  ops::linear(pass.device(), model.threads(), a.normed.data(), w.unembedding, n_logits, logits);
+  dense(pass, a.normed.data(), w.unembedding, n_logits, logits);
 }
 
 }  // namespace toccata::engine

@@ -17,12 +17,14 @@ struct Activations {
   std::vector<float> x;          // [n, hidden]     residual stream
   std::vector<float> normed;     // [n, hidden]     input of attention, of the experts, of the unembedding
   std::vector<float> q;          // [n, q_size]
+  std::vector<float> kv;         // [n, kv_size]    keys, then values, on their way into the cache
   std::vector<float> attended;   // [n, q_size]
   std::vector<float> cos, sin;   // [n, head_dim / 2]
   std::vector<float> router;     // [n, n_experts]  logits
   std::vector<std::int32_t> expert_ids;  // [n, k]
   std::vector<float> expert_weights;     // [n, k]
   ops::ExpertScratch experts;
+  ops::Int8Rows rounded;  // input of a matrix in the fast mode
 };
 
 // Runs tokens at positions cache.size(), ... through the model and adds them to the cache.

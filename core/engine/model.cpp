@@ -1,6 +1,9 @@
 #include "core/engine/model.h"
 
+#include <utility>
+
 #include "core/engine/cuda_device.h"
+#include "core/engine/repack.h"
 
 namespace toccata::engine {
 namespace {
@@ -37,6 +40,11 @@ Model::Model(std::shared_ptr<const model::Weights> weights, const Options& optio
   if (n_threads == 0 && weight_bytes(*weights_) < kSmallModelBytes) n_threads = 1;
   threads_ = std::make_unique<ThreadPool>(n_threads);
   const bool on_gpu = options_.device == ops::Device::kCuda;
+  if (!on_gpu && !options_.exact) {
+    Repacked fast = repack_q8(*weights_, *threads_);
+    weights_ = std::move(fast.weights);
+    repacked_ = std::move(fast.storage);
+  }
   if (options_.chunk_tokens == 0) options_.chunk_tokens = !on_gpu ? 64 : options_.exact ? 8 : 512;
   if (on_gpu) cuda_ = open_cuda_device(weights_, options_);
 }

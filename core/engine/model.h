@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "core/base/thread_pool.h"
 #include "core/model/weights.h"
@@ -14,7 +15,9 @@ struct Options {
   ops::Device device = ops::Device::kCpu;
   int n_threads = 0;           // 0: one for small models, else as many as the machine has processors
   int chunk_tokens = 0;        // most tokens of one prefill pass; 0: 64 on the CPU, 512 on a GPU, 8 there when exact
-  bool exact = true;           // f32 arithmetic, and bits that do not depend on chunks or batches; the CPU has no other
+  // f32 arithmetic. Else, on the CPU, 8-bit weights and activations (ops/int8.h); on a GPU, bits that may depend on chunks
+  // and batches, which on the CPU they never do.
+  bool exact = true;
   int n_sequences = 0;         // on a GPU: whole contexts that the KV cache has room for; 0: what fits, at most 64
   std::int64_t n_context = 0;  // most tokens of a session; 0: what the model was made for
 };
@@ -40,6 +43,7 @@ class Model {
  private:
   Model(std::shared_ptr<const model::Weights> weights, const Options& options);
   std::shared_ptr<const model::Weights> weights_;
+  std::vector<std::byte> repacked_;  // what weights_ points into in the fast mode
   Options options_;
   ops::RopeTable rope_;
   std::unique_ptr<ThreadPool> threads_;

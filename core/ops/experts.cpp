@@ -87,6 +87,39 @@ void expert_linear(
   });
 }
 
+// The same from rounded inputs, in units of kPanelRows rows.
+void expert_linear_int8(
+    ThreadPool& threads, const model::ExpertLinear& w, const ExpertScratch& s, const Int8Rows& in, int in_divisor,
+    float* out
+) {
+  const Int8Format& kernels = int8_kernels().mxfp4;
+  const std::size_t units = size(w.n_out + kPanelRows - 1) / size(kPanelRows);
+  threads.parallel_for(s.active.size() * units, 4, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t item = begin; item < end; ++item) {
+      const auto expert = size(s.active[item / units]);
+      const int first_row = static_cast<int>(item % units) * kPanelRows;
+      const int n_rows = std::min(kPanelRows, w.n_out - first_row);
+      const auto* slots = s.slots.data() + s.first_slot[expert];
+      const Bf16* bias = w.bias.data() + expert * size(w.n_out) + first_row;
+      Rows16 rows(n_rows, [&](int r) {
+        const Row row = row_of(w, expert, size(first_row + r));
+        if (row.scales == nullptr) return Int8Row{row.blocks + 1, row.blocks};
+        return Int8Row{row.blocks, row.scales};
+      });
+      const bool gguf = !w.rows.empty();
+      rows.set_steps(gguf ? static_cast<int>(model::kGgufMxfp4Bytes) : kMxfp4BlockBytes, gguf ? static_cast<int>(model::kGgufMxfp4Bytes) : 1);
+      rows_times_tokens(
+          kernels, rows, w.n_in / kMxfp4Block, s.first_slot[expert + 1] - s.first_slot[expert],
+          [&](int i) { return in.row(slots[i] / in_divisor); },
+          [&](int i, const float* sums) {
+            float* y = out + size(slots[i]) * size(w.n_out) + first_row;
+            for (int r = 0; r < n_rows; ++r) y[r] = sums[r] + to_f32(bias[r]);
+          }
+      );
+    }
+  });
+}
+
 void swiglu(const float* gate_up, std::size_t n, float limit, float* out) {
   for (std::size_t i = 0; i < n; ++i) {
     const float gate = std::min(gate_up[2 * i], limit);
@@ -129,6 +162,37 @@ void experts_cpu(
         x + slot / size(routing.k) * size(down.n_out), down.n_out
     );
   }
+}
+
+void experts_int8(
+    ThreadPool& threads, const float* m, const Routing& routing, const model::ExpertLinear& gate_up,
+    const model::ExpertLinear& down, float limit, ExpertScratch& s, float* x
+) {
+  TOCCATA_CHECK(gate_up.n_out == 2 * down.n_in && gate_up.n_in == down.n_out);
+  TOCCATA_CHECK(s.slots.size() >= size(routing.n) * size(routing.k));
+  const Int8Order order = gate_up.rows.empty() ? Int8Order::kPairs : Int8Order::kHalves;
+  group_by_expert(routing, gate_up.n_experts, s);
+  s.rounded_in.assign(threads, m, routing.n, gate_up.n_in, order);
+  expert_linear_int8(threads, gate_up, s, s.rounded_in, routing.k, s.gate_up.data());
+  const std::size_t n_slots = size(routing.n) * size(routing.k);
+  s.rounded_inner.resize(static_cast<int>(n_slots), down.n_in);
+  threads.parallel_for(n_slots, 2, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t slot = begin; slot < end; ++slot) {
+      float* inner = s.inner.data() + slot * size(down.n_in);
+      swiglu(s.gate_up.data() + slot * size(gate_up.n_out), size(down.n_in), limit, inner);
+      s.rounded_inner.assign_row(static_cast<int>(slot), inner, order);
+    }
+  });
+  expert_linear_int8(threads, down, s, s.rounded_inner, 1, s.out.data());
+  const DotKernels& dot = dot_kernels();
+  threads.parallel_for(size(routing.n), 4, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t slot = begin * size(routing.k); slot < end * size(routing.k); ++slot) {
+      dot.axpy(
+          routing.weights[slot], s.out.data() + slot * size(down.n_out),
+          x + slot / size(routing.k) * size(down.n_out), down.n_out
+      );
+    }
+  });
 }
 
 void experts(

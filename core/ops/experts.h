@@ -6,6 +6,7 @@
 #include "core/base/thread_pool.h"
 #include "core/model/weights.h"
 #include "core/ops/device.h"
+#include "core/ops/int8_linear.h"
 
 namespace toccata::ops {
 
@@ -25,6 +26,7 @@ struct ExpertScratch {
   std::vector<std::int32_t> slots;      // [n * k] slots (token * k + rank) ordered by expert
   std::vector<std::int32_t> first_slot;  // [n_experts + 1] where each expert's slots begin
   std::vector<std::int32_t> active;     // experts that have any
+  Int8Rows rounded_in, rounded_inner;   // of experts_int8(): [n, hidden], [n * k, intermediate]
 };
 
 // x += sum over a token's experts of weight * down(swiglu(gate_up(m))), straight from the packed MXFP4 blocks.
@@ -36,6 +38,12 @@ void experts(
     Device device, ThreadPool& threads, const float* m, const Routing& routing,
     const model::ExpertLinear& gate_up, const model::ExpertLinear& down, float limit,
     ExpertScratch& scratch, float* x
+);
+
+// The same in the fast mode's arithmetic (int8.h), on the CPU. A token's bits do not depend on what else is in the batch.
+void experts_int8(
+    ThreadPool& threads, const float* m, const Routing& routing, const model::ExpertLinear& gate_up,
+    const model::ExpertLinear& down, float limit, ExpertScratch& scratch, float* x
 );
 
 }  // namespace toccata::ops

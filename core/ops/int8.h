@@ -1,0 +1,70 @@
+// Inner products of 8-bit activations with MXFP4 and Q8_0 rows: the fast mode's arithmetic. Activations are rounded to
+// int8 in blocks of 32 with one scale each; the products of a block are summed in whole numbers, exactly; blocks are
+// added up in f32 in order of their place in the row:
+//   sum = fma(whole sum of block b, weight scale b * activation scale b, sum),  b = 0, 1, ...
+// So every form (one token or many, AVX2, VNNI, scalar) gives the same bits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace toccata::ops {
+
+inline constexpr int kInt8Block = 32;
+// MXFP4 codes are taken as 0..24: doubled value + 12, so that they can stand on the unsigned side of a byte product.
+inline constexpr int kMxfp4Bias = 12;
+
+// 32 activations of one token.
+struct Int8Block {
+  std::int8_t q[kInt8Block];   // round(x / scale), in the order the kernel wants
+  float scale;                 // largest magnitude / 127; NaN when a value was not finite
+  std::int16_t correction[2];  // -12 * sum of q[i] with i % 4 in {0, 1}; in {2, 3}
+};
+static_assert(sizeof(Int8Block) == 40);
+
+// Which value stands in q[i]. kHalves: i, the order of Q8_0 and GGUF's MXFP4. kPairs: 2i, then 2(i - 16) + 1, which
+// brings the nibbles of the safetensors layout into the same place.
+enum class Int8Order { kHalves, kPairs };
+
+// Eight rows of a matrix, wherever the format keeps them: block b of row r has its codes (16 bytes of MXFP4, 32 of Q8_0)
+// at codes[r] + b * code_step and its scale (a byte, an f16) at scales[r] + b * scale_step.
+struct Rows8 {
+  const std::uint8_t* codes[8];
+  const std::uint8_t* scales[8];
+  int code_step = 0, scale_step = 0;
+};
+
+// Blocks [first, first + n) of sixteen rows, unpacked once for many tokens.
+inline constexpr int kPanelRows = 16;
+inline constexpr int kPanelBlocks = 32;
+struct Panel {
+  // [block][i / 4][row][i % 4]: MXFP4 codes as 0..24, or Q8_0's int8.
+  alignas(64) std::uint8_t codes[kPanelBlocks][8][kPanelRows][4];
+  alignas(64) float scales[kPanelBlocks][kPanelRows];
+};
+
+struct Int8Format {
+  // out[r] = row r . x, r < 8.
+  void (*dot8)(const Rows8& rows, const Int8Block* x, int n_blocks, float out[8]);
+  // Rows 0..7 from rows[0], 8..15 from rows[1].
+  void (*unpack)(const Rows8 rows[2], int first, int n_blocks, Panel& panel);
+  // sums_t[r] += the panel's part of row r . x_t, for two tokens; x_t points at the panel's first block.
+  void (*panel_by2)(
+      const Panel& panel, int n_blocks, const Int8Block* x0, const Int8Block* x1, float* sums0, float* sums1
+  );
+};
+
+struct Int8Kernels {
+  void (*quantize)(const float* x, int n_blocks, Int8Order order, Int8Block* out);
+  Int8Format mxfp4, q8;
+};
+
+// The fastest the processor has.
+const Int8Kernels& int8_kernels();
+// The scalar forms: the oracle of the tests.
+const Int8Kernels& scalar_int8_kernels();
+// Null where the processor lacks the instructions.
+const Int8Kernels* avx2_int8_kernels();
+const Int8Kernels* vnni_int8_kernels();
+
+}  // namespace toccata::ops

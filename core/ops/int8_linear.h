@@ -1,0 +1,102 @@
+// Matrices times rounded activations: what linear and experts share in the fast mode.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "core/base/thread_pool.h"
+#include "core/model/weights.h"
+#include "core/ops/int8.h"
+#include "core/ops/linear.h"
+
+namespace toccata::ops {
+
+// Activations of some tokens, rounded. Grows to the largest batch seen; nothing is allocated after.
+class Int8Rows {
+ public:
+  // x [n, width] f32; width is a multiple of 32.
+  void assign(ThreadPool& threads, const float* x, int n, int width, Int8Order order);
+  // The same in steps: first the shape, then each row, by any thread.
+  void resize(int n, int width);
+  void assign_row(int i, const float* x, Int8Order order);
+
+  int n_blocks() const { return n_blocks_; }
+  const Int8Block* row(int i) const { return blocks_.data() + std::size_t{static_cast<unsigned>(i)} * static_cast<std::size_t>(n_blocks_); }
+
+ private:
+  std::vector<Int8Block> blocks_;
+  int n_blocks_ = 0;
+};
+
+// out = x W^T + b, or out += x W^T + b, with W of type Q8_0 and x rounded in the order kHalves.
+void linear_int8(
+    ThreadPool& threads, const Int8Rows& x, const model::Linear& w, int n, float* out, Store store = Store::kAssign
+);
+
+// Where one row's codes and scales begin.
+struct Int8Row {
+  const std::uint8_t* codes;
+  const std::uint8_t* scales;
+};
+
+// Up to sixteen rows; where a matrix has fewer left, its last one stands in for the rest.
+struct Rows16 {
+  // row_at(r) for r < n_rows.
+  template <class RowAt>
+  Rows16(int n_rows, const RowAt& row_at) : n(n_rows) {
+    for (int r = 0; r < kPanelRows; ++r) {
+      const Int8Row row = row_at(std::min(r, n_rows - 1));
+      halves[r / 8].codes[r % 8] = row.codes;
+      halves[r / 8].scales[r % 8] = row.scales;
+    }
+  }
+  void set_steps(int code_step, int scale_step) {
+    for (Rows8& half : halves) {
+      half.code_step = code_step;
+      half.scale_step = scale_step;
+    }
+  }
+  int n;
+  Rows8 halves[2];
+};
+
+// From this many tokens on, rows are unpacked once for all of them. The bits are the same either way.
+inline constexpr int kPanelTokens = 4;
+
+// emit(i, sums[16]) with the product of the rows and input(i), for i < n_tokens.
+template <class Input, class Emit>
+void rows_times_tokens(
+    const Int8Format& kernels, const Rows16& rows, int n_blocks, int n_tokens, const Input& input, const Emit& emit
+) {
+  if (n_tokens < kPanelTokens) {
+    for (int i = 0; i < n_tokens; ++i) {
+      float sums[kPanelRows];
+      kernels.dot8(rows.halves[0], input(i), n_blocks, sums);
+      if (rows.n > 8) kernels.dot8(rows.halves[1], input(i), n_blocks, sums + 8);
+      emit(i, sums);
+    }
+    return;
+  }
+  // A panel, two tokens' part of it and their sums fit the first-level cache; all tokens' parts fit the second.
+  constexpr int kTokens = 64;
+  Panel panel;
+  alignas(64) float sums[kTokens + 1][kPanelRows];
+  for (int begin = 0; begin < n_tokens; begin += kTokens) {
+    const int count = std::min(kTokens, n_tokens - begin);
+    std::memset(sums, 0, sizeof sums);
+    for (int first = 0; first < n_blocks; first += kPanelBlocks) {
+      const int depth = std::min(kPanelBlocks, n_blocks - first);
+      kernels.unpack(rows.halves, first, depth, panel);
+      for (int i = 0; i < count; i += 2) {
+        // An odd last token is paired with itself; the other sum falls into the spare row.
+        const Int8Block* x0 = input(begin + i) + first;
+        const Int8Block* x1 = i + 1 < count ? input(begin + i + 1) + first : x0;
+        kernels.panel_by2(panel, depth, x0, x1, sums[i], sums[i + 1]);
+      }
+    }
+    for (int i = 0; i < count; ++i) emit(begin + i, sums[i]);
+  }
+}
+
+}  // namespace toccata::ops
