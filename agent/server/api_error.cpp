@@ -42,6 +42,18 @@ ApiError api_error(const Error& error) {
   }
 }
 
+ApiError current_api_error() {
+  try {
+    throw;
+  } catch (const ApiError& error) {
+    return error;
+  } catch (const Exception& error) {
+    return api_error(error.error());
+  } catch (const std::exception& error) {
+    return ApiError(500, error.what());
+  }
+}
+
 HttpReply error_reply(const HttpRequest& request, const ApiError& error) {
   Json body;
   const std::string message = error.what();

@@ -31,6 +31,8 @@ class ApiError : public std::runtime_error {
 
 // A failure of the model or of a store: a full context is the caller's affair (400), the rest is ours.
 ApiError api_error(const Error& error);
+// The exception that is being handled, as an answer: call it in a catch block.
+ApiError current_api_error();
 
 // {"error": {message, type, param, code}}; below /v1/messages Anthropic's {"type": "error", ...}; below /api/ Ollama's
 // {"error": "..."}. 429 and 503 carry Retry-After.

@@ -45,12 +45,8 @@ Ended generate(Services& services, Run& run, ResponseWriter::Send send) {
     const StepOutcome outcome =
         run_prompt(services, prompt, run.call.step, writer, run.response->stop.get_token(), counts);
     ended.last_event = writer.end(outcome, counts);
-  } catch (const ApiError& error) {
-    fail(error);
-  } catch (const Exception& error) {
-    fail(api_error(error.error()));
-  } catch (const std::exception& error) {
-    fail(ApiError(500, error.what()));
+  } catch (const std::exception&) {
+    fail(current_api_error());
   }
   services.responses.finish(*run.response, dump(writer.response()), writer.output(), ended.last_event);
   return ended;

@@ -21,12 +21,8 @@ void submit(
     try {
       if (exchange->stop().stop_requested()) throw ApiError(503, "cancelled", "cancelled");
       work();
-    } catch (const ApiError& error) {
-      fail(error);
-    } catch (const Exception& error) {
-      fail(api_error(error.error()));
-    } catch (const std::exception& error) {
-      fail(ApiError(500, error.what()));
+    } catch (const std::exception&) {
+      fail(current_api_error());
     }
   });
   if (!taken) {

@@ -2,7 +2,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "agent/loop/turn_rules.h"
 #include "agent/server/api_error.h"
 #include "core/grammar/schema.h"
 
@@ -35,21 +34,29 @@ harmony::ConstraintRules rules_of(const ChatRequest& request, const std::optiona
   return rules;
 }
 
+// Everything that rules_of() reads, so that a request whose plan is kept compiles nothing.
+std::string key_of(const ChatRequest& request, const std::optional<std::string>& must_call) {
+  nlohmann::ordered_json key = {must_call.has_value(), must_call.value_or(""), request.response_format, request.strict_format};
+  for (const harmony::ToolDescription& function : request.functions) {
+    key.push_back({function.name, function.parameters.value_or(""), request.strict_functions.contains(function.name)});
+  }
+  return key.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 }  // namespace
 
 std::shared_ptr<const harmony::ConstraintPlan> TurnMasks::of(
     const ChatRequest& request, const std::optional<std::string>& must_call
 ) const {
   if (!on_) return nullptr;
-  const harmony::ConstraintRules rules = rules_of(request, must_call);
-  const std::string key = agent::to_json(rules).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const std::string key = key_of(request, must_call);
   const std::lock_guard lock(mutex_);
   if (const auto found = found_.find(key); found != found_.end()) {
     plans_.splice(plans_.begin(), plans_, found->second);
     return plans_.front().second;
   }
   if (!trie_) trie_ = grammar::TokenTrie::make(renderer_.tokenizer());
-  auto plan = harmony::ConstraintPlan::make(rules, renderer_, trie_, model_.capabilities().n_vocab);
+  auto plan = harmony::ConstraintPlan::make(rules_of(request, must_call), renderer_, trie_, model_.capabilities().n_vocab);
   if (!plan) throw ApiError(400, plan.error().message, "invalid_json_schema", "tools");
   plans_.emplace_front(key, *plan);
   found_[key] = plans_.begin();

@@ -26,13 +26,23 @@ struct Pass {
   bool fast() const { return !model.options().exact; }
 };
 
-// out = x W^T + b, or out += ...; x [n, n_in].
-void dense(const Pass& p, const float* x, const model::Linear& w, int n, float* out, ops::Store store = ops::Store::kAssign) {
-  if (!p.fast() || w.type != model::DenseType::kQ8_0) {
-    return ops::linear(p.device(), p.model.threads(), x, w, n, out, store);
+// What dense() reads: x [n, width], in the fast mode rounded once for all matrices it goes through.
+struct Input {
+  Input(const Pass& p, const float* values, int rows, int width) : x(values), n(rows) {
+    rounded = p.fast() && width % ops::kInt8Block == 0;
+    if (rounded) p.a.rounded.assign(p.model.threads(), x, n, width, ops::Int8Order::kHalves);
   }
-  p.a.rounded.assign(p.model.threads(), x, n, w.n_in, ops::Int8Order::kHalves);
-  ops::linear_int8(p.model.threads(), p.a.rounded, w, n, out, store);
+  const float* x;
+  int n;
+  bool rounded;  // stands in Activations::rounded until the next Input is made
+};
+
+// out = x W^T + b, or out += ...
+void dense(const Pass& p, const Input& in, const model::Linear& w, float* out, ops::Store store = ops::Store::kAssign) {
+  if (in.rounded && w.type == model::DenseType::kQ8_0) {
+    return ops::linear_int8(p.model.threads(), p.a.rounded, w, in.n, out, store);
+  }
+  ops::linear(p.device(), p.model.threads(), in.x, w, in.n, out, store);
 }
 
 // x += output(attention(rope(q), rope(k), v)); k and v go straight into the cache.
@@ -45,7 +55,8 @@ void attention_block(const Pass& p, const model::LayerWeights& w, int layer) {
   const ops::KvView kv = p.cache.layer(layer);
 
   ops::rmsnorm(device, a.x.data(), w.attention_norm, c.norm_eps, p.n, a.normed.data());
-  dense(p, a.normed.data(), w.q, p.n, a.q.data());
+  const Input input(p, a.normed.data(), p.n, c.hidden);
+  dense(p, input, w.q, a.q.data());
   ops::rope(device, a.cos.data(), a.sin.data(), p.n, c.n_heads, c.head_dim, a.q.data());
   const auto copy_rows = [&](const auto& row_of) {
     for (int t = 0; t < p.n; ++t) {
@@ -53,15 +64,15 @@ void attention_block(const Pass& p, const model::LayerWeights& w, int layer) {
       std::copy(row, row + c.kv_size(), row_of(first + t));
     }
   };
-  dense(p, a.normed.data(), w.k, p.n, a.kv.data());
+  dense(p, input, w.k, a.kv.data());
   ops::rope(device, a.cos.data(), a.sin.data(), p.n, c.n_kv_heads, c.head_dim, a.kv.data());
   copy_rows([&](std::int64_t position) { return kv.key(position); });
-  dense(p, a.normed.data(), w.v, p.n, a.kv.data());
+  dense(p, input, w.v, a.kv.data());
   copy_rows([&](std::int64_t position) { return kv.value(position); });
   const ops::AttentionShape shape = {
       c.n_heads, c.n_kv_heads, c.head_dim, c.windowed(layer) ? c.sliding_window : 0};
   ops::attention(device, threads, shape, a.q.data(), kv, w.sinks, first, p.n, a.attended.data());
-  dense(p, a.attended.data(), w.output, p.n, a.x.data(), ops::Store::kAdd);
+  dense(p, Input(p, a.attended.data(), p.n, c.q_size()), w.output, a.x.data(), ops::Store::kAdd);
 }
 
 // x += the weighted sum of each token's experts.
@@ -123,7 +134,7 @@ void forward(
   if (n_logits == 0) return;
   const float* last = a.x.data() + area(pass.n - n_logits, c.hidden);
   ops::rmsnorm(pass.device(), last, w.norm, c.norm_eps, n_logits, a.normed.data());
-  dense(pass, a.normed.data(), w.unembedding, n_logits, logits);
+  dense(pass, Input(pass, a.normed.data(), n_logits, c.hidden), w.unembedding, logits);
 }
 
 }  // namespace toccata::engine

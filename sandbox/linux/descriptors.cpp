@@ -7,7 +7,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <span>
 
+#include "sandbox/linux/fd_message.h"
 #include "sandbox/linux/layers.h"
 
 namespace toccata::sandbox {
@@ -17,21 +19,7 @@ namespace {
 constexpr int kParkingFd = 64;
 
 int send_report(int socket, ChildReport report, int attached) {
-  iovec body = {&report, sizeof report};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &body;
-  message.msg_iovlen = 1;
-  if (attached >= 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &attached, sizeof attached);
-  }
-  return sendmsg(socket, &message, MSG_NOSIGNAL) >= 0 ? 0 : errno;
+  return send_message(socket, &report, sizeof report, std::span(&attached, attached >= 0 ? 1 : 0)) >= 0 ? 0 : errno;
 }
 
 }  // namespace

@@ -7,7 +7,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <span>
 
+#include "sandbox/linux/fd_message.h"
 #include "sandbox/linux/layers.h"
 
 namespace toccata::sandbox {
@@ -37,20 +39,11 @@ int write_own_maps(int process) {
 // The host's word to go on; to a fork of the zygote it comes with a descriptor.
 int await_host(Containment& child) {
   char go = 0;
-  iovec body = {&go, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &body;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  const ssize_t n = recvmsg(child.fds[kSyncFd], &message, MSG_CMSG_CLOEXEC);
+  int process = -1;
+  const ssize_t n = receive_message(child.fds[kSyncFd], &go, 1, std::span(&process, 1));
   if (n != 1) return n < 0 ? errno : EPIPE;  // the host gave up or died
   if (child.plan.role != Role::kForked) return 0;
-  const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return EBADMSG;
-  int process = -1;
-  std::memcpy(&process, CMSG_DATA(header), sizeof process);
+  if (process < 0) return EBADMSG;
   const int error = write_own_maps(process);
   close(process);
   return error;

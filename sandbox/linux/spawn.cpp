@@ -14,10 +14,12 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <span>
 
 #include "sandbox/contain.h"
 #include "sandbox/linux/deadline.h"
 #include "sandbox/linux/errno_text.h"
+#include "sandbox/linux/fd_message.h"
 #include "sandbox/linux/namespace_flags.h"
 
 namespace toccata::sandbox {
@@ -121,47 +123,24 @@ void write_identity_maps(pid_t pid, const Plan& plan) {
 
 // The word to go on. A fork of the zygote gets its own folder of /proc with it, to write its maps.
 void let_go_on(int sync, pid_t pid, const Plan& plan) {
-  char go = 'g';
-  iovec body = {&go, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &body;
-  message.msg_iovlen = 1;
+  const char go = 'g';
   UniqueFd process;
   if (plan.role == Role::kForked) {
     const std::string path = "/proc/" + std::to_string(pid);
     process.reset(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!process) throw HostFailure{"open " + path};
-    const int fd = process.get();
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof fd);
-    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
   }
-  if (sendmsg(sync, &message, MSG_NOSIGNAL) != 1) throw HostFailure{"start signal"};
+  const int fd = process.get();
+  if (send_message(sync, &go, 1, std::span(&fd, process ? 1 : 0)) != 1) throw HostFailure{"start signal"};
 }
 
 // One report of the child, with a descriptor when it carries one. False: the socket closed.
 bool receive(int socket, ChildReport& report, UniqueFd& attached) {
   pollfd ready = {socket, POLLIN, 0};
   if (poll(&ready, 1, Deadline(kSetupTime).poll_ms()) <= 0) throw HostFailure{"set-up", ETIMEDOUT};
-  iovec body = {&report, sizeof report};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &body;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  const ssize_t n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  const cmsghdr* header = n > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
-  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    attached.reset(fd);
-  }
+  int fd = -1;
+  const ssize_t n = receive_message(socket, &report, sizeof report, std::span(&fd, 1));
+  if (fd >= 0) attached.reset(fd);
   return n == static_cast<ssize_t>(sizeof report);
 }
 

@@ -8,9 +8,11 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <span>
 
 #include "sandbox/linux/deadline.h"
 #include "sandbox/linux/errno_text.h"
+#include "sandbox/linux/fd_message.h"
 
 namespace toccata::sandbox {
 namespace {
@@ -32,20 +34,8 @@ bool wait_for(pollfd* fds, nfds_t n, std::chrono::seconds time) {
 }
 
 bool send_order(int socket, const ChildFds& fds) {
-  char order = 'f';
-  iovec body = {&order, 1};
-  alignas(cmsghdr) char space[CMSG_SPACE(sizeof(ChildFds))] = {};
-  msghdr message = {};
-  message.msg_iov = &body;
-  message.msg_iovlen = 1;
-  message.msg_control = space;
-  message.msg_controllen = sizeof space;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof fds);
-  std::memcpy(CMSG_DATA(header), fds.data(), sizeof fds);
-  return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+  const char order = 'f';
+  return send_message(socket, &order, 1, fds, MSG_DONTWAIT) == 1;
 }
 
 // The errno of the fork, and its pidfd.
@@ -53,21 +43,11 @@ int receive_answer(int socket, int* pidfd) {
   pollfd ready = {socket, POLLIN, 0};
   if (!wait_for(&ready, 1, kAnswerTime)) return ETIMEDOUT;
   char packet[16];
-  iovec body = {packet, sizeof packet};
-  alignas(cmsghdr) char space[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &body;
-  message.msg_iovlen = 1;
-  message.msg_control = space;
-  message.msg_controllen = sizeof space;
+  const ssize_t n = receive_message(socket, packet, sizeof packet, std::span(pidfd, 1), MSG_DONTWAIT);
   int error = EPROTO;
-  const ssize_t n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   if (n != 1 + sizeof error || packet[0] != ZygoteWord::kForked) return n == 0 ? EPIPE : EPROTO;
   std::memcpy(&error, packet + 1, sizeof error);
-  const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (error != 0 || header == nullptr || header->cmsg_type != SCM_RIGHTS) return error;
-  std::memcpy(pidfd, CMSG_DATA(header), sizeof *pidfd);
-  return 0;
+  return error;
 }
 
 // As this process's /proc counts; -1 when it is gone.

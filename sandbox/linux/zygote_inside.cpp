@@ -14,9 +14,11 @@
 #include <cstdio>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "sandbox/contain.h"
+#include "sandbox/linux/fd_message.h"
 #include "sandbox/linux/namespace_flags.h"
 #include "sandbox/linux/plan_text.h"
 #include "sandbox/linux/zygote.h"
@@ -57,42 +59,18 @@ void collapse_heap() {
 // False when the host is gone, or speaks another language.
 bool receive_order(int control, ChildFds& fds) {
   char order = 0;
-  iovec body = {&order, 1};
-  alignas(cmsghdr) char space[CMSG_SPACE(sizeof(ChildFds))] = {};
-  msghdr message = {};
-  message.msg_iov = &body;
-  message.msg_iovlen = 1;
-  message.msg_control = space;
-  message.msg_controllen = sizeof space;
   ssize_t n = 0;
   do {
-    n = recvmsg(control, &message, MSG_CMSG_CLOEXEC);
+    n = receive_message(control, &order, 1, fds);
   } while (n < 0 && errno == EINTR);
-  const cmsghdr* header = n == 1 ? CMSG_FIRSTHDR(&message) : nullptr;
-  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return false;
-  if (header->cmsg_len != CMSG_LEN(sizeof fds)) return false;
-  std::memcpy(fds.data(), CMSG_DATA(header), sizeof fds);
-  return true;
+  return n == 1 && fds[0] >= 0;
 }
 
 bool answer(int control, int error, int pidfd) {
   char packet[1 + sizeof error] = {ZygoteWord::kForked};
   std::memcpy(packet + 1, &error, sizeof error);
-  iovec body = {packet, sizeof packet};
-  alignas(cmsghdr) char space[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &body;
-  message.msg_iovlen = 1;
-  if (error == 0) {
-    message.msg_control = space;
-    message.msg_controllen = sizeof space;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &pidfd, sizeof pidfd);
-  }
-  return sendmsg(control, &message, MSG_NOSIGNAL) >= 0;
+  const std::span<const int> fds(&pidfd, error == 0 ? 1 : 0);
+  return send_message(control, packet, sizeof packet, fds) >= 0;
 }
 
 }  // namespace

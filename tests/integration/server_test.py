@@ -544,6 +544,18 @@ class ServerTest(unittest.TestCase):
         rng = random.Random(1)
         plans = [(i, rng.random() < 0.2) for i in range(N_STREAMS)]
 
+        def frames_of(connection, leaves):
+            """The events of the answer; None for a client that goes away in the middle of it."""
+            answer = connection.getresponse()
+            frames = None
+            if leaves:
+                answer.read(50)
+                answer.close()
+            else:
+                frames = [f for f in answer.read().decode().split("\n\n") if f and not f.startswith(":")]
+            connection.close()
+            return frames
+
         def one(plan):
             number, leaves = plan
             ask = f"What is {number} + {number}?"
@@ -552,14 +564,9 @@ class ServerTest(unittest.TestCase):
                 return responses(connection, {"input": ask, "stream": True, "max_output_tokens": 60, "seed": 1}, leaves)
             body = {"messages": [{"role": "user", "content": ask}], "stream": True, "max_tokens": 60, "seed": 1}
             connection.request("POST", "/v1/chat/completions", json.dumps(body))
-            answer = connection.getresponse()
-            if leaves:
-                answer.read(50)
-                answer.close()
-                connection.close()
+            frames = frames_of(connection, leaves)
+            if frames is None:
                 return None
-            frames = [f for f in answer.read().decode().split("\n\n") if f and not f.startswith(":")]
-            connection.close()
             assert frames[-1] == "data: [DONE]", frames[-1]
             chunks = [json.loads(f[6:]) for f in frames[:-1]]
             assert len({c["id"] for c in chunks}) == 1, "events of two streams crossed"
@@ -568,14 +575,9 @@ class ServerTest(unittest.TestCase):
 
         def responses(connection, body, leaves):
             connection.request("POST", "/v1/responses", json.dumps(body))
-            answer = connection.getresponse()
-            if leaves:
-                answer.read(50)
-                answer.close()
-                connection.close()
+            frames = frames_of(connection, leaves)
+            if frames is None:
                 return None
-            frames = [f for f in answer.read().decode().split("\n\n") if f and not f.startswith(":")]
-            connection.close()
             events = [json.loads(f.split("data: ", 1)[1]) for f in frames]
             assert [e["sequence_number"] for e in events] == list(range(len(events))), "events were lost or crossed"
             assert events[-1]["type"] in ("response.completed", "response.incomplete"), events[-1]
