@@ -1,6 +1,7 @@
 #include "core/tokenizer/bpe_tokenizer.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "core/tokenizer/recent_pieces.h"
@@ -8,7 +9,17 @@
 namespace toccata::tokenizer {
 namespace {
 
-constexpr std::size_t kWorthRemembering = 2048;  // bytes; below, clearing the memory costs more than it saves
+// Pieces that are looked up together: the table's memory is asked for all of them before the first answer is needed.
+constexpr std::size_t kBatch = 32;
+// Bytes in pieces that are no token, from where on the tables for backtracking are worth their making.
+constexpr std::size_t kWorthBacktracking = std::size_t{512} << 10;
+// Shorter pieces are merged as quickly as they are backtracked.
+constexpr std::size_t kShortPiece = 2;
+
+std::uint64_t next_id() {
+  static std::atomic<std::uint64_t> last = 0;
+  return ++last;
+}
 
 std::vector<AddedTokenMatcher> make_passes(
     const std::vector<AddedTokenDefinition>& added, Specials specials
@@ -28,10 +39,18 @@ std::vector<AddedTokenMatcher> make_passes(
 
 }  // namespace
 
+// What a thread keeps from one text to the next, for the tokenizer it used last.
+struct BpeTokenizer::Scratch {
+  std::uint64_t owner = 0;
+  RecentPieces recent;
+  BacktrackingEncoder::Memory neighbours;
+};
+
 BpeTokenizer::BpeTokenizer(
     BytePairEncoder encoder, Splitter splitter, const std::vector<AddedTokenDefinition>& added
 )
     : encoder_(std::move(encoder)),
+      id_(next_id()),
       splitter_(splitter),
       ordinary_passes_(make_passes(added, Specials::kNone)),
       all_passes_(make_passes(added, Specials::kAll)),
@@ -66,38 +85,74 @@ void BpeTokenizer::encode_passes(
 }
 
 void BpeTokenizer::encode_ordinary(std::string_view text, Tokens& out) const {
-  if (text.size() >= kWorthRemembering) return encode_long(text, out);
+  if (text.empty()) return;
+  struct Piece {
+    std::string_view text;
+    RecentPieces::Key key;
+  };
+  std::array<Piece, kBatch> batch;
+  Scratch& scratch = this->scratch();
   while (!text.empty()) {
-    const std::size_t length = splitter_(text);
-    encoder_.encode(text.substr(0, length), out);
-    text.remove_prefix(length);
+    std::size_t n = 0;
+    for (; n < kBatch && !text.empty(); ++n) {
+      const std::size_t length = splitter_(text);
+      batch[n] = {text.substr(0, length), RecentPieces::key_of(text, length)};
+      __builtin_prefetch(&scratch.recent.place(batch[n].key));
+      text.remove_prefix(length);
+    }
+    const std::span<const Piece> pieces = std::span(batch).first(n);
+    for (const Piece& piece : pieces) {
+      if (scratch.recent.place(piece.key).key != piece.key) encoder_.vocabulary().prefetch(piece.text);
+    }
+    for (const Piece& piece : pieces) {
+      RecentPieces::Entry& recent = scratch.recent.place(piece.key);
+      if (piece.key.fits() && recent.key == piece.key) {
+        for (std::int32_t i = 0; i < recent.n; ++i) out.push_back(recent.tokens[i]);
+        continue;
+      }
+      const std::size_t before = out.size();
+      const Token whole = encoder_.vocabulary().find_whole(piece.text);
+      if (whole != kNoToken) {
+        out.push_back(whole);
+      } else {
+        merge(piece.text, scratch, out);
+      }
+      const std::span<const Token> tokens = std::span(out).subspan(before);
+      if (!piece.key.fits() || tokens.size() > RecentPieces::kTokensMax) continue;
+      recent.key = piece.key;
+      recent.n = static_cast<std::int32_t>(tokens.size());
+      std::copy(tokens.begin(), tokens.end(), recent.tokens.begin());
+    }
   }
 }
 
-void BpeTokenizer::encode_long(std::string_view text, Tokens& out) const {
-  RecentPieces recent;
-  while (!text.empty()) {
-    const std::string_view piece = text.substr(0, splitter_(text));
-    text.remove_prefix(piece.size());
-    if (piece.size() > RecentPieces::kBytesMax) {
-      encoder_.encode(piece, out);
-      continue;
-    }
-    std::uint64_t low = 0, high = 0;
-    RecentPieces::Entry& entry = recent.place(piece, low, high);
-    if (RecentPieces::is(entry, low, high)) {
-      out.insert(out.end(), entry.tokens.begin(), entry.tokens.begin() + entry.n);
-      continue;
-    }
-    const std::size_t before = out.size();
-    encoder_.encode(piece, out);
-    const std::size_t n = out.size() - before;
-    if (n > RecentPieces::kTokensMax) continue;
-    entry.low = low;
-    entry.high = high;
-    entry.n = static_cast<std::int32_t>(n);
-    std::copy(out.begin() + static_cast<std::ptrdiff_t>(before), out.end(), entry.tokens.begin());
+BpeTokenizer::Scratch& BpeTokenizer::scratch() const {
+  thread_local Scratch scratch;
+  if (scratch.owner != id_) {
+    scratch.recent.clear();
+    scratch.neighbours = {};
+    scratch.owner = id_;
   }
+  return scratch;
+}
+
+void BpeTokenizer::merge(std::string_view piece, Scratch& scratch, Tokens& out) const {
+  const BacktrackingEncoder* backtracking = this->backtracking(piece.size());
+  if (backtracking != nullptr && piece.size() > kShortPiece) {
+    backtracking->encode(piece, scratch.neighbours, out);
+  } else {
+    encoder_.merge(piece, out);
+  }
+}
+
+const BacktrackingEncoder* BpeTokenizer::backtracking(std::size_t more_bytes) const {
+  if (!encoder_.is_by_rank()) return nullptr;
+  if (merged_bytes_.fetch_add(more_bytes, std::memory_order_relaxed) + more_bytes < kWorthBacktracking) return nullptr;
+  std::call_once(backtracking_once_, [&] {
+    auto made = std::make_unique<BacktrackingEncoder>(encoder_.vocabulary());
+    if (made->is_complete()) backtracking_ = std::move(made);
+  });
+  return backtracking_.get();
 }
 
 Result<std::string> BpeTokenizer::decode_bytes(std::span<const Token> tokens) const {

@@ -1,9 +1,13 @@
 // The one implementation of Tokenizer: added tokens, then pieces, then byte-pair merging.
 #pragma once
 
+#include <atomic>
+#include <memory>
+#include <mutex>
 #include <vector>
 
 #include "core/tokenizer/added_tokens.h"
+#include "core/tokenizer/backtracking.h"
 #include "core/tokenizer/byte_pair.h"
 #include "core/tokenizer/splitter.h"
 #include "core/tokenizer/tokenizer.h"
@@ -43,9 +47,17 @@ class BpeTokenizer final : public Tokenizer {
   void encode_passes(std::string_view text, std::span<const AddedTokenMatcher> passes, Tokens& out)
       const;
   void encode_ordinary(std::string_view text, Tokens& out) const;
-  void encode_long(std::string_view text, Tokens& out) const;
+  struct Scratch;
+  Scratch& scratch() const;
+  void merge(std::string_view piece, Scratch& scratch, Tokens& out) const;
+  const BacktrackingEncoder* backtracking(std::size_t more_bytes) const;
 
   BytePairEncoder encoder_;
+  std::uint64_t id_;  // of this object among all of the process
+  // Made by whoever merges so much that it pays.
+  mutable std::atomic<std::size_t> merged_bytes_ = 0;
+  mutable std::once_flag backtracking_once_;
+  mutable std::unique_ptr<const BacktrackingEncoder> backtracking_;
   Splitter splitter_;
   Passes ordinary_passes_;  // for Specials::kNone
   Passes all_passes_;       // for Specials::kAll

@@ -172,25 +172,34 @@ std::uint64_t pair_key(Token left, Token right) {
 
 }  // namespace
 
-PairMerges::PairMerges(const std::vector<MergePair>& pairs)
-    : slots_(std::bit_ceil(2 * pairs.size() + 1)) {
-  for (std::size_t rank = 0; rank < pairs.size(); ++rank) {
-    const std::uint64_t key = pair_key(pairs[rank].left, pairs[rank].right);
-    std::size_t at = slot_of(key);
-    while (slots_[at].key != kEmpty && slots_[at].key != key) at = (at + 1) & (slots_.size() - 1);
-    if (slots_[at].key == key) continue;
-    slots_[at] = {key, {static_cast<std::uint32_t>(rank), pairs[rank].merged}};
-  }
+PairMerges::PairMerges(std::size_t n) : slots_(std::bit_ceil(2 * n + 1)), filter_((std::size_t{1} << kFilterBits) / 64) {}
+
+PairMerges::PairMerges(const std::vector<MergePair>& pairs) : PairMerges(pairs.size()) {
+  for (std::size_t rank = 0; rank < pairs.size(); ++rank) add(pairs[rank], static_cast<std::uint32_t>(rank));
 }
 
-std::size_t PairMerges::slot_of(std::uint64_t key) const {
-  const std::uint64_t mixed = key * 0x9E3779B97F4A7C15;
-  return (mixed ^ mixed >> 32) & (slots_.size() - 1);
+void PairMerges::add(const MergePair& pair, std::uint32_t rank) {
+  const std::uint64_t key = pair_key(pair.left, pair.right);
+  const std::uint64_t hash = mixed(key);
+  std::size_t at = hash & (slots_.size() - 1);
+  while (slots_[at].key != kEmpty && slots_[at].key != key) at = (at + 1) & (slots_.size() - 1);
+  if (slots_[at].key == key) return;
+  slots_[at] = {key, {rank, pair.merged}};
+  const std::uint64_t bit = hash >> (64 - kFilterBits);
+  filter_[bit / 64] |= std::uint64_t{1} << (bit % 64);
+}
+
+std::uint64_t PairMerges::mixed(std::uint64_t key) {
+  const std::uint64_t product = key * 0x9E3779B97F4A7C15;
+  return product ^ product >> 32;
 }
 
 Merge PairMerges::find(Token left, Token right) const {
   const std::uint64_t key = pair_key(left, right);
-  for (std::size_t at = slot_of(key);; at = (at + 1) & (slots_.size() - 1)) {
+  const std::uint64_t hash = mixed(key);
+  const std::uint64_t bit = hash >> (64 - kFilterBits);
+  if ((filter_[bit / 64] >> (bit % 64) & 1) == 0) return {};
+  for (std::size_t at = hash & (slots_.size() - 1);; at = (at + 1) & (slots_.size() - 1)) {
     if (slots_[at].key == key) return slots_[at].merge;
     if (slots_[at].key == kEmpty) return {};
   }

@@ -36,6 +36,9 @@ class PairMerges {
  public:
   // `pairs` in the order of the list; of equal (left, right) the first counts.
   explicit PairMerges(const std::vector<MergePair>& pairs);
+  // Room for so many of them, none yet.
+  explicit PairMerges(std::size_t n);
+  void add(const MergePair& pair, std::uint32_t rank);
   Merge find(Token left, Token right) const;
 
  private:
@@ -44,8 +47,11 @@ class PairMerges {
     Merge merge;
   };
   static constexpr std::uint64_t kEmpty = ~std::uint64_t{0};
-  std::size_t slot_of(std::uint64_t key) const;
+  // Most pairs that are asked for do not merge: a bit for each hash, in a table that fits the cache, says so at once.
+  static constexpr int kFilterBits = 21;
+  static std::uint64_t mixed(std::uint64_t key);
   std::vector<Slot> slots_;
+  std::vector<std::uint64_t> filter_;
 };
 
 // A vocabulary and what may merge in it; immutable.
@@ -58,6 +64,7 @@ class BytePairEncoder {
   // Both require all 256 single bytes among the indexed tokens.
 
   const Vocabulary& vocabulary() const { return vocabulary_; }
+  bool is_by_rank() const { return !merges_.has_value(); }
 
   // Appends the tokens of a non-empty piece. O(n log n) in its length, and quick when it is one token.
   void encode(std::string_view piece, Tokens& out) const;

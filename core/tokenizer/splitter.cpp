@@ -1,6 +1,8 @@
 #include "core/tokenizer/splitter.h"
 
 #include <array>
+#include <bit>
+#include <cstring>
 
 #include "core/tokenizer/unicode_classes.h"
 #include "core/tokenizer/utf8.h"
@@ -22,20 +24,24 @@ constexpr auto kAsciiClasses = ascii_classes();
 
 // A character's class and length; {kNothing, 0} at the end of the text, {kNothing, 1} for a bad byte.
 struct Char {
-  std::uint8_t bits;
-  std::uint8_t length;
+  std::uint8_t bits = 0;
+  std::uint8_t length = 0;
   bool is(std::uint8_t any) const { return (bits & any) != 0; }
   // [^\s\p{L}\p{N}]
   bool is_other() const { return !is(kSpace | kLetter | kNumber | kNothing); }
 };
 
-Char char_at(std::string_view text, std::size_t at) {
-  if (at >= text.size()) return {kNothing, 0};
-  const auto byte = static_cast<std::uint8_t>(text[at]);
-  if (byte < 0x80) return {kAsciiClasses[byte], 1};
+Char wide_char_at(std::string_view text, std::size_t at) {
   const Utf8Char c = read_utf8(text.substr(at));
   if (c.status != Utf8Status::kValid) return {kNothing, 1};
   return {unicode_class(c.code_point), c.length};
+}
+
+inline Char char_at(std::string_view text, std::size_t at) {
+  if (at >= text.size()) return {kNothing, 0};
+  const auto byte = static_cast<std::uint8_t>(text[at]);
+  if (byte < 0x80) return {kAsciiClasses[byte], 1};
+  return wide_char_at(text, at);
 }
 
 // The end of the run of characters with any of the bits that begins at `at`.
@@ -93,6 +99,35 @@ std::size_t word_piece(std::string_view text, Char first) {
   return word.alternative == Alternative::kNone ? 0 : contraction_end(text, word.end);
 }
 
+// The high bit of each byte of `bytes` that is an ASCII character from `first` to `last`.
+constexpr std::uint64_t kOnes = 0x0101010101010101, kHighBits = 0x80 * kOnes;
+constexpr std::uint64_t in_range(std::uint64_t bytes, char first, char last) {
+  const std::uint64_t low = bytes & ~kHighBits;
+  return (low + kOnes * (0x80 - first)) & ~(low + kOnes * (0x7F - last)) & ~bytes & kHighBits;
+}
+
+// The end of the run of ASCII characters from `first` to `last` that begins at `at`, eight at a time: a loop over
+// single characters is mispredicted once a word.
+std::size_t ascii_run_end(std::string_view text, std::size_t at, char first, char last) {
+  static_assert(std::endian::native == std::endian::little);
+  for (; at + 8 <= text.size(); at += 8) {
+    std::uint64_t bytes = 0;
+    std::memcpy(&bytes, text.data() + at, 8);
+    const std::uint64_t others = ~in_range(bytes, first, last) & kHighBits;
+    if (others != 0) return at + static_cast<std::size_t>(std::countr_zero(others)) / 8;
+  }
+  while (at < text.size() && first <= text[at] && text[at] <= last) ++at;
+  return at;
+}
+
+// The first two alternatives, with an ASCII letter at `begin`, which is 0 or 1. 0 when a wider character has a say.
+std::size_t ascii_word_piece(std::string_view text, std::size_t begin) {
+  std::size_t end = kAsciiClasses[text[begin]] & kUpper ? ascii_run_end(text, begin, 'A', 'Z') : begin;
+  end = ascii_run_end(text, end, 'a', 'z');
+  if (end < text.size() && static_cast<unsigned char>(text[end]) >= 0x80) return 0;
+  return contraction_end(text, end);
+}
+
 // \p{N}{1,3}
 std::size_t number_piece(std::string_view text, Char first) {
   std::size_t end = first.length;
@@ -144,7 +179,15 @@ constexpr std::string_view kNanoPattern = R"([A-Za-z]+|[0-9]{1,2}| |\n|[^A-Za-z0
 std::size_t o200k_piece(std::string_view text) {
   const Char first = char_at(text, 0);
   if (first.is(kNothing)) return first.length;
-  if (const std::size_t end = word_piece(text, first)) return end;
+  const bool may_be_prefix = !first.is(kLetter | kNumber | kNewline);
+  const Char second = may_be_prefix ? char_at(text, first.length) : Char{};
+  // Nearly every word of English and of code.
+  if (first.length == 1 && (may_be_prefix ? second.length == 1 && second.is(kLetter) : first.is(kLetter))) {
+    if (const std::size_t end = ascii_word_piece(text, may_be_prefix ? 1 : 0)) return end;
+  }
+  if (first.is(kUpper | kLower) || second.is(kUpper | kLower)) {
+    if (const std::size_t end = word_piece(text, first)) return end;
+  }
   if (first.is(kNumber)) return number_piece(text, first);
   if (const std::size_t end = other_piece(text, first)) return end;
   return space_piece(text, first);

@@ -95,7 +95,20 @@ Token Vocabulary::find(std::string_view bytes) const {
   }
   const std::uint64_t key = key_of(bytes);
   const std::uint64_t hash = mixed(key, bytes.size());
-  if (!maybe(hash)) return kNoToken;
+  return maybe(hash) ? look_up(bytes, key, hash) : kNoToken;
+}
+
+void Vocabulary::prefetch(std::string_view bytes) const {
+  __builtin_prefetch(&slots_[slot_of(mixed(key_of(bytes), bytes.size()))]);
+}
+
+Token Vocabulary::find_whole(std::string_view bytes) const {
+  if (bytes.size() > longest_) return kNoToken;
+  const std::uint64_t key = key_of(bytes);
+  return look_up(bytes, key, mixed(key, bytes.size()));
+}
+
+Token Vocabulary::look_up(std::string_view bytes, std::uint64_t key, std::uint64_t hash) const {
   for (std::size_t at = slot_of(hash);; at = (at + 1) & (slots_.size() - 1)) {
     const Slot& slot = slots_[at];
     if (slot.token == kNoToken) return kNoToken;

@@ -29,6 +29,10 @@ class Vocabulary {
   std::optional<std::string_view> bytes(Token token) const;
   // The indexed token with exactly these bytes, else kNoToken. Requires !bytes.empty().
   Token find(std::string_view bytes) const;
+  // Asks the memory for what find_whole will look at.
+  void prefetch(std::string_view bytes) const;
+  // The same as find, for bytes that are expected to be a token.
+  Token find_whole(std::string_view bytes) const;
   // No indexed token is longer.
   std::size_t longest() const { return longest_; }
 
@@ -40,6 +44,7 @@ class Vocabulary {
     std::uint32_t length = 0;
   };
   void insert(Token token);
+  Token look_up(std::string_view bytes, std::uint64_t key, std::uint64_t hash) const;
   static std::uint64_t mixed(std::uint64_t key, std::size_t length);
   std::size_t slot_of(std::uint64_t mixed) const { return mixed >> 8 & (slots_.size() - 1); }
   bool maybe(std::uint64_t mixed) const {

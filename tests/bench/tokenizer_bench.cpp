@@ -112,6 +112,8 @@ void add(const std::string& name, const std::string& text) {
 int main(int argc, char** argv) {
   using namespace toccata::tokenizer;
   benchmark::Initialize(&argc, argv);
+  toccata::Tokens warm;  // the tables which a large text is worth are there after this
+  Tokenizer::o200k_harmony()->encode_into(random_letters(), Specials::kNone, warm);
   add("words", zipf_text(is_small_word));
   add("cjk", zipf_text(is_cjk));
   add("sources", project_sources());

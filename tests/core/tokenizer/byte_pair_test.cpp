@@ -6,6 +6,8 @@
 #include <random>
 #include <set>
 
+#include "core/tokenizer/backtracking.h"
+
 namespace toccata::tokenizer {
 namespace {
 
@@ -27,6 +29,19 @@ struct RandomMerges {
       usable.push_back(merged);
       merges.push_back({left, right, merged});
     }
+  }
+
+  // Leaves the vocabulary that training could have made.
+  void keep_what_lower_ranks_make() {
+    for (std::size_t before = 0; before != tokens.size();) {
+      before = tokens.size();
+      const BytePairEncoder encoder(indexed_vocabulary(before));
+      Token id = 0;
+      std::erase_if(tokens, [&](const std::string& bytes) {
+        return encoder.parts_of(id++).size() != 2 && bytes.size() > 1;
+      });
+    }
+    merges.clear();
   }
 
   Vocabulary vocabulary() const {
@@ -115,6 +130,25 @@ TEST_P(BytePairTest, MergesByPairAsTheDefinitionSays) {
   }
 }
 
+TEST_P(BytePairTest, BacktrackingTakesTheTokensThatMergingLeaves) {
+  BacktrackingEncoder::Memory memory;
+  for (int round = 0; round < 6; ++round) {
+    RandomMerges merges(random_, 120);
+    merges.keep_what_lower_ranks_make();
+    const BytePairEncoder encoder(merges.indexed_vocabulary(merges.tokens.size()));
+    const BacktrackingEncoder backtracking(encoder.vocabulary());
+    ASSERT_TRUE(backtracking.is_complete());
+    memory = {};
+    for (int piece_of_round = 0; piece_of_round < 20; ++piece_of_round) {
+      const std::string piece = random_piece(random_, GetParam());
+      Tokens merged = {7}, taken = {7};
+      encoder.merge(piece, merged);
+      backtracking.encode(piece, memory, taken);
+      EXPECT_EQ(taken, merged) << piece;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Lengths, BytePairTest, testing::Values(1, 2, 3, 17, 47, 48, 49, 50, 300));
 
 TEST(BytePairEncoderTest, TakesAKnownPieceWhole) {
@@ -157,6 +191,28 @@ TEST(VocabularyTest, FindsTokensByTheirBytesOnlyWhenIndexed) {
   EXPECT_EQ(vocabulary.bytes(1), std::nullopt);
   EXPECT_EQ(vocabulary.bytes(6), std::nullopt);
   EXPECT_EQ(vocabulary.bytes(-1), std::nullopt);
+}
+
+TEST(BacktrackingEncoderTest, IsNotForATokenThatOnlyAHigherRankMakes) {
+  std::mt19937_64 random(5);
+  RandomMerges merges(random, 0);
+  merges.tokens.insert(merges.tokens.end(), {"aa", "aaab", "aaa"});
+  EXPECT_FALSE(BacktrackingEncoder(merges.indexed_vocabulary(merges.tokens.size())).is_complete());
+  merges.tokens.pop_back();
+  merges.tokens.insert(merges.tokens.end() - 1, "aaa");
+  EXPECT_TRUE(BacktrackingEncoder(merges.indexed_vocabulary(merges.tokens.size())).is_complete());
+}
+
+TEST(TokenTreeTest, RefusesWhatItHasNoRoomFor) {
+  TokenTree tree(0);
+  std::mt19937_64 random(3);
+  bool room = true;
+  for (int i = 0; i < 1 << 16 && room; ++i) {
+    std::string bytes(8, ' ');
+    for (char& c : bytes) c = static_cast<char>(random());
+    room = tree.add(bytes, i);
+  }
+  EXPECT_FALSE(room);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <thread>
 
+#include "core/tokenizer/byte_pair.h"
+#include "core/tokenizer/splitter.h"
 #include "tests/core/tokenizer/golden.h"
 #include "tests/core/tokenizer/random_text.h"
 
@@ -111,6 +113,36 @@ TEST_F(O200kHarmonyTest, IsOneForAllThreads) {
   threads.clear();
   for (const Tokens& result : results) EXPECT_EQ(result, (Tokens{24912, 2375}));
   EXPECT_EQ(Tokenizer::o200k_harmony(), tokenizer_);
+}
+
+// After a megabyte of pieces that are no tokens the tokenizer goes another way.
+TEST_F(O200kHarmonyTest, EncodesManyUnknownPiecesByTheDefinition) {
+  RandomText random(4);
+  std::string text;
+  while (text.size() < 1 << 20) {
+    text += random.next(30);
+    text += ' ' + random.letters(24);
+  }
+  std::string blob;
+  std::vector<std::uint32_t> lengths;
+  std::vector<Token> ordinary;
+  for (Token token = 0; token < 199998; ++token) {
+    blob += *tokenizer_->token_bytes(token);
+    lengths.push_back(static_cast<std::uint32_t>(tokenizer_->token_bytes(token)->size()));
+    ordinary.push_back(token);
+  }
+  Vocabulary vocabulary(std::move(blob), lengths);
+  vocabulary.index(ordinary);
+  const BytePairEncoder by_merging(std::move(vocabulary));
+  Tokens merged;
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::size_t length = o200k_piece(rest);
+    by_merging.encode(rest.substr(0, length), merged);
+    rest.remove_prefix(length);
+  }
+  EXPECT_EQ(tokenizer_->encode(text), merged);
+  EXPECT_EQ(tokenizer_->encode(text), merged) << "again, with the last of it remembered";
+  expect_golden(*tokenizer_, read_golden("golden.jsonl"));
 }
 
 // Quadratic merging would take hours on each of these.

@@ -57,6 +57,13 @@ class RandomText {
     return text;
   }
 
+  // Half of them a few letters, as words have more often than chance would.
+  std::string letters(std::size_t n_max) {
+    std::string text(1 + random_() % n_max, ' ');
+    for (char& c : text) c = static_cast<char>('a' + random_() % (random_() % 2 == 0 ? 26 : 5));
+    return text;
+  }
+
   std::string bytes(std::size_t bytes_max) {
     std::string text(random_() % (bytes_max + 1), '\0');
     for (char& c : text) c = static_cast<char>(random_());
