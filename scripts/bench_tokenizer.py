@@ -1,18 +1,23 @@
 #!/usr/bin/env python3
-"""Encoding with o200k_harmony: us and tiktoken, MB/s of CPU time, one thread, the same texts, in turn.
+"""Encoding with o200k_harmony: us, tiktoken from PyPI (Rust) and from npm (WASM), MB/s of CPU time, one thread, the same
+texts, in turn.
 
     scripts/bench_tokenizer.py --bench build/cpu/tests/bench/tokenizer_bench [prose=FILE code=FILE cjk=FILE mixed=FILE]
 
-Without files: English prose and code from Python's own library (its documentation strings; its sources), CJK and mixed
-text from the vocabulary's own words. Exit 77 where tiktoken cannot be installed. Also printed: the time to load the
-vocabulary, and one-megabyte texts of a single piece, where time has to be linear in length.
+Without files: English prose and code from Python's own library (its documentation strings; its sources), Chinese and
+Japanese manual pages where Debian's packages can be had, and words drawn from the vocabulary (cjk_words), which are
+harder than any text. Exit 77 where tiktoken cannot be installed; without node its column is empty. Also printed: one-megabyte texts
+of a single piece, where time has to be linear in length.
 """
 
 import argparse
 import ast
+import gzip
 import json
 import pathlib
 import random
+import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -50,6 +55,48 @@ def code():
     return "\n".join(path.read_text(errors="ignore") for path in library_files())
 
 
+def man_pages(folder):
+    """Lines of Chinese and Japanese out of manpages-zh and manpages-ja; None where they cannot be had."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["apt-get", "download", "-qq", "manpages-zh", "manpages-ja"]
+    if not list(folder.glob("*.deb")) and (not shutil.which("apt-get") or subprocess.run(command, cwd=folder, capture_output=True).returncode):
+        return None
+    lines = []
+    for deb in sorted(folder.glob("*.deb")):
+        subprocess.run(["dpkg-deb", "-x", deb, folder / "x"], check=True)
+    for page in sorted((folder / "x").rglob("man*/*.gz")):
+        if not page.is_symlink():
+            lines += gzip.decompress(page.read_bytes()).decode(errors="ignore").splitlines()
+    lines = [re.sub(r"\\f.|\\", "", line) for line in lines if not line.startswith((".", "'"))]
+    lines = [line for line in lines if len(line) > 8 and sum("\u3000" <= c <= "\u9fff" for c in line) > 0.6 * len(line)]
+    random.Random(3).shuffle(lines)
+    return "\n".join(lines)
+
+
+NODE = """
+const { get_encoding } = require("tiktoken"), fs = require("fs"), encoding = get_encoding("o200k_base"), out = {};
+for (const path of process.argv.slice(1)) {
+  const text = fs.readFileSync(path, "utf8"), begin = process.cpuUsage();
+  encoding.encode_ordinary(text);
+  const used = process.cpuUsage(begin);
+  out[path] = Buffer.byteLength(text) / (used.user + used.system);
+}
+console.log(JSON.stringify(out));
+"""
+
+
+def npm_peer(folder):
+    """A function from paths to {path: MB/s} by npm's tiktoken, or None."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not shutil.which("npm"):
+        return None
+    if not (folder / "node_modules/tiktoken").exists():
+        command = ["npm", "install", "--no-audit", "--no-fund", "tiktoken@1.0.22"]
+        if subprocess.run(command, cwd=folder, capture_output=True).returncode:
+            return None
+    return lambda paths: json.loads(subprocess.check_output(["node", "-e", NODE, *map(str, paths)], cwd=folder))
+
+
 def from_vocabulary(encoding, wanted):
     words = [w for w in (encoding.decode_single_token_bytes(i) for i in range(256, 199998)) if wanted(w)]
     rng = random.Random(2)
@@ -85,7 +132,8 @@ def main() -> int:
     load_ms = (time.process_time() - begin) * 1000
     texts = {name: pathlib.Path(path).read_text() for name, path in (f.split("=", 1) for f in args.files)}
     if not texts:
-        texts = {"prose": prose(), "code": code(), "cjk": from_vocabulary(encoding, is_cjk)}
+        texts = {"prose": prose(), "code": code(), "cjk": man_pages(args.venv.resolve() / "man"), "cjk_words": from_vocabulary(encoding, is_cjk)}
+        texts = {name: text for name, text in texts.items() if text}
         texts["mixed"] = "".join(text[i : i + 2000] for i in range(0, SIZE, 2000) for text in list(texts.values()))
     paths = {}
     for name, text in texts.items():
@@ -94,8 +142,13 @@ def main() -> int:
         texts[name] = text
         paths[name].write_text(text)
     worst = {"one_letter_1MB": "a" * (1 << 20), "spaces_1MB": " " * (1 << 20), "equals_1MB": "=" * (1 << 20)}
-    rates = {name: ([], []) for name in [*texts, *worst]}
+    paths = {name: path.resolve() for name, path in paths.items()}
+    npm = npm_peer(args.venv / "npm")
+    rates = {name: ([], [], []) for name in [*texts, *worst]}
     for _ in range(ROUNDS):
+        if npm:
+            for path, rate in npm(paths.values()).items():
+                rates[next(name for name, own in paths.items() if str(own) == path)][2].append(rate)
         done = subprocess.run(
             [args.bench, *map(str, paths.values()), "--benchmark_format=json", "--benchmark_min_time=0.2", "--benchmark_filter=^encode/"],
             capture_output=True, text=True, check=True,
@@ -109,11 +162,11 @@ def main() -> int:
             encoding.encode_ordinary(text)
             rates[name][1].append(len(text.encode()) / 1e6 / (time.process_time() - begin))
     print(f"median of {ROUNDS} rounds, MB/s of CPU time, one thread\n")
-    print("| text | us | tiktoken | ratio |\n|---|---:|---:|---:|")
-    for name, (us, peer) in rates.items():
+    print("| text | us | tiktoken 0.14 (PyPI) | ratio | tiktoken 1.0.22 (npm) | ratio |\n|---|---:|---:|---:|---:|---:|")
+    for name, (us, *peers) in rates.items():
         ours = statistics.median(us)
-        theirs = statistics.median(peer) if peer else None
-        print(f"| {name} | {ours:.1f} | " + (f"{theirs:.2f} | {ours / theirs:.1f}x |" if theirs else "- | - |"))
+        cells = [f"{statistics.median(peer):.2f} | {ours / statistics.median(peer):.1f}x" if peer else "- | -" for peer in peers]
+        print(f"| {name} | {ours:.1f} | " + " | ".join(cells) + " |")
     print(f"\nloading: tiktoken {load_ms:.0f} ms; us: {args.bench} --benchmark_filter=load")
     return 0
 
