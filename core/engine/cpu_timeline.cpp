@@ -1,5 +1,5 @@
+#include "core/engine/batcher.h"
 #include "core/engine/cuda_device.h"
-#include "core/engine/forward.h"
 #include "core/engine/kv_cache.h"
 #include "core/engine/timeline.h"
 
@@ -10,12 +10,11 @@ class CpuTimeline : public Timeline {
  public:
   explicit CpuTimeline(std::shared_ptr<const Model> model)
       : model_(std::move(model)),
-        cache_(model_->config(), model_->options().chunk_tokens),
-        activations_(model_->config(), model_->options().chunk_tokens) {}
+        cache_(model_->config(), model_->options().chunk_tokens) {}
 
   std::int64_t size() const override { return cache_.size(); }
   void forward(std::span<const Token> tokens, int n_logits, float* logits) override {
-    engine::forward(*model_, cache_, activations_, tokens, n_logits, logits);
+    model_->batcher()->run({&cache_, tokens, n_logits, logits});
   }
   std::unique_ptr<Timeline> fork() const override { return std::make_unique<CpuTimeline>(*this); }
 
@@ -38,7 +37,6 @@ class CpuTimeline : public Timeline {
  private:
   std::shared_ptr<const Model> model_;
   KvCache cache_;
-  Activations activations_;
 };
 
 }  // namespace

@@ -16,11 +16,11 @@ std::size_t area(int n, int width) {
   return static_cast<std::size_t>(n) * static_cast<std::size_t>(width);
 }
 
-// The tokens of one pass.
+// The tokens of one pass, part after part.
 struct Pass {
   const Model& model;
-  KvCache& cache;
   Activations& a;
+  std::span<const Part> parts;
   int n;
   ops::Device device() const { return model.options().device; }
   bool fast() const { return !model.options().exact; }
@@ -45,33 +45,44 @@ void dense(const Pass& p, const Input& in, const model::Linear& w, float* out, o
   ops::linear(p.device(), p.model.threads(), in.x, w, in.n, out, store);
 }
 
-// x += output(attention(rope(q), rope(k), v)); k and v go straight into the cache.
+// rows [n, kv_size] into where the layer's caches keep their positions.
+void store_rows(const Pass& p, int layer, const float* rows, float* (ops::KvView::*place)(std::int64_t) const) {
+  const int width = p.model.config().kv_size();
+  for (const Part& part : p.parts) {
+    const ops::KvView kv = part.cache->layer(layer);
+    for (std::size_t t = 0; t < part.tokens.size(); ++t, rows += width) {
+      std::copy(rows, rows + width, (kv.*place)(part.cache->size() + static_cast<std::int64_t>(t)));
+    }
+  }
+}
+
+// x += output(attention(rope(q), rope(k), v)); k and v go straight into the caches.
 void attention_block(const Pass& p, const model::LayerWeights& w, int layer) {
   const model::Config& c = p.model.config();
   Activations& a = p.a;
-  ThreadPool& threads = p.model.threads();
   const ops::Device device = p.device();
-  const std::int64_t first = p.cache.size();
-  const ops::KvView kv = p.cache.layer(layer);
 
   ops::rmsnorm(device, a.x.data(), w.attention_norm, c.norm_eps, p.n, a.normed.data());
   const Input input(p, a.normed.data(), p.n, c.hidden);
   dense(p, input, w.q, a.q.data());
   ops::rope(device, a.cos.data(), a.sin.data(), p.n, c.n_heads, c.head_dim, a.q.data());
-  const auto copy_rows = [&](const auto& row_of) {
-    for (int t = 0; t < p.n; ++t) {
-      const float* row = a.kv.data() + area(t, c.kv_size());
-      std::copy(row, row + c.kv_size(), row_of(first + t));
-    }
-  };
   dense(p, input, w.k, a.kv.data());
   ops::rope(device, a.cos.data(), a.sin.data(), p.n, c.n_kv_heads, c.head_dim, a.kv.data());
-  copy_rows([&](std::int64_t position) { return kv.key(position); });
+  store_rows(p, layer, a.kv.data(), &ops::KvView::key);
   dense(p, input, w.v, a.kv.data());
-  copy_rows([&](std::int64_t position) { return kv.value(position); });
+  store_rows(p, layer, a.kv.data(), &ops::KvView::value);
   const ops::AttentionShape shape = {
       c.n_heads, c.n_kv_heads, c.head_dim, c.windowed(layer) ? c.sliding_window : 0};
-  ops::attention(device, threads, shape, a.q.data(), kv, w.sinks, first, p.n, a.attended.data());
+  std::size_t row = 0;
+  for (const Part& part : p.parts) {
+    const auto n = static_cast<int>(part.tokens.size());
+    const std::size_t offset = row * static_cast<std::size_t>(c.q_size());
+    ops::attention(
+        device, p.model.threads(), shape, a.q.data() + offset, part.cache->layer(layer), w.sinks, part.cache->size(), n,
+        a.attended.data() + offset
+    );
+    row += part.tokens.size();
+  }
   dense(p, Input(p, a.attended.data(), p.n, c.q_size()), w.output, a.x.data(), ops::Store::kAdd);
 }
 
@@ -102,6 +113,7 @@ void expert_block(const Pass& p, const model::LayerWeights& w) {
 
 Activations::Activations(const model::Config& c, int n)
     : n_max(n),
+      tokens(static_cast<std::size_t>(n)),
       x(area(n, c.hidden)),
       normed(area(n, c.hidden)),
       q(area(n, c.q_size())),
@@ -114,27 +126,57 @@ Activations::Activations(const model::Config& c, int n)
       expert_weights(area(n, c.n_experts_per_token)),
       experts(n, c.n_experts_per_token, c.n_experts, c.intermediate, c.hidden) {}
 
-void forward(
-    const Model& model, KvCache& cache, Activations& a, std::span<const Token> tokens, int n_logits,
-    float* logits
-) {
-  const model::Config& c = model.config();
-  const model::Weights& w = model.weights();
-  const Pass pass = {model, cache, a, static_cast<int>(tokens.size())};
-  TOCCATA_CHECK(pass.n >= 1 && pass.n <= a.n_max && n_logits <= pass.n);
+namespace {
 
-  cache.reserve(pass.n);
-  model.rope().angles(cache.size(), pass.n, a.cos.data(), a.sin.data());
-  ops::embed(pass.device(), w.embedding_rows, tokens, a.x.data());
-  for (int layer = 0; layer < c.n_layers; ++layer) {
-    attention_block(pass, w.layers[static_cast<std::size_t>(layer)], layer);
-    expert_block(pass, w.layers[static_cast<std::size_t>(layer)]);
+// The logits that the parts want, from the residual stream of all tokens.
+void unembed(const Pass& p) {
+  const model::Config& c = p.model.config();
+  const model::Weights& w = p.model.weights();
+  Activations& a = p.a;
+  int n_rows = 0, n_tokens = 0, n_wanting = 0;
+  for (const Part& part : p.parts) {
+    n_tokens += static_cast<int>(part.tokens.size());
+    if (part.n_logits == 0) continue;
+    const float* last = a.x.data() + area(n_tokens - part.n_logits, c.hidden);
+    ops::rmsnorm(p.device(), last, w.norm, c.norm_eps, part.n_logits, a.normed.data() + area(n_rows, c.hidden));
+    n_rows += part.n_logits;
+    ++n_wanting;
   }
-  cache.advance(pass.n);
-  if (n_logits == 0) return;
-  const float* last = a.x.data() + area(pass.n - n_logits, c.hidden);
-  ops::rmsnorm(pass.device(), last, w.norm, c.norm_eps, n_logits, a.normed.data());
-  dense(pass, Input(pass, a.normed.data(), n_logits, c.hidden), w.unembedding, logits);
+  if (n_rows == 0) return;
+  const auto wants = [](const Part& part) { return part.n_logits > 0; };
+  const Input input(p, a.normed.data(), n_rows, c.hidden);
+  if (n_wanting == 1) return dense(p, input, w.unembedding, std::ranges::find_if(p.parts, wants)->logits);
+  if (a.logits.size() < area(n_rows, c.n_vocab)) a.logits.resize(area(n_rows, c.n_vocab));
+  dense(p, input, w.unembedding, a.logits.data());
+  const float* row = a.logits.data();
+  for (const Part& part : p.parts) {
+    std::copy_n(row, area(part.n_logits, c.n_vocab), part.logits);
+    row += area(part.n_logits, c.n_vocab);
+  }
+}
+
+}  // namespace
+
+void forward(const Model& model, Activations& a, std::span<const Part> parts) {
+  const model::Config& c = model.config();
+  Pass pass = {model, a, parts, 0};
+  for (const Part& part : parts) {
+    const auto n = static_cast<int>(part.tokens.size());
+    TOCCATA_CHECK(n >= 1 && pass.n + n <= a.n_max && part.n_logits <= n);
+    part.cache->reserve(n);
+    const std::size_t offset = area(pass.n, c.head_dim / 2);
+    model.rope().angles(part.cache->size(), n, a.cos.data() + offset, a.sin.data() + offset);
+    std::ranges::copy(part.tokens, a.tokens.begin() + pass.n);
+    pass.n += n;
+  }
+  const std::span<const Token> tokens = std::span(a.tokens).first(static_cast<std::size_t>(pass.n));
+  ops::embed(pass.device(), model.weights().embedding_rows, tokens, a.x.data());
+  for (int layer = 0; layer < c.n_layers; ++layer) {
+    attention_block(pass, model.weights().layers[static_cast<std::size_t>(layer)], layer);
+    expert_block(pass, model.weights().layers[static_cast<std::size_t>(layer)]);
+  }
+  for (const Part& part : parts) part.cache->advance(static_cast<int>(part.tokens.size()));
+  unembed(pass);
 }
 
 }  // namespace toccata::engine

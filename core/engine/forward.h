@@ -10,10 +10,11 @@
 
 namespace toccata::engine {
 
-// Every buffer of a forward pass, sized once for chunks of n tokens. One per session.
+// Every buffer of a forward pass, sized once for passes of n tokens.
 struct Activations {
   Activations(const model::Config& config, int n);
   int n_max;
+  std::vector<Token> tokens;     // [n]
   std::vector<float> x;          // [n, hidden]     residual stream
   std::vector<float> normed;     // [n, hidden]     input of attention, of the experts, of the unembedding
   std::vector<float> q;          // [n, q_size]
@@ -25,15 +26,20 @@ struct Activations {
   std::vector<float> expert_weights;     // [n, k]
   ops::ExpertScratch experts;
   ops::Int8Rows rounded;  // input of a matrix in the fast mode
+  std::vector<float> logits;  // [rows, n_vocab] when several parts want some; grows to the most there were
 };
 
-// Runs tokens at positions cache.size(), ... through the model and adds them to the cache.
-//   tokens [n], 1 <= n <= activations.n_max
-//   logits [n_logits, n_vocab] f32, of the last n_logits tokens; may be empty
-// The arithmetic of a token does not depend on n: alone or in a chunk, the bits are the same.
-void forward(
-    const Model& model, KvCache& cache, Activations& activations, std::span<const Token> tokens,
-    int n_logits, float* logits
-);
+// The tokens of one sequence in a pass: those at positions cache->size(), ..., which are added to the cache.
+struct Part {
+  KvCache* cache = nullptr;
+  std::span<const Token> tokens;  // [n], n >= 1
+  int n_logits = 0;
+  float* logits = nullptr;  // [n_logits, n_vocab] f32, of the last n_logits tokens
+};
+
+// Runs the parts through the model together: a weight is read once for all of them. Their caches are distinct; their tokens
+// are 1 .. activations.n_max in all.
+// The arithmetic of a token depends on its own sequence alone: alone, in a chunk or among others, the bits are the same.
+void forward(const Model& model, Activations& activations, std::span<const Part> parts);
 
 }  // namespace toccata::engine

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/engine/batcher.h"
 #include "core/engine/cuda_device.h"
 #include "core/engine/repack.h"
 
@@ -46,7 +47,13 @@ Model::Model(std::shared_ptr<const model::Weights> weights, const Options& optio
     repacked_ = std::move(fast.storage);
   }
   if (options_.chunk_tokens == 0) options_.chunk_tokens = !on_gpu ? 64 : options_.exact ? 8 : 512;
-  if (on_gpu) cuda_ = open_cuda_device(weights_, options_);
+  if (on_gpu) {
+    cuda_ = open_cuda_device(weights_, options_);
+  } else {
+    batcher_ = std::make_unique<Batcher>(*this);
+  }
 }
+
+Model::~Model() = default;
 
 }  // namespace toccata::engine

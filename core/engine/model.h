@@ -23,7 +23,7 @@ struct Options {
 };
 
 // A loaded model: weights, threads and tables, shared by any number of sessions. Immutable; sessions may run on different
-// threads and take turns at the thread pool.
+// threads: what they ask for at the same time is computed together.
 class Model {
  public:
   // Throws Exception as model::load_weights does; kUnavailable for a device this build or machine does not have.
@@ -37,8 +37,12 @@ class Model {
   const Options& options() const { return options_; }
   std::int64_t n_context() const { return options_.n_context; }
   ThreadPool& threads() const { return *threads_; }
+  // What makes the passes on the CPU; null on a GPU.
+  class Batcher* batcher() const { return batcher_.get(); }
   // The weights' copy on the GPU; null on the CPU.
   const class CudaDevice* cuda() const { return cuda_.get(); }
+
+  ~Model();
 
  private:
   Model(std::shared_ptr<const model::Weights> weights, const Options& options);
@@ -47,6 +51,7 @@ class Model {
   Options options_;
   ops::RopeTable rope_;
   std::unique_ptr<ThreadPool> threads_;
+  std::unique_ptr<class Batcher> batcher_;
   std::shared_ptr<const class CudaDevice> cuda_;
 };
 
