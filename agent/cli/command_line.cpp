@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "agent/cli/config.h"
+#include "agent/cli/bench_verb.h"
 #include "agent/cli/dev_browser.h"
 #include "agent/cli/dev_encode.h"
 #include "agent/cli/dev_logits.h"
@@ -307,6 +308,32 @@ void add_runs_care(CLI::App& runs, RunsCareOptions& o, Action& action, const Env
   check->callback([&o, &action, &env] { action = [&] { return runs_check_verb(o, env); }; });
 }
 
+void add_bench(CLI::App& app, BenchOptions& o, Action& action, const Environment& env) {
+  CLI::App* bench = app.add_subcommand("bench", "How fast this machine runs a model: prefill, decode, many sessions, long contexts");
+  bench->footer(R"(Examples:
+  toccata bench -m openai/gpt-oss-20b
+  toccata bench -m openai/gpt-oss-20b -j 1,2,4,8 --depth 0,8192 --decode 128
+  toccata bench -m nano --precision fast --json | jq .tokens_per_second
+  taskset -c 0-3 toccata bench -m openai/gpt-oss-20b     on four processors
+
+Sessions that decode at the same time share the passes of the built-in engine. "ms a token" is what one of them waits
+for its next token. Decoding a large model is bounded by reading its weights: the memory's speed is printed beside it.)");
+  bench->add_option("-m,--model", o.model, "nano | folder | Hugging Face id in the cache | URL")->envname("TOCCATA_MODEL")->capture_default_str();
+  bench->add_option("--device", o.device, "Of the built-in engine")->check(CLI::IsMember({"auto", "cpu", "cuda"}))->capture_default_str();
+  bench->add_option("--precision", o.precision, "Arithmetic on the CPU")->check(CLI::IsMember({"auto", "f32", "fast"}))->capture_default_str();
+  const auto list = [&](const char* name, std::vector<int>& values, const char* help, int least) {
+    bench->add_option(name, values, help)->delimiter(',')->check(CLI::Range(least, 1 << 20))->capture_default_str();
+  };
+  list("-p,--prompt", o.prompts, "Tokens of the prompts to read", 1);
+  list("--depth", o.depths, "Tokens in a session before it decodes", 0);
+  list("-j,--sessions", o.parallel, "Sessions that decode at the same time", 1);
+  bench->add_option("-n,--decode", o.decode, "Tokens that each samples")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  bench->add_option("-r,--repeats", o.repeats, "Of each measurement; the median is reported")->check(CLI::Range(1, 1000))->capture_default_str();
+  bench->add_flag("--offline", o.offline, "Refuse a model at a URL");
+  bench->add_flag("--json", o.json, "One JSON object a measurement");
+  bench->callback([&, a = &action] { *a = [&] { return bench_verb(o, env); }; });
+}
+
 void add_machine(
     CLI::App& app, ModelsOptions& models_o, DoctorOptions& doctor_o, Action& action, const Environment& env
 ) {
@@ -469,6 +496,7 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   runs_care.ledger = defaults.ledger;
   ModelsOptions models;
   DoctorOptions doctor;
+  BenchOptions bench;
   doctor.sandbox = defaults.sandbox;
   add_run(app, run, action, env);
   add_chat(app, chat, action, env);
@@ -482,6 +510,7 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   add_runs_again(*runs_app, runs_again, action, env);
   add_runs_care(*runs_app, runs_care, action, env);
   add_machine(app, models, doctor, action, env);
+  add_bench(app, bench, action, env);
   add_dev(app, dev, action, env);
 
   try {

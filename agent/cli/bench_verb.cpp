@@ -1,0 +1,214 @@
+#include "agent/cli/bench_verb.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <barrier>
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
+#include <thread>
+
+#include "agent/cli/exit_code.h"
+#include "agent/cli/model_choice.h"
+#include "agent/cli/progress.h"
+
+namespace toccata::cli {
+namespace {
+
+using agent::TokenModel;
+using agent::TokenSession;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+struct Case {
+  const char* what;  // prefill, decode
+  int n_tokens, depth, parallel;
+};
+
+// Ordinary tokens in no order: what they say does not matter to the time, and the experts get their share.
+Tokens made_up(const TokenModel& model, int n) {
+  const int n_ordinary = std::min(model.capabilities().n_vocab, model.tokenizer()->n_vocab()) * 9 / 10;
+  Tokens tokens;
+  std::uint64_t state = 1;
+  for (int i = 0; i < n; ++i) {
+    state = state * 6364136223846793005U + 1442695040888963407U;
+    tokens.push_back(static_cast<Token>((state >> 33) % static_cast<std::uint64_t>(n_ordinary)));
+  }
+  return tokens;
+}
+
+SamplingParams sampling(int session) {
+  SamplingParams params;
+  params.seed = static_cast<std::uint64_t>(session);
+  return params;
+}
+
+void sample_one(TokenSession& session, const SamplingParams& params) {
+  session.sample(params, std::nullopt, {}).value_or_throw();
+}
+
+// Seconds from the prompt to the first token.
+double time_prefill(TokenModel& model, const Case& c) {
+  const auto session = model.open_session().value_or_throw();
+  const Tokens prompt = made_up(model, c.n_tokens);
+  const auto begin = Clock::now();
+  session->append(prompt).value_or_throw();
+  sample_one(*session, sampling(0));
+  return seconds_since(begin);
+}
+
+// Sessions that have read `depth` tokens and sampled one: copies of one where the model can copy.
+std::vector<std::unique_ptr<TokenSession>> open_sessions(TokenModel& model, const Case& c) {
+  std::vector<std::unique_ptr<TokenSession>> sessions;
+  for (int i = 0; i < c.parallel; ++i) {
+    if (i > 0 && model.capabilities().fork) {
+      sessions.push_back(sessions.front()->fork().value_or_throw());
+      continue;
+    }
+    sessions.push_back(model.open_session().value_or_throw());
+    sessions.back()->append(made_up(model, std::max(1, c.depth))).value_or_throw();
+    sample_one(*sessions.back(), sampling(0));
+  }
+  return sessions;
+}
+
+// Seconds for all sessions to sample n_tokens each.
+double time_decode(TokenModel& model, const Case& c) {
+  const auto sessions = open_sessions(model, c);
+  Clock::time_point begin;
+  std::barrier start(c.parallel, [&]() noexcept { begin = Clock::now(); });
+  std::optional<Error> failure;
+  std::mutex failure_mutex;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < c.parallel; ++i) {
+      threads.emplace_back([&, i] {
+        start.arrive_and_wait();
+        try {
+          for (int n = 0; n < c.n_tokens; ++n) sample_one(*sessions[static_cast<std::size_t>(i)], sampling(i + 1));
+        } catch (const Exception& e) {
+          const std::scoped_lock lock(failure_mutex);
+          failure = e.error();
+        }
+      });
+    }
+  }
+  const double seconds = seconds_since(begin);
+  if (failure) throw Exception(*failure);
+  return seconds;
+}
+
+// Bytes a second that all processors together read from memory, best of three: what no decoding gets past.
+double read_bandwidth() {
+  const std::size_t n_threads = std::max(1U, std::thread::hardware_concurrency());
+  const std::vector<std::uint64_t> words(std::size_t{32} << 20, 1);  // 256 MB
+  double best = 0;
+  for (int round = 0; round < 3; ++round) {
+    std::vector<std::uint64_t> sums(n_threads);
+    const auto begin = Clock::now();
+    {
+      std::vector<std::jthread> threads;
+      for (std::size_t i = 0; i < n_threads; ++i) {
+        threads.emplace_back([&, i] {
+          const std::uint64_t* from = words.data() + words.size() / n_threads * i;
+          sums[i] = std::accumulate(from, from + words.size() / n_threads, std::uint64_t{0});
+        });
+      }
+    }
+    const double rate = static_cast<double>(words.size() * sizeof(words[0])) / seconds_since(begin);
+    if (std::accumulate(sums.begin(), sums.end(), std::uint64_t{0}) != 0) best = std::max(best, rate);
+  }
+  return best;
+}
+
+double peak_gib() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  return static_cast<double>(used.ru_maxrss) / (1 << 20);  // KiB on Linux
+}
+
+std::vector<Case> cases_of(const BenchOptions& o) {
+  std::vector<Case> cases;
+  for (const int n : o.prompts) cases.push_back({"prefill", n, 0, 1});
+  for (const int depth : o.depths) {
+    for (const int parallel : o.parallel) cases.push_back({"decode", o.decode, depth, parallel});
+  }
+  return cases;
+}
+
+void check(const TokenModel& model, const std::vector<Case>& cases) {
+  for (const Case& c : cases) {
+    const std::int64_t needed = std::int64_t{c.n_tokens} + std::max(1, c.depth) + 1;
+    if (needed <= model.capabilities().n_context) continue;
+    throw Exception(
+        ErrorCode::kInvalidArgument, std::string(c.what) + " of " + std::to_string(c.n_tokens) + " tokens at depth " +
+                                         std::to_string(c.depth) + " needs a context of " + std::to_string(needed) + "; " +
+                                         model.name() + " has " + std::to_string(model.capabilities().n_context)
+    );
+  }
+}
+
+void print(const nlohmann::ordered_json& json) { std::cout << json.dump() << std::endl; }
+
+}  // namespace
+
+int bench_verb(const BenchOptions& options, const Environment& env) {
+  const double bandwidth = read_bandwidth();
+  const auto begin = Clock::now();
+  const ChosenModel chosen = choose_model(options.model, options.device, options.precision, options.offline, env);
+  TokenModel& model = *chosen.model;
+  const std::vector<Case> cases = cases_of(options);
+  check(model, cases);
+  sample_one(*open_sessions(model, {"load", 1, 0, 1}).front(), sampling(0));  // pages in what every pass reads
+  const double load = seconds_since(begin);
+
+  if (options.json) {
+    print({{"what", "machine"}, {"processors", std::thread::hardware_concurrency()}, {"read_bytes_per_second", bandwidth}});
+    print({{"what", "load"}, {"model", model.name()}, {"seconds", load}});
+  } else {
+    std::printf(
+        "%s: %.1f s to load and sample once; %u processors read memory at %.1f GB/s\n\n| what | depth | sessions | "
+        "tok/s | ms a token | range tok/s |\n|---|---:|---:|---:|---:|---:|\n",
+        model.name().c_str(), load, std::thread::hardware_concurrency(), bandwidth / 1e9
+    );
+  }
+  std::optional<Progress> progress;
+  progress.emplace("bench", env.stderr_is_terminal);
+  std::size_t done = 0;
+  const std::size_t total = cases.size() * static_cast<std::size_t>(options.repeats);
+  for (const Case& c : cases) {
+    const bool prefill = std::string_view(c.what) == "prefill";
+    const double n = static_cast<double>(c.n_tokens) * c.parallel;
+    std::vector<double> rates;
+    for (int i = 0; i < options.repeats; ++i) {
+      rates.push_back(n / (prefill ? time_prefill(model, c) : time_decode(model, c)));
+      progress->update(++done, total);
+    }
+    std::sort(rates.begin(), rates.end());
+    const double median = (rates[rates.size() / 2] + rates[(rates.size() - 1) / 2]) / 2;
+    if (options.json) {
+      print({{"what", c.what}, {"n_tokens", c.n_tokens}, {"depth", c.depth}, {"sessions", c.parallel}, {"tokens_per_second", median}, {"runs", rates}});
+    } else {
+      std::printf(
+          "| %s %d | %d | %d | %.1f | %.2f | %.1f-%.1f |\n", c.what, c.n_tokens, c.depth, c.parallel, median,
+          1000.0 * c.parallel / median, rates.front(), rates.back()
+      );
+      std::fflush(stdout);
+    }
+  }
+  progress.reset();
+  if (options.json) {
+    print({{"what", "memory"}, {"peak_bytes", peak_gib() * (1 << 30)}});
+  } else {
+    std::printf("\nmedian of %d; peak memory %.2f GiB\n", options.repeats, peak_gib());
+  }
+  return kExitDone;
+}
+
+}  // namespace toccata::cli
