@@ -28,7 +28,9 @@ class EngineSession : public TokenSession {
     const auto draw = session_.sample(params, mask, n_legal_, std::move(stop));
     count();
     if (!draw) return draw.error();
-    return Sampled{draw->token, draw->logprob};
+    Sampled sampled{draw->token, draw->logprob};
+    for (const auto& [token, logprob] : draw->top) sampled.top.push_back({token, logprob});
+    return sampled;
   }
 
   Result<std::unique_ptr<TokenSession>> fork() override {
@@ -84,6 +86,7 @@ class EngineModel : public TokenModel {
     capabilities_.constraint = true;
     capabilities_.fork = true;
     capabilities_.logprobs = true;
+    capabilities_.logit_changes = true;
     capabilities_.n_vocab = model_->config().n_vocab;
     capabilities_.n_context = model_->n_context();
   }

@@ -8,6 +8,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/base/sampling_params.h"
@@ -20,6 +21,7 @@ struct Capabilities {
   bool constraint = false;  // sample() honours a mask
   bool fork = false;
   bool logprobs = false;
+  bool logit_changes = false;  // sample() honours logit_bias, repetition, typical_p and n_top
   int n_vocab = 0;            // columns of the logits
   std::int64_t n_context = 0;  // most tokens a session may hold
 };
@@ -32,9 +34,15 @@ struct Usage {
   friend bool operator==(const Usage&, const Usage&) = default;
 };
 
+struct Likely {
+  Token token = 0;
+  float logprob = 0.0F;
+};
+
 struct Sampled {
   Token token = 0;
   float logprob = 0.0F;  // natural log of its probability before temperature and cuts; 0 when not known
+  std::vector<Likely> top = {};  // the SamplingParams::n_top likeliest, best first
 };
 
 // One bit per column of the logits, 32 to a word, least significant first; a clear bit forbids the token.

@@ -1,5 +1,6 @@
 #include "agent/server/chat_api.h"
 
+#include "agent/server/logprob_json.h"
 #include "agent/server/request_fields.h"
 #include "core/base/calendar.h"
 
@@ -146,6 +147,8 @@ ChatCall read_chat(const Json& body, const Services& services) {
   read_tools(body, call);
   read_format(body, call);
   call.step.sampling = read_sampling(body, services);
+  call.step.penalties = read_penalties(body, services);
+  call.step.sampling.n_top = read_n_top(body, "top_logprobs", services);
   call.step.stop_strings = read_stop(body);
   call.step.max_tokens = integer_field(body, "max_completion_tokens", 1, INT32_MAX)
                              .value_or(integer_field(body, "max_tokens", 1, INT32_MAX).value_or(0));
@@ -190,12 +193,6 @@ const char* finish_reason(Finish finish) {
   return "stop";
 }
 
-Json logprob_entry(const TokenLogprob& token) {
-  Json bytes = Json::array();
-  for (const char c : token.bytes) bytes.push_back(static_cast<unsigned char>(c));
-  return {{"token", token.bytes}, {"logprob", token.logprob}, {"bytes", bytes}, {"top_logprobs", Json::array()}};
-}
-
 // Gathers one choice, and streams it when there is a stream.
 class ChatChoice : public StepListener {
  public:
@@ -225,7 +222,7 @@ class ChatChoice : public StepListener {
     content_ += piece;
     Json entries = Json::array();
     if (call_.logprobs) {
-      for (const TokenLogprob& token : logprobs) entries.push_back(logprob_entry(token));
+      for (const TokenLogprob& token : logprobs) entries.push_back(logprob_json(token));
       for (const Json& entry : entries) logprobs_.push_back(entry);
     }
     if (stream_ != nullptr) send({{"content", piece}}, call_.logprobs ? Json{{"content", entries}} : Json(nullptr));
@@ -394,6 +391,7 @@ std::vector<Tokens> read_prompts(const Json& body, const Services& services) {
 struct CompletionCall {
   std::vector<Tokens> prompts;
   SamplingParams sampling;
+  Penalties penalties;
   std::vector<std::string> stop_strings;
   Tokens stop_tokens;
   std::int64_t max_tokens = 16;
@@ -406,6 +404,7 @@ CompletionCall read_completion(const Json& body, const Services& services) {
   CompletionCall call;
   call.prompts = read_prompts(body, services);
   call.sampling = read_sampling(body, services);
+  call.penalties = read_penalties(body, services);
   call.stop_strings = read_stop(body);
   call.max_tokens = integer_field(body, "max_tokens", 1, INT32_MAX).value_or(16);
   call.n = static_cast<int>(integer_field(body, "n", 1, 64).value_or(1));
@@ -415,6 +414,9 @@ CompletionCall read_completion(const Json& body, const Services& services) {
   call.return_ids = bool_field(body, "return_token_ids", false) || bool_field(body, "return_tokens", false);
   call.logprobs = field(body, "logprobs") != nullptr && *field(body, "logprobs") != false &&
                   services.model.capabilities().logprobs;
+  if (call.logprobs && !field(body, "logprobs")->is_boolean() && services.model.capabilities().logit_changes) {
+    call.sampling.n_top = read_n_top(body, "logprobs", services);
+  }
   if (const Json* options = object_field(body, "stream_options")) {
     call.include_usage = bool_field(*options, "include_usage", false);
   }
@@ -443,9 +445,10 @@ void serve_one_completion(
   StopStrings stops(call.stop_strings);
   std::string text;
   Tokens tokens;
-  Json ids = Json::array(), logprob_tokens = Json::array(), logprobs = Json::array();
-  SamplingParams sampling = call.sampling;
-  sampling.seed += static_cast<std::uint64_t>(index);
+  Json ids = Json::array(), logprob_tokens = Json::array(), logprobs = Json::array(), top_logprobs = Json::array();
+  SamplingParams seeded = call.sampling;
+  seeded.seed += static_cast<std::uint64_t>(index);
+  PenalizedSampling sampling(std::move(seeded), call.penalties);
   const char* finish = "length";
   const auto start = std::chrono::steady_clock::now();
   auto first = start;
@@ -466,17 +469,21 @@ void serve_one_completion(
     emit(text, Json::array(), nullptr, nullptr);
   }
   for (std::int64_t n = 0; n < call.max_tokens; ++n) {
-    const auto sampled = lease->sample(sampling, std::nullopt, exchange.stop());
+    const auto sampled = lease->sample(sampling.params(), std::nullopt, exchange.stop());
     if (!sampled && sampled.error().code == ErrorCode::kResourceExhausted && n > 0) break;
     if (!sampled && sampled.error().code == ErrorCode::kCancelled) throw ApiError(503, "the request was cancelled", "cancelled");
     if (!sampled) throw api_error(sampled.error());
     if (n == 0) first = std::chrono::steady_clock::now();
+    sampling.observe(sampled->token);
     tokens.push_back(sampled->token);
     ids.push_back(sampled->token);
     if (call.logprobs) {
-      const auto bytes = tokenizer.token_bytes(sampled->token);
-      logprob_tokens.push_back(bytes ? std::string(*bytes) : "");
-      logprobs.push_back(sampled->logprob);
+      const TokenLogprob told = token_logprob(tokenizer, *sampled);
+      logprob_tokens.push_back(told.bytes);
+      logprobs.push_back(told.logprob);
+      Json top = Json::object();
+      for (const TokenLogprob& likely : told.top) top[likely.bytes] = likely.logprob;
+      top_logprobs.push_back(std::move(top));
     }
     const bool at_end = std::find(call.stop_tokens.begin(), call.stop_tokens.end(), sampled->token) != call.stop_tokens.end();
     std::string piece = at_end ? "" : stops.push(decoder.push(sampled->token));
@@ -502,7 +509,7 @@ void serve_one_completion(
   counts.decode_s += decode.count();
   services.metrics.step_done({n_prompt, lease->n_cached(), n_output, prefill.count(), decode.count(), false});
   Json choice = {{"index", index}, {"text", text}, {"logprobs", nullptr}, {"finish_reason", finish}, {"stop_reason", stop_reason}};
-  if (call.logprobs) choice["logprobs"] = {{"tokens", logprob_tokens}, {"token_logprobs", logprobs}};
+  if (call.logprobs) choice["logprobs"] = {{"tokens", logprob_tokens}, {"token_logprobs", logprobs}, {"top_logprobs", top_logprobs}};
   if (call.return_ids) choice["token_ids"] = ids;
   choices.push_back(std::move(choice));
 }

@@ -25,6 +25,7 @@ class StepRunner {
         renderer_(renderer),
         options_(options),
         listener_(listener),
+        sampling_(options.sampling, options.penalties),
         stops_(options.stop_strings),
         begin_(lease.timeline().size()),
         boundary_(begin_) {
@@ -49,14 +50,15 @@ class StepRunner {
         continue;
       }
       const auto mask = constraint_ ? constraint_->mask() : std::nullopt;
-      const auto sampled = lease_.sample(options_.sampling, mask, stop);
+      const auto sampled = lease_.sample(sampling_.params(), mask, stop);
       if (!sampled) {
         end_with(sampled.error(), n);
         break;
       }
       if (n++ == 0) first = Clock::now();
       const bool was_reasoning = open_ && kind_ == MessageKind::kReasoning;
-      if (take(sampled->token, sampled->logprob)) break;
+      if (!renderer_.tokenizer().is_special(sampled->token)) sampling_.observe(sampled->token);
+      if (take(*sampled)) break;
       if (was_reasoning) ++outcome_.n_reasoning;
     }
     finish_parser();
@@ -80,7 +82,7 @@ class StepRunner {
       return -1;
     }
     for (const Token token : forced) {
-      if (take(token, 0)) return -1;
+      if (take({token, 0})) return -1;
     }
     return std::ssize(forced);
   }
@@ -105,9 +107,10 @@ class StepRunner {
   }
 
   // True when the step has ended.
-  bool take(Token token, float logprob) {
+  bool take(const agent::Sampled& sampled) {
     const auto& control = renderer_.control();
-    pending_logprobs_.push_back({token_bytes(token), logprob});
+    const Token token = sampled.token;
+    pending_logprobs_.push_back(token_logprob(renderer_.tokenizer(), sampled));
     if (constraint_) constraint_->observe(token);
     const auto events = parser_->push(token);
     if (events && must_force(*events)) {
@@ -122,11 +125,6 @@ class StepRunner {
       return true;
     }
     return token == control.return_ || token == control.call || token == control.endoftext;
-  }
-
-  std::string token_bytes(Token token) const {
-    const auto bytes = renderer_.tokenizer().token_bytes(token);
-    return bytes ? std::string(*bytes) : std::string();
   }
 
   // --- Forced calls ------------------------------------------------------------------------------------------------
@@ -263,6 +261,7 @@ class StepRunner {
   const harmony::Renderer& renderer_;
   const StepOptions& options_;
   StepListener& listener_;
+  PenalizedSampling sampling_;
   StopStrings stops_;
   const std::size_t begin_;  // length of the prompt
   std::size_t boundary_;     // where the open message begins
@@ -276,6 +275,13 @@ class StepRunner {
 };
 
 }  // namespace
+
+TokenLogprob token_logprob(const tokenizer::Tokenizer& tokenizer, const agent::Sampled& sampled) {
+  const auto bytes = [&](Token token) { return std::string(tokenizer.token_bytes(token).value_or("")); };
+  TokenLogprob told{bytes(sampled.token), sampled.logprob};
+  for (const agent::Likely& likely : sampled.top) told.top.push_back({bytes(likely.token), likely.logprob});
+  return told;
+}
 
 StepOutcome run_step(
     SessionPool::Lease& lease,

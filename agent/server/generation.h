@@ -15,6 +15,7 @@
 #include "agent/loop/message_stream.h"
 #include "agent/server/conversation.h"
 #include "agent/server/metrics.h"
+#include "agent/server/penalties.h"
 #include "agent/server/session_pool.h"
 
 namespace toccata::server {
@@ -24,7 +25,10 @@ enum class MessageKind { kReasoning, kPreamble, kFinal, kCall };
 struct TokenLogprob {
   std::string bytes;
   float logprob = 0;
+  std::vector<TokenLogprob> top = {};  // the likeliest in its place, best first, if they were asked for
 };
+// A token of the model with its bytes, and those of the likeliest.
+TokenLogprob token_logprob(const tokenizer::Tokenizer& tokenizer, const agent::Sampled& sampled);
 
 // Calls come in the order of the text; a message's text lies between its started() and done().
 class StepListener {
@@ -44,6 +48,7 @@ class StepListener {
 
 struct StepOptions {
   SamplingParams sampling;
+  Penalties penalties;  // on ordinary tokens; those of the format are never less likely
   std::int64_t max_tokens = 0;            // sampled tokens; 0: what the context holds
   std::vector<std::string> stop_strings;  // in what the user sees; cut off before the first of them
   std::vector<std::string> recipients;    // declared tools

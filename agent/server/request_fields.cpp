@@ -1,6 +1,8 @@
 #include "agent/server/request_fields.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <random>
 
 namespace toccata::server {
@@ -13,7 +15,48 @@ bool is_name(const std::string& name) {
          });
 }
 
+void need_logits(const Services& services, const char* param) {
+  if (services.model.capabilities().logit_changes) return;
+  throw ApiError::bad(param, std::string("'") + param + "' needs the model's logits, and the model behind this server does not give them");
+}
+
+// {"1734": -100, ...}
+void read_biases(const Json& biases, const Services& services, SamplingParams& params) {
+  constexpr std::size_t kBiasesMax = 1024;
+  if (biases.size() > kBiasesMax) throw ApiError::bad("logit_bias", "at most 1024 tokens can have a bias");
+  for (const auto& [name, bias] : biases.items()) {
+    Token token = -1;
+    const auto [end, failed] = std::from_chars(name.data(), name.data() + name.size(), token);
+    const int n_vocab = services.model.capabilities().n_vocab;
+    if (failed != std::errc() || end != name.data() + name.size() || token < 0 || token >= n_vocab) {
+      throw ApiError::bad("logit_bias", "'" + name + "' is no token id; expected 0 to " + std::to_string(n_vocab - 1));
+    }
+    if (!bias.is_number() || std::abs(bias.get<double>()) > 100) {
+      throw ApiError::bad("logit_bias", "the bias of token " + name + " must be a number from -100 to 100");
+    }
+    params.logit_bias.push_back({token, bias.get<float>()});
+  }
+  if (!params.logit_bias.empty()) need_logits(services, "logit_bias");
+}
+
 }  // namespace
+
+Penalties read_penalties(const Json& body, const Services& services) {
+  Penalties penalties;
+  if (auto v = number_field(body, "presence_penalty", -2, 2)) penalties.presence = static_cast<float>(*v);
+  if (auto v = number_field(body, "frequency_penalty", -2, 2)) penalties.frequency = static_cast<float>(*v);
+  if (auto v = number_field(body, "repetition_penalty", 0.01, 100)) penalties.repetition = static_cast<float>(*v);
+  if (penalties.presence != 0) need_logits(services, "presence_penalty");
+  if (penalties.frequency != 0) need_logits(services, "frequency_penalty");
+  if (penalties.repetition != 1) need_logits(services, "repetition_penalty");
+  return penalties;
+}
+
+int read_n_top(const Json& body, const char* key, const Services& services) {
+  const auto n = static_cast<int>(integer_field(body, key, 0, 20).value_or(0));
+  if (n > 0) need_logits(services, key);
+  return n;
+}
 
 SamplingParams read_sampling(const Json& body, const Services& services) {
   SamplingParams params = services.options.sampling;
@@ -21,6 +64,9 @@ SamplingParams read_sampling(const Json& body, const Services& services) {
   if (auto v = number_field(body, "top_p", 0, 1)) params.top_p = static_cast<float>(std::max(*v, 1e-6));
   if (auto v = integer_field(body, "top_k", -1, 1'000'000)) params.top_k = static_cast<int>(std::max<std::int64_t>(*v, 0));
   if (auto v = number_field(body, "min_p", 0, 0.999)) params.min_p = static_cast<float>(*v);
+  if (auto v = number_field(body, "typical_p", 0, 1)) params.typical_p = static_cast<float>(std::max(*v, 1e-6));
+  if (const Json* biases = object_field(body, "logit_bias")) read_biases(*biases, services, params);
+  if (params.typical_p < 1) need_logits(services, "typical_p");
   std::random_device random;
   params.seed = std::uint64_t{random()} << 32 | random();
   if (auto v = integer_field(body, "seed", INT64_MIN / 2, INT64_MAX / 2)) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "agent/server/logprob_json.h"
+
 namespace toccata::server {
 namespace {
 
@@ -11,12 +13,6 @@ Json output_text(std::string_view text, Json logprobs) {
   return {{"type", "output_text"}, {"text", text}, {"annotations", Json::array()}, {"logprobs", std::move(logprobs)}};
 }
 Json reasoning_text(std::string_view text) { return {{"type", "reasoning_text"}, {"text", text}}; }
-
-Json logprob_json(const TokenLogprob& token) {
-  Json bytes = Json::array();
-  for (const char c : token.bytes) bytes.push_back(static_cast<unsigned char>(c));
-  return {{"token", token.bytes}, {"logprob", token.logprob}, {"bytes", bytes}, {"top_logprobs", Json::array()}};
-}
 
 Json usage_of(const Counts& counts) {
   return {

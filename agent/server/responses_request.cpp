@@ -339,10 +339,10 @@ Json response_of(const Json& body, const Services& services, const ResponsesCall
       {"text", std::move(text)},
       {"tool_choice", echo(body, "tool_choice", "auto")},
       {"tools", echo(body, "tools", Json::array())},
-      {"top_logprobs", 0},
+      {"top_logprobs", call.step.sampling.n_top},
       {"top_p", call.step.sampling.top_p},
-      {"presence_penalty", 0},
-      {"frequency_penalty", 0},
+      {"presence_penalty", call.step.penalties.presence},
+      {"frequency_penalty", call.step.penalties.frequency},
       {"truncation", "disabled"},
       {"usage", nullptr},
       {"user", echo(body, "user")},
@@ -369,6 +369,8 @@ ResponsesCall read_responses(const Json& body, const Services& services) {
   if (const Json* choice = field(body, "tool_choice")) read_choice(*choice, call);
   read_format(body, services, call);
   call.step.sampling = read_sampling(body, services);
+  call.step.penalties = read_penalties(body, services);
+  call.step.sampling.n_top = read_n_top(body, "top_logprobs", services);
   call.step.max_tokens = integer_field(body, "max_output_tokens", 1, INT32_MAX).value_or(0);
   for (const auto& f : call.request.functions) call.step.recipients.push_back("functions." + f.name);
   call.step.constraint = services.masks.of(call.request, call.step.must_call);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "core/base/error.h"
 
@@ -59,20 +60,50 @@ Draw Sampler::draw(
   }
   TOCCATA_CHECK(!candidates_.empty(), "no token is allowed");
 
-  const auto likelier = [](const Candidate& a, const Candidate& b) {
-    return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-  };
   const Candidate best = *std::min_element(candidates_.begin(), candidates_.end(), likelier);
   double total = 0;
   for (const Candidate& c : candidates_) total += std::exp(static_cast<double>(c.logit) - best.logit);
-  const auto logprob = [&](float logit) {
-    return static_cast<float>(static_cast<double>(logit) - best.logit - std::log(total));
+  const double log_total = std::log(total);
+  const auto logprob = [&](Token token) {
+    return static_cast<float>(static_cast<double>(logits[static_cast<std::size_t>(token)]) - best.logit - log_total);
   };
-  if (params.temperature <= 0) return {best.token, logprob(best.logit)};
+  Draw draw;
+  if (params.n_top > 0) {
+    std::vector<Candidate> top(std::min(candidates_.size(), static_cast<std::size_t>(params.n_top)));
+    std::partial_sort_copy(candidates_.begin(), candidates_.end(), top.begin(), top.end(), likelier);
+    for (const Candidate& c : top) draw.top.push_back({c.token, logprob(c.token)});
+  }
+  change_logits(params);
+  draw.token = choose(params, counter);
+  draw.logprob = logprob(draw.token);
+  return draw;
+}
+
+// The candidates stand in the order of their ids.
+void Sampler::change_logits(const SamplingParams& params) {
+  const auto find = [&](Token token) -> Candidate* {
+    const auto at = std::lower_bound(
+        candidates_.begin(), candidates_.end(), token, [](const Candidate& c, Token t) { return c.token < t; }
+    );
+    return at != candidates_.end() && at->token == token ? &*at : nullptr;
+  };
+  if (params.repetition != 1) {
+    for (const Token token : params.repeated) {
+      if (Candidate* c = find(token)) c->logit = c->logit > 0 ? c->logit / params.repetition : c->logit * params.repetition;
+    }
+  }
+  for (const LogitBias& change : params.logit_bias) {
+    if (Candidate* c = find(change.token)) c->logit += change.bias;
+  }
+}
+
+Token Sampler::choose(const SamplingParams& params, std::uint64_t counter) {
+  const Candidate best = *std::min_element(candidates_.begin(), candidates_.end(), likelier);
+  if (params.temperature <= 0) return best.token;
 
   std::size_t keep = candidates_.size();
   if (params.top_k > 0) keep = std::min(keep, static_cast<std::size_t>(params.top_k));
-  if (keep < candidates_.size() || params.top_p < 1 || params.min_p > 0) {
+  if (keep < candidates_.size() || params.top_p < 1 || params.min_p > 0 || params.typical_p < 1) {
     std::partial_sort(
         candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(keep), candidates_.end(),
         likelier
@@ -96,12 +127,37 @@ Draw Sampler::draw(
     const auto floor = params.min_p * probabilities_.front();
     while (probabilities_.size() > 1 && probabilities_.back() < floor) probabilities_.pop_back();
   }
+  if (params.typical_p < 1) keep_typical(params.typical_p);
   sum = 0;
   for (const double p : probabilities_) sum += p;
   double at = uniform(params.seed, counter) * sum;
   std::size_t chosen = 0;
   while (chosen + 1 < probabilities_.size() && at >= probabilities_[chosen]) at -= probabilities_[chosen++];
-  return {candidates_[chosen].token, logprob(candidates_[chosen].logit)};
+  return candidates_[chosen].token;
+}
+
+// Of what the other cuts have left: probabilities_ of the first candidates, which are sorted.
+void Sampler::keep_typical(float typical_p) {
+  double sum = 0;
+  for (const double p : probabilities_) sum += p;
+  double expected = 0;
+  for (const double p : probabilities_) {
+    if (p > 0) expected -= p / sum * std::log(p / sum);
+  }
+  std::vector<std::size_t> order(probabilities_.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const auto oddness = [&](std::size_t i) { return std::abs(-std::log(probabilities_[i] / sum) - expected); };
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return oddness(a) < oddness(b); });
+  double reached = 0;
+  std::size_t n = 0;
+  while (n < order.size() && reached < typical_p * sum) reached += probabilities_[order[n++]];
+  order.resize(std::max<std::size_t>(n, 1));
+  std::sort(order.begin(), order.end());
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    candidates_[i] = candidates_[order[i]];
+    probabilities_[i] = probabilities_[order[i]];
+  }
+  probabilities_.resize(order.size());
 }
 
 }  // namespace toccata::ops

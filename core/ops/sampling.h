@@ -10,9 +10,17 @@
 
 namespace toccata::ops {
 
+// Log-probabilities are natural logs of what the model gives among the allowed tokens: before biases, temperature, cuts.
+struct Likely {
+  Token token = 0;
+  float logprob = 0;
+  friend bool operator==(const Likely&, const Likely&) = default;
+};
+
 struct Draw {
   Token token = 0;
-  float logprob = 0;  // natural log of its probability before temperature and cuts, among the allowed tokens
+  float logprob = 0;
+  std::vector<Likely> top = {};  // the SamplingParams::n_top likeliest, best first
 };
 
 // A uniform number in [0, 1) that depends on (seed, counter) alone. Philox 4x32-10.
@@ -35,6 +43,12 @@ class Sampler {
     float logit;
     Token token;
   };
+  static bool likelier(const Candidate& a, const Candidate& b) {
+    return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+  }
+  void change_logits(const SamplingParams& params);
+  Token choose(const SamplingParams& params, std::uint64_t counter);
+  void keep_typical(float typical_p);
   std::vector<Candidate> candidates_;  // room for the whole vocabulary, taken once
   std::vector<double> probabilities_;
 };

@@ -425,6 +425,36 @@ class ServerTest(unittest.TestCase):
         once, again = (server.chat(ask, seed=7, temperature=1)["choices"][0]["message"] for _ in range(2))
         self.assertEqual(once, again)
 
+    def test_biases_penalties_and_the_likeliest_tokens(self):
+        server = self.serve("-m", "nano")
+        ask = [{"role": "user", "content": "What is 12 + 30?"}]
+        plain = server.chat(ask, temperature=0, logprobs=True, top_logprobs=3)["choices"][0]
+        told = plain["logprobs"]["content"]
+        self.assertTrue(told)
+        for token in told:
+            top = token["top_logprobs"]
+            self.assertEqual(3, len(top))
+            self.assertEqual(top, sorted(top, key=lambda t: -t["logprob"]))
+            self.assertEqual((token["token"], token["logprob"]), (top[0]["token"], top[0]["logprob"]))  # greedy
+        first = server.post("/tokenize", {"content": told[0]["token"], "add_special": False})["tokens"]
+        self.assertEqual(1, len(first))
+        banned = server.chat(ask, temperature=0, logit_bias={str(first[0]): -100})["choices"][0]["message"]
+        self.assertNotIn(told[0]["token"], banned["content"] or "")
+        prompt = server.post("/v1/render", {"messages": ask})["tokens"]
+        raw = {"prompt": prompt, "max_tokens": 40, "temperature": 0, "ignore_eos": True, "return_token_ids": True}
+        often = server.post("/v1/completions", raw)["choices"][0]["token_ids"]
+        seldom = server.post("/v1/completions", {**raw, "frequency_penalty": 2, "presence_penalty": 2})["choices"][0]["token_ids"]
+        self.assertGreater(len(set(seldom)), len(set(often)))
+        logprobs = server.post("/v1/completions", {**raw, "max_tokens": 2, "logprobs": 2})["choices"][0]["logprobs"]
+        self.assertEqual([2, 2], [len(top) for top in logprobs["top_logprobs"]])
+        for body, param in (
+            ({"logit_bias": {"x": 1}}, "logit_bias"), ({"logit_bias": {"1": 101}}, "logit_bias"),
+            ({"presence_penalty": 3}, "presence_penalty"), ({"top_logprobs": 21}, "top_logprobs"),
+        ):
+            self.error(server.request("POST", "/v1/chat/completions", {"messages": ask, **body}), 400, param=param)
+        refused = self.scripted(HELLO).request("POST", "/v1/chat/completions", {"messages": ASK, "frequency_penalty": 1})
+        self.error(refused, 400, param="frequency_penalty")
+
     # --- Completions and tokens ------------------------------------------------------------------------------------
 
     def test_completions_take_and_give_token_ids(self):

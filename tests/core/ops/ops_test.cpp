@@ -225,6 +225,54 @@ TEST_F(SamplerTest, EachCutKeepsWhatItSays) {
   EXPECT_EQ(kept({.top_p = 1e-9F}), (std::vector<int>{1}));
 }
 
+// Surprises: 2.3, 0.9, 1.6, 1.4, 3.0; the expected one is 1.44. Nearest to it: 3, then 2, then 1.
+TEST_F(SamplerTest, TypicalTokensAreThoseOfTheExpectedSurprise) {
+  const auto kept = [&](float typical_p, float top_p) {
+    std::vector<int> tokens;
+    const auto seen = frequencies({.top_p = top_p, .typical_p = typical_p}, 2000);
+    for (std::size_t i = 0; i < 5; ++i) {
+      if (seen[i] > 0) tokens.push_back(static_cast<int>(i));
+    }
+    return tokens;
+  };
+  EXPECT_EQ(kept(0.2F, 1), (std::vector<int>{3}));
+  EXPECT_EQ(kept(0.4F, 1), (std::vector<int>{2, 3}));
+  EXPECT_EQ(kept(0.6F, 1), (std::vector<int>{1, 2, 3}));
+  EXPECT_EQ(kept(1e-9F, 1), (std::vector<int>{3}));
+  EXPECT_EQ(kept(0.5F, 0.6F), (std::vector<int>{1})) << "after top_p only 1 and 3 are left";
+}
+
+TEST_F(SamplerTest, BiasesMoveWhatIsDrawnButNotWhatIsTold) {
+  const SamplingParams banned{.temperature = 0, .logit_bias = {{1, -100}, {77, 5}}};
+  const auto draw = sampler_.draw(logits_, banned, std::nullopt, 5, 0);
+  EXPECT_EQ(draw.token, 3);
+  EXPECT_NEAR(draw.logprob, std::log(0.25), 1e-6);
+  EXPECT_EQ(sampler_.draw(logits_, {.temperature = 0, .logit_bias = {{4, 100}}}, std::nullopt, 5, 0).token, 4);
+  const std::uint32_t mask[] = {0b01111};
+  EXPECT_EQ(sampler_.draw(logits_, {.temperature = 0, .logit_bias = {{4, 100}}}, mask, 5, 0).token, 1);
+}
+
+TEST_F(SamplerTest, RepetitionMakesBothSignsLessLikely) {
+  const std::vector<float> logits = {2, 1.9F, -1, -1.1F, -5};
+  const auto greedy = [&](std::vector<Token> repeated) {
+    return sampler_.draw(logits, {.temperature = 0, .repeated = std::move(repeated), .repetition = 1.5F}, std::nullopt, 5, 0).token;
+  };
+  EXPECT_EQ(greedy({}), 0);
+  EXPECT_EQ(greedy({0}), 1);
+  const std::uint32_t negative[] = {0b11100};
+  const SamplingParams params{.temperature = 0, .repeated = {2}, .repetition = 1.5F};
+  EXPECT_EQ(sampler_.draw(logits, params, negative, 5, 0).token, 3);
+}
+
+TEST_F(SamplerTest, TellsTheLikeliestTokens) {
+  const auto draw = sampler_.draw(logits_, {.temperature = 0, .logit_bias = {{1, -100}}, .n_top = 2}, std::nullopt, 5, 0);
+  ASSERT_EQ(draw.top.size(), 2U);
+  EXPECT_EQ(draw.top[0].token, 1);
+  EXPECT_NEAR(draw.top[0].logprob, std::log(0.4), 1e-6);
+  EXPECT_EQ(draw.top[1], (Likely{3, draw.logprob}));
+  EXPECT_EQ(sampler_.draw(logits_, {.n_top = 20}, std::nullopt, 4, 0).top.size(), 4U);
+}
+
 TEST_F(SamplerTest, MaskAndLegalIdsAreNeverCrossed) {
   const std::uint32_t mask[] = {0b10101};
   for (std::uint64_t i = 0; i < 500; ++i) {
