@@ -443,7 +443,7 @@ class ServerTest(unittest.TestCase):
         prompt = server.post("/v1/render", {"messages": ask})["tokens"]
         raw = {"prompt": prompt, "max_tokens": 40, "temperature": 0, "ignore_eos": True, "return_token_ids": True}
         often = server.post("/v1/completions", raw)["choices"][0]["token_ids"]
-        seldom = server.post("/v1/completions", {**raw, "frequency_penalty": 2, "presence_penalty": 2})["choices"][0]["token_ids"]
+        seldom = server.post("/v1/completions", {**raw, "repetition_penalty": 50})["choices"][0]["token_ids"]
         self.assertGreater(len(set(seldom)), len(set(often)))
         logprobs = server.post("/v1/completions", {**raw, "max_tokens": 2, "logprobs": 2})["choices"][0]["logprobs"]
         self.assertEqual([2, 2], [len(top) for top in logprobs["top_logprobs"]])
