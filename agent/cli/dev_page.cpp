@@ -53,7 +53,8 @@ int dev_page(const DevPageOptions& options, std::istream& in, std::ostream& out)
   tools::Fetcher web(tools::AddressPolicy::with_origins(options.allow_origins).value_or_throw());
   return serve_json_lines(in, out, [&](const ordered_json& request) {
     try {
-      const tools::PageText page = tools::page_text(load(request.at("url").get<std::string>(), index.get(), web));
+      const auto scope = request.value("main", false) ? tools::PageScope::kMain : tools::PageScope::kWhole;
+      const tools::PageText page = tools::page_text(load(request.at("url").get<std::string>(), index.get(), web), scope);
       return ordered_json{{"title", page.title}, {"text", page.text}, {"links", page.links}, {"error", nullptr}};
     } catch (const Exception& e) {
       return ordered_json{{"title", ""}, {"text", ""}, {"links", ordered_json::array()}, {"error", e.what()}};

@@ -13,10 +13,13 @@ struct PageText {
   std::string title;
   std::string text;                // lines separated by '\n', not wrapped
   std::vector<std::string> links;  // id -> absolute URL; each URL once
+  bool shortened = false;          // there is more on the whole page
 };
 
+enum class PageScope { kWhole, kMain };  // kMain: without what main_content.h leaves out
+
 // Never fails: hostile nesting falls back to plain text. Invalid UTF-8 becomes U+FFFD.
-PageText page_text(const Document& document);
+PageText page_text(const Document& document, PageScope scope = PageScope::kWhole);
 
 // The same without link markers: what is put into an index.
 std::string plain_text(const Document& document);
