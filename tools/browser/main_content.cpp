@@ -38,12 +38,15 @@ class Finder {
     cut_by_heading();
     cut_groups_of_links();
     if (is_too_little()) cut_menus_only();
-    if (!is_too_little()) {
-      for (Index i = 0; i < nodes_.size(); i = cut_[i] ? nodes_[i].end : i + 1) {
-        if (cut_[i]) out.left_out.insert(nodes_[i].node);
-      }
-    }
     out.n_steps = outline_.n_steps + nodes_.size();
+    if (is_too_little()) {
+      out.shown.clear();
+      return out;
+    }
+    for (Index i = 0; i < nodes_.size(); i = cut_[i] ? nodes_[i].end : i + 1) {
+      if (cut_[i]) out.left_out.insert(nodes_[i].node);
+    }
+    out.chars_left_out = whole_.chars - nodes_[0].chars;
     return out;
   }
 
@@ -147,14 +150,16 @@ class Finder {
 
   void choose_root() {
     if (const Index i = weightiest(root_, kHintMain); i != 0 && 5 * mass(nodes_[i]) > mass(nodes_[root_])) root_ = i;
-    if (const Index i = weightiest(root_, kHintArticle); i != 0 && 10 * mass(nodes_[i]) > 7 * mass(nodes_[root_])) root_ = i;
-    const std::uint64_t all = mass(nodes_[root_]);
+    const bool of_parts = kind_ == PageKind::kProduct || kind_ == PageKind::kListing;  // small things count beside a long text
+    const Index article = of_parts || kind_ == PageKind::kDiscussion ? 0 : weightiest(root_, kHintArticle);
+    if (article != 0 && 10 * mass(nodes_[article]) > 7 * mass(nodes_[root_])) root_ = article;
+    const std::uint64_t all = mass(nodes_[root_]), enough = all * (of_parts ? 99 : 92) / 100;
     for (Index below = root_; below != 0 && all > 0;) {
       root_ = below;
       below = 0;
       for (Index child = root_ + 1; child < nodes_[root_].end; child = nodes_[child].end) {
         ++outline_.n_steps;
-        const bool nearly_all = !nodes_[child].hidden && 100 * mass(nodes_[child]) >= 92 * all;
+        const bool nearly_all = !nodes_[child].hidden && mass(nodes_[child]) >= enough;
         if (nearly_all && nodes_[child].own_prose == 0) below = child;
       }
     }

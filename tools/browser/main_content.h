@@ -25,9 +25,8 @@ struct MainContent {
   PageKind kind = PageKind::kOther;
   std::unordered_set<const GumboNode*> left_out;  // the outermost elements that are not content
   std::unordered_set<const GumboNode*> shown;     // content although an attribute hides it
+  std::uint64_t chars_left_out = 0;               // visible ones, blanks not counted; 0: this is the whole page
   std::uint64_t n_steps = 0;                      // work done, in elements looked at: linear in the page
-
-  bool whole() const { return left_out.empty(); }
 };
 
 MainContent find_main_content(const GumboNode& root);

@@ -350,7 +350,7 @@ PageText html_text(const Document& document, std::string_view source, bool with_
   MainContent main;
   if (scope == PageScope::kMain) main = find_main_content(tree.root());
   PageText page = HtmlReader(document.url, with_links, scope == PageScope::kMain ? &main : nullptr).read(tree.root());
-  page.shortened = !main.whole();
+  page.shortened = main.chars_left_out > 0;
   if (!document.title.empty()) page.title = collapsed(neutral(document.title));
   return page;
 }
@@ -379,6 +379,12 @@ PageText read(const Document& document, bool with_links, PageScope scope) {
 }
 
 }  // namespace
+
+Result<PageScope> page_scope(std::string_view name) {
+  if (name == "whole") return PageScope::kWhole;
+  if (name == "main") return PageScope::kMain;
+  return Error{ErrorCode::kInvalidArgument, "page text is '" + std::string(name) + "', expected whole or main"};
+}
 
 PageText page_text(const Document& document, PageScope scope) { return read(document, /*with_links=*/true, scope); }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/error.h"
 #include "tools/browser/backend.h"
 
 namespace toccata::tools {
@@ -17,6 +18,9 @@ struct PageText {
 };
 
 enum class PageScope { kWhole, kMain };  // kMain: without what main_content.h leaves out
+
+// Of "whole" or "main"; else an error.
+Result<PageScope> page_scope(std::string_view name);
 
 // Never fails: hostile nesting falls back to plain text. Invalid UTF-8 becomes U+FFFD.
 PageText page_text(const Document& document, PageScope scope = PageScope::kWhole);
