@@ -57,6 +57,7 @@ const Words& words() {
         {kHintTags, "tags taglist tagcloud keywords"},
         {kHintFilter, "filter filters facet facets refine refinement refinements sortby sorter sorting"},
         {kHintCaption, "caption captions figcaption credit credits"},
+        {kHintProduct, "product productdetail productdetails productinfo productmain productpage productview singleproduct pdp"},
         {kHintDiscussion, "discussionforumposting qapage question"},
     };
     Words map;

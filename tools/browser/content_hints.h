@@ -35,6 +35,7 @@ enum ContentHint : std::uint32_t {
   kHintCaption = 1u << 22,
   kHintStreamed = 1u << 23,    // sent hidden, put into place by a script
   kHintDiscussion = 1u << 24,
+  kHintProduct = 1u << 25,
 };
 
 std::uint32_t content_hints(const GumboNode& element);

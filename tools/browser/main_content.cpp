@@ -51,12 +51,12 @@ class Finder {
   }
 
  private:
-  // Calls visit(i) for every visible element below `top`; the elements below i are passed over when it says false.
+  // Calls visit(i) for `top` and every visible element below it; those below i are passed over when it says false or cuts i.
   template <typename Visit>
   void walk(Index top, const Visit& visit) {
     outline_.n_steps += nodes_[top].end - top;
     for (Index i = top; i < nodes_[top].end;) {
-      const bool deeper = !nodes_[i].hidden && !cut_[i] && visit(i);
+      const bool deeper = !nodes_[i].hidden && !cut_[i] && visit(i) && !cut_[i];
       i = deeper ? i + 1 : nodes_[i].end;
     }
   }
@@ -89,13 +89,13 @@ class Finder {
   PageKind kind() {
     const PageKind declared = declared_kind(*nodes_[0].node);
     if (declared != PageKind::kOther) return declared;
-    bool discussion = false;
+    std::uint32_t most = 0;  // what is said of most of the page
     walk(0, [&](Index i) {
-      const bool most = 2 * nodes_[i].chars > nodes_[0].chars;
-      discussion = discussion || (most && (nodes_[i].hints & kHintDiscussion) != 0);
-      return most;
+      if (2 * mass(nodes_[i]) <= mass(nodes_[0])) return false;
+      most |= nodes_[i].n_h1 > 0 ? nodes_[i].hints : nodes_[i].hints & ~kHintProduct;
+      return true;
     });
-    return discussion ? PageKind::kDiscussion : PageKind::kOther;
+    return (most & kHintDiscussion) != 0 ? PageKind::kDiscussion : (most & kHintProduct) != 0 ? PageKind::kProduct : PageKind::kOther;
   }
 
   // `inside`: of a main or article.
@@ -148,11 +148,23 @@ class Finder {
     return best;
   }
 
+  // The least element below `top` that is named a product, holds the heading of the page and half of what it says.
+  Index product_part(Index top) {
+    Index best = 0;
+    walk(top, [&](Index i) {
+      if (2 * mass(nodes_[i]) <= mass(nodes_[top])) return false;
+      if ((nodes_[i].hints & kHintProduct) != 0 && nodes_[i].n_h1 > 0) best = i;
+      return true;
+    });
+    return best;
+  }
+
   void choose_root() {
     if (const Index i = weightiest(root_, kHintMain); i != 0 && 5 * mass(nodes_[i]) > mass(nodes_[root_])) root_ = i;
     const bool of_parts = kind_ == PageKind::kProduct || kind_ == PageKind::kListing;  // small things count beside a long text
     const Index article = of_parts || kind_ == PageKind::kDiscussion ? 0 : weightiest(root_, kHintArticle);
     if (article != 0 && 10 * mass(nodes_[article]) > 7 * mass(nodes_[root_])) root_ = article;
+    if (const Index product = kind_ == PageKind::kProduct ? product_part(root_) : 0; product != 0) root_ = product;
     const std::uint64_t all = mass(nodes_[root_]), enough = all * (of_parts ? 99 : 92) / 100;
     for (Index below = root_; below != 0 && all > 0;) {
       root_ = below;

@@ -82,19 +82,22 @@ void read_names(const GumboNode& element, Claims& claims) {
 
 PageKind declared_kind(const GumboNode& root) {
   if (root.type != GUMBO_NODE_ELEMENT) return PageKind::kOther;
-  Claims claims;
-  read_names(root, claims);
+  Claims claims, names;
+  read_names(root, names);
   const GumboVector& children = root.v.element.children;
   for (unsigned i = 0; i < children.length; ++i) {
     const auto& child = *static_cast<const GumboNode*>(children.data[i]);
     if (child.type != GUMBO_NODE_ELEMENT) continue;
     if (child.v.element.tag == GUMBO_TAG_HEAD) read_head(child, claims);
     if (child.v.element.tag == GUMBO_TAG_BODY) {
-      read_names(child, claims);
+      read_names(child, names);
       read_head(child, claims);  // data blocks at the top of the body count too
     }
   }
-  if (claims.discussion) return PageKind::kDiscussion;
+  // A template's name says more than data that a plugin adds to every page.
+  if (claims.discussion || names.discussion) return PageKind::kDiscussion;
+  if (names.product) return PageKind::kProduct;
+  if (names.listing) return PageKind::kListing;
   if (claims.listing && !claims.article) return PageKind::kListing;
   if (claims.product && !claims.article) return PageKind::kProduct;
   if (claims.article) return PageKind::kArticle;

@@ -204,8 +204,9 @@ class HtmlReader {
     if (node.type != GUMBO_NODE_ELEMENT) return;
     const GumboElement& element = node.v.element;
     if (main_ != nullptr && main_->left_out.contains(&node)) return;
-    if ((is_skipped(element.tag) || is_hidden(node)) && (main_ == nullptr || !main_->shown.contains(&node))) return;
-    if (element.tag == GUMBO_TAG_A && link(node)) return;
+    const bool shown = main_ != nullptr && main_->shown.contains(&node);
+    if ((is_skipped(element.tag) || is_hidden(node)) && !shown) return;
+    if (element.tag == GUMBO_TAG_A && !shown && link(node)) return;
     if (element.tag == GUMBO_TAG_FRAME) return frame(node);
     if (element.tag == GUMBO_TAG_NOFRAMES) {  // markup that the parser leaves as text
       writer_.blank_line();

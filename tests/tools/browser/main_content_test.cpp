@@ -139,6 +139,16 @@ TEST(MainContentTest, AProductPageKeepsPriceAndTable) {
   EXPECT_THAT(main_text(html), AllOf(HasSubstr("39 EUR"), HasSubstr("Volume | 1.7 l"), Not(HasSubstr("Toaster"))));
 }
 
+TEST(MainContentTest, AProductPageIsAboutItsProduct) {
+  const std::string product = "<div class=product-detail><h1>Kettle</h1><b>39 EUR</b>" + repeated(kStory, 3) + "</div>";
+  const std::string brand = "<div class=brand-story>" + p("Heritage") + "</div>";
+  const std::string page = "<main>" + product + brand + "</main></body>";
+  EXPECT_THAT(main_text("<body class=single-product>" + page), AllOf(HasSubstr("39 EUR"), Not(HasSubstr("Heritage"))));
+  // Named a product, but without the heading of the page.
+  EXPECT_THAT(main_text("<body class=single-product><h1>Kettles</h1><main><div class=product>" + kStory + kStory + "</div>" + brand + "</main>"),
+              HasSubstr("Heritage"));
+}
+
 TEST(MainContentTest, AListingKeepsItsLinks) {
   const std::string card = "<div class=card><h3><a href='/i'>Gaming monitor 27 inches</a></h3><span>299 EUR</span></div>";
   const std::string text = main_text("<body><header>" + kMenu + "</header><main><h1>Monitors</h1>" + repeated(card, 30) + "</main></body>");
@@ -168,6 +178,7 @@ TEST(MainContentTest, KindsThatPagesDeclare) {
   EXPECT_EQ(kind("<script type='application/ld+json'>[{\"@type\":[\"Product\"]}]</script>"), PageKind::kProduct);
   EXPECT_EQ(kind("<script type='application/ld+json'>{\"@type\": \"ItemList\", broken</script>"), PageKind::kListing);
   EXPECT_EQ(kind("<body class='page-topic'>x"), PageKind::kDiscussion);
+  EXPECT_EQ(kind("<meta property='og:type' content=article><body class='x single-product'>x"), PageKind::kProduct);
   EXPECT_EQ(kind("<script type='application/ld+json'>{\"@type\""), PageKind::kOther);
   EXPECT_EQ(kind(""), PageKind::kOther);
 }
