@@ -1,12 +1,13 @@
 // Which parts of a page are what it is about, and which stand round it: menus, notices, lists of other pages, comments
 // on an article.
 //
-// Four steps over a flat outline of the page, each a few rules. (1) Text hidden until a click counts when it is prose in
-// an accordion, a tab or the like, or most of the page. (2) Elements whose tag, role, class or id names something else
-// than content are cut, unless they hold most of the page. (3) The way down to the innermost element that holds nearly
-// all of the rest (on a product page: the part named a product that holds the heading); what stands beside is cut. (4) Inside it, what a heading such as "Related articles"
-// announces after the text, and groups of links. A discussion keeps its comments. Where too little remains only menus
-// and the like are cut, and where even that leaves too little, nothing.
+// Four steps over a flat outline of the page, each a few rules. (1) Text hidden until a click counts when it is prose
+// in an accordion, a tab or the like, or most of the page. (2) Elements whose tag, role, class or id names something
+// else than content are cut, unless they hold most of the page. (3) The way down to the innermost element that holds
+// nearly all of the rest (on a product page: the part named a product that holds the heading); what stands beside is
+// cut. (4) Inside it, what a heading such as "Related articles" announces after the text, and groups of links. A
+// discussion keeps its comments. Where too little remains only menus and the like are cut, and where even that leaves
+// too little, nothing.
 //
 // What remains is written as on a whole page, with fewer nodes: see page_text.h. Developed on half of WCXB's
 // development pages with scripts/bench_extraction.py, which prints what it reaches on both halves.
