@@ -131,6 +131,10 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--ledger", o.ledger, "SQLite file the run is recorded in")->envname("TOCCATA_LEDGER");
   app.add_option("--allow-origin", o.allow_origins, "Origin the browser may open although it is not public: http://127.0.0.1:8000; may be repeated")
       ->allow_extra_args(false);
+  app.add_option("--page-text", o.page_text, "How the browser opens pages: whole, or main = without menus and other side matter")
+      ->check(CLI::IsMember({"whole", "main"}))
+      ->envname("TOCCATA_PAGE_TEXT")
+      ->capture_default_str();
   app.add_flag("--offline", o.offline, "Refuse everything that needs the network");
   app.add_flag("--json", o.json, "JSON Lines events on stdout instead of the answer");
   app.add_flag("-q,--quiet", o.quiet, "Only the answer: no progress on stderr");
@@ -418,13 +422,18 @@ void add_dev(CLI::App& app, DevOptions& o, Action& action, const Environment& en
   const auto index = [&](CLI::App* verb, std::filesystem::path& path) {
     verb->add_option("--index", path, "SQLite file of local documents");
   };
-  index(lines("page", "{id, url} -> {title, text, links, error}", [&o] {
+  index(lines("page", "{id, url, main} -> {title, text, links, error}", [&o] {
           return dev_page(o.page, std::cin, std::cout);
         }), o.page.index);
   o.browser.index = o.search.index = env.index_path();
   index(lines("browser", "{id, session, recipient, content} -> {author, channel, output}", [&o] {
           return dev_browser(o.browser, std::cin, std::cout);
         }), o.browser.index);
+  for (const auto& [verb, scope] : {std::pair{"page", &o.page.page_text}, std::pair{"browser", &o.browser.page_text}}) {
+    dev->get_subcommand(verb)->add_option("--page-text", *scope, "whole, or main = the main content only")
+        ->check(CLI::IsMember({"whole", "main"}))
+        ->capture_default_str();
+  }
   index(lines("search", "{id, index, query} -> {ids}", [&o] {
           return dev_search(o.search, std::cin, std::cout);
         }), o.search.index);

@@ -84,6 +84,7 @@ std::map<std::string, Setter, std::less<>> setters(AgentOptions& o) {
       {"index", set_path(o.index)},
       {"ledger", set_path(o.ledger)},
       {"allow_origin", set_list(o.allow_origins)},
+      {"page_text", set(o.page_text)},
       {"offline", set(o.offline)},
   };
 }

@@ -7,6 +7,7 @@ namespace toccata::cli {
 
 struct DevBrowserOptions {
   std::filesystem::path index;
+  std::string page_text = "whole";  // or main
 };
 
 // {"id", "session", "recipient", "content", "channel"?} -> {"author", "channel", "output"}: the browser tool as a model

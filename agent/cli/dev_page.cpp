@@ -51,9 +51,11 @@ int dev_page(const DevPageOptions& options, std::istream& in, std::ostream& out)
     index = tools::LocalIndex::open(options.index, tools::LocalIndex::Mode::kRead).value_or_throw();
   }
   tools::Fetcher web(tools::AddressPolicy::with_origins(options.allow_origins).value_or_throw());
+  const bool main = tools::page_scope(options.page_text).value_or_throw() == tools::PageScope::kMain;
   return serve_json_lines(in, out, [&](const ordered_json& request) {
     try {
-      const tools::PageText page = tools::page_text(load(request.at("url").get<std::string>(), index.get(), web));
+      const auto scope = request.value("main", main) ? tools::PageScope::kMain : tools::PageScope::kWhole;
+      const tools::PageText page = tools::page_text(load(request.at("url").get<std::string>(), index.get(), web), scope);
       return ordered_json{{"title", page.title}, {"text", page.text}, {"links", page.links}, {"error", nullptr}};
     } catch (const Exception& e) {
       return ordered_json{{"title", ""}, {"text", ""}, {"links", ordered_json::array()}, {"error", e.what()}};

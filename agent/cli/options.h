@@ -40,6 +40,7 @@ struct AgentOptions {
   std::filesystem::path index;        // local documents of the browser tool; empty = the user's index
   std::filesystem::path ledger;       // empty = the user's runs.db
   std::vector<std::string> allow_origins = {};  // asked although not public
+  std::string page_text = "whole";    // whole, main: how the browser opens pages
   bool offline = false;
   bool json = false;
   bool quiet = false;

@@ -38,6 +38,7 @@ void apply_recorded(
   take("max_reasoning_tokens", "--max-reasoning-tokens", options.max_reasoning_tokens);
   take("max_calls", "--max-calls", options.max_calls);
   take("context_tokens", "--context-tokens", options.context_tokens);
+  take("page_text", "--page-text", options.page_text);
   take("timeout_s", "--timeout", options.timeout_s);
   if (!params.contains("constrain") && !given.contains("--constrain")) options.constrain = "off";  // an older program's
   take("constrain", "--constrain", options.constrain);

@@ -79,7 +79,8 @@ std::string params_json(
       {"top_k", params.top_k},              {"min_p", params.min_p},
       {"seed", params.seed},                {"max_turns", options.max_turns},
       {"budget_tokens", options.budget_tokens}, {"timeout_s", options.timeout_s},
-      {"constrain", options.constrain},     {"output_schema", options.output_schema}};
+      {"constrain", options.constrain},     {"output_schema", options.output_schema},
+      {"page_text", options.page_text}};
   if (rules != nullptr) json["turn_rules"] = agent::to_json(*rules);
   return json.dump();
 }
@@ -99,8 +100,9 @@ void add_python(const AgentOptions& options, AgentSetup& setup) {
 
 void add_browser(const AgentOptions& options, const Environment& env, AgentSetup& setup) {
   const auto path = options.index.empty() ? env.index_path() : options.index;
+  const tools::PageScope scope = tools::page_scope(options.page_text).value_or_throw();
   if (options.offline) {
-    setup.tools.add(tools::open_local_browser(path, o200k_prefix()).value_or_throw());
+    setup.tools.add(tools::open_local_browser(path, o200k_prefix(), scope).value_or_throw());
     return;
   }
   std::unique_ptr<tools::LocalIndex> index;
@@ -110,7 +112,7 @@ void add_browser(const AgentOptions& options, const Environment& env, AgentSetup
   }
   tools::Fetcher fetcher(tools::AddressPolicy::with_origins(options.allow_origins).value_or_throw());
   setup.tools.add(std::make_unique<tools::BrowserTool>(
-      std::make_unique<tools::LivePages>(std::move(index), std::move(fetcher)), o200k_prefix()
+      std::make_unique<tools::LivePages>(std::move(index), std::move(fetcher)), o200k_prefix(), scope
   ));
 }
 

@@ -44,6 +44,7 @@ cli::AgentOptions options_from(const std::string& json_text) {
   take("max_reasoning_tokens", o.max_reasoning_tokens);
   take("max_calls", o.max_calls);
   take("context_tokens", o.context_tokens);
+  take("page_text", o.page_text);
   take("constrain", o.constrain);
   take("output_schema", o.output_schema);
   take("timeout", o.timeout_s);

@@ -6,7 +6,6 @@
 
 #include "prompts/prompts.h"
 #include "tools/browser/local_index.h"
-#include "tools/browser/page_text.h"
 #include "tools/browser/text.h"
 #include "tools/browser/url.h"
 
@@ -96,6 +95,11 @@ struct BrowserTool::Arguments {
     return value->is_string() ? value->get<std::string>() : value->dump();
   }
 
+  bool is_true(const char* key) const {
+    const ordered_json* value = find(key);
+    return value != nullptr && (*value == true || *value == "true");
+  }
+
   std::int64_t number(const char* key) const {
     const ordered_json* value = find(key);
     if (value == nullptr) return -1;
@@ -126,8 +130,8 @@ struct BrowserTool::Arguments {
   }
 };
 
-BrowserTool::BrowserTool(std::unique_ptr<BrowserBackend> backend, TokenPrefix prefix)
-    : backend_(std::move(backend)), prefix_(std::move(prefix)), spec_(browser_spec()) {}
+BrowserTool::BrowserTool(std::unique_ptr<BrowserBackend> backend, TokenPrefix prefix, PageScope scope)
+    : backend_(std::move(backend)), prefix_(std::move(prefix)), scope_(scope), spec_(browser_spec()) {}
 
 ToolResult BrowserTool::call(const ToolCall& call, std::stop_token stop) {
   ToolResult result;
@@ -197,17 +201,20 @@ std::string BrowserTool::open(const Arguments& arguments, std::stop_token stop) 
     if (!id->is_string()) throw ToolError{"`id` should be a number or a URL"};
     page = load(id->get<std::string>(), /*anew=*/true, stop);
   } else if (*number < 0) {
-    const Page& same = page_at(cursor);
-    page = *std::find_if(stack_.begin(), stack_.end(), [&](const auto& p) { return p.get() == &same; });
+    page = page_at(cursor);
   } else {
-    const Page& from = page_at(cursor);
+    const Page& from = *page_at(cursor);
     if (*number >= static_cast<std::int64_t>(from.links.size())) {
       throw ToolError{"Invalid link id `" + std::to_string(*number) + "`."};
     }
-    page = load(from.links[static_cast<std::size_t>(*number)], /*anew=*/false, stop);
+    page = from.searched != nullptr ? from.searched : load(from.links[static_cast<std::size_t>(*number)], /*anew=*/false, stop);
     if (const auto snippet = from.snippets.find(static_cast<int>(*number)); snippet != from.snippets.end()) {
       start = snippet->second.line > 4 ? snippet->second.line - 4 : snippet->second.line;
     }
+  }
+  if (arguments.is_true("view_source") && page->whole != nullptr) {
+    page = page->whole;
+    start = 0;  // a line of the shorter text
   }
   if (loc >= 0) {
     if (loc >= static_cast<std::int64_t>(page->lines.size())) {
@@ -227,13 +234,15 @@ std::string BrowserTool::find(const Arguments& arguments) {
   }
   if (!pattern) throw ToolError{"`pattern` is missing"};
   pattern = lower_unicode(*pattern);
-  const Page& page = page_at(arguments.number("cursor"));
+  const std::shared_ptr<const Page> on = page_at(arguments.number("cursor"));
+  const Page& page = *on;
   if (page.is_results) throw ToolError{"Cannot run `find` on search results page or find results page"};
 
   auto results = std::make_shared<Page>();
   results->url = page.url + "/find?pattern=" + percent_encoded(*pattern);
   results->title = "Find results for text: `" + collapsed(neutral(*pattern)) + "` in `" + page.title + "`";
   results->is_results = true;
+  if (scope_ == PageScope::kMain) results->searched = on;  // its url may lead to the shorter or the whole page
   const std::string wanted = folded(*pattern);
   const std::vector<std::string> lines = without_markers(page.lines);
   std::string text;
@@ -257,15 +266,15 @@ std::string BrowserTool::find(const Arguments& arguments) {
   return push(std::move(results), 0, -1);
 }
 
-const Page& BrowserTool::page_at(std::int64_t cursor) const {
+const std::shared_ptr<const Page>& BrowserTool::page_at(std::int64_t cursor) const {
   if (stack_.empty()) throw ToolError{"No pages to access!"};
-  if (cursor == -1) return *stack_.back();
+  if (cursor == -1) return stack_.back();
   if (cursor < 0 || cursor >= static_cast<std::int64_t>(stack_.size())) {
     throw ToolError{
         "Cursor `" + std::to_string(cursor) + "` is out of range. Available cursor indices: [0 - " +
         std::to_string(stack_.size() - 1) + "]."};
   }
-  return *stack_[static_cast<std::size_t>(cursor)];
+  return stack_[static_cast<std::size_t>(cursor)];
 }
 
 std::shared_ptr<const Page> BrowserTool::load(const std::string& url, bool anew, std::stop_token stop) {
@@ -275,12 +284,18 @@ std::shared_ptr<const Page> BrowserTool::load(const std::string& url, bool anew,
   if (!document) {
     throw ToolError{"Error fetching URL `" + for_model(url) + "`: " + for_model(document.error().message)};
   }
-  PageText text = page_text(*document);
-  auto page = std::make_shared<Page>();
-  page->url = document->url;
-  page->title = text.title.empty() ? host_of(url) : text.title;
-  page->lines = page_lines(page->url, text.text);
-  page->links = std::move(text.links);
+  const auto page_of = [&](PageText text) {
+    auto page = std::make_shared<Page>();
+    page->url = document->url;
+    page->title = text.title.empty() ? host_of(url) : text.title;
+    page->lines = page_lines(page->url, text.text);
+    page->links = std::move(text.links);
+    return page;
+  };
+  PageText text = page_text(*document, scope_);
+  const bool shortened = text.shortened;
+  const auto page = page_of(std::move(text));
+  if (shortened) page->whole = page_of(page_text(*document));
   pages_[target] = page;
   pages_[page->url] = page;
   return page;
@@ -293,10 +308,12 @@ std::string BrowserTool::push(std::shared_ptr<const Page> page, int loc, int n_l
   return shown;
 }
 
-Result<std::unique_ptr<Tool>> open_local_browser(const std::filesystem::path& index, TokenPrefix prefix) {
+Result<std::unique_ptr<Tool>> open_local_browser(
+    const std::filesystem::path& index, TokenPrefix prefix, PageScope scope
+) {
   auto opened = LocalIndex::open(index, LocalIndex::Mode::kRead);
   if (!opened) return opened.error();
-  return std::unique_ptr<Tool>(std::make_unique<BrowserTool>(std::move(*opened), std::move(prefix)));
+  return std::unique_ptr<Tool>(std::make_unique<BrowserTool>(std::move(*opened), std::move(prefix), scope));
 }
 
 }  // namespace toccata::tools

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
+#include "tools/browser/html_node.h"
 #include "tools/browser/html_tree.h"
+#include "tools/browser/main_content.h"
 #include "tools/browser/text.h"
 #include "tools/browser/url.h"
 
@@ -12,51 +13,6 @@ namespace toccata::tools {
 namespace {
 
 constexpr std::size_t kSourceBytesMax = std::size_t{16} << 20;
-
-const char* attribute(const GumboNode& node, const char* name) {
-  const GumboAttribute* found = gumbo_get_attribute(&node.v.element.attributes, name);
-  return found == nullptr ? nullptr : found->value;
-}
-
-bool is_hidden(const GumboNode& node) {
-  if (attribute(node, "hidden") != nullptr) return true;
-  if (const char* aria = attribute(node, "aria-hidden"); aria && lower_ascii(aria) == "true") return true;
-  const char* style = attribute(node, "style");
-  if (style == nullptr) return false;
-  std::string text = lower_ascii(style);
-  text.erase(std::remove_if(text.begin(), text.end(), is_blank), text.end());
-  return text.find("display:none") != std::string::npos || text.find("visibility:hidden") != std::string::npos;
-}
-
-bool is_skipped(GumboTag tag) {
-  switch (tag) {
-    case GUMBO_TAG_SCRIPT:
-    case GUMBO_TAG_STYLE:
-    case GUMBO_TAG_NOSCRIPT:
-    case GUMBO_TAG_TEMPLATE:
-    case GUMBO_TAG_HEAD:
-    case GUMBO_TAG_SVG:
-    case GUMBO_TAG_IFRAME:
-    case GUMBO_TAG_OBJECT:
-    case GUMBO_TAG_SELECT:
-    case GUMBO_TAG_TEXTAREA: return true;
-    default: return false;
-  }
-}
-
-bool is_block(GumboTag tag) {
-  static const std::set<GumboTag> kBlocks = {
-      GUMBO_TAG_P,       GUMBO_TAG_DIV,     GUMBO_TAG_SECTION, GUMBO_TAG_ARTICLE, GUMBO_TAG_HEADER,
-      GUMBO_TAG_FOOTER,  GUMBO_TAG_MAIN,    GUMBO_TAG_NAV,     GUMBO_TAG_ASIDE,   GUMBO_TAG_TABLE,
-      GUMBO_TAG_UL,      GUMBO_TAG_OL,      GUMBO_TAG_DL,      GUMBO_TAG_DT,      GUMBO_TAG_DD,
-      GUMBO_TAG_FIGURE,  GUMBO_TAG_FORM,    GUMBO_TAG_PRE,     GUMBO_TAG_ADDRESS, GUMBO_TAG_FIELDSET,
-      GUMBO_TAG_DETAILS, GUMBO_TAG_SUMMARY, GUMBO_TAG_BLOCKQUOTE, GUMBO_TAG_FIGCAPTION};
-  return kBlocks.contains(tag);
-}
-
-int heading_level(GumboTag tag) {
-  return tag >= GUMBO_TAG_H1 && tag <= GUMBO_TAG_H6 ? tag - GUMBO_TAG_H1 + 1 : 0;
-}
 
 // "2" of x<sup>2</sup>: word characters and hyphens alone. Anything else, as a note mark [1], is plain text.
 bool is_plain_script(const GumboNode& node) {
@@ -178,7 +134,8 @@ std::string without_tags(std::string_view html) {
 // Walks a tree without recursion: pages choose their own depth.
 class HtmlReader {
  public:
-  HtmlReader(std::string base, bool with_links) : base_(std::move(base)), with_links_(with_links) {}
+  HtmlReader(std::string base, bool with_links, const MainContent* main)
+      : base_(std::move(base)), with_links_(with_links), main_(main) {}
 
   PageText read(const GumboNode& root) {
     find_head(root);
@@ -188,7 +145,7 @@ class HtmlReader {
       stack_.pop_back();
       leaving ? leave(*node) : enter(*node);
     }
-    return {title_, writer_.take(), links_};
+    return {title_, writer_.take(), links_, false};
   }
 
  private:
@@ -246,8 +203,10 @@ class HtmlReader {
     }
     if (node.type != GUMBO_NODE_ELEMENT) return;
     const GumboElement& element = node.v.element;
-    if (is_skipped(element.tag) || is_hidden(node)) return;
-    if (element.tag == GUMBO_TAG_A && link(node)) return;
+    if (main_ != nullptr && main_->left_out.contains(&node)) return;
+    const bool shown = main_ != nullptr && main_->shown.contains(&node);
+    if ((is_skipped(element.tag) || is_hidden(node)) && !shown) return;
+    if (element.tag == GUMBO_TAG_A && !shown && link(node)) return;
     if (element.tag == GUMBO_TAG_FRAME) return frame(node);
     if (element.tag == GUMBO_TAG_NOFRAMES) {  // markup that the parser leaves as text
       writer_.blank_line();
@@ -376,6 +335,7 @@ class HtmlReader {
   };
   std::string base_;
   bool with_links_;
+  const MainContent* main_;  // null: the whole page
   std::vector<Step> stack_;
   Writer writer_;
   std::string title_;
@@ -385,10 +345,13 @@ class HtmlReader {
   int pre_ = 0, cells_ = 0, n_images_ = 0;
 };
 
-PageText html_text(const Document& document, std::string_view source, bool with_links) {
+PageText html_text(const Document& document, std::string_view source, bool with_links, PageScope scope) {
   HtmlTree tree;
-  if (!tree.parse(source)) return {collapsed(neutral(document.title)), neutral(without_tags(source)), {}};
-  PageText page = HtmlReader(document.url, with_links).read(tree.root());
+  if (!tree.parse(source)) return {collapsed(neutral(document.title)), neutral(without_tags(source)), {}, false};
+  MainContent main;
+  if (scope == PageScope::kMain) main = find_main_content(tree.root());
+  PageText page = HtmlReader(document.url, with_links, scope == PageScope::kMain ? &main : nullptr).read(tree.root());
+  page.shortened = main.chars_left_out > 0;
   if (!document.title.empty()) page.title = collapsed(neutral(document.title));
   return page;
 }
@@ -405,21 +368,29 @@ std::string first_heading(std::string_view text) {
   return "";
 }
 
-PageText read(const Document& document, bool with_links) {
+PageText read(const Document& document, bool with_links, PageScope scope) {
   std::string_view bytes = document.source;
   if (bytes.starts_with("\uFEFF")) bytes.remove_prefix(3);
   const std::string source = valid_utf8(bytes.substr(0, kSourceBytesMax));
-  if (document.kind == DocumentKind::kHtml) return html_text(document, source, with_links);
+  if (document.kind == DocumentKind::kHtml) return html_text(document, source, with_links, scope);
   const std::string title = document.title.empty() ? first_heading(source) : document.title;
   std::string text = neutral(source);
   std::erase(text, '\r');
-  return {collapsed(neutral(title)), std::move(text), {}};
+  return {collapsed(neutral(title)), std::move(text), {}, false};
 }
 
 }  // namespace
 
-PageText page_text(const Document& document) { return read(document, /*with_links=*/true); }
+Result<PageScope> page_scope(std::string_view name) {
+  if (name == "whole") return PageScope::kWhole;
+  if (name == "main") return PageScope::kMain;
+  return Error{ErrorCode::kInvalidArgument, "page text is '" + std::string(name) + "', expected whole or main"};
+}
 
-std::string plain_text(const Document& document) { return read(document, /*with_links=*/false).text; }
+PageText page_text(const Document& document, PageScope scope) { return read(document, /*with_links=*/true, scope); }
+
+std::string plain_text(const Document& document) {
+  return read(document, /*with_links=*/false, PageScope::kWhole).text;
+}
 
 }  // namespace toccata::tools

@@ -87,6 +87,10 @@ std::string show_page(const Page& page, int cursor, int loc, int n_lines, const 
   if (!page.url.empty()) out += " (" + shown_url(page.url) + ")";
   out += "\n**viewing lines [" + std::to_string(loc) + " - " + std::to_string(end - 1) + "] of " +
          std::to_string(total - 1) + "**\n";
+  if (page.whole != nullptr) {
+    out += "**main content only: `open` with `view_source`: true shows the whole page, lines [0 - " +
+           std::to_string(page.whole->lines.size() - 1) + "]**\n";
+  }
   for (int i = loc; i < end; ++i) {
     out += "\nL" + std::to_string(i) + ": " + page.lines[static_cast<std::size_t>(i)];
   }

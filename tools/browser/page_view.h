@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,8 @@ struct Page {
   std::vector<std::string> links;  // id -> URL
   std::map<int, Snippet> snippets;  // link id -> where on the page it leads; of find results
   bool is_results = false;          // of a search or a find: find is not allowed on it
+  std::shared_ptr<const Page> whole = {};     // set where this is the main content of a page that has more
+  std::shared_ptr<const Page> searched = {};  // the page that find looked through, where its url alone would not say
 };
 
 // How much of `text` its first n tokens cover, in characters; more than it has when it has no more than n tokens.

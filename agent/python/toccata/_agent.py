@@ -145,7 +145,7 @@ class Agent:
 _OPTIONS = {
     "device", "precision", "instructions", "reasoning", "sandbox", "approve", "max_turns", "budget_tokens", "max_step_tokens",
     "max_reasoning_tokens", "max_calls", "context_tokens", "constrain", "timeout", "tool_timeout", "offline", "temperature",
-    "top_p", "top_k", "min_p", "seed", "workspace", "index", "ledger",
+    "top_p", "top_k", "min_p", "seed", "workspace", "index", "page_text", "ledger",
 }
 
 

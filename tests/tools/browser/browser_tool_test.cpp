@@ -11,6 +11,7 @@ namespace toccata::tools {
 namespace {
 
 using nlohmann::json;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -209,6 +210,65 @@ TEST_F(BrowserToolTest, ArbitraryArgumentsAreAnswered) {
       ASSERT_EQ(valid_utf8(result.content), result.content) << body;
     }
   }
+}
+
+// Pages as their main content.
+class MainContentToolTest : public ::testing::Test {
+ protected:
+  MainContentToolTest() {
+    std::string story;
+    for (int i = 0; i < 8; ++i) story += "<p>Words of the story, long enough to be running text: number " + std::to_string(i) + " of some.</p>";
+    const std::string menu = "<nav><a href='/menu'>Menu entry</a> and words of a menu</nav>";
+    backend_->pages["https://a.example/"] = {"https://a.example/", "", menu + "<main>" + story + "</main>", DocumentKind::kHtml};
+    backend_->pages["https://b.example/"] = {"https://b.example/", "", "<main>" + story + "</main>", DocumentKind::kHtml};
+  }
+  std::string call(const std::string& function, const std::string& arguments) {
+    return tool_.call({"browser." + function, arguments, ""}, {}).content;
+  }
+  FakeBackend* backend_ = new FakeBackend;
+  BrowserTool tool_{std::unique_ptr<BrowserBackend>(backend_),
+                    [](std::string_view text, std::size_t n) { return std::min(n, count_chars(text) + 1); }, PageScope::kMain};
+};
+
+TEST_F(MainContentToolTest, ViewsSayThatThereIsMoreAndHowToSeeIt) {
+  const std::string shown = call("open", R"({"id": "https://a.example/"})");
+  EXPECT_THAT(shown, HasSubstr("**\n**main content only: `open` with `view_source`: true shows the whole page, lines [0 - 18]**\n\nL0: "));
+  EXPECT_THAT(shown, Not(HasSubstr("Menu entry")));
+  const std::string whole = call("open", R"({"view_source": true})");
+  EXPECT_THAT(whole, StartsWith("[1] "));
+  EXPECT_THAT(whole, HasSubstr("Menu entry"));
+  EXPECT_THAT(whole, Not(HasSubstr("main content only")));
+  EXPECT_EQ(backend_->fetched.size(), 1U);  // from memory
+  EXPECT_THAT(call("open", R"({"id": "https://a.example/", "view_source": true})"), HasSubstr("Menu entry"));
+  EXPECT_THAT(call("open", R"({"id": 0})"), HasSubstr("https://a.example/menu"));  // its links are the whole page's
+}
+
+TEST_F(MainContentToolTest, NothingIsSaidOfAPageThatIsAllContent) {
+  EXPECT_THAT(call("open", R"({"id": "https://b.example/"})"), Not(HasSubstr("main content only")));
+  EXPECT_THAT(call("open", R"({"view_source": true})"), HasSubstr("number 7"));
+}
+
+TEST_F(MainContentToolTest, HitsOfFindLeadToThePageThatWasSearched) {
+  call("open", R"({"id": "https://a.example/"})");
+  EXPECT_THAT(call("find", R"({"pattern": "menu entry"})"), HasSubstr("No `find` results"));
+  EXPECT_THAT(call("find", R"({"pattern": "number 6", "cursor": 0})"), HasSubstr("match at L14"));
+  EXPECT_THAT(call("open", R"({"id": 0})"), HasSubstr("main content only"));
+  call("open", R"({"cursor": 0, "view_source": true})");
+  EXPECT_THAT(call("find", R"({"pattern": "number 6"})"), HasSubstr("match at L16"));
+  EXPECT_THAT(call("open", R"({"id": 0, "num_lines": 5})"), AllOf(HasSubstr("viewing lines [12 - 16]"), HasSubstr("L16: Words of the story"), Not(HasSubstr("main content only"))));
+}
+
+TEST_F(BrowserToolTest, WholePagesIgnoreViewSource) {
+  add_page("https://a.example/", "<nav>Menu entry of some words</nav><main>" + std::string(400, 'x') + "</main>");
+  const std::string shown = open(R"({"id": "https://a.example/"})").content;
+  EXPECT_THAT(shown, HasSubstr("Menu entry"));
+  EXPECT_EQ(open(R"({"id": "https://a.example/", "view_source": true})").content.substr(3), shown.substr(3));
+}
+
+TEST(PageScopeTest, Names) {
+  EXPECT_EQ(page_scope("whole").value_or_throw(), PageScope::kWhole);
+  EXPECT_EQ(page_scope("main").value_or_throw(), PageScope::kMain);
+  EXPECT_THAT(page_scope("all").error().message, HasSubstr("'all', expected whole or main"));
 }
 
 }  // namespace
