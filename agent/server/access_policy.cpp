@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "agent/server/web_page.h"
+
 namespace toccata::server {
 namespace {
 
@@ -28,6 +30,7 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
 bool is_public(const HttpRequest& request) {
   if (request.method == "OPTIONS") return true;
   const std::string& path = request.path;
+  if ((request.method == "GET" || request.method == "HEAD") && find_web_asset(path) != nullptr) return true;
   return path == "/health" ||
          path == "/healthz" || path == "/ready" || path == "/health/ready" || path == "/version";
 }

@@ -7,6 +7,7 @@
 #include "agent/server/messages_api.h"
 #include "agent/server/responses_api.h"
 #include "agent/server/token_api.h"
+#include "agent/server/web_page.h"
 
 namespace toccata::server {
 namespace {
@@ -45,6 +46,7 @@ std::string_view route_name(std::string_view path) {
   }
   if (path.starts_with("/v1/responses/")) return "/v1/responses/{id}";
   if (path.starts_with("/v1/models/")) return "/v1/models/{id}";
+  if (find_web_asset(path) != nullptr) return "page";
   return "other";
 }
 
@@ -116,6 +118,10 @@ class Server::Impl {
     const std::string method = request.method == "HEAD" ? "GET" : request.method;
     if (method == "OPTIONS") return exchange->reply({.status = 204, .content_type = ""});
     if (method == "GET" && probe(*exchange)) return;
+    if (const WebAsset* file = find_web_asset(request.path); file != nullptr && method == "GET") {
+      services_.metrics.request_done("page", 200);
+      return exchange->reply(web_reply(*file, request));
+    }
     bool path_known = false;
     for (const Route& route : kRoutes) {
       if (request.path != route.path) continue;
