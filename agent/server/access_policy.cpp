@@ -44,10 +44,14 @@ bool AccessPolicy::host_allowed(std::string_view host) const {
          options_.allowed_hosts.end();
 }
 
-bool AccessPolicy::origin_allowed(const HttpRequest& request) const {
+bool is_own_origin(const HttpRequest& request) {
   const std::string_view origin = request.header("origin");
-  if (origin.empty()) return true;
-  if (origin == "http://" + std::string(request.header("host"))) return true;
+  return origin.empty() || origin == "http://" + std::string(request.header("host"));
+}
+
+bool AccessPolicy::origin_allowed(const HttpRequest& request) const {
+  if (is_own_origin(request)) return true;
+  const std::string_view origin = request.header("origin");
   return std::any_of(
       options_.cors_origins.begin(), options_.cors_origins.end(),
       [&](const std::string& allowed) { return allowed == "*" || allowed == origin; }

@@ -21,6 +21,9 @@ struct AccessOptions {
   std::vector<std::string> cors_origins = {};
 };
 
+// No page asks, or one that this server served.
+bool is_own_origin(const HttpRequest& request);
+
 class AccessPolicy {
  public:
   explicit AccessPolicy(AccessOptions options) : options_(std::move(options)) {}

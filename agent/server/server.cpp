@@ -6,6 +6,7 @@
 #include "agent/server/json_fields.h"
 #include "agent/server/messages_api.h"
 #include "agent/server/responses_api.h"
+#include "agent/server/runs_api.h"
 #include "agent/server/token_api.h"
 #include "agent/server/web_page.h"
 
@@ -30,6 +31,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/messages", messages},
     {"POST", "/v1/messages/count_tokens", nullptr, count_message_tokens},
     {"GET", "/v1/models", nullptr, list_models},
+    {"GET", "/v1/toccata/status", nullptr, server_status},
     {"POST", "/tokenize", nullptr, tokenize},
     {"POST", "/detokenize", nullptr, detokenize},
     {"POST", "/render", nullptr, render_chat},
@@ -39,6 +41,10 @@ constexpr Route kRoutes[] = {
     {"POST", "/api/show", nullptr, ollama_show},
 };
 
+bool is_runs_path(std::string_view path) {
+  return path.starts_with(kRunsPath) && (path.size() == kRunsPath.size() || path[kRunsPath.size()] == '/');
+}
+
 // A path as metrics count it: ids, and what a stranger makes up, must not become names of their own.
 std::string_view route_name(std::string_view path) {
   for (const Route& route : kRoutes) {
@@ -46,6 +52,7 @@ std::string_view route_name(std::string_view path) {
   }
   if (path.starts_with("/v1/responses/")) return "/v1/responses/{id}";
   if (path.starts_with("/v1/models/")) return "/v1/models/{id}";
+  if (is_runs_path(path)) return kRunsPath;
   if (find_web_asset(path) != nullptr) return "page";
   return "other";
 }
@@ -138,6 +145,11 @@ class Server::Impl {
     if (!path_known && request.path.starts_with("/v1/responses/")) {
       stored_response(services_, exchange);
       services_.metrics.request_done("/v1/responses/{id}", 200);
+      return;
+    }
+    if (is_runs_path(request.path)) {
+      runs(services_, exchange);
+      services_.metrics.request_done(kRunsPath, 200);
       return;
     }
     if (path_known) {

@@ -16,8 +16,11 @@
   file("/web/dom.js", dom_js, "text/javascript; charset=utf-8")      \
   file("/web/history.js", history_js, "text/javascript; charset=utf-8") \
   file("/web/markdown.js", markdown_js, "text/javascript; charset=utf-8") \
+  file("/web/runs.js", runs_js, "text/javascript; charset=utf-8")    \
   file("/web/theme.js", theme_js, "text/javascript; charset=utf-8")  \
-  file("/web/turn.js", turn_js, "text/javascript; charset=utf-8")
+  file("/web/tokens.js", tokens_js, "text/javascript; charset=utf-8") \
+  file("/web/turn.js", turn_js, "text/javascript; charset=utf-8")    \
+  file("/web/waterfall.js", waterfall_js, "text/javascript; charset=utf-8")
 
 #define TOCCATA_DECLARE(path, name, type) extern "C" const unsigned char web_##name##_begin[], web_##name##_end[];
 TOCCATA_WEB_FILES(TOCCATA_DECLARE)

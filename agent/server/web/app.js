@@ -2,6 +2,7 @@
 import { getJson, onKeyNeeded, setKey } from "./api.js";
 import { ChatView } from "./chat.js";
 import { append, el, replace } from "./dom.js";
+import { RunsView } from "./runs.js";
 import { errorCard } from "./turn.js";
 
 const main = document.getElementById("main");
@@ -61,6 +62,7 @@ let shown = null;
 
 const makers = {
   chat: () => new ChatView(status),
+  runs: () => new RunsView(),
 };
 
 function route() {
@@ -87,12 +89,12 @@ function show() {
 async function start() {
   drawTheme();
   try {
-    const models = await getJson("/v1/models");
-    status = { model: models.data?.[0]?.id ?? "" };
+    status = await getJson("/v1/toccata/status");
     document.getElementById("model").textContent = status.model;
   } catch (error) {
     append(document.body, [el("div", { class: "toast" }, errorCard({ title: "The server could not be asked", message: error.message }))]);
   }
+  if (!status.runs) delete makers.runs;
   for (const link of document.querySelectorAll("nav a")) link.hidden = !(link.dataset.view in makers);
   addEventListener("hashchange", show);
   addEventListener("keydown", (event) => {

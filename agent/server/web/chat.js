@@ -20,6 +20,7 @@ export class ChatView {
     id: "prompt", rows: "1", placeholder: "Message", "aria-label": "Message", enterkeyhint: "send", maxlength: 1 << 20,
   });
   #send = el("button", { class: "primary", type: "submit" }, "Send");
+  #tools = el("input", { type: "checkbox" }); // whether the agent answers, with its tools
   #effort = el("div", { class: "segments", role: "radiogroup", "aria-label": "Reasoning effort" });
   #sidebar = el("aside", { class: "sidebar", "aria-label": "Conversations" });
   #form;
@@ -35,7 +36,7 @@ export class ChatView {
     }
     this.#form = el("form", { class: "composer" },
       this.#input,
-      el("div", { class: "controls" }, this.#effort, el("span", { class: "spacer" }), this.#send));
+      el("div", { class: "controls" }, this.#effort, this.#toolSwitch(), el("span", { class: "spacer" }), this.#send));
     const toggle = el("button", { class: "quiet chats-toggle", type: "button", "aria-expanded": "false" }, "Conversations");
     toggle.addEventListener("click", () => this.#openSidebar(!this.#sidebar.classList.contains("open"), toggle));
     this.#sidebar.append(el("button", { type: "button", class: "new-chat", onclick: () => this.startNew() }, "New chat"), this.#list);
@@ -87,6 +88,15 @@ export class ChatView {
     toggle.setAttribute("aria-expanded", String(open));
   }
 
+  // Only where the server runs agents. A conversation stays what it began as.
+  #toolSwitch() {
+    const tools = this.#status.agent?.tools ?? [];
+    if (tools.length === 0) return null;
+    this.#tools.checked = localStorage.getItem("toccata.tools") !== "off";
+    this.#tools.addEventListener("change", () => localStorage.setItem("toccata.tools", this.#tools.checked ? "on" : "off"));
+    return el("label", { class: "switch", title: `The model may call: ${tools.join(", ")}. The run is recorded.` }, this.#tools, "Tools");
+  }
+
   // --- Conversations --------------------------------------------------------------------------------------------
 
   #openChat(id) {
@@ -114,6 +124,10 @@ export class ChatView {
 
   #drawChat() {
     replace(this.#log);
+    const begun = this.#chat.messages.length > 0;
+    this.#tools.disabled = begun;
+    if (begun) this.#tools.checked = this.#chat.agent === true;
+    else this.#tools.checked = localStorage.getItem("toccata.tools") !== "off";
     if (this.#chat.messages.length === 0) {
       this.#log.append(this.#welcome());
       return;
@@ -154,7 +168,11 @@ export class ChatView {
   #submit() {
     const text = this.#input.value.trim();
     if (text === "" || this.#abort) return;
-    if (this.#chat.messages.length === 0) replace(this.#log);
+    if (this.#chat.messages.length === 0) {
+      replace(this.#log);
+      this.#chat.agent = Boolean(this.#status.agent) && this.#tools.checked;
+      this.#tools.disabled = true;
+    }
     this.#input.value = "";
     this.#grow();
     this.#chat.title ||= text.replace(/\s+/g, " ").slice(0, 80);
@@ -181,9 +199,10 @@ export class ChatView {
       if (!this.#abort && chat === this.#chat) this.#answer();
     };
     try {
-      turn.finish(await completion(turn, chat, this.#chosenEffort(), abort.signal));
+      const answer = chat.agent ? agentRun : completion;
+      turn.finish(await answer(turn, chat, this.#chosenEffort(), abort.signal));
     } catch (error) {
-      if (abort.signal.aborted) turn.finish({ stopped: true });
+      if (abort.signal.aborted) turn.finish({ stopped: true, run: chat.run });
       else turn.fail(inWords(error), retry);
     }
     chat.messages.push(message);
@@ -270,4 +289,50 @@ function figures(usage, timings = {}) {
     perSecond: timings.predicted_per_second,
     firstMs: timings.prompt_ms,
   };
+}
+
+// One turn of the agent through /v1/toccata/runs: the events of `toccata run --json`. Its log is the server's, so only
+// the new message is sent.
+async function agentRun(turn, chat, effort, signal) {
+  const input = chat.messages.findLast((m) => m.role === "user").text;
+  const answer = await request("/v1/toccata/runs", {
+    method: "POST",
+    signal,
+    body: { input, reasoning: effort, ...(chat.run && { run: chat.run }) },
+  });
+  const preambles = new Set();
+  let stats = null;
+  for await (const event of events(answer)) {
+    const item = event.item ?? {};
+    if (event.type === "thread.started") chat.run = event.thread_id;
+    else if (event.type === "error") throw new ApiFailure(500, event.message, "run failed");
+    else if (event.type === "turn.failed") throw new ApiFailure(500, event.error.message, event.terminal_reason);
+    else if (event.type === "turn.completed") stats = event.usage;
+    else if (item.type === "reasoning") said(turn, event, (text) => turn.reasoning(text));
+    else if (item.type === "agent_message") {
+      if (item.phase === "preamble") preambles.add(item.id);
+      said(turn, event, (text) => turn.text(text, preambles.has(item.id)));
+    } else if (item.type === "error") turn.notice(item.message);
+    else if (item.type) turn.tool(item.id, toolFields(item));
+  }
+  if (stats === null) throw new ApiFailure(0, "The server ended the run's events before the turn was over.");
+  return { prompt: stats.input_tokens, cached: stats.cached_input_tokens, output: stats.output_tokens, reasoning: stats.reasoning_output_tokens, run: chat.run };
+}
+
+// Text comes in pieces; where none came, whole.
+function said(turn, event, add) {
+  if (event.type === "item.updated") add(event.item.delta);
+  else if (event.type === "item.completed" && event.item.text !== "" && !turn.heard?.has(event.item.id)) add(event.item.text);
+  if (event.type === "item.updated") (turn.heard ??= new Set()).add(event.item.id);
+}
+
+function toolFields(item) {
+  const status = { in_progress: "running", completed: "ok", failed: "failed" }[item.status] ?? "running";
+  if (item.type === "command_execution") {
+    return { name: "python", input: item.command, output: status === "running" ? null : item.aggregated_output, status };
+  }
+  if (item.type === "web_search") return { name: "browser.search", input: item.query, output: item.result, status };
+  const input = typeof item.arguments === "string" ? item.arguments : JSON.stringify(item.arguments, null, 2);
+  const output = item.error?.message ?? item.result?.content?.map((part) => part.text).join("\n") ?? null;
+  return { name: [item.server, item.tool].filter(Boolean).join("."), input, output, status };
 }
