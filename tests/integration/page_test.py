@@ -241,6 +241,88 @@ class ChatTest(PageTest):
             self.assertIn(expected, {part for s in seen for part in s.split()}, seen)
 
 
+class RunsTest(PageTest):
+    """Runs that nano made, with the real sandbox where there is one."""
+
+    def run_nano(self, *tasks: str):
+        for task in tasks:
+            done = self.program.run("run", "--temperature", "0", task)
+            if done.returncode == 6:
+                self.skipTest(f"no sandbox here: {done.stderr.strip()}")
+            self.assertEqual(0, done.returncode, done.stderr)
+
+    def test_a_run_is_a_timeline_steps_and_tokens(self):
+        self.run_nano("Hello!", "What is 48213 * 977 + 5?")
+        page = self.open(self.serve(), "#/runs")
+        page.wait("document.querySelectorAll('.run-link').length === 2")
+        page.click(".run-link")
+        page.wait("document.querySelector('.waterfall svg')")
+        self.assertEqual("What is 48213 * 977 + 5?", page.evaluate("document.querySelector('.run-head h2').innerText"))
+        for kind in ("prefill", "decode", "tool"):
+            self.assertGreaterEqual(page.evaluate(f"document.querySelectorAll('.bar-{kind}').length"), 1, kind)
+        self.assertIn("48213 * 977 + 5 = 47104106", page.evaluate("document.querySelector('.run-body').innerText"))
+        self.assertEqual("47104106", page.evaluate("document.querySelector('.tool-output pre').innerText").strip())
+        self.shot(page, "run-light")
+        page.evaluate("document.querySelector('.bar-tool').dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter'}))")
+        self.assertEqual("tool", page.evaluate("document.activeElement.className"))
+        page.evaluate("document.querySelectorAll('[role=tab]')[1].click()")
+        page.wait("document.querySelectorAll('.token').length > 100")
+        self.assertIn("<|channel|>analysis<|message|>", page.evaluate("document.querySelector('.tokens').textContent"))
+        self.assertTrue(page.evaluate("!!document.querySelector('.token.control.ch-final')"))
+        page.set_dark(True)
+        page.evaluate("document.querySelector('.detail').scrollTop = 260")
+        self.shot(page, "tokens-dark")
+        page.resize(360, 740)
+        self.assertEqual(360, page.evaluate("document.documentElement.scrollWidth"))
+        self.assertLessEqual(page.evaluate("document.querySelector('.detail').scrollWidth"), 360)
+        page.evaluate("document.querySelectorAll('[role=tab]')[0].click()")
+        self.assertLessEqual(page.evaluate("document.querySelector('.detail').scrollWidth"), 360)
+        self.assert_clean(page)
+
+    def test_hostile_runs_stay_text(self):
+        lines = XSS.splitlines()
+        hostile = "\n\n".join(lines)
+        call = f"<|channel|>analysis to=python code<|message|>print({lines[0]!r} * 2) # {hostile!r}<|call|>"
+        done = self.program.run("run", "-m", self.program.script(call, answer(hostile, hostile)), "--tools", "none", hostile)
+        self.assertEqual(0, done.returncode, done.stderr)
+        page = self.open(self.serve(), "#/runs/last")
+        page.wait("document.querySelector('.run-body .message')")
+        self.assertIn(lines[2], page.evaluate("document.querySelector('.run-body').textContent"))
+        self.assert_clean(page)
+        page.evaluate("document.querySelectorAll('[role=tab]')[1].click()")
+        page.wait("document.querySelectorAll('.token').length > 100")
+        self.assert_clean(page)
+
+    def test_a_run_that_is_not_there(self):
+        page = self.open(self.serve(), "#/runs/none")
+        page.wait("document.querySelector('.detail .error')?.innerText.includes('none')")
+        self.assertIn("No runs yet", page.evaluate("document.querySelector('.runs').innerText"))
+
+    def test_where_runs_are_not_shown_there_is_no_such_view(self):
+        page = self.open(self.serve("--show-runs", "off"), "#/runs")
+        self.assertTrue(page.evaluate("!!document.getElementById('prompt')"))
+        self.assertTrue(page.evaluate("document.querySelector('[data-view=runs]').hidden"))
+
+    def test_the_agent_answers_with_its_tools_and_goes_on(self):
+        self.run_nano("Hello!")
+        page = self.open(self.serve("--agent", "--temperature", "0"))
+        self.assertTrue(page.evaluate("document.querySelector('.switch input').checked"))
+        text = self.ask(page, "What is 48213 * 977 + 5?")
+        self.assertIn("48213 * 977 + 5 = 47104106", text)
+        self.assertEqual("ok", page.evaluate("document.querySelector('.tool').dataset.status"))
+        self.assertEqual("47104106", page.evaluate("document.querySelector('.tool-output pre').innerText").strip())
+        self.shot(page, "agent-light")
+        self.assertIn("93", self.ask(page, "What is 100 - 7?"))
+        runs = page.evaluate("[...document.querySelectorAll('.figures a')].map((a) => a.hash)")
+        self.assertEqual(2, len(runs))
+        self.assertEqual(runs[0], runs[1], "the second turn goes on in the same run")
+        page.click(".figures a")
+        page.wait("document.querySelector('.waterfall svg')")
+        page.evaluate("history.back()")
+        page.wait("document.querySelectorAll('.turn').length === 2")
+        self.assert_clean(page)
+
+
 if __name__ == "__main__":
     if not CHROMIUM:
         print("SKIPPED: no chromium here; apt-get install chromium, or name one in CHROMIUM")
