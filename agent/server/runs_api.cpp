@@ -83,12 +83,19 @@ class Writing {
   std::string id_;
 };
 
-void run_agent(RunDesk& desk, Exchange& exchange, const RunOrder& order) {
+void count_turn(Metrics& metrics, const agent::Event& event) {
+  if (const auto* done = std::get_if<agent::TurnCompleted>(&event)) metrics.agent_turn_done(done->usage.output_tokens);
+  if (const auto* failed = std::get_if<agent::TurnFailed>(&event)) metrics.agent_turn_done(failed->usage.output_tokens);
+}
+
+void run_agent(Services& services, Exchange& exchange, const RunOrder& order) {
+  RunDesk& desk = services.desk;
   Writing writing(desk);
   if (!writing.begin(order.run)) throw ApiError(409, "another request is writing run " + order.run, "run_busy");
   bool begun = false;
   const auto sink = [&](const agent::Event& event) {
     if (const auto* started = std::get_if<agent::ThreadStarted>(&event)) (void)writing.begin(started->thread_id);
+    count_turn(services.metrics, event);
     if (!std::exchange(begun, true)) exchange.start_stream("text/event-stream");
     const Json json = agent::to_json(event);
     exchange.send(sse(json, json["type"].get<std::string>()));
@@ -106,7 +113,7 @@ void start_run(Services& services, const std::shared_ptr<Exchange>& exchange) {
   const auto stream_error = [](const ApiError& error) {
     return sse({{"type", "error"}, {"message", error.what()}}, "error");
   };
-  submit(services, exchange, [&services, exchange, order] { run_agent(services.desk, *exchange, order); }, stream_error);
+  submit(services, exchange, [&services, exchange, order] { run_agent(services, *exchange, order); }, stream_error);
 }
 
 }  // namespace

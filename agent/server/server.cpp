@@ -176,7 +176,7 @@ class Server::Impl {
       const HttpServer* http = published_;
       const Metrics::Gauges gauges{
           services_.queue.n_waiting(), services_.queue.n_running(), size.n_sessions, size.n_tokens,
-          http != nullptr ? http->n_active() : 1};
+          http != nullptr ? http->n_active() : 1, size.n_leased, size.n_sampled};
       exchange.reply(
           {.body = services_.metrics.prometheus(gauges, services_.options.model_id, options_.metric_aliases),
            .content_type = "text/plain; version=0.0.4; charset=utf-8"}

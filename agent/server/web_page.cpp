@@ -14,8 +14,10 @@
   file("/web/api.js", api_js, "text/javascript; charset=utf-8")      \
   file("/web/chat.js", chat_js, "text/javascript; charset=utf-8")    \
   file("/web/dom.js", dom_js, "text/javascript; charset=utf-8")      \
+  file("/web/engine.js", engine_js, "text/javascript; charset=utf-8") \
   file("/web/history.js", history_js, "text/javascript; charset=utf-8") \
   file("/web/markdown.js", markdown_js, "text/javascript; charset=utf-8") \
+  file("/web/plot.js", plot_js, "text/javascript; charset=utf-8")    \
   file("/web/runs.js", runs_js, "text/javascript; charset=utf-8")    \
   file("/web/theme.js", theme_js, "text/javascript; charset=utf-8")  \
   file("/web/tokens.js", tokens_js, "text/javascript; charset=utf-8") \

@@ -147,8 +147,8 @@ class ChatTest(PageTest):
                 self.assertIn(line, shown)
         self.assert_clean(page)
         # Again from history, after a reload, with the title in the list.
-        page.evaluate("location.reload()")
-        page.wait("document.querySelector('.turn .prose') && document.querySelector('.chat-title')")
+        page.evaluate("window.before = true; location.reload()")
+        page.wait("!window.before && document.querySelector('.turn .prose') && document.querySelector('.chat-title')")
         self.assertIn("<img src=x", page.evaluate("document.querySelector('.chat-title').innerText"))
         self.assertEqual(shown, page.evaluate("document.querySelector('.prose').textContent"))
         self.assert_clean(page)
@@ -321,6 +321,29 @@ class RunsTest(PageTest):
         page.evaluate("history.back()")
         page.wait("document.querySelectorAll('.turn').length === 2")
         self.assert_clean(page)
+
+
+class EngineTest(PageTest):
+    def test_the_engine_s_figures_move(self):
+        server = self.serve()
+        page = self.open(server, "#/engine")
+        page.wait("document.querySelectorAll('.plot svg').length === 6")
+        for n in range(3):
+            server.chat([{"role": "user", "content": f"What is {n} + 2?"}], temperature=0)
+        written = server.metric("toccata_output_tokens_total")
+        page.wait(f"document.querySelector('.engine .facts').innerText.includes('{written:,.0f}')")
+        page.wait("document.querySelector('.plot .line') && document.querySelector('.plot .bar')")
+        page.resize(360, 740)
+        self.assertEqual(360, page.evaluate("document.documentElement.scrollWidth"))
+        self.assertLessEqual(page.evaluate("document.querySelector('.engine').scrollWidth"), 360)
+        self.assert_clean(page)
+
+    def test_a_server_that_is_gone_is_said_so(self):
+        server = Server(self.program)
+        page = self.open(server, "#/engine")
+        page.wait("document.querySelector('.plot svg')")
+        server.close()
+        page.wait("document.querySelector('.engine .error')?.innerText.includes('does not answer')")
 
 
 if __name__ == "__main__":

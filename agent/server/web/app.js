@@ -2,6 +2,7 @@
 import { getJson, onKeyNeeded, setKey } from "./api.js";
 import { ChatView } from "./chat.js";
 import { append, el, replace } from "./dom.js";
+import { EngineView } from "./engine.js";
 import { RunsView } from "./runs.js";
 import { errorCard } from "./turn.js";
 
@@ -63,6 +64,7 @@ let shown = null;
 const makers = {
   chat: () => new ChatView(status),
   runs: () => new RunsView(),
+  engine: () => new EngineView(),
 };
 
 function route() {

@@ -1,6 +1,6 @@
 // The chat: conversations on the left, the open one in the middle, the composer below.
-import { ApiFailure, events, request } from "./api.js";
-import { ago, append, el, replace } from "./dom.js";
+import { ApiFailure, events, getJson, request } from "./api.js";
+import { ago, el, replace } from "./dom.js";
 import { deleteChat, listChats, loadChat, newChat, saveChat } from "./history.js";
 import { errorCard, finalText, Turn } from "./turn.js";
 
@@ -316,7 +316,17 @@ async function agentRun(turn, chat, effort, signal) {
     else if (item.type) turn.tool(item.id, toolFields(item));
   }
   if (stats === null) throw new ApiFailure(0, "The server ended the run's events before the turn was over.");
-  return { prompt: stats.input_tokens, cached: stats.cached_input_tokens, output: stats.output_tokens, reasoning: stats.reasoning_output_tokens, run: chat.run };
+  const perSecond = await speed(chat).catch(() => 0); // where runs are not shown
+  return { perSecond, prompt: stats.input_tokens, cached: stats.cached_input_tokens, output: stats.output_tokens, reasoning: stats.reasoning_output_tokens, run: chat.run };
+}
+
+// Tokens written a second in the steps of the latest turn.
+async function speed(chat) {
+  const { steps } = await getJson(`/v1/toccata/runs/${encodeURIComponent(chat.run)}`);
+  const latest = steps.slice(chat.steps ?? 0).filter((s) => s.first_token_ms !== undefined);
+  chat.steps = steps.length;
+  const ms = latest.reduce((sum, s) => sum + s.finished_ms - s.first_token_ms, 0);
+  return ms > 0 ? (latest.reduce((sum, s) => sum + s.decoded, 0) / ms) * 1000 : 0;
 }
 
 // Text comes in pieces; where none came, whole.

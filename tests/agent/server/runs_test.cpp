@@ -197,11 +197,26 @@ TEST_F(RunsTest, AnAgentRunsAndItsEventsStream) {
   EXPECT_EQ("new", events[0]["thread_id"]);
   EXPECT_EQ("hellolow OK", events[1]["item"]["text"]);
   EXPECT_EQ("turn.completed", events[2]["type"]);
+  EXPECT_THAT(live->send("GET", "/metrics").body, HasSubstr("\ntoccata_agent_turns_total 1\n"));
   // A run has one writer: whoever wants to write it meanwhile is told.
   host->again = [&] { return live->send("POST", "/v1/toccata/runs", R"({"input":"hello","run":"new"})").status; };
   live->events("POST", "/v1/toccata/runs", R"({"input":"twice"})");
   EXPECT_EQ(409, host->nested);
   EXPECT_EQ(200, host->again()) << "and may once it has ended";
+}
+
+TEST(MetricsTest, CountTokensOfSessionsAtWorkAndOnesSampled) {
+  LiveServer live({"<|channel|>final<|message|>one two three<|return|>"});
+  live.post("/v1/chat/completions", {{"messages", Json::array({{{"role", "user"}, {"content", "hi"}}})}});
+  const std::string metrics = live.send("GET", "/metrics").body;
+  EXPECT_THAT(metrics, HasSubstr("\ntoccata_active_session_tokens 0\n"));
+  const auto value = [&](const std::string& name) {
+    const auto at = metrics.find("\n" + name + " ");
+    return at == std::string::npos ? -1 : std::stol(metrics.substr(at + name.size() + 2));
+  };
+  EXPECT_GT(value("toccata_sampled_tokens_total"), 5);
+  EXPECT_EQ(value("toccata_output_tokens_total"), value("toccata_sampled_tokens_total"));
+  EXPECT_GT(value("toccata_idle_session_tokens"), value("toccata_sampled_tokens_total"));
 }
 
 TEST_F(RunsTest, ARunThatCannotBeginIsAnError) {
