@@ -6,9 +6,12 @@
 Without chromium the test says SKIPPED (77): apt-get install chromium.
 """
 
+import concurrent.futures
 import json
 import pathlib
+import random
 import sys
+import time
 import unittest
 
 from browser import CHROMIUM, Browser
@@ -54,6 +57,24 @@ def softmax(row):
 def answer(text: str, reasoning: str = "") -> str:
     before = f"<|channel|>analysis<|message|>{reasoning}<|end|><|start|>assistant" if reasoning else ""
     return f"{before}<|channel|>final<|message|>{text}<|return|>"
+
+
+def call(code: str, reasoning: str, preamble: str = "") -> str:
+    said = f"<|start|>assistant<|channel|>commentary<|message|>{preamble}<|end|>" if preamble else ""
+    return f"<|channel|>analysis<|message|>{reasoning}<|end|>{said}<|start|>assistant<|channel|>analysis to=python code<|message|>{code}<|call|>"
+
+
+PALINDROMES = [
+    call("def is_prime(n):\n    return n > 1 and all(n % i for i in range(2, int(n**0.5) + 1))\n\n"
+         "found = [n for n in range(2, 100_000) if str(n) == str(n)[::-1] and is_prime(n)]\nprint(len(found), found[-5:])",
+         "Palindromes first, they are few; then test those for primality.", "I will list the palindromes and test each for primality."),
+    call("from collections import Counter\nprint(Counter(len(str(n)) for n in found))",
+         "How do they spread over the number of digits? No prime palindrome has an even number of digits but 11."),
+    call("assert all(len(str(n)) % 2 for n in found if n != 11)\nprint('only 11 has an even number of digits')", "Check that claim before I say it."),
+    answer("There are **113** palindromic primes below 100,000; the largest is 98,689.\n\n"
+           "| digits | primes |\n|--:|--:|\n| 1 | 4 |\n| 2 | 1 |\n| 3 | 15 |\n| 5 | 93 |\n\n"
+           "`11` is the only one with an even number of digits: every other is divisible by 11.", "All checked."),
+]
 
 
 class PageTest(unittest.TestCase):
@@ -123,16 +144,16 @@ class ChatTest(PageTest):
         page.click(".reasoning summary")
         self.assertIn("They want a tour", page.evaluate("document.querySelector('.reasoning-text').innerText"))
         page.evaluate("document.querySelector('.log').scrollTop = 0")
-        self.shot(page, "chat-light")
+        self.shot(page, "answer")
         page.set_dark(True)
-        self.shot(page, "chat-dark")
+        self.shot(page, "answer-dark")
         self.assertNotEqual(page.evaluate("getComputedStyle(document.body).backgroundColor"), "rgb(250, 249, 246)")
         page.click("#theme")  # the toggle wins over the system
         self.assertEqual("rgb(250, 249, 246)", page.evaluate("getComputedStyle(document.body).backgroundColor"))
         page.resize(360, 740)
         self.assertEqual(360, page.evaluate("Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"))
         self.assertLessEqual(page.evaluate("document.querySelector('.log').scrollWidth"), 360)
-        self.shot(page, "chat-phone")
+        self.shot(page, "phone")
         self.assert_clean(page)
 
     def test_hostile_text_stays_text(self):
@@ -262,21 +283,40 @@ class RunsTest(PageTest):
             self.assertGreaterEqual(page.evaluate(f"document.querySelectorAll('.bar-{kind}').length"), 1, kind)
         self.assertIn("48213 * 977 + 5 = 47104106", page.evaluate("document.querySelector('.run-body').innerText"))
         self.assertEqual("47104106", page.evaluate("document.querySelector('.tool-output pre').innerText").strip())
-        self.shot(page, "run-light")
         page.evaluate("document.querySelector('.bar-tool').dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter'}))")
         self.assertEqual("tool", page.evaluate("document.activeElement.className"))
         page.evaluate("document.querySelectorAll('[role=tab]')[1].click()")
         page.wait("document.querySelectorAll('.token').length > 100")
         self.assertIn("<|channel|>analysis<|message|>", page.evaluate("document.querySelector('.tokens').textContent"))
         self.assertTrue(page.evaluate("!!document.querySelector('.token.control.ch-final')"))
-        page.set_dark(True)
-        page.evaluate("document.querySelector('.detail').scrollTop = 260")
-        self.shot(page, "tokens-dark")
         page.resize(360, 740)
         self.assertEqual(360, page.evaluate("document.documentElement.scrollWidth"))
         self.assertLessEqual(page.evaluate("document.querySelector('.detail').scrollWidth"), 360)
         page.evaluate("document.querySelectorAll('[role=tab]')[0].click()")
         self.assertLessEqual(page.evaluate("document.querySelector('.detail').scrollWidth"), 360)
+        self.assert_clean(page)
+
+    def test_a_longer_run_in_order_of_time(self):
+        self.run_nano("Hello!", "Is 7919 a prime number?", "What is 48213 * 977 + 5?")
+        script = self.program.home / "palindromes.json"
+        script.write_text(json.dumps({"name": "scripted", "completions": [{"text": text, "token_delay_us": 2000} for text in PALINDROMES]}))
+        done = self.program.run("run", "-m", f"script:{script}", "Which primes below 100,000 are palindromes?")
+        self.assertIn("113", done.stdout, done.stderr)
+        page = self.open(self.serve("-m", f"script:{script}"), "#/runs/last", height=720)
+        page.wait("document.querySelector('.waterfall svg')")
+        rows = page.evaluate("[...document.querySelectorAll('.waterfall text:not(.tick)')].map((t) => t.textContent)")
+        self.assertEqual(["step 1", "python", "step 2", "python", "step 3", "python", "step 4"], rows)
+        page.wait("document.querySelector('.run-link[aria-current]')?.innerText.startsWith('Which primes')")
+        starts = page.evaluate("[...document.querySelectorAll('.waterfall rect')].map((r) => +r.getAttribute('x'))")
+        self.assertEqual(sorted(starts), starts)
+        self.assertEqual(["ok"] * 3, page.evaluate("[...document.querySelectorAll('details.tool')].map((t) => t.dataset.status)"))
+        self.shot(page, "run")
+        page.evaluate("document.querySelectorAll('[role=tab]')[1].click()")
+        page.wait("document.querySelectorAll('.token').length > 400")
+        page.set_dark(True)
+        page.evaluate("[...document.querySelectorAll('.token.control.ch-user')].at(-1).scrollIntoView({block: 'start'})")
+        page.evaluate("document.querySelector('.detail').scrollTop -= 130")
+        self.shot(page, "tokens")
         self.assert_clean(page)
 
     def test_hostile_runs_stay_text(self):
@@ -311,8 +351,9 @@ class RunsTest(PageTest):
         self.assertIn("48213 * 977 + 5 = 47104106", text)
         self.assertEqual("ok", page.evaluate("document.querySelector('.tool').dataset.status"))
         self.assertEqual("47104106", page.evaluate("document.querySelector('.tool-output pre').innerText").strip())
-        self.shot(page, "agent-light")
-        self.assertIn("93", self.ask(page, "What is 100 - 7?"))
+        self.assertIn("= 93", self.ask(page, "What is 100 - 7?"))
+        self.assertNotIn("interrupted", page.evaluate("document.querySelector('.log').innerText"), "the interpreter is the same")
+        self.shot(page, "chat")
         runs = page.evaluate("[...document.querySelectorAll('.figures a')].map((a) => a.hash)")
         self.assertEqual(2, len(runs))
         self.assertEqual(runs[0], runs[1], "the second turn goes on in the same run")
@@ -333,10 +374,25 @@ class EngineTest(PageTest):
         written = server.metric("toccata_output_tokens_total")
         page.wait(f"document.querySelector('.engine .facts').innerText.includes('{written:,.0f}')")
         page.wait("document.querySelector('.plot .line') && document.querySelector('.plot .bar')")
+        if SHOTS:
+            self.load(server, seconds=45)
+            self.shot(page, "engine")
         page.resize(360, 740)
         self.assertEqual(360, page.evaluate("document.documentElement.scrollWidth"))
         self.assertLessEqual(page.evaluate("document.querySelector('.engine').scrollWidth"), 360)
         self.assert_clean(page)
+
+    def load(self, server: Server, seconds: float):
+        """Clients that come and go, for the picture."""
+        end = time.monotonic() + seconds
+
+        def client(n: int):
+            while time.monotonic() < end:
+                server.chat([{"role": "user", "content": f"What is {random.randrange(9999)} * {n + 2}?"}])
+                time.sleep(random.random() * 2)
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(client, range(4)))
 
     def test_a_server_that_is_gone_is_said_so(self):
         server = Server(self.program)

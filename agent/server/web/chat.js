@@ -126,6 +126,7 @@ export class ChatView {
     replace(this.#log);
     const begun = this.#chat.messages.length > 0;
     this.#tools.disabled = begun;
+    this.#fixEffort(begun && this.#chat.agent === true);
     if (begun) this.#tools.checked = this.#chat.agent === true;
     else this.#tools.checked = localStorage.getItem("toccata.tools") !== "off";
     if (this.#chat.messages.length === 0) {
@@ -154,6 +155,12 @@ export class ChatView {
       el("div", { class: "examples" }, examples));
   }
 
+  // A run's effort stands in its system message, which is written once.
+  #fixEffort(fixed) {
+    this.#effort.title = fixed ? "The effort of a run is that of its first message" : "";
+    for (const radio of this.#effort.querySelectorAll("input")) radio.disabled = fixed;
+  }
+
   #follow() {
     if (this.#pinned) this.#log.scrollTop = this.#log.scrollHeight;
   }
@@ -173,15 +180,17 @@ export class ChatView {
       this.#chat.agent = Boolean(this.#status.agent) && this.#tools.checked;
       this.#tools.disabled = true;
     }
+    this.#fixEffort(this.#chat.agent === true);
     this.#input.value = "";
     this.#grow();
+    const effort = this.#chosenEffort();
     this.#chat.title ||= text.replace(/\s+/g, " ").slice(0, 80);
     this.#chat.messages.push({ role: "user", text });
     this.#log.append(userView(text));
-    this.#answer();
+    this.#answer(effort);
   }
 
-  async #answer() {
+  async #answer(effort) {
     const chat = this.#chat;
     const message = { role: "assistant", parts: [] };
     const turn = new Turn(message, () => this.#follow());
@@ -196,11 +205,11 @@ export class ChatView {
     const retry = () => {
       chat.messages.splice(chat.messages.indexOf(message), 1);
       turn.element.remove();
-      if (!this.#abort && chat === this.#chat) this.#answer();
+      if (!this.#abort && chat === this.#chat) this.#answer(effort);
     };
     try {
       const answer = chat.agent ? agentRun : completion;
-      turn.finish(await answer(turn, chat, this.#chosenEffort(), abort.signal));
+      turn.finish(await answer(turn, chat, effort, abort.signal));
     } catch (error) {
       if (abort.signal.aborted) turn.finish({ stopped: true, run: chat.run });
       else turn.fail(inWords(error), retry);

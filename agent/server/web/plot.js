@@ -54,7 +54,7 @@ export class LinePlot extends Plot {
   constructor(title, note, series, span, unit) {
     super(title, note);
     this.series = series.map((s) => ({ ...s, values: [] }));
-    if (series.length > 1) this.element.append(el("div", { class: "legend" }, series.map((s) => el("span", { class: "key" }, el("i", { class: s.kind }), s.name))));
+    if (series.length > 1) this.element.append(el("div", { class: "legend" }, series.map((s) => el("span", { class: "key" }, el("i", { class: `k-${s.kind}` }), s.name))));
     this.span = span;
     this.unit = unit;
   }

@@ -15,7 +15,8 @@ export class RunsView {
   #more = el("button", { type: "button", class: "quiet more", hidden: true }, "Older runs");
   #detail = el("div", { class: "detail", tabindex: "-1" });
   #last = null;
-  #shown = ""; // id
+  #shown = ""; // what the address names
+  #id = null; // the run it means, once known
   #timer = 0;
   element = el("section", { class: "runs-view", "aria-label": "Runs" },
     el("div", { class: "runs-list" }, el("h1", { class: "list-title" }, "Runs"), this.#list, this.#more), this.#detail);
@@ -29,6 +30,7 @@ export class RunsView {
     this.element.classList.toggle("one", id !== "");
     if (id !== this.#shown || id === "") replace(this.#detail, id === "" ? el("p", { class: "muted empty" }, "Choose a run.") : null);
     this.#shown = id;
+    this.#id = null;
     await Promise.all([this.#load(null), id !== "" && this.#open(id)]);
   }
 
@@ -59,9 +61,11 @@ export class RunsView {
       el("span", { class: "run-facts" }, [ago(run.created_ms), run.model, `${run.steps} steps`, took].filter(Boolean).join(" · "))));
   }
 
-  #mark() {
+  // `id`: whole, where the address has "last" or a part.
+  #mark(id = this.#id ?? this.#shown) {
+    this.#id = id;
     for (const link of this.#list.querySelectorAll("a")) {
-      if (link.dataset.id === this.#shown) link.setAttribute("aria-current", "true");
+      if (link.dataset.id === id) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
     }
   }
@@ -70,7 +74,7 @@ export class RunsView {
   #step(event) {
     if ((event.key !== "j" && event.key !== "k") || event.ctrlKey || event.metaKey || event.target.matches("input, textarea")) return;
     const links = [...this.#list.querySelectorAll("a")];
-    const next = links[links.findIndex((l) => l.dataset.id === this.#shown) + (event.key === "j" ? 1 : -1)];
+    const next = links[links.findIndex((l) => l.dataset.id === (this.#id ?? this.#shown)) + (event.key === "j" ? 1 : -1)];
     if (!next) return;
     location.hash = next.hash;
     next.focus();
@@ -83,6 +87,7 @@ export class RunsView {
     try {
       const run = await getJson(`/v1/toccata/runs/${encodeURIComponent(id)}`);
       if (id !== this.#shown) return;
+      this.#mark(run.id);
       replace(this.#detail, new RunDetail(run).element);
       if (run.status === "running") this.#timer = setTimeout(() => this.#refresh(id), kRefreshMs);
     } catch (error) {

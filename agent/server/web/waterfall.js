@@ -37,7 +37,7 @@ export function waterfall(spans, choose) {
   if (spans.length === 0) return null;
   const figure = el("figure", { class: "waterfall" });
   const used = Object.keys(kKinds).filter((kind) => spans.some((s) => s.kind === kind));
-  const legend = el("figcaption", {}, used.map((kind) => el("span", { class: "key" }, el("i", { class: kind }), kKinds[kind])));
+  const legend = el("figcaption", {}, used.map((kind) => el("span", { class: "key" }, el("i", { class: `k-${kind}` }), kKinds[kind])));
   const box = el("div", { class: "waterfall-box" });
   figure.append(legend, box);
   let drawn = 0;
