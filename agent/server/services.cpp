@@ -1,6 +1,5 @@
 #include "agent/server/services.h"
 
-#include <chrono>
 #include <ctime>
 #include <random>
 
@@ -80,14 +79,11 @@ StepOutcome run_prompt(
     const std::stop_token& stop,
     Counts& counts
 ) {
-  const auto start = std::chrono::steady_clock::now();
-  auto lease = services.pool.acquire(prompt.tokens);  // reads what is new of the prompt
+  auto lease = services.pool.acquire(prompt.tokens);
   if (!lease) throw api_error(lease.error());
-  const std::chrono::duration<double> reading = std::chrono::steady_clock::now() - start;
   const auto n_prompt = static_cast<std::int64_t>(prompt.tokens.size());
   listener.begun(n_prompt, lease->n_cached());
   StepOutcome outcome = run_step(*lease, services.renderer, options, listener, stop);
-  outcome.prefill_s += reading.count();
   counts.add(n_prompt, lease->n_cached(), outcome);
   services.metrics.step_done(
       {.prompt_tokens = n_prompt,

@@ -126,6 +126,12 @@ class RunDetail {
       });
       tabs.append(tab);
     }
+    tabs.addEventListener("keydown", (event) => {
+      if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+      const other = [...tabs.children].find((tab) => tab !== document.activeElement);
+      other.focus();
+      other.click();
+    });
     const spans = spansOf(run);
     this.element = el("article", { class: "run" },
       backLink(),
