@@ -333,6 +333,18 @@ class RunsTest(PageTest):
         page.wait("document.querySelectorAll('.token').length > 100")
         self.assert_clean(page)
 
+    def test_hostile_calls_and_outputs_stay_text(self):
+        self.run_nano("Hello!")
+        code = f"print(bytes.fromhex('{XSS.encode().hex()}').decode())"
+        calls = [call(code + "  # " + XSS.splitlines()[2], XSS), answer(XSS, XSS)]
+        page = self.open(self.serve("--agent", "-m", self.program.script(*calls)))
+        self.ask(page, "Print the corpus.")
+        self.assertEqual(XSS.strip(), page.evaluate("document.querySelector('.tool-output pre').textContent").strip())
+        self.assert_clean(page)
+        page.click(".figures a")
+        page.wait("document.querySelector('.run-body .tool-output')")
+        self.assert_clean(page)
+
     def test_a_run_that_is_not_there(self):
         page = self.open(self.serve(), "#/runs/none")
         page.wait("document.querySelector('.detail .error')?.innerText.includes('none')")
@@ -405,5 +417,11 @@ class EngineTest(PageTest):
 if __name__ == "__main__":
     if not CHROMIUM:
         print("SKIPPED: no chromium here; apt-get install chromium, or name one in CHROMIUM")
+        sys.exit(SKIPPED)
+    try:
+        with Browser() as browser:
+            browser.send("Browser.getVersion")
+    except (OSError, AssertionError) as error:
+        print(f"SKIPPED: {CHROMIUM} does not start here: {error}")
         sys.exit(SKIPPED)
     unittest.main()
