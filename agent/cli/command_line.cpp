@@ -42,7 +42,7 @@ constexpr const char* kExamples = R"(Examples:
   toccata chat                                      talk to the agent
   toccata index add ~/notes && toccata run --tools python,browser "Where did I write about DNS?"
   toccata task run report.yaml -p topic=tides       steps in an order that code keeps
-  toccata serve                                     http://127.0.0.1:8080/v1 for every OpenAI client
+  toccata serve                                     http://127.0.0.1:8080/v1 for every OpenAI client; a page at /
   toccata runs list; toccata runs show 3f2c         what happened, from the ledger
   toccata runs resume last                          go on after an interruption, a limit or a crash
   toccata doctor                                    what this machine offers
@@ -193,6 +193,13 @@ void add_serve(CLI::App& app, ServeOptions& o, Action& action, const Environment
   serve->add_option("--drain", o.drain_s, "Seconds that open requests get after SIGTERM")
       ->check(CLI::NonNegativeNumber)->capture_default_str();
   serve->add_flag("--metric-aliases", o.metric_aliases, "Metrics under vLLM's names too");
+  serve->add_flag("--agent", o.agent_runs, "Run agents here, with --tools: POST /v1/toccata/runs, and in the page's chat");
+  serve->add_option("--show-runs", o.show_runs, "Show the ledger's runs to everyone who may ask: auto = when listening on this machine only")
+      ->check(CLI::IsMember({"auto", "on", "off"}))->capture_default_str();
+  serve->footer(R"(Examples:
+  toccata serve                                     the API below http://127.0.0.1:8080/v1, a page at http://127.0.0.1:8080/
+  toccata serve --agent --tools python,browser      the page's chat works with tools, in the sandbox
+  toccata serve --host 0.0.0.0 --api-key-file keys  for other machines)");
   serve->callback([&o, &action, &env] { action = [&] { return serve_verb(o, env); }; });
 }
 #endif

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <mutex>
 
+#include "agent/cli/serve_runs.h"
 #include "agent/cli/session_setup.h"
 #include "agent/cli/signals.h"
 #include "agent/cli/version.h"
@@ -66,9 +67,14 @@ void wait_for(const std::stop_token& stop) {
   never.wait(lock, stop, [] { return false; });
 }
 
+bool is_local(const std::string& host) { return host == "::1" || host.starts_with("127."); }
+
+bool shows_runs(const ServeOptions& options) {
+  return options.show_runs == "on" || (options.show_runs == "auto" && is_local(options.host));
+}
+
 void warn_if_open(const ServeOptions& options, const server::ServerOptions& o) {
-  const bool local = options.host == "::1" || options.host.starts_with("127.");
-  if (local || !o.access.api_keys.empty()) return;
+  if (is_local(options.host) || !o.access.api_keys.empty()) return;
   std::cerr << "toccata: WARNING: everyone who can reach " << options.host
             << " may use this server; set --api-key or --api-key-file\n";
 }
@@ -80,14 +86,16 @@ int serve_verb(const ServeOptions& options, const Environment& env) {
   AgentOptions agent_options = options.agent;
   agent_options.tools = {"none"};  // the clients run their tools
   AgentSetup setup = set_up(agent_options, env);
-  const server::ServerOptions o = server_options(options, setup);
+  server::ServerOptions o = server_options(options, setup);
+  if (shows_runs(options)) o.service.ledger = setup.ledger->path();
+  if (options.agent_runs) o.service.host = std::make_shared<ServedRuns>(options.agent, env, setup.model);
   warn_if_open(options, o);
   auto server = server::Server::start(*setup.model.model, o).value_or_throw();
   const bool v6 = options.host.find(':') != std::string::npos;
   std::cerr << "toccata: " << setup.model.model->name() << " (context "
             << setup.model.model->capabilities().n_context << ") at http://"
             << (v6 ? "[" + options.host + "]" : options.host) << ":" << server->port() << "/v1"
-            << std::endl;
+            << ", page at /" << std::endl;
   wait_for(signals.token());
   std::cerr << "toccata: waiting for open requests" << std::endl;
   server->drain(milliseconds(options.drain_s));

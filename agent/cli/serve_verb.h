@@ -26,6 +26,8 @@ struct ServeOptions {
   int max_body_mb = 32;
   double drain_s = 30;                     // after SIGTERM
   bool metric_aliases = false;
+  bool agent_runs = false;                 // agents run here, with the tools of `agent`
+  std::string show_runs = "auto";          // the ledger's runs: auto = when only this machine can ask, on, off
 };
 
 // Serves until SIGINT or SIGTERM, which end it with exit code 0 once the open requests are done; a second signal ends

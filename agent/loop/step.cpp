@@ -230,6 +230,7 @@ void Step::sample(
       return;
     }
     if (reasoning) ++usage.reasoning_output_tokens;
+    writer_.first_token();
     reader.push(*token);
     if (ends_step(*token, n_before, stream)) return;
   }

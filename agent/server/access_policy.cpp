@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "agent/server/web_page.h"
+
 namespace toccata::server {
 namespace {
 
@@ -28,6 +30,7 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
 bool is_public(const HttpRequest& request) {
   if (request.method == "OPTIONS") return true;
   const std::string& path = request.path;
+  if ((request.method == "GET" || request.method == "HEAD") && find_web_asset(path) != nullptr) return true;
   return path == "/health" ||
          path == "/healthz" || path == "/ready" || path == "/health/ready" || path == "/version";
 }
@@ -41,10 +44,14 @@ bool AccessPolicy::host_allowed(std::string_view host) const {
          options_.allowed_hosts.end();
 }
 
-bool AccessPolicy::origin_allowed(const HttpRequest& request) const {
+bool is_own_origin(const HttpRequest& request) {
   const std::string_view origin = request.header("origin");
-  if (origin.empty()) return true;
-  if (origin == "http://" + std::string(request.header("host"))) return true;
+  return origin.empty() || origin == "http://" + std::string(request.header("host"));
+}
+
+bool AccessPolicy::origin_allowed(const HttpRequest& request) const {
+  if (is_own_origin(request)) return true;
+  const std::string_view origin = request.header("origin");
   return std::any_of(
       options_.cors_origins.begin(), options_.cors_origins.end(),
       [&](const std::string& allowed) { return allowed == "*" || allowed == origin; }

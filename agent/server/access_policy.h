@@ -21,10 +21,14 @@ struct AccessOptions {
   std::vector<std::string> cors_origins = {};
 };
 
+// No page asks, or one that this server served.
+bool is_own_origin(const HttpRequest& request);
+
 class AccessPolicy {
  public:
   explicit AccessPolicy(AccessOptions options) : options_(std::move(options)) {}
-  // 403 for a foreign Host or Origin, 401 without a valid key; /health, /ready and preflights need no key.
+  // 403 for a foreign Host or Origin, 401 without a valid key; the built-in page,
+  // /health, /ready and preflights need no key.
   std::optional<ApiError> refusal(const HttpRequest& request) const;
   std::vector<std::pair<std::string, std::string>> cors_headers(const HttpRequest& request) const;
 

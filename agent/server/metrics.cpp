@@ -71,6 +71,12 @@ void Metrics::step_done(const Step& step) {
   }
 }
 
+void Metrics::agent_turn_done(std::int64_t output_tokens) {
+  const std::lock_guard lock(mutex_);
+  ++agent_turns_;
+  agent_output_tokens_ += output_tokens;
+}
+
 std::string Metrics::prometheus(const Gauges& g, std::string_view model, bool aliases) const {
   const std::lock_guard lock(mutex_);
   std::string out;
@@ -94,6 +100,10 @@ std::string Metrics::prometheus(const Gauges& g, std::string_view model, bool al
   value(out, "toccata_http_open_requests", "gauge", "HTTP requests in flight.", g.n_http);
   value(out, "toccata_idle_sessions", "gauge", "Sessions kept for their prefix.", count(static_cast<std::int64_t>(g.n_sessions)));
   value(out, "toccata_idle_session_tokens", "gauge", "Tokens in them.", count(g.session_tokens));
+  value(out, "toccata_active_session_tokens", "gauge", "Tokens in sessions that are at work.", count(g.leased_tokens));
+  value(out, "toccata_sampled_tokens_total", "counter", "Tokens sampled, as they come.", count(g.sampled_tokens));
+  value(out, "toccata_agent_turns_total", "counter", "Turns of agents that ran here.", count(agent_turns_));
+  value(out, "toccata_agent_output_tokens_total", "counter", "Tokens sampled in them.", count(agent_output_tokens_));
   first_token_.print(out, "toccata_time_to_first_token_seconds", "From the start of a model call to its first token.");
   per_token_.print(out, "toccata_time_per_output_token_seconds", "Mean seconds between tokens of a model call.");
   if (aliases) {

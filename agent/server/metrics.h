@@ -22,11 +22,14 @@ class Metrics {
     bool cancelled = false;
   };
   void step_done(const Step& step);
+  // One turn of an agent that ran here. Its model calls are not among the steps.
+  void agent_turn_done(std::int64_t output_tokens);
 
   struct Gauges {
     std::size_t n_waiting = 0, n_running = 0, n_sessions = 0;
     std::int64_t session_tokens = 0;
     int n_http = 0;
+    std::int64_t leased_tokens = 0, sampled_tokens = 0;
   };
   // `aliases`: also under vLLM's names, which gateways look for.
   std::string prometheus(const Gauges& gauges, std::string_view model, bool aliases) const;
@@ -50,6 +53,7 @@ class Metrics {
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, int>, std::int64_t> requests_;
   Totals totals_;
+  std::int64_t agent_turns_ = 0, agent_output_tokens_ = 0;
   Histogram first_token_, per_token_;
 };
 

@@ -6,7 +6,9 @@
 #include "agent/server/json_fields.h"
 #include "agent/server/messages_api.h"
 #include "agent/server/responses_api.h"
+#include "agent/server/runs_api.h"
 #include "agent/server/token_api.h"
+#include "agent/server/web_page.h"
 
 namespace toccata::server {
 namespace {
@@ -29,6 +31,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/messages", messages},
     {"POST", "/v1/messages/count_tokens", nullptr, count_message_tokens},
     {"GET", "/v1/models", nullptr, list_models},
+    {"GET", "/v1/toccata/status", nullptr, server_status},
     {"POST", "/tokenize", nullptr, tokenize},
     {"POST", "/detokenize", nullptr, detokenize},
     {"POST", "/render", nullptr, render_chat},
@@ -38,6 +41,10 @@ constexpr Route kRoutes[] = {
     {"POST", "/api/show", nullptr, ollama_show},
 };
 
+bool is_runs_path(std::string_view path) {
+  return path.starts_with(kRunsPath) && (path.size() == kRunsPath.size() || path[kRunsPath.size()] == '/');
+}
+
 // A path as metrics count it: ids, and what a stranger makes up, must not become names of their own.
 std::string_view route_name(std::string_view path) {
   for (const Route& route : kRoutes) {
@@ -45,6 +52,8 @@ std::string_view route_name(std::string_view path) {
   }
   if (path.starts_with("/v1/responses/")) return "/v1/responses/{id}";
   if (path.starts_with("/v1/models/")) return "/v1/models/{id}";
+  if (is_runs_path(path)) return kRunsPath;
+  if (find_web_asset(path) != nullptr) return "page";
   return "other";
 }
 
@@ -116,6 +125,10 @@ class Server::Impl {
     const std::string method = request.method == "HEAD" ? "GET" : request.method;
     if (method == "OPTIONS") return exchange->reply({.status = 204, .content_type = ""});
     if (method == "GET" && probe(*exchange)) return;
+    if (const WebAsset* file = find_web_asset(request.path); file != nullptr && method == "GET") {
+      services_.metrics.request_done("page", 200);
+      return exchange->reply(web_reply(*file, request));
+    }
     bool path_known = false;
     for (const Route& route : kRoutes) {
       if (request.path != route.path) continue;
@@ -132,6 +145,11 @@ class Server::Impl {
     if (!path_known && request.path.starts_with("/v1/responses/")) {
       stored_response(services_, exchange);
       services_.metrics.request_done("/v1/responses/{id}", 200);
+      return;
+    }
+    if (is_runs_path(request.path)) {
+      runs(services_, exchange);
+      services_.metrics.request_done(kRunsPath, 200);
       return;
     }
     if (path_known) {
@@ -158,7 +176,7 @@ class Server::Impl {
       const HttpServer* http = published_;
       const Metrics::Gauges gauges{
           services_.queue.n_waiting(), services_.queue.n_running(), size.n_sessions, size.n_tokens,
-          http != nullptr ? http->n_active() : 1};
+          http != nullptr ? http->n_active() : 1, size.n_leased, size.n_sampled};
       exchange.reply(
           {.body = services_.metrics.prometheus(gauges, services_.options.model_id, options_.metric_aliases),
            .content_type = "text/plain; version=0.0.4; charset=utf-8"}

@@ -1,6 +1,7 @@
 // What every endpoint shares.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 #include "agent/server/job_queue.h"
 #include "agent/server/metrics.h"
 #include "agent/server/response_store.h"
+#include "agent/server/run_desk.h"
 #include "agent/server/session_pool.h"
 #include "agent/server/step_memory.h"
 #include "agent/server/turn_masks.h"
@@ -32,6 +34,8 @@ struct ServiceOptions {
   int n_workers = 8;                     // requests served at once
   std::size_t waiting_max = 512;
   PoolOptions pool;
+  std::filesystem::path ledger = {};        // whose runs are shown; empty: none are
+  std::shared_ptr<RunHost> host = nullptr;  // runs agents; null: none run here
 };
 
 struct Services {
@@ -41,6 +45,7 @@ struct Services {
         options(std::move(given)),
         masks(model, renderer, options.constrain),
         pool(model, options.pool),
+        desk(options.ledger, options.host, model.tokenizer()),
         queue(options.n_workers, options.waiting_max) {
     if (options.model_id.empty()) options.model_id = model.name();
   }
@@ -53,6 +58,7 @@ struct Services {
   const TurnMasks masks;
   SessionPool pool;
   ResponseStore responses;
+  RunDesk desk;
   JobQueue queue;  // last: its threads end before what they use
 };
 

@@ -20,16 +20,20 @@ std::int64_t common_prefix(std::span<const Token> a, std::span<const Token> b) {
 SessionPool::Lease::Lease(
     SessionPool& pool, std::unique_ptr<agent::TokenSession> session, Tokens timeline
 )
-    : pool_(&pool), session_(std::move(session)), timeline_(std::move(timeline)) {}
+    : pool_(&pool), session_(std::move(session)), timeline_(std::move(timeline)) {
+  pool_->n_leased_ += std::ssize(timeline_);
+}
 
 SessionPool::Lease::~Lease() {
   if (session_ == nullptr) return;
+  pool_->n_leased_ -= std::ssize(timeline_);
   pool_->give_back({std::move(session_), std::move(timeline_)});
 }
 
 Result<void> SessionPool::Lease::append(std::span<const Token> tokens) {
   if (Result<void> appended = session_->append(tokens); !appended) return appended.error();
   timeline_.insert(timeline_.end(), tokens.begin(), tokens.end());
+  pool_->n_leased_ += std::ssize(tokens);
   return {};
 }
 
@@ -37,13 +41,18 @@ Result<agent::Sampled> SessionPool::Lease::sample(
     const SamplingParams& params, std::optional<agent::TokenMask> mask, std::stop_token stop
 ) {
   Result<agent::Sampled> sampled = session_->sample(params, mask, std::move(stop));
-  if (sampled) timeline_.push_back(sampled->token);
+  if (sampled) {
+    timeline_.push_back(sampled->token);
+    ++pool_->n_leased_;
+    ++pool_->n_sampled_;
+  }
   return sampled;
 }
 
 Result<void> SessionPool::Lease::take_back(std::int64_t n) {
   const std::int64_t left = session_->n_tokens() - n;
   if (Result<void> done = session_->rollback({left, 0}); !done) return done.error();
+  pool_->n_leased_ -= n;
   timeline_.resize(static_cast<std::size_t>(left));
   return {};
 }
@@ -112,7 +121,7 @@ void SessionPool::give_back(Idle idle) {
 
 SessionPool::Size SessionPool::size() const {
   const std::lock_guard lock(mutex_);
-  return {idle_.size(), n_tokens_};
+  return {idle_.size(), n_tokens_, n_leased_, n_sampled_};
 }
 
 }  // namespace toccata::server

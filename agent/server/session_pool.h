@@ -1,6 +1,7 @@
 // Sessions that are kept after a request, so that the next request with the same beginning reads only what is new.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -60,6 +61,8 @@ class SessionPool {
   struct Size {
     std::size_t n_sessions = 0;
     std::int64_t n_tokens = 0;
+    std::int64_t n_leased = 0;   // tokens in sessions that are at work
+    std::int64_t n_sampled = 0;  // tokens sampled since the start, those of steps under way included
   };
   Size size() const;
 
@@ -73,6 +76,7 @@ class SessionPool {
 
   agent::TokenModel& model_;
   const PoolOptions options_;
+  std::atomic<std::int64_t> n_leased_ = 0, n_sampled_ = 0;
   mutable std::mutex mutex_;
   std::list<Idle> idle_;  // latest first
   std::int64_t n_tokens_ = 0;

@@ -12,7 +12,7 @@ namespace toccata::store {
 namespace {
 
 constexpr std::int64_t kApplicationId = 0x546f6363;  // "Tocc"
-constexpr std::int64_t kSchemaVersion = 2;
+constexpr std::int64_t kSchemaVersion = 3;
 
 std::int64_t system_time_ms() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -46,6 +46,15 @@ void upgrade_from_1(Database& db) {
         "ALTER TABLE calls ADD COLUMN full_blob INTEGER;"
         "PRAGMA user_version = 2"
     );
+  }
+  transaction.commit();
+}
+
+// From version 2, which did not say when a step's first token came.
+void upgrade_from_2(Database& db) {
+  Transaction transaction(db);
+  if (db.query_integer("PRAGMA user_version") == 2) {
+    db.execute("ALTER TABLE steps ADD COLUMN first_token_ms INTEGER; PRAGMA user_version = 3");
   }
   transaction.commit();
 }
@@ -86,6 +95,7 @@ void prepare_file(Database& db) {
   db.execute("PRAGMA synchronous = NORMAL");
   if (header.empty) create_schema(db);
   if (header.version == 1) upgrade_from_1(db);
+  if (!header.empty && header.version < 3) upgrade_from_2(db);
 }
 
 }  // namespace

@@ -77,6 +77,7 @@ struct Segment {
 struct StepRow {
   int step = 0;  // 1, 2, ... over the whole run
   std::int64_t started_ms = 0, finished_ms = 0;
+  std::optional<std::int64_t> first_token_ms = {};  // where prefill ended; none: nothing was sampled, or not known
   std::int64_t prefilled = 0, decoded = 0;
   std::string end;  // "call", "final", "limit", ...; empty while it runs
 };
@@ -181,6 +182,8 @@ class RunWriter {
   // Messages with number `first` and later will be written again by what follows, in the same transaction: used for the
   // messages of a step that was cut off. None may be open.
   void redo_messages(int first);
+  // The first token of the step was sampled just now. Later calls in a step mean nothing.
+  void first_token();
   void finish_step(std::int64_t prefilled, std::int64_t decoded, std::string_view end);
   void append_tokens(SegmentKind kind, std::span<const Token> tokens);
   void rollback(std::span<const Token> taken_back);
@@ -251,8 +254,8 @@ class Ledger {
   Result<void> remove_run(std::string_view id);
   // Deletes what SweepRule says, then the blobs nobody uses, then gives the space back to the file system.
   SweepResult sweep(const SweepRule& rule);
-  // Newest first.
-  std::vector<RunSummary> list_runs(int limit = 50) const;
+  // Newest first. `older_than`: a whole id; only runs behind it in that order, none when it is gone.
+  std::vector<RunSummary> list_runs(int limit = 50, std::string_view older_than = {}) const;
   // `id`: a whole id, the beginning of one, its end, or "last". kNotFound, or kInvalidArgument
   // naming the candidates when several match.
   Result<RunRecord> load_run(std::string_view id) const;

@@ -32,7 +32,7 @@ struct WriteStatements {
         finish_step(
             db,
             "UPDATE steps SET finished_ms = ?3, prefilled = prefilled + ?4, decoded = decoded + ?5,"
-            " ended = ?6"
+            " ended = ?6, first_token_ms = coalesce(first_token_ms, ?7)"
             " WHERE run = ?1 AND step = ?2"
         ),
         add_message(

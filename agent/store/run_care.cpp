@@ -27,7 +27,7 @@ RunCounts read_counts(Database& db, std::int64_t run) {
 constexpr const char* kCopies[] = {
     "INSERT INTO segments SELECT ?2, seq, step, kind, tokens, tokens_blob FROM segments"
     " WHERE run = ?1 AND step <= ?3 AND (step < ?3 OR ?3 = 0 OR kind <> 'user')",
-    "INSERT INTO steps SELECT ?2, step, started_ms, finished_ms, prefilled, decoded, ended"
+    "INSERT INTO steps SELECT ?2, step, started_ms, finished_ms, prefilled, decoded, ended, first_token_ms"
     " FROM steps WHERE run = ?1 AND step <= ?3",
     "INSERT INTO messages SELECT ?2, seq, step, role, name, channel, recipient, content_type,"
     " content, complete, content_blob FROM messages"

@@ -67,13 +67,15 @@ ordered_json to_json(const CallRow& call) {
 }
 
 ordered_json to_json(const StepRow& step) {
-  return {
+  ordered_json json = {
       {"step", step.step},
       {"started_ms", step.started_ms},
       {"finished_ms", step.finished_ms},
       {"prefilled", step.prefilled},
       {"decoded", step.decoded},
       {"end", step.end}};
+  if (step.first_token_ms) json["first_token_ms"] = *step.first_token_ms;
+  return json;
 }
 
 ordered_json to_json(const Segment& s) {

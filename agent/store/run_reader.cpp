@@ -69,7 +69,7 @@ std::vector<Segment> read_segments(Database& db, std::int64_t run) {
 std::vector<StepRow> read_steps(Database& db, std::int64_t run) {
   Statement row(
       db,
-      "SELECT step, started_ms, finished_ms, prefilled, decoded, ended FROM steps"
+      "SELECT step, started_ms, finished_ms, prefilled, decoded, ended, first_token_ms FROM steps"
       " WHERE run = ?1 ORDER BY step"
   );
   std::vector<StepRow> steps;
@@ -79,6 +79,7 @@ std::vector<StepRow> read_steps(Database& db, std::int64_t run) {
         {static_cast<int>(row.integer(0)),
          row.integer(1),
          row.integer(2),
+         row.is_null(6) ? std::nullopt : std::optional(row.integer(6)),
          row.integer(3),
          row.integer(4),
          row.text(5)}
@@ -284,13 +285,16 @@ Result<RunHandle> find_run(Database& db, std::string_view typed) {
   return RunHandle{row.integer(0), ids.front()};
 }
 
-std::vector<RunSummary> Ledger::list_runs(int limit) const {
+std::vector<RunSummary> Ledger::list_runs(int limit, std::string_view older_than) const {
   Statement row(
       impl_->db,
-      (std::string(kSummaryColumns) + "ORDER BY created_ms DESC, n DESC LIMIT ?1").c_str()
+      (std::string(kSummaryColumns) +
+       "WHERE ?2 = '' OR (created_ms, n) < (SELECT created_ms, n FROM runs WHERE id = ?2)"
+       " ORDER BY created_ms DESC, n DESC LIMIT ?1")
+          .c_str()
   );
   std::vector<RunSummary> runs;
-  row.bind(limit);
+  row.bind(limit, older_than);
   while (row.next()) runs.push_back(read_summary(row));
   return runs;
 }

@@ -33,6 +33,7 @@ struct PendingStepEnd {
   int step;
   std::int64_t at_ms, prefilled, decoded;
   std::string end;
+  std::optional<std::int64_t> first_token_ms;
 };
 
 }  // namespace
@@ -56,10 +57,14 @@ class RunWriter::Impl {
 
   void begin_step(int step) {
     step_ = step;
+    first_token_ms_.reset();
     steps_.push_back({step, ledger_.clock()});
   }
 
-  void continue_step(int step) { step_ = step; }
+  void continue_step(int step) {
+    step_ = step;
+    first_token_ms_.reset();
+  }
 
   void redo_messages(int first) {
     TOCCATA_CHECK(!open_ && messages_.empty(), "redo_messages() comes before what is redone");
@@ -68,8 +73,12 @@ class RunWriter::Impl {
     n_messages_ = first;
   }
 
+  void first_token() {
+    if (!first_token_ms_) first_token_ms_ = ledger_.clock();
+  }
+
   void finish_step(std::int64_t prefilled, std::int64_t decoded, std::string_view end) {
-    step_ends_.push_back({step_, ledger_.clock(), prefilled, decoded, std::string(end)});
+    step_ends_.push_back({step_, ledger_.clock(), prefilled, decoded, std::string(end), first_token_ms_});
   }
 
   void append_tokens(SegmentKind kind, std::span<const Token> tokens) {
@@ -207,7 +216,7 @@ class RunWriter::Impl {
       sql.add_note.bind(run_, seq, note.step, note.at_ms, note.kind, note.detail).run();
     }
     for (const PendingStepEnd& s : step_ends_) {
-      sql.finish_step.bind(run_, s.step, s.at_ms, s.prefilled, s.decoded, s.end).run();
+      sql.finish_step.bind(run_, s.step, s.at_ms, s.prefilled, s.decoded, s.end, s.first_token_ms).run();
     }
   }
 
@@ -275,6 +284,7 @@ class RunWriter::Impl {
   std::int64_t run_;
   std::string id_;
   int step_ = 0;
+  std::optional<std::int64_t> first_token_ms_;  // of this step
   int n_segments_ = 0, n_messages_ = 0, n_calls_ = 0, n_notes_ = 0;
 
   std::optional<MessageRow> open_;  // its number is n_messages_
@@ -309,6 +319,7 @@ void RunWriter::reopen() { impl_->reopen(); }
 void RunWriter::begin_step(int step) { impl_->begin_step(step); }
 void RunWriter::continue_step(int step) { impl_->continue_step(step); }
 void RunWriter::redo_messages(int first) { impl_->redo_messages(first); }
+void RunWriter::first_token() { impl_->first_token(); }
 void RunWriter::finish_step(std::int64_t prefilled, std::int64_t decoded, std::string_view end) {
   impl_->finish_step(prefilled, decoded, end);
 }

@@ -1,4 +1,4 @@
--- The ledger, version 2. One row in `runs` per run; every other table is clustered by (run, ...) and only ever appended
+-- The ledger, version 3. One row in `runs` per run; every other table is clustered by (run, ...) and only ever appended
 -- to, except where a column says it is filled in later. Times are milliseconds since 1970.
 --
 -- Texts and token segments of kBlobBytes and more stand in `blobs`, once, however many rows and forks use them: the
@@ -48,6 +48,7 @@ CREATE TABLE steps (
   prefilled INTEGER NOT NULL DEFAULT 0,
   decoded INTEGER NOT NULL DEFAULT 0,
   ended TEXT NOT NULL DEFAULT '',
+  first_token_ms INTEGER,         -- when the first token was sampled: where prefill ended; NULL: none was, or not known
   PRIMARY KEY (run, step)
 ) STRICT, WITHOUT ROWID;
 

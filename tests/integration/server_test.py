@@ -569,6 +569,17 @@ class ServerTest(unittest.TestCase):
                 raw.sendall(head + rng.randbytes(rng.randrange(400)))
         self.assertEqual(200, server.request("GET", "/health")[0])
 
+    def test_the_page_is_there_and_the_ledger_stays_on_this_machine(self):
+        local = self.serve()
+        status, headers, data = local.request("GET", "/")
+        self.assertEqual((200, "text/html; charset=utf-8"), (status, headers["Content-Type"]))
+        self.assertIn(b"<title>Toccata</title>", data)
+        self.assertEqual(200, local.request("GET", "/v1/toccata/runs")[0])
+        self.error(local.request("POST", "/v1/toccata/runs", {"input": "x"}), 403, code="agent_off")
+        wide = self.serve("--host", "0.0.0.0")
+        self.error(wide.request("GET", "/v1/toccata/runs"), 403, code="runs_not_shown")
+        self.assertEqual(200, self.serve("--host", "0.0.0.0", "--show-runs", "on").request("GET", "/v1/toccata/runs")[0])
+
     def test_many_streams_with_random_disconnects(self):
         server = self.serve("-m", "nano", "--parallel", "8", "--queue", str(N_STREAMS))
         rng = random.Random(1)

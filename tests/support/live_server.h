@@ -19,11 +19,13 @@ using Json = nlohmann::ordered_json;
 
 class LiveServer {
  public:
-  explicit LiveServer(std::vector<agent::ScriptedCompletion> script, server::ServiceOptions service = {}, agent::ScriptedOptions model = {})
+  explicit LiveServer(std::vector<agent::ScriptedCompletion> script, server::ServiceOptions service = {}, agent::ScriptedOptions model = {},
+                      server::AccessOptions access = {})
       : model_(scripted_model(std::move(script), std::move(model))) {
     server::ServerOptions options;
     options.http.port = 0;
     options.service = std::move(service);
+    options.access = std::move(access);
     options.service.today = false;
     options.service.pool.share_prefixes = false;  // a script goes on, it does not begin again
     auto started = server::Server::start(*model_, std::move(options));
@@ -32,8 +34,11 @@ class LiveServer {
   }
   explicit LiveServer(const std::vector<std::string>& texts) : LiveServer(completions(texts)) {}
 
-  net::Response send(const std::string& method, const std::string& path, const std::string& body = {}) {
-    net::Request request{.method = method, .url = url(path), .body = body};
+  net::Response send(
+      const std::string& method, const std::string& path, const std::string& body = {},
+      std::vector<std::pair<std::string, std::string>> headers = {}
+  ) {
+    net::Request request{.method = method, .url = url(path), .headers = std::move(headers), .body = body};
     request.headers.emplace_back("Content-Type", "application/json");
     auto answer = client_.send(std::move(request), {});
     if (!answer) throw std::runtime_error(answer.error().message);

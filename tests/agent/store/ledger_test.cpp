@@ -243,6 +243,39 @@ TEST_F(LedgerTest, ListsTheNewestFirst) {
   EXPECT_EQ(runs[1].task, "3");
 }
 
+TEST_F(LedgerTest, ListsPageByPageAlsoWhereTimesAreEqual) {
+  auto ledger = open(path_, [] { return 1'800'000'000'000; });
+  for (int i = 0; i < 5; ++i) ledger->create_run({.task = std::to_string(i)});
+  std::string tasks, last;
+  for (auto page = ledger->list_runs(2); !page.empty(); page = ledger->list_runs(2, last)) {
+    for (const RunSummary& run : page) tasks += run.task;
+    last = page.back().id;
+  }
+  EXPECT_EQ(tasks, "43210");
+  EXPECT_THAT(ledger->list_runs(2, "no such run"), IsEmpty());
+}
+
+TEST_F(LedgerTest, KnowsWhenTheFirstTokenOfAStepCame) {
+  std::int64_t now = 1'800'000'000'000;
+  auto ledger = open(path_, [&] { return now; });
+  RunWriter run = ledger->create_run({.task = "t"});
+  run.begin_step(1);
+  now += 300;
+  run.first_token();
+  now += 500;
+  run.first_token();
+  run.finish_step(10, 2, "call");
+  run.begin_step(2);
+  run.finish_step(0, 0, "limit");
+  run.finish({});
+  const auto steps = ledger->load_run("last").value_or_throw().steps;
+  EXPECT_EQ(steps[0].started_ms + 300, steps[0].first_token_ms);
+  EXPECT_EQ(steps[0].started_ms + 800, steps[0].finished_ms);
+  EXPECT_FALSE(steps[1].first_token_ms);
+  const std::string fork = ledger->fork_run("last", 2).value_or_throw();
+  EXPECT_EQ(steps[0].first_token_ms, ledger->load_run(fork).value_or_throw().steps[0].first_token_ms);
+}
+
 TEST_F(LedgerTest, KeepsAnyBytesOfTexts) {
   auto ledger = open(path_);
   const std::string odd("a\0b\xff'\"", 6);

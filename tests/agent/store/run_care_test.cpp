@@ -186,6 +186,7 @@ TEST_F(RunCareTest, ALedgerOfVersion1IsUpgraded) {
       "ALTER TABLE calls DROP COLUMN arguments_blob; ALTER TABLE calls DROP COLUMN content_blob;"
       "ALTER TABLE calls DROP COLUMN full_blob;"
       "UPDATE segments SET tokens = x'01000000' WHERE length(tokens) = 0;"
+      "ALTER TABLE steps DROP COLUMN first_token_ms;"
       "DROP TABLE blobs; PRAGMA user_version = 1"
   );
   ledger_ = Ledger::open(path_).value_or_throw();

@@ -1,0 +1,71 @@
+#include "agent/cli/serve_runs.h"
+
+#include <algorithm>
+
+#include "agent/cli/session_setup.h"
+
+namespace toccata::cli {
+namespace {
+
+// Each holds a sandboxed interpreter and the tokens of its run.
+constexpr std::size_t kIdleMax = 8;
+
+}  // namespace
+
+struct ServedRuns::Kept {
+  AgentSetup setup;
+  agent::EventSink sink;  // of the turn that runs
+  std::unique_ptr<agent::Agent> agent;
+};
+
+ServedRuns::ServedRuns(AgentOptions options, const Environment& env, ChosenModel model)
+    : options_(std::move(options)), env_(env), model_(std::move(model)) {
+  if (options_.approve != "always") options_.approve = "never";
+  (void)set_up(options_, env_, model_);
+}
+
+ServedRuns::~ServedRuns() = default;
+
+std::unique_ptr<ServedRuns::Kept> ServedRuns::make(const server::RunOrder& order) {
+  AgentOptions options = options_;
+  if (!order.reasoning.empty()) options.reasoning = order.reasoning;
+  auto kept = std::make_unique<Kept>();
+  kept->setup = set_up(options, env_, model_);
+  AgentSetup& s = kept->setup;
+  kept->agent = std::make_unique<agent::Agent>(
+      *s.model.model, s.tools, *s.ledger, s.config, [it = kept.get()](const agent::Event& event) { it->sink(event); }
+  );
+  return kept;
+}
+
+std::unique_ptr<ServedRuns::Kept> ServedRuns::take(const std::string& run) {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::find_if(idle_.begin(), idle_.end(), [&](const auto& kept) { return kept->agent->run_id() == run; });
+  if (run.empty() || found == idle_.end()) return nullptr;
+  std::unique_ptr<Kept> kept = std::move(*found);
+  idle_.erase(found);
+  return kept;
+}
+
+void ServedRuns::keep(std::unique_ptr<Kept> kept) {
+  std::unique_ptr<Kept> oldest;  // ends behind the lock: its interpreter takes a while
+  const std::lock_guard lock(mutex_);
+  idle_.push_front(std::move(kept));
+  if (idle_.size() <= kIdleMax) return;
+  oldest = std::move(idle_.back());
+  idle_.pop_back();
+}
+
+agent::RunOutcome ServedRuns::run(const server::RunOrder& order, const agent::EventSink& sink, std::stop_token stop) {
+  std::unique_ptr<Kept> kept = take(order.run);
+  const bool fresh = kept == nullptr;
+  if (fresh) kept = make(order);
+  kept->sink = sink;
+  const agent::RunOutcome outcome =
+      fresh && !order.run.empty() ? kept->agent->resume(order.run, order.input, stop) : kept->agent->run(order.input, stop);
+  // Whatever ended otherwise is better read again from the ledger.
+  if (outcome.exit_code == 0) keep(std::move(kept));
+  return outcome;
+}
+
+}  // namespace toccata::cli

@@ -1,0 +1,30 @@
+// What the server needs to run agents: the program implements it.
+#pragma once
+
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "agent/loop/agent.h"
+#include "agent/loop/events.h"
+
+namespace toccata::server {
+
+struct RunOrder {
+  std::string input;      // the user's message
+  std::string run;        // id of a recorded run to go on with; empty: a new one
+  std::string reasoning;  // "low", "medium", "high"; empty: as configured
+};
+
+// Any thread, several at once.
+class RunHost {
+ public:
+  virtual ~RunHost() = default;
+  // Names of what the model may call.
+  virtual std::vector<std::string> tools() const = 0;
+  // One turn of an agent with its own tools, recorded in the ledger; returns when it has ended. Throws Exception where
+  // no run can begin: no sandbox, no ledger.
+  virtual agent::RunOutcome run(const RunOrder& order, const agent::EventSink& sink, std::stop_token stop) = 0;
+};
+
+}  // namespace toccata::server

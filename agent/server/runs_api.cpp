@@ -1,0 +1,143 @@
+#include "agent/server/runs_api.h"
+
+#include "agent/loop/events_json.h"
+#include "agent/server/access_policy.h"
+#include "agent/server/json_fields.h"
+#include "agent/server/query_fields.h"
+
+namespace toccata::server {
+namespace {
+
+void refuse_other_origins(const HttpRequest& request) {
+  if (is_own_origin(request)) return;
+  throw ApiError(403, "runs are shown to the pages of this server only", "origin_not_allowed");
+}
+
+RunReader& reader_of(Services& services) {
+  if (services.desk.reader != nullptr) return *services.desk.reader;
+  throw ApiError(
+      403, "this server does not show the runs of the ledger; --show-runs on lets everyone who can reach it read them", "runs_not_shown"
+  );
+}
+
+// Everything a GET may ask; on the reader's thread.
+std::string read(RunReader& reader, const HttpRequest& request) {
+  const std::string_view path = request.path;
+  if (path == kRunsPath) {
+    return reader.list(static_cast<int>(query_number(request, "limit", 30, 1, 100)), query_text(request, "after"));
+  }
+  std::string id(path.substr(kRunsPath.size() + 1));
+  if (!id.ends_with("/tokens")) return reader.run(id);
+  id.resize(id.size() - std::string_view("/tokens").size());
+  return reader.tokens(
+      id, query_number(request, "offset", 0, 0, std::int64_t{1} << 40), query_number(request, "limit", 4096, 1, 8192)
+  );
+}
+
+void answer_read(Services& services, const std::shared_ptr<Exchange>& exchange) {
+  RunReader& reader = reader_of(services);
+  const bool taken = services.desk.queue.push([&reader, exchange] {
+    const HttpRequest& request = exchange->request();
+    try {
+      exchange->reply({.body = read(reader, request)});
+    } catch (const ApiError& error) {
+      exchange->reply(error_reply(request, error));
+    } catch (const Exception& error) {
+      exchange->reply(error_reply(request, ApiError(500, error.what(), "ledger_error")));
+    } catch (const std::exception& error) {
+      exchange->reply(error_reply(request, ApiError(500, error.what())));
+    }
+  });
+  if (!taken) throw ApiError(429, "too many requests are waiting; try again later", "rate_limit_exceeded");
+}
+
+RunOrder read_order(const HttpRequest& request) {
+  const Json body = parse_object(request.body);
+  RunOrder order{
+      string_field(body, "input").value_or(""), string_field(body, "run").value_or(""), string_field(body, "reasoning").value_or("")};
+  if (order.input.empty()) throw ApiError::bad("input", "'input' is missing: the user's message, a text");
+  if (!order.reasoning.empty() && order.reasoning != "low" && order.reasoning != "medium" && order.reasoning != "high") {
+    throw ApiError::bad("reasoning", "'reasoning' is '" + order.reasoning + "', expected low, medium or high");
+  }
+  return order;
+}
+
+// The run that a request writes: known from the start, or from its first event.
+class Writing {
+ public:
+  explicit Writing(RunDesk& desk) : desk_(desk) {}
+  ~Writing() {
+    if (!id_.empty()) desk_.give_back(id_);
+  }
+  Writing(const Writing&) = delete;
+  Writing& operator=(const Writing&) = delete;
+  bool begin(const std::string& id) {
+    if (id.empty() || id == id_) return true;
+    if (!desk_.take(id)) return false;
+    id_ = id;
+    return true;
+  }
+
+ private:
+  RunDesk& desk_;
+  std::string id_;
+};
+
+void count_turn(Metrics& metrics, const agent::Event& event) {
+  if (const auto* done = std::get_if<agent::TurnCompleted>(&event)) metrics.agent_turn_done(done->usage.output_tokens);
+  if (const auto* failed = std::get_if<agent::TurnFailed>(&event)) metrics.agent_turn_done(failed->usage.output_tokens);
+}
+
+void run_agent(Services& services, Exchange& exchange, const RunOrder& order) {
+  RunDesk& desk = services.desk;
+  Writing writing(desk);
+  if (!writing.begin(order.run)) throw ApiError(409, "another request is writing run " + order.run, "run_busy");
+  bool begun = false;
+  const auto sink = [&](const agent::Event& event) {
+    if (const auto* started = std::get_if<agent::ThreadStarted>(&event)) (void)writing.begin(started->thread_id);
+    count_turn(services.metrics, event);
+    if (!std::exchange(begun, true)) exchange.start_stream("text/event-stream");
+    const Json json = agent::to_json(event);
+    exchange.send(sse(json, json["type"].get<std::string>()));
+  };
+  const agent::RunOutcome outcome = desk.host->run(order, sink, exchange.stop());
+  if (!begun) throw ApiError(outcome.exit_code == 2 ? 404 : 500, outcome.message, outcome.terminal_reason);
+  exchange.finish();
+}
+
+void start_run(Services& services, const std::shared_ptr<Exchange>& exchange) {
+  if (services.desk.host == nullptr) {
+    throw ApiError(403, "this server runs no agents; start it with --agent", "agent_off");
+  }
+  const RunOrder order = read_order(exchange->request());
+  const auto stream_error = [](const ApiError& error) {
+    return sse({{"type", "error"}, {"message", error.what()}}, "error");
+  };
+  submit(services, exchange, [&services, exchange, order] { run_agent(services, *exchange, order); }, stream_error);
+}
+
+}  // namespace
+
+HttpReply server_status(Services& services, const HttpRequest& request) {
+  const bool own = is_own_origin(request);
+  const RunDesk& desk = services.desk;
+  Json agent = nullptr;
+  if (own && desk.host != nullptr) agent = {{"tools", desk.host->tools()}};
+  return {.body = dump(
+              {{"object", "toccata.status"},
+               {"model", services.options.model_id},
+               {"context", services.model.capabilities().n_context},
+               {"runs", own && desk.reader != nullptr},
+               {"agent", std::move(agent)}}
+          )};
+}
+
+void runs(Services& services, const std::shared_ptr<Exchange>& exchange) {
+  const HttpRequest& request = exchange->request();
+  refuse_other_origins(request);
+  if (request.method == "GET" || request.method == "HEAD") return answer_read(services, exchange);
+  if (request.method == "POST" && request.path == kRunsPath) return start_run(services, exchange);
+  throw ApiError(405, request.method + " is not allowed for " + request.path, "method_not_allowed");
+}
+
+}  // namespace toccata::server

@@ -1,0 +1,427 @@
+#!/usr/bin/env python3
+"""The built-in page of `toccata serve` in a real browser: Debian's chromium, nano and scripted models, loopback.
+
+  page_test.py [--shots FOLDER]     writes the pictures of docs/images there, too
+
+Without chromium the test says SKIPPED (77): apt-get install chromium.
+"""
+
+import concurrent.futures
+import json
+import pathlib
+import random
+import sys
+import time
+import unittest
+
+from browser import CHROMIUM, Browser
+from program import ROOT, SKIPPED, Program
+from server_test import Server
+
+XSS = (ROOT / "tests" / "data" / "page" / "xss.txt").read_text()
+SHOTS = None
+if "--shots" in sys.argv:
+    at = sys.argv.index("--shots")
+    SHOTS = pathlib.Path(sys.argv[at + 1])
+    del sys.argv[at : at + 2]
+
+# What no text may become, wherever it is shown.
+FOREIGN = """[...document.querySelectorAll('main script, main img, main iframe, main object, main style, main link, main meta,'
+  + 'main base, main math, main input[autofocus], main body, main [style*="url"], main [srcdoc]')].map((e) => e.outerHTML)
+  .concat([...document.querySelectorAll('main *')].flatMap((e) => e.getAttributeNames().filter((n) => n.startsWith('on'))))
+  .concat([...document.querySelectorAll('main a')].filter((a) => !['http:', 'https:', 'mailto:'].includes(a.protocol)).map((a) => a.href))"""
+TOUR = """<|channel|>analysis<|message|>They want a tour: lists, a table and some code will do.<|end|><|start|>assistant<|channel|>final<|message|>## A short tour
+
+The *forward pass* reads like the paper, and `core/engine/forward.cpp` has it on one page.
+
+1. Embed the tokens
+2. For each layer:
+   - attention with a **sliding window**
+   - a router picks 4 of 32 experts
+3. Project to logits
+
+| model | experts | active |
+|:--|--:|--:|
+| gpt-oss-20b | 32 | 3.6 B |
+| gpt-oss-120b | 128 | 5.1 B |
+
+```python
+def softmax(row):
+    top = max(row)
+    weights = [exp(x - top) for x in row]
+    return [w / sum(weights) for w in weights]
+```
+<|return|>"""
+
+
+def answer(text: str, reasoning: str = "") -> str:
+    before = f"<|channel|>analysis<|message|>{reasoning}<|end|><|start|>assistant" if reasoning else ""
+    return f"{before}<|channel|>final<|message|>{text}<|return|>"
+
+
+def call(code: str, reasoning: str, preamble: str = "") -> str:
+    said = f"<|start|>assistant<|channel|>commentary<|message|>{preamble}<|end|>" if preamble else ""
+    return f"<|channel|>analysis<|message|>{reasoning}<|end|>{said}<|start|>assistant<|channel|>analysis to=python code<|message|>{code}<|call|>"
+
+
+PALINDROMES = [
+    call("def is_prime(n):\n    return n > 1 and all(n % i for i in range(2, int(n**0.5) + 1))\n\n"
+         "found = [n for n in range(2, 100_000) if str(n) == str(n)[::-1] and is_prime(n)]\nprint(len(found), found[-5:])",
+         "Palindromes first, they are few; then test those for primality.", "I will list the palindromes and test each for primality."),
+    call("from collections import Counter\nprint(Counter(len(str(n)) for n in found))",
+         "How do they spread over the number of digits? No prime palindrome has an even number of digits but 11."),
+    call("assert all(len(str(n)) % 2 for n in found if n != 11)\nprint('only 11 has an even number of digits')", "Check that claim before I say it."),
+    answer("There are **113** palindromic primes below 100,000; the largest is 98,689.\n\n"
+           "| digits | primes |\n|--:|--:|\n| 1 | 4 |\n| 2 | 1 |\n| 3 | 15 |\n| 5 | 93 |\n\n"
+           "`11` is the only one with an even number of digits: every other is divisible by 11.", "All checked."),
+]
+
+
+class PageTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.browser = Browser()
+        cls.addClassCleanup(cls.browser.__exit__)
+
+    def setUp(self):
+        self.program = Program()
+        self.addCleanup(self.program.close)
+
+    def serve(self, *args) -> Server:
+        server = Server(self.program, *args)
+        self.addCleanup(server.close)
+        return server
+
+    def open(self, server: Server, view: str = "", **kwargs):
+        page = self.browser.open(f"http://127.0.0.1:{server.port}/{view}", **kwargs)
+        page.wait("document.querySelector('main').firstElementChild")
+        self.addCleanup(page.close)
+        return page
+
+    def say(self, page, text: str):
+        page.evaluate("document.getElementById('prompt').focus()")
+        page.type(text)
+        page.press("Enter", 13)
+
+    def ask(self, page, text: str) -> str:
+        """The whole answer's text."""
+        n = page.evaluate("document.querySelectorAll('.turn').length")
+        self.say(page, text)
+        page.wait(f"document.querySelectorAll('.turn').length === {n + 1} && !document.querySelector('.turn[aria-busy]')")
+        return page.evaluate("[...document.querySelectorAll('.turn')].at(-1).innerText")
+
+    def shot(self, page, name: str):
+        if SHOTS:
+            SHOTS.mkdir(parents=True, exist_ok=True)
+            page.screenshot(SHOTS / f"{name}.png")
+
+    def assert_clean(self, page):
+        self.assertIsNone(page.evaluate("window.pwned ?? null"))
+        self.assertEqual([], page.evaluate(FOREIGN))
+        self.assertEqual([], page.errors)
+
+
+class ChatTest(PageTest):
+    def test_nano_answers_and_says_what_it_cost(self):
+        page = self.open(self.serve())
+        self.shot(page, "welcome")
+        text = self.ask(page, "What is 48213 * 977 + 5?")
+        self.assertIn("no Python tool here", text.replace("\n", " "))
+        self.assertIn("tok/s", text)
+        self.assertIn("cached", text)
+        self.assertEqual("Answer finished", page.evaluate("document.getElementById('announcer').innerText"))
+        self.ask(page, "Thank you.")
+        cached = page.evaluate("[...document.querySelectorAll('.figure')].filter((f) => f.innerText.includes('cached')).at(-1).innerText")
+        self.assertGreater(int(cached.split()[0].replace(",", "")), 40, "the second turn reads only what is new")
+        self.assert_clean(page)
+
+    def test_markdown_reasoning_and_figures_in_light_dark_and_on_a_phone(self):
+        page = self.open(self.serve("-m", self.program.script(TOUR)))
+        self.ask(page, "Give me a tour of the engine.")
+        for selector in ("h4.md-h2", "em", "code", "ol > li > ul > li strong", "table td.to-end", "figure.code pre"):
+            self.assertTrue(page.evaluate(f"!!document.querySelector('.turn .prose {selector}')"), selector)
+        self.assertFalse(page.evaluate("document.querySelector('.reasoning').open"), "reasoning folds up once the answer begins")
+        page.click(".reasoning summary")
+        self.assertIn("They want a tour", page.evaluate("document.querySelector('.reasoning-text').innerText"))
+        page.evaluate("document.querySelector('.log').scrollTop = 0")
+        self.shot(page, "answer")
+        page.set_dark(True)
+        self.shot(page, "answer-dark")
+        self.assertNotEqual(page.evaluate("getComputedStyle(document.body).backgroundColor"), "rgb(250, 249, 246)")
+        page.click("#theme")  # the toggle wins over the system
+        self.assertEqual("rgb(250, 249, 246)", page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        page.resize(360, 740)
+        self.assertEqual(360, page.evaluate("Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"))
+        self.assertLessEqual(page.evaluate("document.querySelector('.log').scrollWidth"), 360)
+        self.shot(page, "phone")
+        self.assert_clean(page)
+
+    def test_hostile_text_stays_text(self):
+        lines = XSS.splitlines()
+        hostile = "\n\n".join(lines)
+        page = self.open(self.serve("-m", self.program.script(answer(hostile, hostile), answer("fine"))))
+        self.ask(page, "<img src=x onerror=window.pwned=1> **hi**")
+        self.assertEqual("<img src=x onerror=window.pwned=1> **hi**", page.evaluate("document.querySelector('.user').innerText"))
+        shown = page.evaluate("document.querySelector('.prose').textContent")
+        for line in lines:
+            if line.startswith("<") or line.startswith("&"):
+                self.assertIn(line, shown)
+        self.assert_clean(page)
+        # Again from history, after a reload, with the title in the list.
+        page.evaluate("window.before = true; location.reload()")
+        page.wait("!window.before && document.querySelector('.turn .prose') && document.querySelector('.chat-title')")
+        self.assertIn("<img src=x", page.evaluate("document.querySelector('.chat-title').innerText"))
+        self.assertEqual(shown, page.evaluate("document.querySelector('.prose').textContent"))
+        self.assert_clean(page)
+
+    def test_text_that_grows_becomes_what_the_whole_becomes(self):
+        page = self.open(self.serve())
+        page.evaluate("import('/web/markdown.js').then((m) => { window.md = m; })")
+        page.evaluate(f"window.whole = {json.dumps(XSS.replace(chr(10), chr(10) * 2) + TOUR.split('<|message|>')[-1])}")
+        same = page.evaluate("""(() => {
+            const grown = document.createElement("div"), whole = document.createElement("div");
+            const growing = new md.GrowingMarkdown(grown);
+            for (let n = 0; n <= window.whole.length; n += 3) growing.set(window.whole.slice(0, n));
+            growing.set(window.whole);
+            whole.append(md.renderMarkdown(window.whole));
+            return grown.isEqualNode(whole) && whole.childNodes.length > 40;
+        })()""")
+        self.assertTrue(same)
+
+    def test_what_would_take_long_does_not(self):
+        page = self.open(self.serve())
+        page.evaluate("import('/web/markdown.js').then((m) => { window.md = m; })")
+        for piece in ("[", "![", "`", "``a`", "*a ", "**a", "_a", "【", "\\(", "> ", "- ", "|", "a|\n-|\n", "<", "~~a", "[a](", "  ", "#", "1. "):
+            text = json.dumps(piece)
+            length = page.evaluate(f"md.renderMarkdown({text}.repeat(20000)).textContent.length")
+            self.assertGreaterEqual(length, 0, piece)
+
+    def test_stop_keeps_what_was_said(self):
+        script = self.program.home / "hang.json"
+        script.write_text(json.dumps({"completions": [
+            {"text": "<|channel|>final<|message|>The first half", "then": "hang"}]}))
+        server = self.serve("-m", f"script:{script}")
+        page = self.open(server)
+        self.say(page, "Go on for ever.")
+        page.wait("document.querySelector('.prose')?.innerText === 'The first half'")
+        self.assertEqual("Stop", page.evaluate("document.querySelector('.composer button').innerText"))
+        page.press("Escape", 27)
+        page.wait("document.querySelector('.composer button').innerText === 'Send'")
+        self.assertIn("stopped", page.evaluate("document.querySelector('.figures').innerText"))
+        self.assertIn("The first half", page.evaluate("localStorage.getItem(Object.keys(localStorage).find((k) => k.startsWith('toccata.chat.')))"))
+        self.assert_clean(page)
+
+    def test_errors_are_said_in_the_server_s_words(self):
+        server = Server(self.program, "-m", self.program.script(answer("one")))
+        page = self.open(server)
+        self.ask(page, "first")
+        self.assertIn("the script of model 'scripted' has ended", self.ask(page, "second"))
+        page.wait("document.querySelector('.error button')")
+        server.close()
+        page.click(".error button")
+        page.wait("document.querySelector('.error')?.innerText.includes('No connection')")
+
+    def test_new_chat_history_and_deletion(self):
+        page = self.open(self.serve("-m", self.program.script(answer("A1"), answer("B1"))))
+        self.ask(page, "first question")
+        page.click(".new-chat")
+        self.assertTrue(page.evaluate("!!document.querySelector('.welcome')"))
+        self.ask(page, "second question")
+        titles = "[...document.querySelectorAll('.chat-title')].map((t) => t.innerText)"
+        self.assertEqual(["second question", "first question"], page.evaluate(titles))
+        page.evaluate("document.querySelectorAll('.chat-link')[1].click()")
+        self.assertEqual("first question", page.evaluate("document.querySelector('.user').innerText"))
+        page.click(".remove")
+        self.assertEqual(["first question"], page.evaluate(titles))
+
+    def test_the_key_is_asked_for_once(self):
+        server = self.serve("--api-key", "secret")
+        page = self.browser.open(f"http://127.0.0.1:{server.port}/")
+        self.addCleanup(page.close)
+        page.wait("document.querySelector('dialog[open] input')")
+        page.evaluate("document.querySelector('dialog input').value = 'wrong'")
+        page.click("dialog button.primary")
+        page.wait("document.querySelector('dialog[open]')?.innerText.includes('did not accept')")
+        page.evaluate("document.querySelector('dialog input').value = 'secret'")
+        page.click("dialog button.primary")
+        page.wait("document.getElementById('prompt')")
+        self.assertIn("tok/s", self.ask(page, "What is 2 + 2?"))
+
+    def test_everything_can_be_reached_by_keyboard_and_has_a_name(self):
+        page = self.open(self.serve())
+        self.ask(page, "What is 2 + 2?")
+        nameless = page.evaluate("""[...document.querySelectorAll('button, a, input, textarea, summary')].filter((e) =>
+            !(e.innerText?.trim() || e.getAttribute('aria-label') || e.labels?.length || e.title)).map((e) => e.outerHTML)""")
+        self.assertEqual([], nameless)
+        page.evaluate("document.activeElement.blur()")
+        seen = set()
+        for _ in range(20):
+            page.press("Tab", 9)
+            seen.add(page.evaluate("document.activeElement.id || document.activeElement.className || document.activeElement.tagName"))
+        for expected in ("skip", "brand", "theme", "new-chat", "chat-link", "prompt", "primary"):
+            self.assertIn(expected, {part for s in seen for part in s.split()}, seen)
+
+
+class RunsTest(PageTest):
+    """Runs that nano made, with the real sandbox where there is one."""
+
+    def run_nano(self, *tasks: str):
+        for task in tasks:
+            done = self.program.run("run", "--temperature", "0", task)
+            if done.returncode == 6:
+                self.skipTest(f"no sandbox here: {done.stderr.strip()}")
+            self.assertEqual(0, done.returncode, done.stderr)
+
+    def test_a_run_is_a_timeline_steps_and_tokens(self):
+        self.run_nano("Hello!", "What is 48213 * 977 + 5?")
+        page = self.open(self.serve(), "#/runs")
+        page.wait("document.querySelectorAll('.run-link').length === 2")
+        page.click(".run-link")
+        page.wait("document.querySelector('.waterfall svg')")
+        self.assertEqual("What is 48213 * 977 + 5?", page.evaluate("document.querySelector('.run-head h2').innerText"))
+        for kind in ("prefill", "decode", "tool"):
+            self.assertGreaterEqual(page.evaluate(f"document.querySelectorAll('.bar-{kind}').length"), 1, kind)
+        self.assertIn("48213 * 977 + 5 = 47104106", page.evaluate("document.querySelector('.run-body').innerText"))
+        self.assertEqual("47104106", page.evaluate("document.querySelector('.tool-output pre').innerText").strip())
+        page.evaluate("document.querySelector('.bar-tool').dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter'}))")
+        self.assertEqual("tool", page.evaluate("document.activeElement.className"))
+        page.evaluate("document.querySelectorAll('[role=tab]')[1].click()")
+        page.wait("document.querySelectorAll('.token').length > 100")
+        self.assertIn("<|channel|>analysis<|message|>", page.evaluate("document.querySelector('.tokens').textContent"))
+        self.assertTrue(page.evaluate("!!document.querySelector('.token.control.ch-final')"))
+        page.resize(360, 740)
+        self.assertEqual(360, page.evaluate("document.documentElement.scrollWidth"))
+        self.assertLessEqual(page.evaluate("document.querySelector('.detail').scrollWidth"), 360)
+        page.evaluate("document.querySelectorAll('[role=tab]')[0].click()")
+        self.assertLessEqual(page.evaluate("document.querySelector('.detail').scrollWidth"), 360)
+        self.assert_clean(page)
+
+    def test_a_longer_run_in_order_of_time(self):
+        self.run_nano("Hello!", "Is 7919 a prime number?", "What is 48213 * 977 + 5?")
+        script = self.program.home / "palindromes.json"
+        script.write_text(json.dumps({"name": "scripted", "completions": [{"text": text, "token_delay_us": 2000} for text in PALINDROMES]}))
+        done = self.program.run("run", "-m", f"script:{script}", "Which primes below 100,000 are palindromes?")
+        self.assertIn("113", done.stdout, done.stderr)
+        page = self.open(self.serve("-m", f"script:{script}"), "#/runs/last", height=720)
+        page.wait("document.querySelector('.waterfall svg')")
+        rows = page.evaluate("[...document.querySelectorAll('.waterfall text:not(.tick)')].map((t) => t.textContent)")
+        self.assertEqual(["step 1", "python", "step 2", "python", "step 3", "python", "step 4"], rows)
+        page.wait("document.querySelector('.run-link[aria-current]')?.innerText.startsWith('Which primes')")
+        starts = page.evaluate("[...document.querySelectorAll('.waterfall rect')].map((r) => +r.getAttribute('x'))")
+        self.assertEqual(sorted(starts), starts)
+        self.assertEqual(["ok"] * 3, page.evaluate("[...document.querySelectorAll('details.tool')].map((t) => t.dataset.status)"))
+        self.shot(page, "run")
+        page.evaluate("document.querySelectorAll('[role=tab]')[1].click()")
+        page.wait("document.querySelectorAll('.token').length > 400")
+        page.set_dark(True)
+        page.evaluate("[...document.querySelectorAll('.token.control.ch-user')].at(-1).scrollIntoView({block: 'start'})")
+        page.evaluate("document.querySelector('.detail').scrollTop -= 130")
+        self.shot(page, "tokens")
+        self.assert_clean(page)
+
+    def test_hostile_runs_stay_text(self):
+        lines = XSS.splitlines()
+        hostile = "\n\n".join(lines)
+        call = f"<|channel|>analysis to=python code<|message|>print({lines[0]!r} * 2) # {hostile!r}<|call|>"
+        done = self.program.run("run", "-m", self.program.script(call, answer(hostile, hostile)), "--tools", "none", hostile)
+        self.assertEqual(0, done.returncode, done.stderr)
+        page = self.open(self.serve(), "#/runs/last")
+        page.wait("document.querySelector('.run-body .message')")
+        self.assertIn(lines[2], page.evaluate("document.querySelector('.run-body').textContent"))
+        self.assert_clean(page)
+        page.evaluate("document.querySelectorAll('[role=tab]')[1].click()")
+        page.wait("document.querySelectorAll('.token').length > 100")
+        self.assert_clean(page)
+
+    def test_hostile_calls_and_outputs_stay_text(self):
+        self.run_nano("Hello!")
+        code = f"print(bytes.fromhex('{XSS.encode().hex()}').decode())"
+        calls = [call(code + "  # " + XSS.splitlines()[2], XSS), answer(XSS, XSS)]
+        page = self.open(self.serve("--agent", "-m", self.program.script(*calls)))
+        self.ask(page, "Print the corpus.")
+        self.assertEqual(XSS.strip(), page.evaluate("document.querySelector('.tool-output pre').textContent").strip())
+        self.assert_clean(page)
+        page.click(".figures a")
+        page.wait("document.querySelector('.run-body .tool-output')")
+        self.assert_clean(page)
+
+    def test_a_run_that_is_not_there(self):
+        page = self.open(self.serve(), "#/runs/none")
+        page.wait("document.querySelector('.detail .error')?.innerText.includes('none')")
+        self.assertIn("No runs yet", page.evaluate("document.querySelector('.runs').innerText"))
+
+    def test_where_runs_are_not_shown_there_is_no_such_view(self):
+        page = self.open(self.serve("--show-runs", "off"), "#/runs")
+        self.assertTrue(page.evaluate("!!document.getElementById('prompt')"))
+        self.assertTrue(page.evaluate("document.querySelector('[data-view=runs]').hidden"))
+
+    def test_the_agent_answers_with_its_tools_and_goes_on(self):
+        self.run_nano("Hello!")
+        page = self.open(self.serve("--agent", "--temperature", "0"))
+        self.assertTrue(page.evaluate("document.querySelector('.switch input').checked"))
+        text = self.ask(page, "What is 48213 * 977 + 5?")
+        self.assertIn("48213 * 977 + 5 = 47104106", text)
+        self.assertEqual("ok", page.evaluate("document.querySelector('.tool').dataset.status"))
+        self.assertEqual("47104106", page.evaluate("document.querySelector('.tool-output pre').innerText").strip())
+        self.assertIn("= 93", self.ask(page, "What is 100 - 7?"))
+        self.assertNotIn("interrupted", page.evaluate("document.querySelector('.log').innerText"), "the interpreter is the same")
+        self.shot(page, "chat")
+        runs = page.evaluate("[...document.querySelectorAll('.figures a')].map((a) => a.hash)")
+        self.assertEqual(2, len(runs))
+        self.assertEqual(runs[0], runs[1], "the second turn goes on in the same run")
+        page.click(".figures a")
+        page.wait("document.querySelector('.waterfall svg')")
+        page.evaluate("history.back()")
+        page.wait("document.querySelectorAll('.turn').length === 2")
+        self.assert_clean(page)
+
+
+class EngineTest(PageTest):
+    def test_the_engine_s_figures_move(self):
+        server = self.serve()
+        page = self.open(server, "#/engine")
+        page.wait("document.querySelectorAll('.plot svg').length === 6")
+        for n in range(3):
+            server.chat([{"role": "user", "content": f"What is {n} + 2?"}], temperature=0)
+        written = server.metric("toccata_output_tokens_total")
+        page.wait(f"document.querySelector('.engine .facts').innerText.includes('{written:,.0f}')")
+        page.wait("document.querySelector('.plot .line') && document.querySelector('.plot .bar')")
+        if SHOTS:
+            self.load(server, seconds=45)
+            self.shot(page, "engine")
+        page.resize(360, 740)
+        self.assertEqual(360, page.evaluate("document.documentElement.scrollWidth"))
+        self.assertLessEqual(page.evaluate("document.querySelector('.engine').scrollWidth"), 360)
+        self.assert_clean(page)
+
+    def load(self, server: Server, seconds: float):
+        """Clients that come and go, for the picture."""
+        end = time.monotonic() + seconds
+
+        def client(n: int):
+            while time.monotonic() < end:
+                server.chat([{"role": "user", "content": f"What is {random.randrange(9999)} * {n + 2}?"}])
+                time.sleep(random.random() * 2)
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(client, range(4)))
+
+    def test_a_server_that_is_gone_is_said_so(self):
+        server = Server(self.program)
+        page = self.open(server, "#/engine")
+        page.wait("document.querySelector('.plot svg')")
+        server.close()
+        page.wait("document.querySelector('.engine .error')?.innerText.includes('does not answer')")
+
+
+if __name__ == "__main__":
+    if not CHROMIUM:
+        print("SKIPPED: no chromium here; apt-get install chromium, or name one in CHROMIUM")
+        sys.exit(SKIPPED)
+    try:
+        with Browser() as browser:
+            browser.send("Browser.getVersion")
+    except (OSError, AssertionError) as error:
+        print(f"SKIPPED: {CHROMIUM} does not start here: {error}")
+        sys.exit(SKIPPED)
+    unittest.main()
