@@ -211,6 +211,7 @@ void add_task(CLI::App& app, TaskOptions& o, Action& action, const Environment& 
   run->add_option("--jobs", o.jobs, "Rows at once")->check(CLI::Range(1, 1024))->capture_default_str();
   run->add_option("--results", o.results, "Append a JSON line a row to this file, and go on where it stops");
   run->add_flag("--retry-failed", o.retry_failed, "Run rows again that are recorded and did not pass");
+  run->add_option("--judge", o.judge, "Model of the judge assertions (default: as the file says, else the step's own)");
   run->add_option("--junit", o.junit, "Write a JUnit XML report to this file");
   run->add_option("--report", o.report, "Write a Markdown report to this file");
   run->footer(R"(Examples:

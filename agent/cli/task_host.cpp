@@ -49,6 +49,10 @@ AgentOptions TaskHost::options_for(const task::StepOrder& order) const {
   AgentOptions o = options_;
   const task::Settings& s = order.settings;
   if (order.model) o.model = *order.model;
+  if (order.is_judge) {
+    o.no_project_notes = true;
+    if (!judge_model_.empty()) o.model = judge_model_;
+  }
   if (s.tools) o.tools = *s.tools;
   if (s.reasoning) o.reasoning = *s.reasoning;
   if (order.instructions) o.instructions = *order.instructions;

@@ -167,7 +167,8 @@ int run_once(const TaskOptions& options, const task::Task& task, const Environme
   }
   SignalStop signals;
   TaskView view(options.agent, env);
-  TaskHost host(options.agent, env, [&](const std::string& step, const agent::Event& event) { view.on_event(step, event); });
+  TaskHost host(options.agent, env, [&](const std::string& step, const agent::Event& event) { view.on_event(step, event); },
+                options.judge);
   const task::TaskReport report = task::run_task(
       task, {params, nullptr}, host, signals.token(), [&](const task::StepReport& step) { view.on_step(step); }
   );
@@ -202,6 +203,7 @@ Value key_settings(const TaskOptions& options) {
   const AgentOptions& o = options.agent;
   if (options.given.contains("--model")) json["model"] = o.model;
   if (options.given.contains("--instructions")) json["instructions"] = o.instructions;
+  if (!options.judge.empty()) json["judge"] = options.judge;
   if (!o.output_schema.empty()) json["output_schema"] = o.output_schema;
   if (options.given.contains("--reasoning")) json["reasoning"] = o.reasoning;
   if (options.given.contains("--tools")) json["tools"] = o.tools;
@@ -224,7 +226,7 @@ int run_dataset(const TaskOptions& options, const task::Task& task, const Enviro
   SignalStop signals;
   AgentOptions agent = options.agent;
   if (agent.approve == "on-request") agent.approve = "never";  // rows run side by side: nobody can be asked
-  TaskHost host(agent, env);
+  TaskHost host(agent, env, {}, options.judge);
   std::optional<Progress> progress(std::in_place, task.name, env.stderr_is_terminal && !options.agent.quiet);
   const bool lines = options.results.empty();  // then the results are the output
   const auto on_row = [&](const task::RowResult& row, std::size_t done, std::size_t total) {

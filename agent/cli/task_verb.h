@@ -20,6 +20,7 @@ struct TaskOptions {
   std::filesystem::path dataset = {}, results = {}, junit = {}, report = {};
   int jobs = 1;
   bool retry_failed = false;
+  std::string judge = {};                 // model of all judges
 };
 
 int task_run_verb(const TaskOptions& options, const Environment& env);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <random>
 
+#include "agent/task/judge.h"
 #include "agent/task/number_text.h"
 #include "agent/task/schema_check.h"
 
@@ -159,6 +160,28 @@ std::string check_command(const Assertion& assertion, const Evidence& evidence) 
   return check_contents(assertion, "what it printed", printed, evidence.scope);
 }
 
+// What was said is kept whatever it was.
+void note(const Assertion& assertion, const Evidence& evidence, Value said) {
+  if (evidence.verdicts == nullptr) return;
+  Value entry = {{"check", assertion.place.text()}};
+  entry.update(said);
+  evidence.verdicts->push_back(std::move(entry));
+}
+
+std::string check_judge(const Assertion& assertion, const Value& subject, const Evidence& evidence) {
+  const Verdict verdict = ask_judge(*assertion.judge, to_text(subject), evidence);
+  note(assertion, evidence, {{"verdict", verdict.word}, {"reason", verdict.reason}, {"run", verdict.run}});
+  if (assertion.judge->passing.contains(verdict.word)) return "";
+  return "the verdict is '" + verdict.word + "': " + verdict.reason;
+}
+
+std::string check_grade(const Assertion& assertion, const Evidence& evidence) {
+  const Value said = assertion.grader(evidence);
+  note(assertion, evidence, said);
+  if (said.at("verdict") == "correct") return "";
+  return to_text(said["verdict"]) + (said.contains("reason") ? ": " + to_text(said["reason"]) : "");
+}
+
 std::string check_one(const Assertion& assertion, const Evidence& evidence) {
   switch (assertion.kind) {
     case Kind::kThat:
@@ -166,8 +189,10 @@ std::string check_one(const Assertion& assertion, const Evidence& evidence) {
     case Kind::kFile: return check_file(assertion, evidence);
     case Kind::kPython: return check_python(assertion, evidence);
     case Kind::kCommand: return check_command(assertion, evidence);
+    case Kind::kGrade: return check_grade(assertion, evidence);
     default: {
       const Value subject = assertion.subject ? assertion.subject->value(evidence.scope) : evidence.scope.at("output");
+      if (assertion.kind == Kind::kJudge) return check_judge(assertion, subject, evidence);
       return check_value(assertion, subject, evidence.scope);
     }
   }

@@ -31,6 +31,8 @@ Value assertions_json(const std::vector<Assertion>& assertions) {
     std::string what = to_string(assertion.kind);
     switch (assertion.kind) {
       case Assertion::Kind::kRegex: what += " " + assertion.pattern; break;
+      case Assertion::Kind::kJudge: what += " " + assertion.judge->wording.source(); break;
+      case Assertion::Kind::kGrade: break;
       case Assertion::Kind::kThat: what += " " + assertion.that->source(); break;
       case Assertion::Kind::kFile: what += " " + assertion.path->source() + (assertion.exists ? "" : " is not there"); break;
       case Assertion::Kind::kSchema: what += " " + to_json_text(assertion.schema.source); break;

@@ -23,6 +23,7 @@ struct StepOrder {
   std::optional<std::string> output_schema;  // JSON text: the model is told, and held to it where that can be done
   Settings settings;                 // `model` excepted; time and budget cut to what the task has left
   bool keep_files = false;           // of the model's workspace, for assertions
+  bool is_judge = false;             // asked about an answer: nothing of the project is told to it
 };
 
 struct StepEnd {

@@ -18,6 +18,10 @@ std::vector<Reference> references_of(const Assertion& assertion) {
   if (assertion.subject) add(all, *assertion.subject);
   if (assertion.that) add(all, *assertion.that);
   if (assertion.path) add(all, *assertion.path);
+  if (assertion.judge) {
+    add(all, assertion.judge->wording);
+    if (assertion.judge->model) add(all, *assertion.judge->model);
+  }
   add(all, assertion.expected);
   for (const Assertion& inner : assertion.content) {
     const auto found = references_of(inner);

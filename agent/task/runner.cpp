@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "agent/task/assertions.h"
+#include "agent/task/judge.h"
 #include "agent/task/plan.h"
 #include "agent/task/schema_check.h"
 
@@ -96,6 +97,8 @@ class TaskRun {
       } else {
         run_rounds(step, step.id, scope_, report);
       }
+    } catch (const JudgeError& e) {
+      fail(report, e.exit_code(), "judge", e.what());
     } catch (const Exception& e) {
       fail(report, kExitFailed, e.code() == ErrorCode::kInvalidArgument ? "template" : "error", e.what());
       if (e.code() == ErrorCode::kUnavailable) report.exit_code = 6;
@@ -179,23 +182,46 @@ class TaskRun {
   void attempt_once(const Step& step, const std::string& name, const Scope& scope, int attempt, StepReport& report) {
     if (stop_.stop_requested()) return fail(report, kExitStopped, "stopped", "stopped");
     StepOrder order = make_order(step, name, scope, attempt);
-    if (task_.timeout_s > 0) {
-      const double left = task_.timeout_s - seconds_since(begin_);
-      if (left <= 0) return fail(report, kExitTimeout, "timeout", "the time of the task is over");
-      if (order.settings.timeout_s.value_or(0) <= 0 || *order.settings.timeout_s > left) order.settings.timeout_s = left;
-    }
-    if (task_.budget_tokens > 0) {
-      const std::int64_t left = task_.budget_tokens - report_.tokens;
-      if (left <= 0) return fail(report, kExitLimit, "budget", "the tokens of the task are spent");
-      order.settings.budget_tokens = std::min(order.settings.budget_tokens.value_or(left), left);
-    }
-    const StepEnd end = host_.run_step(order, stop_);
-    report_.tokens += end.tokens;
+    const StepEnd end = run_within_limits(std::move(order));
     if (!end.run_id.empty()) report.runs.push_back(end.run_id);
     report.text = end.final;
     report.output = end.final;
     if (end.exit_code != 0) return fail(report, end.exit_code, end.reason, end.message);
-    judge(step, scope, end, report);
+    judge(step, name, scope, end, report);
+  }
+
+  // One run, with what the task has left.
+  StepEnd run_within_limits(StepOrder order) {
+    const auto over = [](int exit_code, std::string reason, std::string message) {
+      StepEnd end;
+      end.exit_code = exit_code;
+      end.reason = std::move(reason);
+      end.message = std::move(message);
+      return end;
+    };
+    if (task_.timeout_s > 0) {
+      const double left = task_.timeout_s - seconds_since(begin_);
+      if (left <= 0) return over(kExitTimeout, "timeout", "the time of the task is over");
+      if (order.settings.timeout_s.value_or(0) <= 0 || *order.settings.timeout_s > left) order.settings.timeout_s = left;
+    }
+    if (task_.budget_tokens > 0) {
+      const std::int64_t left = task_.budget_tokens - report_.tokens;
+      if (left <= 0) return over(kExitLimit, "budget", "the tokens of the task are spent");
+      order.settings.budget_tokens = std::min(order.settings.budget_tokens.value_or(left), left);
+    }
+    StepEnd end = host_.run_step(order, stop_);
+    report_.tokens += end.tokens;
+    return end;
+  }
+
+  // How the judges of a step, or of the task, ask.
+  AskModel asks(const std::string& name, std::optional<std::string> model) {
+    return [this, name, model = std::move(model)](StepOrder order) {
+      order.task = task_.name;
+      order.step = name;
+      if (!order.model) order.model = model;
+      return run_within_limits(std::move(order));
+    };
   }
 
   StepOrder make_order(const Step& step, const std::string& name, const Scope& scope, int attempt) const {
@@ -212,7 +238,7 @@ class TaskRun {
     return order;
   }
 
-  void judge(const Step& step, Scope scope, const StepEnd& end, StepReport& report) {
+  void judge(const Step& step, const std::string& name, Scope scope, const StepEnd& end, StepReport& report) {
     if (step.output_schema) {
       Result<Value> value = json_answer(end.final);
       if (!value) return fail(report, kExitSchema, "schema", "the answer is not JSON: " + value.error().message);
@@ -222,7 +248,10 @@ class TaskRun {
     }
     scope["output"] = report.output;
     scope["text"] = report.text;
-    report.failures = failed_assertions(step.assertions, {scope, end.files, host_, stop_});
+    std::optional<std::string> model;
+    if (step.settings.model) model = step.settings.model->render(scope);
+    report.failures =
+        failed_assertions(step.assertions, {scope, end.files, host_, stop_, asks(name + "/judge", model), &report.verdicts});
     if (stop_.stop_requested() && !report.failures.empty()) {  // the check was cut off: it says nothing
       report.failures.clear();
       return fail(report, kExitStopped, "stopped", "stopped");
@@ -252,10 +281,15 @@ class TaskRun {
       }
       scope_["output"] = report_.output;
       scope_["text"] = to_text(report_.output);
-      const auto failures = failed_assertions(task_.assertions, {scope_, {}, host_, stop_});
+      const Files none;
+      const auto failures =
+          failed_assertions(task_.assertions, {scope_, none, host_, stop_, asks("judge", {}), &report_.verdicts});
       if (failures.empty()) return;
       report_.exit_code = kExitAssertion;
       report_.message = failures.front();
+    } catch (const JudgeError& e) {
+      report_.exit_code = e.exit_code();
+      report_.message = e.what();
     } catch (const Exception& e) {
       report_.exit_code = e.code() == ErrorCode::kUnavailable ? 6 : kExitFailed;
       report_.message = e.what();
@@ -297,6 +331,7 @@ Value to_json(const StepReport& report) {
                 {"message", report.message},
                 {"failures", report.failures},
                 {"runs", report.runs},
+                {"verdicts", report.verdicts},
                 {"attempts", report.attempts},
                 {"tokens", report.tokens},
                 {"seconds", report.seconds},
@@ -307,7 +342,7 @@ Value to_json(const StepReport& report) {
 Value to_json(const TaskReport& report) {
   Value steps = Value::array();
   for (const StepReport& step : report.steps) steps.push_back(to_json(step));
-  return {{"exit_code", report.exit_code}, {"message", report.message}, {"output", report.output},
+  return {{"exit_code", report.exit_code}, {"message", report.message}, {"output", report.output}, {"verdicts", report.verdicts},
           {"tokens", report.tokens},       {"seconds", report.seconds}, {"steps", std::move(steps)}};
 }
 

@@ -25,7 +25,8 @@ struct StepReport {
   std::vector<std::string> failures;  // assertions that do not hold
   std::vector<std::string> runs;      // ids in the ledger, all attempts
   int attempts = 0;
-  std::int64_t tokens = 0;
+  Value verdicts = Value::array();    // what judges and graders said: {"check", "verdict", "reason", ...}
+  std::int64_t tokens = 0;            // of all its runs, those of judges included
   double seconds = 0;
   Value output;
   std::string text;
@@ -35,6 +36,7 @@ const char* to_string(StepReport::Status status);  // "done", "failed", "skipped
 struct TaskReport {
   int exit_code = 0;
   std::string message;  // why it failed: names the step
+  Value verdicts = Value::array();  // on the output
   Value output;
   std::vector<StepReport> steps;  // in the order they ran
   std::int64_t tokens = 0;

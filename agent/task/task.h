@@ -19,6 +19,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -63,7 +64,23 @@ struct Schema {
   std::shared_ptr<const grammar::Grammar> grammar;
 };
 
-// One thing that must hold, checked here and not by a model.
+// A model that is asked whether a text is as it should be.
+struct Judge {
+  Template wording;              // the rubric, or the author's own question
+  bool own_question = false;     // `prompt` instead of `rubric`
+  std::optional<Template> model;  // the step's own otherwise
+  std::string reasoning = "low";
+  std::vector<std::string> verdicts = {"pass", "fail"};  // what it may say
+  std::set<std::string> passing = {"pass"};              // of these, what holds
+  double timeout_s = 0;          // 0: what the task has left
+};
+
+struct Evidence;  // assertions.h
+
+// What code of the program says about an answer: {"verdict": "...", ...}; "correct" holds.
+using Grader = std::function<Value(const Evidence&)>;
+
+// One thing that must hold, checked here; only kJudge asks a model.
 struct Assertion {
   enum class Kind {
     kEquals,       // subject == expected; texts are compared without the white space around them
@@ -72,10 +89,12 @@ struct Assertion {
     kRegex,        // found anywhere in the text
     kNumber,       // the subject, or the last number in its text, within a tolerance
     kSchema,
+    kJudge,        // a model says so
     kThat,         // an expression that is true
     kFile,
     kPython,       // code in a fresh sandbox that must end without raising
     kCommand,      // of a shell in a fresh sandbox
+    kGrade,        // code of the program; never in a file
   } kind = Kind::kEquals;
   Place place;
   std::optional<ValueTemplate> subject;  // `value`; the output of the step otherwise
@@ -91,6 +110,8 @@ struct Assertion {
   std::int64_t exit_code = 0;            // kCommand
   // kFile: of its content; kCommand: of what it printed. Subjects are left empty.
   std::vector<Assertion> content;
+  std::shared_ptr<const Judge> judge;    // kJudge
+  Grader grader;                         // kGrade
   std::string message;                   // said when it fails
 };
 const char* to_string(Assertion::Kind kind);  // the key in the file: "equals", ...
