@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/cli/exit_code.h"
+#include "agent/cli/recording_tool.h"
 #include "agent/cli/session_setup.h"
 #include "tools/files/work_folder.h"
 #include "tools/python/python_tool.h"
@@ -78,7 +79,14 @@ task::StepEnd TaskHost::run_step(const task::StepOrder& order, std::stop_token s
   task::StepEnd end;
   const AgentOptions options = options_for(order);
   try {
-    AgentSetup setup = set_up(options, env_, model(options));
+    std::vector<std::unique_ptr<tools::Tool>> more;
+    const RecordingTool* recorder = nullptr;
+    if (order.functions.is_array() && !order.functions.empty()) {
+      auto tool = std::make_unique<RecordingTool>(order.functions);
+      recorder = tool.get();
+      more.push_back(std::move(tool));
+    }
+    AgentSetup setup = set_up(options, env_, model(options), std::move(more));
     setup.config.params = with_names(setup.config.params, order);
     agent::EventSink sink;
     if (sink_) sink = [&](const agent::Event& event) { sink_(order.step, event); };
@@ -91,6 +99,7 @@ task::StepEnd TaskHost::run_step(const task::StepOrder& order, std::stop_token s
     end.run_id = outcome.run_id;
     const agent::Usage usage = agent.session_usage();
     end.tokens = usage.prefilled + usage.decoded;
+    if (recorder != nullptr) end.calls = recorder->calls();
     if (order.keep_files) end.files = workspace_of(setup.tools);
   } catch (const ModelError& e) {
     end.exit_code = kExitModel;

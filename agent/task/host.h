@@ -21,6 +21,7 @@ struct StepOrder {
   std::optional<std::string> instructions;
   std::optional<std::string> model;  // rendered
   std::optional<std::string> output_schema;  // JSON text: the model is told, and held to it where that can be done
+  Value functions;                   // that the model may call: a list of {name, description, parameters, result}; null: none
   Settings settings;                 // `model` excepted; time and budget cut to what the task has left
   bool keep_files = false;           // of the model's workspace, for assertions
   bool is_judge = false;             // asked about an answer: nothing of the project is told to it
@@ -31,6 +32,7 @@ struct StepEnd {
   std::string reason, message, final, run_id;
   std::int64_t tokens = 0;  // read and written
   Files files;              // relative to /mnt/data
+  Value calls = Value::array();  // of `functions`, as they came: {name, arguments}
 };
 
 // Code of the task's author, run where the model's own code never ran.

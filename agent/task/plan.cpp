@@ -35,6 +35,7 @@ std::vector<Reference> references_of(const Step& step) {
   add(all, step.prompt);
   if (step.instructions) add(all, *step.instructions);
   if (step.condition) add(all, *step.condition);
+  if (step.functions) add(all, *step.functions);
   if (step.foreach) add(all, *step.foreach);
   if (step.until) add(all, step.until->that);
   if (step.settings.model) add(all, *step.settings.model);

@@ -44,6 +44,14 @@ bool from_json(const Value& json, RowResult& result) {
 
 }  // namespace
 
+bool says_nothing(const RowResult& result) {
+  if (result.exit_code == 2 || result.exit_code == 6 || result.exit_code == 7) return true;
+  return result.status == "error" && result.steps.is_array() &&
+         std::any_of(result.steps.begin(), result.steps.end(), [](const Value& step) {
+           return step.is_object() && step.value("reason", Value()) == "judge";
+         });
+}
+
 RowResult result_of(const Row& row, const TaskReport& report) {
   RowResult result{.key = row.key,
                    .row = row.number,

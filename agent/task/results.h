@@ -25,6 +25,9 @@ struct RowResult {
   double seconds = 0;
 };
 
+// The model could not be loaded, a tool or the sandbox was missing, a judge gave no verdict: that is no result of the row.
+bool says_nothing(const RowResult& result);
+
 RowResult result_of(const Row& row, const TaskReport& report);
 Value to_json(const RowResult& result);
 

@@ -65,7 +65,7 @@ Value combinations(const Value& lists) {
 class TaskRun {
  public:
   TaskRun(const Task& task, const TaskInput& input, Host& host, std::stop_token stop, const StepSink& sink)
-      : task_(task), host_(host), stop_(std::move(stop)), sink_(sink) {
+      : task_(task), host_(host), stop_(std::move(stop)), sink_(sink), seed_offset_(input.seed_offset) {
     scope_ = {{"params", input.params}, {"steps", Value::object()}};
     if (input.row.is_object()) scope_["row"] = input.row;
   }
@@ -233,7 +233,8 @@ class TaskRun {
     if (step.output_schema) order.output_schema = to_json_text(step.output_schema->source);
     order.settings = step.settings;
     if (step.settings.model) order.model = step.settings.model->render(scope);
-    if (order.settings.seed) *order.settings.seed += attempt;  // the same seed would fail the same way
+    if (order.settings.seed) *order.settings.seed += seed_offset_ + attempt;  // the same seed would fail the same way
+    if (step.functions) order.functions = step.functions->value(scope);
     order.keep_files = looks_at_files(step.assertions);
     return order;
   }
@@ -248,6 +249,7 @@ class TaskRun {
     }
     scope["output"] = report.output;
     scope["text"] = report.text;
+    if (step.functions) scope["calls"] = end.calls;
     std::optional<std::string> model;
     if (step.settings.model) model = step.settings.model->render(scope);
     report.failures =
@@ -300,6 +302,7 @@ class TaskRun {
   Host& host_;
   std::stop_token stop_;
   const StepSink& sink_;
+  const std::int64_t seed_offset_;
   Scope scope_;
   TaskReport report_;
   Clock::time_point begin_ = Clock::now();

@@ -46,6 +46,7 @@ struct TaskReport {
 struct TaskInput {
   Value params;  // as bind_params() gives them
   Value row;     // of a dataset; null: none
+  std::int64_t seed_offset = 0;  // added to every step's seed
 };
 
 // Told when a step begins (status kNotRun) and when it has ended. Not for steps that are not reached.

@@ -141,6 +141,7 @@ struct Step {
   Retry retry;
   Settings settings;                       // the task's defaults are filled in
   std::optional<Schema> output_schema;     // the answer is JSON, and the output its value
+  std::optional<ValueTemplate> functions;  // as of StepOrder; assertions see what was called as "calls". Never in a file
   std::vector<Assertion> assertions;
   bool allow_failure = false;              // the task goes on when this step fails
 };
