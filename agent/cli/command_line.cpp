@@ -215,6 +215,9 @@ void add_task(CLI::App& app, TaskOptions& o, Action& action, const Environment& 
   run->add_option("--judge", o.judge, "Model of the judge assertions (default: as the file says, else the step's own)");
   run->add_option("--junit", o.junit, "Write a JUnit XML report to this file");
   run->add_option("--report", o.report, "Write a Markdown report to this file");
+  run->add_option("--html", o.html, "Write a report with plots to this file");
+  run->add_option("--artifacts", o.artifacts, "Folder for the artifacts of steps")->capture_default_str();
+  run->add_option("--state", o.state, "Keep the runs of steps in this file: killed and started again, the task goes on with the step it was in");
   run->footer(R"(Examples:
   toccata task run report.yaml -p topic=tides
   toccata task run sums.yaml --dataset rows.csv --jobs 4 --results results.jsonl --junit junit.xml

@@ -12,6 +12,7 @@
 #include "agent/eval/preset.h"
 #include "agent/eval/summary.h"
 #include "agent/task/batch.h"
+#include "agent/task/html_report.h"
 #include "agent/task/report.h"
 
 namespace toccata::cli {
@@ -43,6 +44,21 @@ void write_file(const std::filesystem::path& path, const std::string& text) {
   out << text;
   out.close();
   if (!out) throw Exception(ErrorCode::kIo, "cannot write " + path.string());
+}
+
+task::HtmlExtras extras_of(const eval::Summary& summary, const Value& settings) {
+  task::HtmlExtras extras;
+  extras.bars.push_back({"accuracy", summary.accuracy, summary.interval.low, summary.interval.high});
+  for (const auto& [k, share] : summary.pass_at_k) {
+    if (k > 1) extras.bars.push_back({"pass@" + std::to_string(k), share, share, share});
+  }
+  for (const auto& [verdict, n] : summary.verdicts) {
+    const auto [low, high] = task::wilson(n, summary.n_answers);
+    extras.bars.push_back({verdict, static_cast<double>(n) / static_cast<double>(summary.n_answers), low, high});
+  }
+  for (const auto& [name, share] : summary.metrics) extras.bars.push_back({name, share, share, share});
+  for (const auto& [name, value] : settings.items()) extras.figures.emplace_back(name, task::to_text(value));
+  return extras;
 }
 
 // The settings of the command line, in the task's one step.
@@ -104,6 +120,7 @@ int eval_verb(const EvalOptions& given, const Environment& env) {
   if (!options.out.empty()) {
     write_file(options.out / "summary.json", task::to_json_text(json) + "\n");
     write_file(options.out / "junit.xml", task::junit_report(task.name, report));
+    write_file(options.out / "report.html", task::html_report(task.name, report, extras_of(summary, settings)));
     write_file(options.out / "report.md", task::markdown_report(task.name, report));
   }
   std::cout << (options.agent.json ? task::to_json_text(json) + "\n" : eval::summary_text(summary)) << std::flush;

@@ -13,7 +13,7 @@ namespace toccata::cli {
 struct EvalOptions {
   AgentOptions agent;
   std::set<std::string> given = {};  // long names of the options the user named
-  std::string preset;
+  std::string preset = {};
   std::filesystem::path data = {};
   std::filesystem::path out = {};    // folder for results and reports; empty: the summary alone
   int samples = 1;

@@ -22,21 +22,25 @@ std::string with_names(const std::string& params, const task::StepOrder& order) 
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-task::Files workspace_of(const tools::Registry& registry) {
+task::Files workspace_of(sandbox::Session& session) {
   task::Files files;
-  const auto* python = dynamic_cast<const tools::PythonTool*>(registry.find("python"));
-  if (python == nullptr || python->session() == nullptr) return files;
-  auto listed = python->session()->list_files();
+  auto listed = session.list_files();
   if (!listed) return files;
   std::size_t left = kFileBytesMax;
   for (const sandbox::WorkspaceFile& file : *listed) {
     if (files.size() == kFilesMax || file.size > left) continue;
-    Result<std::string> bytes = python->session()->download(file.path);
+    Result<std::string> bytes = session.download(file.path);
     if (!bytes || bytes->size() > left) continue;
     left -= bytes->size();
     files[file.path] = std::move(*bytes);
   }
   return files;
+}
+
+task::Files workspace_of(const tools::Registry& registry, const task::Files& given) {
+  const auto* python = dynamic_cast<const tools::PythonTool*>(registry.find("python"));
+  if (python == nullptr || python->session() == nullptr) return given;  // nobody has touched them
+  return workspace_of(*python->session());
 }
 
 template <class To, class From>
@@ -87,6 +91,7 @@ task::StepEnd TaskHost::run_step(const task::StepOrder& order, std::stop_token s
       more.push_back(std::move(tool));
     }
     AgentSetup setup = set_up(options, env_, model(options), std::move(more));
+    if (auto* python = dynamic_cast<tools::PythonTool*>(setup.tools.find("python"))) python->set_files(order.files);
     setup.config.params = with_names(setup.config.params, order);
     agent::EventSink sink;
     if (sink_) sink = [&](const agent::Event& event) { sink_(order.step, event); };
@@ -100,7 +105,7 @@ task::StepEnd TaskHost::run_step(const task::StepOrder& order, std::stop_token s
     const agent::Usage usage = agent.session_usage();
     end.tokens = usage.prefilled + usage.decoded;
     if (recorder != nullptr) end.calls = recorder->calls();
-    if (order.keep_files) end.files = workspace_of(setup.tools);
+    if (order.keep_files) end.files = workspace_of(setup.tools, order.files);
   } catch (const ModelError& e) {
     end.exit_code = kExitModel;
     end.reason = "model_error";
@@ -128,7 +133,20 @@ task::CheckEnd TaskHost::run_check(const task::CheckOrder& order, std::stop_toke
   }
   const auto timeout = std::chrono::milliseconds(static_cast<std::int64_t>(order.timeout_s * 1000));
   const sandbox::Outcome outcome = session->execute(order.code, timeout, stop);
-  return {outcome.status == sandbox::Status::kOk, outcome.output};
+  task::CheckEnd end{outcome.status == sandbox::Status::kOk, outcome.output, {}};
+  if (end.output == sandbox::kNoOutput) end.output.clear();
+  if (order.keep_files) end.files = workspace_of(*session);
+  return end;
+}
+
+Result<std::string> TaskHost::keep_artifact(const std::string& folder, const std::string& name, const std::string& bytes) {
+  std::error_code failure;
+  std::filesystem::create_directories(artifacts_, failure);
+  Result<tools::WorkFolder> kept = tools::WorkFolder::open(artifacts_);
+  if (!kept) return kept.error();
+  // Names are a model's: they stay beneath the folder whatever they are.
+  if (const Result<void> written = kept->write(folder + "/" + name, bytes); !written) return written.error();
+  return (artifacts_ / folder / name).string();
 }
 
 Result<std::string> TaskHost::read_file(const std::string& path) {

@@ -1,6 +1,7 @@
 // What a task needs of the program: runs of an agent in the ledger, a sandbox for its checks, its folder.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -30,6 +31,9 @@ class TaskHost final : public task::Host {
   task::StepEnd run_step(const task::StepOrder& order, std::stop_token stop) override;
   task::CheckEnd run_check(const task::CheckOrder& order, std::stop_token stop) override;
   Result<std::string> read_file(const std::string& path) override;
+  Result<std::string> keep_artifact(const std::string& folder, const std::string& name, const std::string& bytes) override;
+  // Where artifacts go; made when there is one.
+  void set_artifacts(std::filesystem::path folder) { artifacts_ = std::move(folder); }
 
  private:
   ChosenModel model(const AgentOptions& options);
@@ -39,6 +43,7 @@ class TaskHost final : public task::Host {
   const Environment& env_;
   TaskEventSink sink_;
   std::string judge_model_;
+  std::filesystem::path artifacts_ = "artifacts";
   std::mutex mutex_;                           // guards what follows
   std::map<std::string, ChosenModel> models_;  // by spec: loaded once, shared by all rows
   std::unique_ptr<sandbox::Sandbox> checks_;   // made by the first check

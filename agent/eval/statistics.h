@@ -4,14 +4,13 @@
 #include <cstddef>
 #include <vector>
 
+#include "agent/task/share_interval.h"
+
 namespace toccata::eval {
 
-struct Interval {
-  double low = 0, high = 1;
-};
+using task::Interval;
+using task::wilson;
 
-// Of a share, 95% (Wilson 1927): never outside 0..1, sensible at 0 and n of n.
-Interval wilson(std::size_t n_right, std::size_t n);
 // Of the mean, 95%: percentiles of 2000 resamples of the values with a fixed seed, so that the same results give the same report.
 Interval bootstrap(const std::vector<double>& values);
 // That one of k answers is right, of n of which c are: 1 - C(n-c, k) / C(n, k). Unbiased. k <= n.

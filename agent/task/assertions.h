@@ -28,6 +28,9 @@ struct Evidence {
 // verdict.
 std::vector<std::string> failed_assertions(const std::vector<Assertion>& assertions, const Evidence& evidence);
 
+// Runs a hook; what it printed is in the end's output. The end is not ok when the command's exit code is not 0.
+CheckEnd run_hook(const Hook& hook, const Evidence& evidence, bool keep_files);
+
 // Whether any looks at files or runs code, so that the workspace must be kept.
 bool looks_at_files(const std::vector<Assertion>& assertions);
 

@@ -84,7 +84,7 @@ BatchReport run_batch(
       if (at >= to_do.size() || halt.stop_requested()) return;
       const Row& row = rows[to_do[at]];
       try {
-        const TaskReport ended = run_task(task, {params[to_do[at]], row.value, row.seed_offset}, host, halt.get_token());
+        const TaskReport ended = run_task(task, {params[to_do[at]], row.value, "row-" + row.key.substr(0, 12) + (row.key.find('#') == std::string::npos ? "" : row.key.substr(row.key.find('#'))), row.key, row.seed_offset}, host, halt.get_token());
         if (ended.exit_code == kExitStopped) return;  // not an end: it runs again next time
         RowResult result = result_of(row, ended);
         const std::scoped_lock lock(mutex);

@@ -77,6 +77,9 @@ Value explain(const Task& task, const Value& params, const Value& row, const Set
     put(json, "instructions", instructions);
     json["prompt"] = step.prompt.render_known(scope);
     if (step.output_schema) json["output_schema"] = step.output_schema->source;
+    if (step.before) json["hook_before"] = step.before->code;
+    if (step.after) json["hook_after"] = step.after->code;
+    if (!step.artifacts.empty()) json["artifacts"] = step.artifacts;
     if (!step.assertions.empty()) json["assert"] = assertions_json(step.assertions);
     steps.push_back(std::move(json));
   }

@@ -2,13 +2,13 @@
 // run goes on from, so nothing in it is ever changed; of several lines with one key the last counts.
 #pragma once
 
-#include <cstdio>
 #include <filesystem>
 #include <map>
-#include <mutex>
+#include <memory>
 #include <string>
 
 #include "agent/task/dataset.h"
+#include "agent/task/line_file.h"
 #include "agent/task/runner.h"
 
 namespace toccata::task {
@@ -38,9 +38,6 @@ class ResultsFile {
   static Result<std::unique_ptr<ResultsFile>> open(const std::filesystem::path& path);
   // Keeps nothing.
   static std::unique_ptr<ResultsFile> none();
-  ~ResultsFile();
-  ResultsFile(const ResultsFile&) = delete;
-  ResultsFile& operator=(const ResultsFile&) = delete;
 
   // What the file said when it was opened, by key.
   const std::map<std::string, RowResult>& known() const { return known_; }
@@ -49,10 +46,8 @@ class ResultsFile {
 
  private:
   ResultsFile() = default;
-  std::filesystem::path path_;
-  int file_ = -1;
+  std::unique_ptr<LineFile> lines_;
   std::map<std::string, RowResult> known_;
-  std::mutex mutex_;
 };
 
 }  // namespace toccata::task

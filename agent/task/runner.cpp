@@ -1,15 +1,20 @@
 #include "agent/task/runner.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "agent/task/assertions.h"
 #include "agent/task/judge.h"
 #include "agent/task/plan.h"
 #include "agent/task/schema_check.h"
+#include "agent/task/sha256.h"
 
 namespace toccata::task {
 namespace {
@@ -18,6 +23,7 @@ using Clock = std::chrono::steady_clock;
 using Status = StepReport::Status;
 
 constexpr std::size_t kItemsMax = 10'000;  // of a foreach, whose list may be a model's
+constexpr std::size_t kHookShown = 2000;      // bytes of what a hook that failed printed
 constexpr int kExitFailed = 1, kExitLimit = 4, kExitTimeout = 124, kExitStopped = 130;
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
@@ -65,7 +71,7 @@ Value combinations(const Value& lists) {
 class TaskRun {
  public:
   TaskRun(const Task& task, const TaskInput& input, Host& host, std::stop_token stop, const StepSink& sink)
-      : task_(task), host_(host), stop_(std::move(stop)), sink_(sink), seed_offset_(input.seed_offset) {
+      : task_(task), host_(host), stop_(std::move(stop)), sink_(sink), folder_(input.folder), key_(input.key), seed_offset_(input.seed_offset) {
     scope_ = {{"params", input.params}, {"steps", Value::object()}};
     if (input.row.is_object()) scope_["row"] = input.row;
   }
@@ -181,13 +187,17 @@ class TaskRun {
 
   void attempt_once(const Step& step, const std::string& name, const Scope& scope, int attempt, StepReport& report) {
     if (stop_.stop_requested()) return fail(report, kExitStopped, "stopped", "stopped");
-    StepOrder order = make_order(step, name, scope, attempt);
+    Scope seen = scope;
+    Files given;
+    if (step.before && !run_before(step, seen, given, report)) return;
+    StepOrder order = make_order(step, name, seen, attempt);
+    order.files = std::move(given);
     const StepEnd end = run_within_limits(std::move(order));
     if (!end.run_id.empty()) report.runs.push_back(end.run_id);
     report.text = end.final;
     report.output = end.final;
     if (end.exit_code != 0) return fail(report, end.exit_code, end.reason, end.message);
-    judge(step, name, scope, end, report);
+    judge(step, name, std::move(seen), end, report);
   }
 
   // One run, with what the task has left.
@@ -209,6 +219,8 @@ class TaskRun {
       if (left <= 0) return over(kExitLimit, "budget", "the tokens of the task are spent");
       order.settings.budget_tokens = std::min(order.settings.budget_tokens.value_or(left), left);
     }
+    order.task_key = key_;
+    order.number = ++n_runs_[order.step];
     StepEnd end = host_.run_step(order, stop_);
     report_.tokens += end.tokens;
     return end;
@@ -235,7 +247,7 @@ class TaskRun {
     if (step.settings.model) order.model = step.settings.model->render(scope);
     if (order.settings.seed) *order.settings.seed += seed_offset_ + attempt;  // the same seed would fail the same way
     if (step.functions) order.functions = step.functions->value(scope);
-    order.keep_files = looks_at_files(step.assertions);
+    order.keep_files = looks_at_files(step.assertions) || step.after || !step.artifacts.empty();
     return order;
   }
 
@@ -259,10 +271,65 @@ class TaskRun {
       return fail(report, kExitStopped, "stopped", "stopped");
     }
     if (!report.failures.empty()) return fail(report, kExitAssertion, "assertion", report.failures.front());
+    Files files = end.files;
+    if (step.after && !run_after(step, scope, files, report)) return;
+    if (!keep_artifacts(step, name, files, report)) return;
     report.status = Status::kDone;
     report.exit_code = 0;
     report.reason = end.reason;
     report.message.clear();
+  }
+
+  // False, with the step failed: the model is not asked.
+  bool run_before(const Step& step, Scope& scope, Files& files, StepReport& report) {
+    const Files none;
+    CheckEnd end = run_hook(*step.before, {scope, none, host_, stop_}, true);
+    if (!hook_held(*step.before, "before", end, report)) return false;
+    files = std::move(end.files);
+    scope["before"] = end.output;
+    return true;
+  }
+
+  // `files` are then those the hook leaves.
+  bool run_after(const Step& step, const Scope& scope, Files& files, StepReport& report) {
+    CheckEnd end = run_hook(*step.after, {scope, files, host_, stop_}, true);
+    if (!hook_held(*step.after, "after", end, report)) return false;
+    files = std::move(end.files);
+    return true;
+  }
+
+  bool hook_held(const Hook& hook, const char* key, const CheckEnd& end, StepReport& report) {
+    if (stop_.stop_requested()) {
+      fail(report, kExitStopped, "stopped", "stopped");
+    } else if (!end.ok) {
+      fail(report, kExitFailed, "hook", hook.place.text() + ": '" + key + "' failed: " + end.output.substr(0, kHookShown));
+    }
+    return end.ok && !stop_.stop_requested();
+  }
+
+  bool keep_artifacts(const Step& step, const std::string& name, const Files& files, StepReport& report) {
+    const std::string folder = folder_.empty() ? name : folder_ + "/" + name;
+    std::set<std::string> kept;
+    for (const std::string& pattern : step.artifacts) {
+      bool found = false;
+      for (const auto& [path, bytes] : files) {
+        if (::fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME) != 0) continue;
+        found = true;
+        if (!kept.insert(path).second) continue;
+        const Result<std::string> where = host_.keep_artifact(folder, path, bytes);
+        if (!where) {
+          fail(report, kExitFailed, "artifact", "cannot keep " + path + ": " + where.error().message);
+          return false;
+        }
+        Sha256 hash;
+        hash.add_bytes(bytes);
+        report.artifacts.push_back({{"name", path}, {"bytes", bytes.size()}, {"sha256", hash.hex()}, {"path", *where}});
+      }
+      if (found || pattern.find_first_of("*?[") != std::string::npos) continue;
+      fail(report, kExitAssertion, "artifact", step.place.text() + ": artifacts: found no file '" + pattern + "' in the workspace, expected one");
+      return false;
+    }
+    return true;
   }
 
   static void fail(StepReport& report, int exit_code, std::string reason, std::string message) {
@@ -302,7 +369,9 @@ class TaskRun {
   Host& host_;
   std::stop_token stop_;
   const StepSink& sink_;
+  const std::string folder_, key_;
   const std::int64_t seed_offset_;
+  std::map<std::string, int> n_runs_;  // by step
   Scope scope_;
   TaskReport report_;
   Clock::time_point begin_ = Clock::now();
@@ -335,6 +404,7 @@ Value to_json(const StepReport& report) {
                 {"failures", report.failures},
                 {"runs", report.runs},
                 {"verdicts", report.verdicts},
+                {"artifacts", report.artifacts},
                 {"attempts", report.attempts},
                 {"tokens", report.tokens},
                 {"seconds", report.seconds},

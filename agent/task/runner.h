@@ -26,6 +26,7 @@ struct StepReport {
   std::vector<std::string> runs;      // ids in the ledger, all attempts
   int attempts = 0;
   Value verdicts = Value::array();    // what judges and graders said: {"check", "verdict", "reason", ...}
+  Value artifacts = Value::array();   // {"name", "bytes", "sha256", "path"}
   std::int64_t tokens = 0;            // of all its runs, those of judges included
   double seconds = 0;
   Value output;
@@ -46,6 +47,8 @@ struct TaskReport {
 struct TaskInput {
   Value params;  // as bind_params() gives them
   Value row;     // of a dataset; null: none
+  std::string folder = {};       // of artifacts: of the row where there are several
+  std::string key = {};          // of what is done with what, the same in another process
   std::int64_t seed_offset = 0;  // added to every step's seed
 };
 

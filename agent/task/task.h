@@ -128,6 +128,14 @@ struct Until {
   int times = 10;   // runs in all; then the step has failed, exit 3
 };
 
+// Code of the author around a step, in a sandbox of its own. It sees context.json, and Python its names as variables.
+struct Hook {
+  Place place;
+  bool command = false;  // of a shell; Python otherwise
+  std::string code;      // never a template
+  double timeout_s = 30;
+};
+
 struct Step {
   std::string id;
   Place place;
@@ -143,6 +151,9 @@ struct Step {
   std::optional<Schema> output_schema;     // the answer is JSON, and the output its value
   std::optional<ValueTemplate> functions;  // as of StepOrder; assertions see what was called as "calls". Never in a file
   std::vector<Assertion> assertions;
+  std::optional<Hook> before;  // the files it makes are in the workspace of the step's python tool; what it prints is "before"
+  std::optional<Hook> after;   // once the assertions hold; sees the workspace; the files it makes can be artifacts
+  std::vector<std::string> artifacts;      // names in the workspace, with * and ?; one without must be there
   bool allow_failure = false;              // the task goes on when this step fails
 };
 

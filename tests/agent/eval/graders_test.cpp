@@ -102,9 +102,10 @@ class HarnessHost final : public task::Host {
   explicit HarnessHost(std::vector<std::string> printed, std::string status = "ok") : printed_(std::move(printed)), status_(std::move(status)) {}
   task::StepEnd run_step(const task::StepOrder&, std::stop_token) override { return {}; }
   Result<std::string> read_file(const std::string&) override { return Error{ErrorCode::kNotFound, "none"}; }
+  Result<std::string> keep_artifact(const std::string&, const std::string&, const std::string&) override { return std::string(); }
   task::CheckEnd run_check(const task::CheckOrder& order, std::stop_token) override {
     orders.push_back(order);
-    if (status_ == "broken") return {false, "no interpreter"};
+    if (status_ == "broken") return {false, "no interpreter", {}};
     const Value job = Value::parse(order.context.at("harness.json"));
     std::string out;
     for (std::size_t i = 0; i < job["inputs"].size() && at_ < printed_.size(); ++i) {
@@ -114,7 +115,7 @@ class HarnessHost final : public task::Host {
              task::to_json_text({{"status", status_}, {"digest", hash.hex()}, {"shown", printed_[at_]}, {"said", "Error: x"}}) + "\n";
       ++at_;
     }
-    return {true, out};
+    return {true, out, {}};
   }
   std::vector<task::CheckOrder> orders;
 
