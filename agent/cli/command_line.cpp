@@ -21,6 +21,7 @@
 #include "agent/cli/dev_sandbox.h"
 #include "agent/cli/dev_search.h"
 #include "agent/cli/dev_url_policy.h"
+#include "agent/cli/eval_verb.h"
 #include "agent/cli/exit_code.h"
 #include "agent/cli/index_verb.h"
 #include "agent/cli/options.h"
@@ -223,8 +224,12 @@ void add_task(CLI::App& app, TaskOptions& o, Action& action, const Environment& 
   run->add_option("--jobs", o.jobs, "Rows at once")->check(CLI::Range(1, 1024))->capture_default_str();
   run->add_option("--results", o.results, "Append a JSON line a row to this file, and go on where it stops");
   run->add_flag("--retry-failed", o.retry_failed, "Run rows again that are recorded and did not pass");
+  run->add_option("--judge", o.judge, "Model of the judge assertions (default: as the file says, else the step's own)");
   run->add_option("--junit", o.junit, "Write a JUnit XML report to this file");
   run->add_option("--report", o.report, "Write a Markdown report to this file");
+  run->add_option("--html", o.html, "Write a report with plots to this file");
+  run->add_option("--artifacts", o.artifacts, "Folder for the artifacts of steps")->capture_default_str();
+  run->add_option("--state", o.state, "Keep the runs of steps in this file: killed and started again, the task goes on with the step it was in");
   run->footer(R"(Examples:
   toccata task run report.yaml -p topic=tides
   toccata task run sums.yaml --dataset rows.csv --jobs 4 --results results.jsonl --junit junit.xml
@@ -238,6 +243,28 @@ that did not pass where they agree, else 1.)");
   explain->callback([&o, &action, &env, explain] {
     o.given = given(*explain);
     action = [&] { return task_explain_verb(o, env); };
+  });
+}
+
+void add_eval(CLI::App& app, EvalOptions& o, Action& action, const Environment& env) {
+  CLI::App* eval = app.add_subcommand("eval", "How often is the model right? Graded by code, or by a judge");
+  eval->add_option("preset", o.preset, "numeric, choice, code, short, facts, calls, citations")->required();
+  eval->add_option("data", o.data, "Rows: .jsonl or .csv")->required();
+  eval->add_option("--samples", o.samples, "Answers of each row; gives pass@k")->check(CLI::Range(1, 1024))->capture_default_str();
+  eval->add_option("--limit", o.limit, "Only the first rows")->check(CLI::PositiveNumber);
+  eval->add_option("--jobs", o.jobs, "Answers at once")->check(CLI::Range(1, 1024))->capture_default_str();
+  eval->add_option("--out", o.out, "Folder for results and reports; the same command goes on where it stopped");
+  eval->add_option("--judge", o.judge, "Model of the judge (default: the model itself)");
+  eval->add_option("--fail-under", o.fail_under, "Exit 3 when the accuracy is below this, in percent")->check(CLI::Range(0.0, 100.0));
+  add_agent_options(*eval, o.agent);
+  eval->footer(eval_presets_help() + R"(Examples:
+  toccata eval numeric aime.jsonl -m openai/gpt-oss-20b --reasoning high --samples 8 --jobs 4 --out results/aime
+  toccata eval numeric examples/evals/sums.jsonl -m nano --tools python --temperature 0
+  toccata eval facts people.jsonl --judge openai/gpt-oss-120b --out results/people
+Tools are none unless --tools names some. The seed is 1 unless --seed names one.)");
+  eval->callback([&o, &action, &env, eval] {
+    o.given = given(*eval);
+    action = [&] { return eval_verb(o, env); };
   });
 }
 
@@ -518,6 +545,8 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   add_chat(app, chat, action, env);
   TaskOptions task{defaults};
   add_task(app, task, action, env);
+  EvalOptions eval{defaults};
+  add_eval(app, eval, action, env);
   IndexOptions index;
   index.index = defaults.index;
   DevOptions dev;

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/cli/exit_code.h"
+#include "agent/cli/recording_tool.h"
 #include "agent/cli/session_setup.h"
 #include "tools/files/work_folder.h"
 #include "tools/python/python_tool.h"
@@ -21,21 +22,25 @@ std::string with_names(const std::string& params, const task::StepOrder& order) 
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-task::Files workspace_of(const tools::Registry& registry) {
+task::Files workspace_of(sandbox::Session& session) {
   task::Files files;
-  const auto* python = dynamic_cast<const tools::PythonTool*>(registry.find("python"));
-  if (python == nullptr || python->session() == nullptr) return files;
-  auto listed = python->session()->list_files();
+  auto listed = session.list_files();
   if (!listed) return files;
   std::size_t left = kFileBytesMax;
   for (const sandbox::WorkspaceFile& file : *listed) {
     if (files.size() == kFilesMax || file.size > left) continue;
-    Result<std::string> bytes = python->session()->download(file.path);
+    Result<std::string> bytes = session.download(file.path);
     if (!bytes || bytes->size() > left) continue;
     left -= bytes->size();
     files[file.path] = std::move(*bytes);
   }
   return files;
+}
+
+task::Files workspace_of(const tools::Registry& registry, const task::Files& given) {
+  const auto* python = dynamic_cast<const tools::PythonTool*>(registry.find("python"));
+  if (python == nullptr || python->session() == nullptr) return given;  // nobody has touched them
+  return workspace_of(*python->session());
 }
 
 template <class To, class From>
@@ -49,6 +54,10 @@ AgentOptions TaskHost::options_for(const task::StepOrder& order) const {
   AgentOptions o = options_;
   const task::Settings& s = order.settings;
   if (order.model) o.model = *order.model;
+  if (order.is_judge) {
+    o.no_project_notes = true;
+    if (!judge_model_.empty()) o.model = judge_model_;
+  }
   if (s.tools) o.tools = *s.tools;
   if (s.reasoning) o.reasoning = *s.reasoning;
   if (order.instructions) o.instructions = *order.instructions;
@@ -74,7 +83,15 @@ task::StepEnd TaskHost::run_step(const task::StepOrder& order, std::stop_token s
   task::StepEnd end;
   const AgentOptions options = options_for(order);
   try {
-    AgentSetup setup = set_up(options, env_, model(options));
+    std::vector<std::unique_ptr<tools::Tool>> more;
+    const RecordingTool* recorder = nullptr;
+    if (order.functions.is_array() && !order.functions.empty()) {
+      auto tool = std::make_unique<RecordingTool>(order.functions);
+      recorder = tool.get();
+      more.push_back(std::move(tool));
+    }
+    AgentSetup setup = set_up(options, env_, model(options), std::move(more));
+    if (auto* python = dynamic_cast<tools::PythonTool*>(setup.tools.find("python"))) python->set_files(order.files);
     setup.config.params = with_names(setup.config.params, order);
     agent::EventSink sink;
     if (sink_) sink = [&](const agent::Event& event) { sink_(order.step, event); };
@@ -87,7 +104,8 @@ task::StepEnd TaskHost::run_step(const task::StepOrder& order, std::stop_token s
     end.run_id = outcome.run_id;
     const agent::Usage usage = agent.session_usage();
     end.tokens = usage.prefilled + usage.decoded;
-    if (order.keep_files) end.files = workspace_of(setup.tools);
+    if (recorder != nullptr) end.calls = recorder->calls();
+    if (order.keep_files) end.files = workspace_of(setup.tools, order.files);
   } catch (const ModelError& e) {
     end.exit_code = kExitModel;
     end.reason = "model_error";
@@ -115,7 +133,20 @@ task::CheckEnd TaskHost::run_check(const task::CheckOrder& order, std::stop_toke
   }
   const auto timeout = std::chrono::milliseconds(static_cast<std::int64_t>(order.timeout_s * 1000));
   const sandbox::Outcome outcome = session->execute(order.code, timeout, stop);
-  return {outcome.status == sandbox::Status::kOk, outcome.output};
+  task::CheckEnd end{outcome.status == sandbox::Status::kOk, outcome.output, {}};
+  if (end.output == sandbox::kNoOutput) end.output.clear();
+  if (order.keep_files) end.files = workspace_of(*session);
+  return end;
+}
+
+Result<std::string> TaskHost::keep_artifact(const std::string& folder, const std::string& name, const std::string& bytes) {
+  std::error_code failure;
+  std::filesystem::create_directories(artifacts_, failure);
+  Result<tools::WorkFolder> kept = tools::WorkFolder::open(artifacts_);
+  if (!kept) return kept.error();
+  // Names are a model's: they stay beneath the folder whatever they are.
+  if (const Result<void> written = kept->write(folder + "/" + name, bytes); !written) return written.error();
+  return (artifacts_ / folder / name).string();
 }
 
 Result<std::string> TaskHost::read_file(const std::string& path) {

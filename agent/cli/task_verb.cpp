@@ -13,6 +13,8 @@
 #include "agent/loop/events_json.h"
 #include "agent/task/batch.h"
 #include "agent/task/explain.h"
+#include "agent/task/html_report.h"
+#include "agent/task/journal.h"
 #include "agent/task/parse.h"
 #include "agent/task/plan.h"
 #include "agent/task/report.h"
@@ -98,6 +100,7 @@ void write_file(const std::filesystem::path& path, const std::string& text) {
 
 void write_reports(const TaskOptions& options, const std::string& name, const task::BatchReport& report) {
   if (!options.junit.empty()) write_file(options.junit, task::junit_report(name, report));
+  if (!options.html.empty()) write_file(options.html, task::html_report(name, report));
   if (!options.report.empty()) write_file(options.report, task::markdown_report(name, report));
 }
 
@@ -158,6 +161,23 @@ std::string why(const task::TaskReport& report) {
   return report.message;
 }
 
+// What of the command line changes the answers: part of the key of a row.
+Value key_settings(const TaskOptions& options);
+
+std::unique_ptr<task::JournalHost> open_journal(const std::filesystem::path& path, task::Host& host) {
+  if (path.empty()) return nullptr;
+  return task::JournalHost::open(path, host).value_or_throw();
+}
+
+// The step that failed is tried again by the next start; what was done before it stays done.
+void forget_failed(const task::Task& task, const task::TaskReport& report, const std::string& key, task::JournalHost& journal) {
+  for (const task::StepReport& step : report.steps) {
+    if (step.status != task::StepReport::Status::kFailed || task.find(step.id)->allow_failure) continue;
+    const bool item = task.find(step.id)->foreach && step.output.is_array() && !step.output.empty();
+    journal.forget(key, item ? step.id + "[" + std::to_string(step.output.size() - 1) + "]" : step.id);
+  }
+}
+
 int run_once(const TaskOptions& options, const task::Task& task, const Environment& env) {
   refuse_rows(task);
   const Value params = task::bind_params(task, given_params(options), nullptr).value_or_throw();
@@ -167,11 +187,18 @@ int run_once(const TaskOptions& options, const task::Task& task, const Environme
   }
   SignalStop signals;
   TaskView view(options.agent, env);
-  TaskHost host(options.agent, env, [&](const std::string& step, const agent::Event& event) { view.on_event(step, event); });
+  TaskHost host(options.agent, env, [&](const std::string& step, const agent::Event& event) { view.on_event(step, event); },
+                options.judge);
+  host.set_artifacts(options.artifacts);
+  std::vector<task::Row> rows = {{1, params, ""}};
+  task::name_rows(task, key_settings(options), rows);
+  const task::Row& row = rows[0];
+  const auto journal = open_journal(options.state, host);
   const task::TaskReport report = task::run_task(
-      task, {params, nullptr}, host, signals.token(), [&](const task::StepReport& step) { view.on_step(step); }
+      task, {params, nullptr, "", row.key}, journal ? static_cast<task::Host&>(*journal) : host, signals.token(),
+      [&](const task::StepReport& step) { view.on_step(step); }
   );
-  task::Row row{1, params, task.content_hash};
+  if (journal) forget_failed(task, report, row.key, *journal);
   task::BatchReport as_batch;
   as_batch.rows = {task::result_of(row, report)};
   as_batch.n_rows = 1;
@@ -195,13 +222,13 @@ int run_once(const TaskOptions& options, const task::Task& task, const Environme
   return signals.exit_code() != 0 ? signals.exit_code() : report.exit_code;
 }
 
-// What of the command line changes the answers: part of the key of a row.
 Value key_settings(const TaskOptions& options) {
   Value json = Value::object();
   for (const auto& [name, value] : given_params(options)) json["param " + name] = value;
   const AgentOptions& o = options.agent;
   if (options.given.contains("--model")) json["model"] = o.model;
   if (options.given.contains("--instructions")) json["instructions"] = o.instructions;
+  if (!options.judge.empty()) json["judge"] = options.judge;
   if (!o.output_schema.empty()) json["output_schema"] = o.output_schema;
   if (options.given.contains("--reasoning")) json["reasoning"] = o.reasoning;
   if (options.given.contains("--tools")) json["tools"] = o.tools;
@@ -224,16 +251,23 @@ int run_dataset(const TaskOptions& options, const task::Task& task, const Enviro
   SignalStop signals;
   AgentOptions agent = options.agent;
   if (agent.approve == "on-request") agent.approve = "never";  // rows run side by side: nobody can be asked
-  TaskHost host(agent, env);
+  TaskHost host(agent, env, {}, options.judge);
+  host.set_artifacts(options.artifacts);
   std::optional<Progress> progress(std::in_place, task.name, env.stderr_is_terminal && !options.agent.quiet);
   const bool lines = options.results.empty();  // then the results are the output
+  // Of rows that take several runs those of a killed process are kept, next to the results, until the row has ended.
+  const bool several = task.steps.size() > 1 || task.steps[0].foreach || task.steps[0].until;
+  const auto journal = open_journal(lines || !several ? "" : options.results.string() + ".steps", host);
   const auto on_row = [&](const task::RowResult& row, std::size_t done, std::size_t total) {
     if (lines) print_line(task::to_json(row));
+    if (journal) journal->forget(row.key);
     progress->update(done, total);
   };
   const task::BatchReport report = task::run_batch(
-      task, rows, given, {options.jobs, options.retry_failed}, *results, host, signals.token(), on_row
+      task, rows, given, {options.jobs, options.retry_failed}, *results, journal ? static_cast<task::Host&>(*journal) : host,
+      signals.token(), on_row
   );
+  if (journal && report.n_missing == 0) journal->remove();
   progress.reset();  // the bar is taken away before anything else is said
   write_reports(options, task.name, report);
   if (options.agent.json && !lines) print_line(task::to_json(report));
@@ -251,6 +285,9 @@ int run_dataset(const TaskOptions& options, const task::Task& task, const Enviro
 
 int task_run_verb(const TaskOptions& options, const Environment& env) {
   const task::Task task = load(options);
+  if (!options.dataset.empty() && !options.state.empty()) {
+    throw Exception(ErrorCode::kInvalidArgument, "found --state with --dataset, expected --results, which does the same for rows");
+  }
   if (!options.dataset.empty()) return run_dataset(options, task, env);
   if (!options.results.empty()) {
     throw Exception(ErrorCode::kInvalidArgument, "found --results without --dataset, expected both");

@@ -17,9 +17,12 @@ struct TaskOptions {
   std::filesystem::path file = {};
   std::vector<std::string> params = {};   // name=value
   bool dry_run = false;
-  std::filesystem::path dataset = {}, results = {}, junit = {}, report = {};
+  std::filesystem::path dataset = {}, results = {}, junit = {}, report = {}, html = {};
+  std::filesystem::path artifacts = "artifacts";  // folder
+  std::filesystem::path state = {};       // runs of steps, for a task that may be killed
   int jobs = 1;
   bool retry_failed = false;
+  std::string judge = {};                 // model of all judges
 };
 
 int task_run_verb(const TaskOptions& options, const Environment& env);

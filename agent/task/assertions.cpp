@@ -4,6 +4,7 @@
 #include <cmath>
 #include <random>
 
+#include "agent/task/judge.h"
 #include "agent/task/number_text.h"
 #include "agent/task/schema_check.h"
 
@@ -118,9 +119,9 @@ std::string check_file(const Assertion& assertion, const Evidence& evidence) {
 }
 
 // The scope as files and variables; the code itself is never a template, so nothing a model wrote becomes code.
-CheckOrder order_of(const Assertion& assertion, const Evidence& evidence) {
+CheckOrder order_of(double timeout_s, const Evidence& evidence) {
   CheckOrder order;
-  order.timeout_s = assertion.timeout_s;
+  order.timeout_s = timeout_s;
   order.files = evidence.files;
   order.context["output.txt"] = evidence.scope.value("text", "");
   order.context["context.json"] = to_json_text(evidence.scope);
@@ -129,24 +130,33 @@ CheckOrder order_of(const Assertion& assertion, const Evidence& evidence) {
   return order;
 }
 
+std::string python_code(const std::string& code) {
+  return std::string(kLibraryFirst) +
+         "import json as _json\nwith open('/mnt/data/context.json', encoding='utf-8') as _f:\n"
+         "    globals().update(_json.load(_f))\n" + code;
+}
+
+// Prints what the command prints, and behind `mark` its exit code. What the command prints is not trusted to end like this.
+std::string command_code(const std::string& command, std::string& mark) {
+  std::random_device device;
+  mark = "toccata-exit-" + std::to_string(device()) + std::to_string(device()) + ":";
+  return std::string(kLibraryFirst) + "import subprocess as _s\n_p = _s.run(['/bin/sh', '-c', " +
+         nlohmann::json(command).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
+         "], stdin=_s.DEVNULL, stdout=_s.PIPE, stderr=_s.STDOUT)\n"
+         "print(_p.stdout.decode('utf-8', 'replace'), end='')\nprint('\\n" + mark + "%d' % _p.returncode)";
+}
+
 std::string check_python(const Assertion& assertion, const Evidence& evidence) {
-  CheckOrder order = order_of(assertion, evidence);
-  order.code = std::string(kLibraryFirst) +
-               "import json as _json\nwith open('/mnt/data/context.json', encoding='utf-8') as _f:\n"
-               "    globals().update(_json.load(_f))\n" + assertion.code;
+  CheckOrder order = order_of(assertion.timeout_s, evidence);
+  order.code = python_code(assertion.code);
   const CheckEnd end = evidence.host.run_check(order, evidence.stop);
   return end.ok ? "" : "the code failed: " + trimmed(end.output);
 }
 
 std::string check_command(const Assertion& assertion, const Evidence& evidence) {
-  CheckOrder order = order_of(assertion, evidence);
-  // What the command prints is not trusted to end like this.
-  std::random_device device;
-  const std::string mark = "toccata-exit-" + std::to_string(device()) + std::to_string(device()) + ":";
-  order.code = std::string(kLibraryFirst) + "import subprocess as _s\n_p = _s.run(['/bin/sh', '-c', " +
-               nlohmann::json(assertion.code).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
-               "], stdin=_s.DEVNULL, stdout=_s.PIPE, stderr=_s.STDOUT)\n"
-               "print(_p.stdout.decode('utf-8', 'replace'), end='')\nprint('\\n" + mark + "%d' % _p.returncode)";
+  CheckOrder order = order_of(assertion.timeout_s, evidence);
+  std::string mark;
+  order.code = command_code(assertion.code, mark);
   const CheckEnd end = evidence.host.run_check(order, evidence.stop);
   const std::size_t at = end.output.rfind(mark);
   if (!end.ok || at == std::string::npos) return "the command did not end: " + trimmed(end.output);
@@ -159,6 +169,28 @@ std::string check_command(const Assertion& assertion, const Evidence& evidence) 
   return check_contents(assertion, "what it printed", printed, evidence.scope);
 }
 
+// What was said is kept whatever it was.
+void note(const Assertion& assertion, const Evidence& evidence, Value said) {
+  if (evidence.verdicts == nullptr) return;
+  Value entry = {{"check", assertion.place.text()}};
+  entry.update(said);
+  evidence.verdicts->push_back(std::move(entry));
+}
+
+std::string check_judge(const Assertion& assertion, const Value& subject, const Evidence& evidence) {
+  const Verdict verdict = ask_judge(*assertion.judge, to_text(subject), evidence);
+  note(assertion, evidence, {{"verdict", verdict.word}, {"reason", verdict.reason}, {"run", verdict.run}});
+  if (assertion.judge->passing.contains(verdict.word)) return "";
+  return "the verdict is '" + verdict.word + "': " + verdict.reason;
+}
+
+std::string check_grade(const Assertion& assertion, const Evidence& evidence) {
+  const Value said = assertion.grader(evidence);
+  note(assertion, evidence, said);
+  if (said.at("verdict") == "correct") return "";
+  return to_text(said["verdict"]) + (said.contains("reason") ? ": " + to_text(said["reason"]) : "");
+}
+
 std::string check_one(const Assertion& assertion, const Evidence& evidence) {
   switch (assertion.kind) {
     case Kind::kThat:
@@ -166,8 +198,10 @@ std::string check_one(const Assertion& assertion, const Evidence& evidence) {
     case Kind::kFile: return check_file(assertion, evidence);
     case Kind::kPython: return check_python(assertion, evidence);
     case Kind::kCommand: return check_command(assertion, evidence);
+    case Kind::kGrade: return check_grade(assertion, evidence);
     default: {
       const Value subject = assertion.subject ? assertion.subject->value(evidence.scope) : evidence.scope.at("output");
+      if (assertion.kind == Kind::kJudge) return check_judge(assertion, subject, evidence);
       return check_value(assertion, subject, evidence.scope);
     }
   }
@@ -187,9 +221,29 @@ std::vector<std::string> failed_assertions(const std::vector<Assertion>& asserti
     }
     if (failure.empty()) continue;
     if (!assertion.message.empty()) failure = assertion.message + " (" + failure + ")";
-    failures.push_back(assertion.place.text() + ": " + to_string(assertion.kind) + ": " + failure);
+    const std::string kind = assertion.kind == Kind::kGrade ? "" : std::string(to_string(assertion.kind)) + ": ";
+    failures.push_back(assertion.place.text() + ": " + kind + failure);
   }
   return failures;
+}
+
+CheckEnd run_hook(const Hook& hook, const Evidence& evidence, bool keep_files) {
+  CheckOrder order = order_of(hook.timeout_s, evidence);
+  order.keep_files = keep_files;
+  std::string mark;
+  order.code = hook.command ? command_code(hook.code, mark) : python_code(hook.code);
+  CheckEnd end = evidence.host.run_check(order, evidence.stop);
+  for (const auto& [path, bytes] : order.context) end.files.erase(path);
+  if (!hook.command) return end;
+  const std::size_t at = end.output.rfind(mark);
+  const bool ended = end.ok && at != std::string::npos;
+  end.ok = ended && std::atoll(end.output.c_str() + at + mark.size()) == 0;
+  if (ended) {
+    const std::string code = trimmed(end.output.substr(at + mark.size()));
+    end.output.resize(at > 0 ? at - 1 : 0);
+    if (!end.ok) end.output += "exit code " + code;
+  }
+  return end;
 }
 
 bool looks_at_files(const std::vector<Assertion>& assertions) {

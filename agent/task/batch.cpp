@@ -25,11 +25,6 @@ std::vector<Value> bind_all(const Task& task, const std::vector<Row>& rows, cons
   return bound;
 }
 
-// The model could not be loaded, a tool or the sandbox was missing: that is no result of the row.
-bool says_nothing(const RowResult& result) {
-  return result.exit_code == 2 || result.exit_code == 6 || result.exit_code == 7;
-}
-
 void summarize(const std::vector<std::optional<RowResult>>& done, BatchReport& report) {
   report.n_rows = done.size();
   std::optional<int> code;
@@ -89,7 +84,7 @@ BatchReport run_batch(
       if (at >= to_do.size() || halt.stop_requested()) return;
       const Row& row = rows[to_do[at]];
       try {
-        const TaskReport ended = run_task(task, {params[to_do[at]], row.value}, host, halt.get_token());
+        const TaskReport ended = run_task(task, {params[to_do[at]], row.value, "row-" + row.key.substr(0, 12) + (row.key.find('#') == std::string::npos ? "" : row.key.substr(row.key.find('#'))), row.key, row.seed_offset}, host, halt.get_token());
         if (ended.exit_code == kExitStopped) return;  // not an end: it runs again next time
         RowResult result = result_of(row, ended);
         const std::scoped_lock lock(mutex);

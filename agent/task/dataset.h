@@ -17,6 +17,7 @@ struct Row {
   // What was done and with what, whatever the order of rows: a hash of the task file, what was given on the command line
   // and the row; the second row with the same content ends in "#2". Set by name_rows().
   std::string key;
+  std::int64_t seed_offset = 0;  // as of TaskInput
 };
 
 // .csv: the first line names the columns (RFC 4180: quotes, line ends within quotes), all values are texts.

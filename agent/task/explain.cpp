@@ -31,6 +31,8 @@ Value assertions_json(const std::vector<Assertion>& assertions) {
     std::string what = to_string(assertion.kind);
     switch (assertion.kind) {
       case Assertion::Kind::kRegex: what += " " + assertion.pattern; break;
+      case Assertion::Kind::kJudge: what += " " + assertion.judge->wording.source(); break;
+      case Assertion::Kind::kGrade: break;
       case Assertion::Kind::kThat: what += " " + assertion.that->source(); break;
       case Assertion::Kind::kFile: what += " " + assertion.path->source() + (assertion.exists ? "" : " is not there"); break;
       case Assertion::Kind::kSchema: what += " " + to_json_text(assertion.schema.source); break;
@@ -75,6 +77,9 @@ Value explain(const Task& task, const Value& params, const Value& row, const Set
     put(json, "instructions", instructions);
     json["prompt"] = step.prompt.render_known(scope);
     if (step.output_schema) json["output_schema"] = step.output_schema->source;
+    if (step.before) json["hook_before"] = step.before->code;
+    if (step.after) json["hook_after"] = step.after->code;
+    if (!step.artifacts.empty()) json["artifacts"] = step.artifacts;
     if (!step.assertions.empty()) json["assert"] = assertions_json(step.assertions);
     steps.push_back(std::move(json));
   }

@@ -209,7 +209,7 @@ class TaskParser {
     Step step;
     step.place = node.place;
     if (!fields_.mapping(node, "a step", std::vector<std::string>{"id", "prompt", "instructions", "needs", "if", "foreach", "matrix", "until", "retry",
-                                                                  "output_schema", "assert", "allow_failure"} + kSettingKeys)) {
+                                                                  "output_schema", "assert", "before", "after", "artifacts", "allow_failure"} + kSettingKeys)) {
       return;
     }
     step.id = fields_.text(node, "id").value_or("");
@@ -235,6 +235,9 @@ class TaskParser {
     if (const YamlNode* retry = node.find("retry")) step.retry = read_retry(*retry);
     if (const YamlNode* schema = node.find("output_schema")) step.output_schema = schema_reader()(*schema);
     if (const YamlNode* list = node.find("assert")) step.assertions = AssertionReader(fields_, schema_reader()).read(*list);
+    if (const YamlNode* before = node.find("before")) step.before = read_hook(*before, "before");
+    if (const YamlNode* after = node.find("after")) step.after = read_hook(*after, "after");
+    step.artifacts = fields_.texts(node, "artifacts").value_or(std::vector<std::string>());
     step.allow_failure = fields_.boolean(node, "allow_failure").value_or(false);
     step.settings = read_settings(node);
     step.settings.fill_from(defaults_);
@@ -267,6 +270,20 @@ class TaskParser {
     if (!expression) return std::nullopt;
     until.that = std::move(*expression);
     return until;
+  }
+
+  std::optional<Hook> read_hook(const YamlNode& node, const std::string& key) {
+    if (!fields_.mapping(node, "'" + key + "'", {"python", "command", "timeout"})) return std::nullopt;
+    Hook hook;
+    hook.place = node.place;
+    hook.command = node.find("command") != nullptr;
+    if (hook.command == (node.find("python") != nullptr)) {
+      fields_.problem(node.place, std::string("found ") + (hook.command ? "both" : "neither") + " of 'python' and 'command' in '" + key +
+                                      "', expected one of them");
+    }
+    hook.code = fields_.text(node, hook.command ? "command" : "python").value_or("");
+    hook.timeout_s = fields_.duration(node, "timeout").value_or(hook.timeout_s);
+    return hook;
   }
 
   Retry read_retry(const YamlNode& node) {
@@ -341,6 +358,7 @@ class TaskParser {
     }
     body.until.reset();
     if (step.until) roots.emplace_back("previous");
+    if (step.before) roots.emplace_back("before");
     check_references(references_of(body), step.place, roots, &step);
     roots.insert(roots.end(), {"output", "text"});
     if (step.until) check_references(step.until->that.references(), step.place, roots, &step);

@@ -9,8 +9,8 @@ namespace {
 
 using Kind = Assertion::Kind;
 
-constexpr Kind kKinds[] = {Kind::kEquals, Kind::kContains, Kind::kNotContains, Kind::kRegex,  Kind::kNumber,
-                           Kind::kSchema, Kind::kThat,     Kind::kFile,        Kind::kPython, Kind::kCommand};
+constexpr Kind kKinds[] = {Kind::kEquals, Kind::kContains, Kind::kNotContains, Kind::kRegex,  Kind::kNumber, Kind::kSchema,
+                           Kind::kJudge,  Kind::kThat,     Kind::kFile,        Kind::kPython, Kind::kCommand};
 
 std::vector<std::string> kind_names() {
   std::vector<std::string> names;
@@ -67,6 +67,8 @@ void AssertionReader::read_one(const YamlNode& node, std::vector<Assertion>& all
     case Kind::kSchema:
       if (auto schema = read_schema_(*body)) assertion.schema = std::move(*schema);
       break;
+    case Kind::kJudge: read_judge(*body, assertion); break;
+    case Kind::kGrade: break;
     case Kind::kThat: assertion.that = fields_.expression(*body); break;
     case Kind::kFile: read_file(*body, assertion); break;
     case Kind::kPython:
@@ -145,6 +147,46 @@ void AssertionReader::read_file(const YamlNode& node, Assertion& assertion) {
   if (!assertion.exists && !assertion.content.empty()) {
     fields_.problem(node.place, "found content for a file that must not exist, expected one or the other");
   }
+}
+
+// A text is the rubric.
+void AssertionReader::read_judge(const YamlNode& node, Assertion& assertion) {
+  Judge judge;
+  if (node.kind == YamlNode::Kind::kScalar && node.is_text()) {
+    YamlNode whole;
+    whole.kind = YamlNode::Kind::kMap;
+    whole.place = node.place;
+    whole.fields.push_back({"rubric", node.place, node});
+    return read_judge(whole, assertion);
+  }
+  assertion.judge = std::make_shared<const Judge>(judge);
+  if (!fields_.mapping(node, "'judge'", {"rubric", "prompt", "model", "reasoning", "verdicts", "pass", "timeout"})) return;
+  judge.own_question = node.find("prompt") != nullptr;
+  if (judge.own_question == (node.find("rubric") != nullptr)) {
+    fields_.problem(node.place, std::string("found ") + (judge.own_question ? "both" : "neither") +
+                                    " of 'rubric' and 'prompt' in 'judge', expected one of them");
+  }
+  if (auto wording = fields_.text_template(node, judge.own_question ? "prompt" : "rubric")) judge.wording = std::move(*wording);
+  judge.model = fields_.text_template(node, "model");
+  judge.reasoning = fields_.one_of(node, "reasoning", {"low", "medium", "high"}).value_or(judge.reasoning);
+  judge.timeout_s = fields_.duration(node, "timeout").value_or(0);
+  if (auto verdicts = fields_.texts(node, "verdicts")) {
+    const std::set<std::string> distinct(verdicts->begin(), verdicts->end());
+    if (distinct.size() < 2 || distinct.size() != verdicts->size()) {
+      fields_.problem(node.find("verdicts")->place, "found " + listed(*verdicts) + " for 'verdicts', expected two different words or more");
+    }
+    judge.verdicts = std::move(*verdicts);
+    if (!judge.verdicts.empty()) judge.passing = {judge.verdicts.front()};
+  }
+  if (const auto pass = fields_.texts(node, "pass")) {
+    judge.passing = {pass->begin(), pass->end()};
+    for (const std::string& word : *pass) {
+      if (std::find(judge.verdicts.begin(), judge.verdicts.end(), word) != judge.verdicts.end()) continue;
+      fields_.problem(node.find("pass")->place, "found '" + word + "' for 'pass', expected some of " + listed(judge.verdicts) +
+                                                    did_you_mean(word, judge.verdicts));
+    }
+  }
+  assertion.judge = std::make_shared<const Judge>(std::move(judge));
 }
 
 void AssertionReader::read_code(const YamlNode& node, Assertion& assertion) {

@@ -23,6 +23,7 @@ class AssertionReader {
   void read_number(const YamlNode& node, Assertion& assertion);
   void read_regex(const YamlNode& node, Assertion& assertion);
   void read_file(const YamlNode& node, Assertion& assertion);
+  void read_judge(const YamlNode& node, Assertion& assertion);
   void read_code(const YamlNode& node, Assertion& assertion);
   void read_content(const YamlNode& node, Assertion& assertion);
 

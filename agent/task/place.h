@@ -9,8 +9,10 @@ namespace toccata::task {
 struct Place {
   std::string file;
   int line = 0, column = 0;  // from 1
-  // "report.yaml:3:7"
-  std::string text() const { return file + ":" + std::to_string(line) + ":" + std::to_string(column); }
+  // "report.yaml:3:7"; without a line the file alone.
+  std::string text() const {
+    return line == 0 ? file : file + ":" + std::to_string(line) + ":" + std::to_string(column);
+  }
   friend bool operator==(const Place&, const Place&) = default;
 };
 

@@ -18,6 +18,10 @@ std::vector<Reference> references_of(const Assertion& assertion) {
   if (assertion.subject) add(all, *assertion.subject);
   if (assertion.that) add(all, *assertion.that);
   if (assertion.path) add(all, *assertion.path);
+  if (assertion.judge) {
+    add(all, assertion.judge->wording);
+    if (assertion.judge->model) add(all, *assertion.judge->model);
+  }
   add(all, assertion.expected);
   for (const Assertion& inner : assertion.content) {
     const auto found = references_of(inner);
@@ -31,6 +35,7 @@ std::vector<Reference> references_of(const Step& step) {
   add(all, step.prompt);
   if (step.instructions) add(all, *step.instructions);
   if (step.condition) add(all, *step.condition);
+  if (step.functions) add(all, *step.functions);
   if (step.foreach) add(all, *step.foreach);
   if (step.until) add(all, step.until->that);
   if (step.settings.model) add(all, *step.settings.model);

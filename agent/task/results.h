@@ -2,13 +2,13 @@
 // run goes on from, so nothing in it is ever changed; of several lines with one key the last counts.
 #pragma once
 
-#include <cstdio>
 #include <filesystem>
 #include <map>
-#include <mutex>
+#include <memory>
 #include <string>
 
 #include "agent/task/dataset.h"
+#include "agent/task/line_file.h"
 #include "agent/task/runner.h"
 
 namespace toccata::task {
@@ -25,6 +25,9 @@ struct RowResult {
   double seconds = 0;
 };
 
+// The model could not be loaded, a tool or the sandbox was missing, a judge gave no verdict: that is no result of the row.
+bool says_nothing(const RowResult& result);
+
 RowResult result_of(const Row& row, const TaskReport& report);
 Value to_json(const RowResult& result);
 
@@ -35,9 +38,6 @@ class ResultsFile {
   static Result<std::unique_ptr<ResultsFile>> open(const std::filesystem::path& path);
   // Keeps nothing.
   static std::unique_ptr<ResultsFile> none();
-  ~ResultsFile();
-  ResultsFile(const ResultsFile&) = delete;
-  ResultsFile& operator=(const ResultsFile&) = delete;
 
   // What the file said when it was opened, by key.
   const std::map<std::string, RowResult>& known() const { return known_; }
@@ -46,10 +46,8 @@ class ResultsFile {
 
  private:
   ResultsFile() = default;
-  std::filesystem::path path_;
-  int file_ = -1;
+  std::unique_ptr<LineFile> lines_;
   std::map<std::string, RowResult> known_;
-  std::mutex mutex_;
 };
 
 }  // namespace toccata::task

@@ -1,14 +1,20 @@
 #include "agent/task/runner.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "agent/task/assertions.h"
+#include "agent/task/judge.h"
 #include "agent/task/plan.h"
 #include "agent/task/schema_check.h"
+#include "agent/task/sha256.h"
 
 namespace toccata::task {
 namespace {
@@ -17,6 +23,7 @@ using Clock = std::chrono::steady_clock;
 using Status = StepReport::Status;
 
 constexpr std::size_t kItemsMax = 10'000;  // of a foreach, whose list may be a model's
+constexpr std::size_t kHookShown = 2000;      // bytes of what a hook that failed printed
 constexpr int kExitFailed = 1, kExitLimit = 4, kExitTimeout = 124, kExitStopped = 130;
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
@@ -64,7 +71,7 @@ Value combinations(const Value& lists) {
 class TaskRun {
  public:
   TaskRun(const Task& task, const TaskInput& input, Host& host, std::stop_token stop, const StepSink& sink)
-      : task_(task), host_(host), stop_(std::move(stop)), sink_(sink) {
+      : task_(task), host_(host), stop_(std::move(stop)), sink_(sink), folder_(input.folder), key_(input.key), seed_offset_(input.seed_offset) {
     scope_ = {{"params", input.params}, {"steps", Value::object()}};
     if (input.row.is_object()) scope_["row"] = input.row;
   }
@@ -96,6 +103,8 @@ class TaskRun {
       } else {
         run_rounds(step, step.id, scope_, report);
       }
+    } catch (const JudgeError& e) {
+      fail(report, e.exit_code(), "judge", e.what());
     } catch (const Exception& e) {
       fail(report, kExitFailed, e.code() == ErrorCode::kInvalidArgument ? "template" : "error", e.what());
       if (e.code() == ErrorCode::kUnavailable) report.exit_code = 6;
@@ -178,24 +187,53 @@ class TaskRun {
 
   void attempt_once(const Step& step, const std::string& name, const Scope& scope, int attempt, StepReport& report) {
     if (stop_.stop_requested()) return fail(report, kExitStopped, "stopped", "stopped");
-    StepOrder order = make_order(step, name, scope, attempt);
-    if (task_.timeout_s > 0) {
-      const double left = task_.timeout_s - seconds_since(begin_);
-      if (left <= 0) return fail(report, kExitTimeout, "timeout", "the time of the task is over");
-      if (order.settings.timeout_s.value_or(0) <= 0 || *order.settings.timeout_s > left) order.settings.timeout_s = left;
-    }
-    if (task_.budget_tokens > 0) {
-      const std::int64_t left = task_.budget_tokens - report_.tokens;
-      if (left <= 0) return fail(report, kExitLimit, "budget", "the tokens of the task are spent");
-      order.settings.budget_tokens = std::min(order.settings.budget_tokens.value_or(left), left);
-    }
-    const StepEnd end = host_.run_step(order, stop_);
-    report_.tokens += end.tokens;
+    Scope seen = scope;
+    Files given;
+    if (step.before && !run_before(step, seen, given, report)) return;
+    StepOrder order = make_order(step, name, seen, attempt);
+    order.files = std::move(given);
+    const StepEnd end = run_within_limits(std::move(order));
     if (!end.run_id.empty()) report.runs.push_back(end.run_id);
     report.text = end.final;
     report.output = end.final;
     if (end.exit_code != 0) return fail(report, end.exit_code, end.reason, end.message);
-    judge(step, scope, end, report);
+    judge(step, name, std::move(seen), end, report);
+  }
+
+  // One run, with what the task has left.
+  StepEnd run_within_limits(StepOrder order) {
+    const auto over = [](int exit_code, std::string reason, std::string message) {
+      StepEnd end;
+      end.exit_code = exit_code;
+      end.reason = std::move(reason);
+      end.message = std::move(message);
+      return end;
+    };
+    if (task_.timeout_s > 0) {
+      const double left = task_.timeout_s - seconds_since(begin_);
+      if (left <= 0) return over(kExitTimeout, "timeout", "the time of the task is over");
+      if (order.settings.timeout_s.value_or(0) <= 0 || *order.settings.timeout_s > left) order.settings.timeout_s = left;
+    }
+    if (task_.budget_tokens > 0) {
+      const std::int64_t left = task_.budget_tokens - report_.tokens;
+      if (left <= 0) return over(kExitLimit, "budget", "the tokens of the task are spent");
+      order.settings.budget_tokens = std::min(order.settings.budget_tokens.value_or(left), left);
+    }
+    order.task_key = key_;
+    order.number = ++n_runs_[order.step];
+    StepEnd end = host_.run_step(order, stop_);
+    report_.tokens += end.tokens;
+    return end;
+  }
+
+  // How the judges of a step, or of the task, ask.
+  AskModel asks(const std::string& name, std::optional<std::string> model) {
+    return [this, name, model = std::move(model)](StepOrder order) {
+      order.task = task_.name;
+      order.step = name;
+      if (!order.model) order.model = model;
+      return run_within_limits(std::move(order));
+    };
   }
 
   StepOrder make_order(const Step& step, const std::string& name, const Scope& scope, int attempt) const {
@@ -207,12 +245,13 @@ class TaskRun {
     if (step.output_schema) order.output_schema = to_json_text(step.output_schema->source);
     order.settings = step.settings;
     if (step.settings.model) order.model = step.settings.model->render(scope);
-    if (order.settings.seed) *order.settings.seed += attempt;  // the same seed would fail the same way
-    order.keep_files = looks_at_files(step.assertions);
+    if (order.settings.seed) *order.settings.seed += seed_offset_ + attempt;  // the same seed would fail the same way
+    if (step.functions) order.functions = step.functions->value(scope);
+    order.keep_files = looks_at_files(step.assertions) || step.after || !step.artifacts.empty();
     return order;
   }
 
-  void judge(const Step& step, Scope scope, const StepEnd& end, StepReport& report) {
+  void judge(const Step& step, const std::string& name, Scope scope, const StepEnd& end, StepReport& report) {
     if (step.output_schema) {
       Result<Value> value = json_answer(end.final);
       if (!value) return fail(report, kExitSchema, "schema", "the answer is not JSON: " + value.error().message);
@@ -222,16 +261,75 @@ class TaskRun {
     }
     scope["output"] = report.output;
     scope["text"] = report.text;
-    report.failures = failed_assertions(step.assertions, {scope, end.files, host_, stop_});
+    if (step.functions) scope["calls"] = end.calls;
+    std::optional<std::string> model;
+    if (step.settings.model) model = step.settings.model->render(scope);
+    report.failures =
+        failed_assertions(step.assertions, {scope, end.files, host_, stop_, asks(name + "/judge", model), &report.verdicts});
     if (stop_.stop_requested() && !report.failures.empty()) {  // the check was cut off: it says nothing
       report.failures.clear();
       return fail(report, kExitStopped, "stopped", "stopped");
     }
     if (!report.failures.empty()) return fail(report, kExitAssertion, "assertion", report.failures.front());
+    Files files = end.files;
+    if (step.after && !run_after(step, scope, files, report)) return;
+    if (!keep_artifacts(step, name, files, report)) return;
     report.status = Status::kDone;
     report.exit_code = 0;
     report.reason = end.reason;
     report.message.clear();
+  }
+
+  // False, with the step failed: the model is not asked.
+  bool run_before(const Step& step, Scope& scope, Files& files, StepReport& report) {
+    const Files none;
+    CheckEnd end = run_hook(*step.before, {scope, none, host_, stop_}, true);
+    if (!hook_held(*step.before, "before", end, report)) return false;
+    files = std::move(end.files);
+    scope["before"] = end.output;
+    return true;
+  }
+
+  // `files` are then those the hook leaves.
+  bool run_after(const Step& step, const Scope& scope, Files& files, StepReport& report) {
+    CheckEnd end = run_hook(*step.after, {scope, files, host_, stop_}, true);
+    if (!hook_held(*step.after, "after", end, report)) return false;
+    files = std::move(end.files);
+    return true;
+  }
+
+  bool hook_held(const Hook& hook, const char* key, const CheckEnd& end, StepReport& report) {
+    if (stop_.stop_requested()) {
+      fail(report, kExitStopped, "stopped", "stopped");
+    } else if (!end.ok) {
+      fail(report, kExitFailed, "hook", hook.place.text() + ": '" + key + "' failed: " + end.output.substr(0, kHookShown));
+    }
+    return end.ok && !stop_.stop_requested();
+  }
+
+  bool keep_artifacts(const Step& step, const std::string& name, const Files& files, StepReport& report) {
+    const std::string folder = folder_.empty() ? name : folder_ + "/" + name;
+    std::set<std::string> kept;
+    for (const std::string& pattern : step.artifacts) {
+      bool found = false;
+      for (const auto& [path, bytes] : files) {
+        if (::fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME) != 0) continue;
+        found = true;
+        if (!kept.insert(path).second) continue;
+        const Result<std::string> where = host_.keep_artifact(folder, path, bytes);
+        if (!where) {
+          fail(report, kExitFailed, "artifact", "cannot keep " + path + ": " + where.error().message);
+          return false;
+        }
+        Sha256 hash;
+        hash.add_bytes(bytes);
+        report.artifacts.push_back({{"name", path}, {"bytes", bytes.size()}, {"sha256", hash.hex()}, {"path", *where}});
+      }
+      if (found || pattern.find_first_of("*?[") != std::string::npos) continue;
+      fail(report, kExitAssertion, "artifact", step.place.text() + ": artifacts: found no file '" + pattern + "' in the workspace, expected one");
+      return false;
+    }
+    return true;
   }
 
   static void fail(StepReport& report, int exit_code, std::string reason, std::string message) {
@@ -252,10 +350,15 @@ class TaskRun {
       }
       scope_["output"] = report_.output;
       scope_["text"] = to_text(report_.output);
-      const auto failures = failed_assertions(task_.assertions, {scope_, {}, host_, stop_});
+      const Files none;
+      const auto failures =
+          failed_assertions(task_.assertions, {scope_, none, host_, stop_, asks("judge", {}), &report_.verdicts});
       if (failures.empty()) return;
       report_.exit_code = kExitAssertion;
       report_.message = failures.front();
+    } catch (const JudgeError& e) {
+      report_.exit_code = e.exit_code();
+      report_.message = e.what();
     } catch (const Exception& e) {
       report_.exit_code = e.code() == ErrorCode::kUnavailable ? 6 : kExitFailed;
       report_.message = e.what();
@@ -266,6 +369,9 @@ class TaskRun {
   Host& host_;
   std::stop_token stop_;
   const StepSink& sink_;
+  const std::string folder_, key_;
+  const std::int64_t seed_offset_;
+  std::map<std::string, int> n_runs_;  // by step
   Scope scope_;
   TaskReport report_;
   Clock::time_point begin_ = Clock::now();
@@ -297,6 +403,8 @@ Value to_json(const StepReport& report) {
                 {"message", report.message},
                 {"failures", report.failures},
                 {"runs", report.runs},
+                {"verdicts", report.verdicts},
+                {"artifacts", report.artifacts},
                 {"attempts", report.attempts},
                 {"tokens", report.tokens},
                 {"seconds", report.seconds},
@@ -307,7 +415,7 @@ Value to_json(const StepReport& report) {
 Value to_json(const TaskReport& report) {
   Value steps = Value::array();
   for (const StepReport& step : report.steps) steps.push_back(to_json(step));
-  return {{"exit_code", report.exit_code}, {"message", report.message}, {"output", report.output},
+  return {{"exit_code", report.exit_code}, {"message", report.message}, {"output", report.output}, {"verdicts", report.verdicts},
           {"tokens", report.tokens},       {"seconds", report.seconds}, {"steps", std::move(steps)}};
 }
 

@@ -25,7 +25,9 @@ struct StepReport {
   std::vector<std::string> failures;  // assertions that do not hold
   std::vector<std::string> runs;      // ids in the ledger, all attempts
   int attempts = 0;
-  std::int64_t tokens = 0;
+  Value verdicts = Value::array();    // what judges and graders said: {"check", "verdict", "reason", ...}
+  Value artifacts = Value::array();   // {"name", "bytes", "sha256", "path"}
+  std::int64_t tokens = 0;            // of all its runs, those of judges included
   double seconds = 0;
   Value output;
   std::string text;
@@ -35,6 +37,7 @@ const char* to_string(StepReport::Status status);  // "done", "failed", "skipped
 struct TaskReport {
   int exit_code = 0;
   std::string message;  // why it failed: names the step
+  Value verdicts = Value::array();  // on the output
   Value output;
   std::vector<StepReport> steps;  // in the order they ran
   std::int64_t tokens = 0;
@@ -44,6 +47,9 @@ struct TaskReport {
 struct TaskInput {
   Value params;  // as bind_params() gives them
   Value row;     // of a dataset; null: none
+  std::string folder = {};       // of artifacts: of the row where there are several
+  std::string key = {};          // of what is done with what, the same in another process
+  std::int64_t seed_offset = 0;  // added to every step's seed
 };
 
 // Told when a step begins (status kNotRun) and when it has ended. Not for steps that are not reached.

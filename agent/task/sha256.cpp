@@ -22,6 +22,10 @@ void Sha256::add(std::string_view part) {
   TOCCATA_CHECK(EVP_DigestUpdate(context_->digest, part.data(), part.size()) == 1);
 }
 
+void Sha256::add_bytes(std::string_view bytes) {
+  TOCCATA_CHECK(EVP_DigestUpdate(context_->digest, bytes.data(), bytes.size()) == 1);
+}
+
 std::string Sha256::hex() {
   unsigned char bytes[EVP_MAX_MD_SIZE];
   unsigned int n = 0;

@@ -15,6 +15,8 @@ class Sha256 {
   Sha256& operator=(const Sha256&) = delete;
   // One part: its length and its bytes.
   void add(std::string_view part);
+  // Bytes as they are, without their length.
+  void add_bytes(std::string_view bytes);
   // 64 hexadecimal digits. Ends it.
   std::string hex();
 

@@ -32,10 +32,12 @@ const char* to_string(Assertion::Kind kind) {
     case Assertion::Kind::kRegex: return "regex";
     case Assertion::Kind::kNumber: return "number";
     case Assertion::Kind::kSchema: return "schema";
+    case Assertion::Kind::kJudge: return "judge";
     case Assertion::Kind::kThat: return "that";
     case Assertion::Kind::kFile: return "file";
     case Assertion::Kind::kPython: return "python";
     case Assertion::Kind::kCommand: return "command";
+    case Assertion::Kind::kGrade: return "grade";
   }
   return "?";
 }

@@ -19,6 +19,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -63,7 +64,23 @@ struct Schema {
   std::shared_ptr<const grammar::Grammar> grammar;
 };
 
-// One thing that must hold, checked here and not by a model.
+// A model that is asked whether a text is as it should be.
+struct Judge {
+  Template wording;              // the rubric, or the author's own question
+  bool own_question = false;     // `prompt` instead of `rubric`
+  std::optional<Template> model;  // the step's own otherwise
+  std::string reasoning = "low";
+  std::vector<std::string> verdicts = {"pass", "fail"};  // what it may say
+  std::set<std::string> passing = {"pass"};              // of these, what holds
+  double timeout_s = 0;          // 0: what the task has left
+};
+
+struct Evidence;  // assertions.h
+
+// What code of the program says about an answer: {"verdict": "...", ...}; "correct" holds.
+using Grader = std::function<Value(const Evidence&)>;
+
+// One thing that must hold, checked here; only kJudge asks a model.
 struct Assertion {
   enum class Kind {
     kEquals,       // subject == expected; texts are compared without the white space around them
@@ -72,10 +89,12 @@ struct Assertion {
     kRegex,        // found anywhere in the text
     kNumber,       // the subject, or the last number in its text, within a tolerance
     kSchema,
+    kJudge,        // a model says so
     kThat,         // an expression that is true
     kFile,
     kPython,       // code in a fresh sandbox that must end without raising
     kCommand,      // of a shell in a fresh sandbox
+    kGrade,        // code of the program; never in a file
   } kind = Kind::kEquals;
   Place place;
   std::optional<ValueTemplate> subject;  // `value`; the output of the step otherwise
@@ -91,6 +110,8 @@ struct Assertion {
   std::int64_t exit_code = 0;            // kCommand
   // kFile: of its content; kCommand: of what it printed. Subjects are left empty.
   std::vector<Assertion> content;
+  std::shared_ptr<const Judge> judge;    // kJudge
+  Grader grader;                         // kGrade
   std::string message;                   // said when it fails
 };
 const char* to_string(Assertion::Kind kind);  // the key in the file: "equals", ...
@@ -107,6 +128,14 @@ struct Until {
   int times = 10;   // runs in all; then the step has failed, exit 3
 };
 
+// Code of the author around a step, in a sandbox of its own. It sees context.json, and Python its names as variables.
+struct Hook {
+  Place place;
+  bool command = false;  // of a shell; Python otherwise
+  std::string code;      // never a template
+  double timeout_s = 30;
+};
+
 struct Step {
   std::string id;
   Place place;
@@ -120,7 +149,11 @@ struct Step {
   Retry retry;
   Settings settings;                       // the task's defaults are filled in
   std::optional<Schema> output_schema;     // the answer is JSON, and the output its value
+  std::optional<ValueTemplate> functions;  // as of StepOrder; assertions see what was called as "calls". Never in a file
   std::vector<Assertion> assertions;
+  std::optional<Hook> before;  // the files it makes are in the workspace of the step's python tool; what it prints is "before"
+  std::optional<Hook> after;   // once the assertions hold; sees the workspace; the files it makes can be artifacts
+  std::vector<std::string> artifacts;      // names in the workspace, with * and ?; one without must be there
   bool allow_failure = false;              // the task goes on when this step fails
 };
 

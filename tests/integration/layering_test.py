@@ -30,6 +30,7 @@ ALLOWED = {
     "agent/store": ["core/base"],
     "agent/loop": ["core/base", "core/tokenizer", "core/grammar", "agent/harmony", "agent/model", "agent/store", "tools", "prompts"],
     "agent/task": ["core/base", "core/tokenizer", "core/grammar"],
+    "agent/eval": ["core/base", "agent/task"],
     "agent/server": ["core/base", "core/tokenizer", "core/grammar", "agent/harmony", "agent/model", "agent/store", "agent/loop"],
     "agent/python": ["core", "agent", "tools", "sandbox"],
     "agent/cli": ["core", "agent", "tools", "sandbox", "prompts"],

@@ -61,6 +61,9 @@ ToolResult PythonTool::call(const ToolCall& call, std::stop_token stop) {
   if (!session_) {
     Result<std::unique_ptr<sandbox::Session>> opened = sandbox_.open();
     if (!opened) return no_sandbox(opened.error());
+    for (const auto& [path, bytes] : files_) {
+      if (const Result<void> put = (*opened)->upload(path, bytes); !put) return no_sandbox(put.error());
+    }
     session_ = std::move(*opened);
   }
   const sandbox::Outcome outcome = session_->execute(cell_code(call.arguments), timeout_, stop);

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
+#include <string>
 
 #include "sandbox/sandbox.h"
 #include "tools/tool.h"
@@ -24,6 +26,9 @@ class PythonTool final : public Tool {
   // "truncated", "restarted", "state_lost", "artifacts"}.
   ToolResult call(const ToolCall& call, std::stop_token stop) override;
 
+  // Files for the workspace, put there when the interpreter is opened.
+  void set_files(std::map<std::string, std::string> files) { files_ = std::move(files); }
+
   // The interpreter with its workspace, for whoever wants the files; null before the first call.
   sandbox::Session* session() const { return session_.get(); }
 
@@ -32,6 +37,7 @@ class PythonTool final : public Tool {
   std::chrono::milliseconds timeout_;
   ToolSpec spec_;
   std::unique_ptr<sandbox::Session> session_;
+  std::map<std::string, std::string> files_;
 };
 
 }  // namespace toccata::tools

@@ -39,13 +39,18 @@ class FakeHost final : public task::Host {
     if (no_sandbox) throw Exception(ErrorCode::kUnavailable, "no sandbox here");
     checks.push_back(order);
     if (on_check) on_check();
-    return order.code.find("raise") == std::string::npos ? task::CheckEnd{true, check_output}
-                                                         : task::CheckEnd{false, "Traceback: raised"};
+    return order.code.find("raise") == std::string::npos ? task::CheckEnd{true, check_output, made}
+                                                         : task::CheckEnd{false, "Traceback: raised", {}};
   }
   Result<std::string> read_file(const std::string& path) override {
     const auto file = files.find(path);
     if (file == files.end()) return Error{ErrorCode::kNotFound, path + ": no such file"};
     return file->second;
+  }
+  Result<std::string> keep_artifact(const std::string& folder, const std::string& name, const std::string& bytes) override {
+    const std::scoped_lock lock(mutex_);
+    artifacts[folder + "/" + name] = bytes;
+    return folder + "/" + name;
   }
 
   std::vector<std::string> prompts() const {
@@ -58,6 +63,8 @@ class FakeHost final : public task::Host {
   std::vector<task::CheckOrder> checks;
   std::string check_output;
   task::Files files;
+  task::Files artifacts;
+  task::Files made = {};  // by checks
   bool no_sandbox = false;
   std::function<void()> on_check;
 
