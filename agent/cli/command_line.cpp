@@ -40,6 +40,7 @@ constexpr const char* kExamples = R"(Examples:
   toccata run --json "..." | jq .                   every event as one JSON object a line
   toccata chat                                      talk to the agent
   toccata index add ~/notes && toccata run --tools python,browser "Where did I write about DNS?"
+  toccata run --tools browser --search brave "..."  the web too; BRAVE_API_KEY, or searxng=http://127.0.0.1:8888
   toccata task run report.yaml -p topic=tides       steps in an order that code keeps
   toccata serve                                     http://127.0.0.1:8080/v1 for every OpenAI client
   toccata runs list; toccata runs show 3f2c         what happened, from the ledger
@@ -130,6 +131,10 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--ledger", o.ledger, "SQLite file the run is recorded in")->envname("TOCCATA_LEDGER");
   app.add_option("--allow-origin", o.allow_origins, "Origin the browser may open although it is not public: http://127.0.0.1:8000; may be repeated")
       ->allow_extra_args(false);
+  app.add_option("--search", o.search, "Search service the browser asks: brave, exa, jina, kagi, mediawiki, serper, tavily, you, searxng=URL, or one of config.toml; may be repeated")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->envname("TOCCATA_SEARCH");
   app.add_flag("--offline", o.offline, "Refuse everything that needs the network");
   app.add_flag("--json", o.json, "JSON Lines events on stdout instead of the answer");
   app.add_flag("-q,--quiet", o.quiet, "Only the answer: no progress on stderr");
@@ -317,6 +322,8 @@ void add_machine(
   doctor->add_flag("--json", doctor_o.json, "Machine-readable");
   doctor->add_option("--sandbox", doctor_o.sandbox, "Least level of protection accepted")
       ->capture_default_str();
+  doctor->add_option("--search", doctor_o.search, "Search services that are to be used")
+      ->delimiter(',')->allow_extra_args(false)->envname("TOCCATA_SEARCH");
   doctor->callback([&, a = &action] { *a = [&] { return doctor_verb(doctor_o, env); }; });
 }
 
@@ -431,8 +438,8 @@ void enter_folder(int argc, char** argv) {
 
 AgentOptions configured_defaults(const Environment& env) {
   AgentOptions options;
-  apply_config_file(env.config_home / "config.toml", options);
-  apply_config_file("toccata.toml", options);
+  apply_config_file(env.config_home / "config.toml", ConfigOwner::kUser, options);
+  apply_config_file("toccata.toml", ConfigOwner::kProject, options);
   return options;
 }
 
@@ -470,6 +477,8 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   ModelsOptions models;
   DoctorOptions doctor;
   doctor.sandbox = defaults.sandbox;
+  doctor.search = defaults.search;
+  doctor.search_services = defaults.search_services;
   add_run(app, run, action, env);
   add_chat(app, chat, action, env);
   TaskOptions task{defaults};

@@ -43,6 +43,7 @@ Environment read_environment() {
   env.hub_cache = hub_cache(env.home);
   env.api_key = variable("TOCCATA_API_KEY");
   if (!env.api_key) env.api_key = variable("OPENAI_API_KEY");
+  env.variable = [](const std::string& name) { return variable(name.c_str()); };
   env.stdin_is_terminal = ::isatty(STDIN_FILENO) == 1;
   env.stdout_is_terminal = ::isatty(STDOUT_FILENO) == 1;
   env.stderr_is_terminal = ::isatty(STDERR_FILENO) == 1;

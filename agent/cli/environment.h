@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -13,6 +14,8 @@ struct Environment {
   std::filesystem::path config_home;  // XDG_CONFIG_HOME/toccata: config.toml
   std::filesystem::path hub_cache;    // HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub
   std::optional<std::string> api_key;  // TOCCATA_API_KEY, else OPENAI_API_KEY: for remote models only
+  // Other variables, by the names the user's configuration gives: keys of search services. Empty ones count as unset.
+  std::function<std::optional<std::string>(const std::string&)> variable = [](const std::string&) { return std::nullopt; };
   bool color = false;                  // stderr is a terminal, NO_COLOR is not set, TERM is not "dumb"
   bool stdin_is_terminal = false;
   bool stdout_is_terminal = false;

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "agent/cli/project_notes.h"
+#include "agent/cli/search_setup.h"
 #include "agent/cli/token_prefix.h"
 #include "agent/loop/recall_tool.h"
 #include "agent/loop/turn_rules.h"
@@ -79,7 +80,9 @@ std::string params_json(
       {"top_k", params.top_k},              {"min_p", params.min_p},
       {"seed", params.seed},                {"max_turns", options.max_turns},
       {"budget_tokens", options.budget_tokens}, {"timeout_s", options.timeout_s},
-      {"constrain", options.constrain},     {"output_schema", options.output_schema}};
+      {"constrain", options.constrain},     {"output_schema", options.output_schema},
+      {"search", options.search},           {"allow_origins", options.allow_origins},
+      {"offline", options.offline}};
   if (rules != nullptr) json["turn_rules"] = agent::to_json(*rules);
   return json.dump();
 }
@@ -110,7 +113,8 @@ void add_browser(const AgentOptions& options, const Environment& env, AgentSetup
   }
   tools::Fetcher fetcher(tools::AddressPolicy::with_origins(options.allow_origins).value_or_throw());
   setup.tools.add(std::make_unique<tools::BrowserTool>(
-      std::make_unique<tools::LivePages>(std::move(index), std::move(fetcher)), o200k_prefix()
+      std::make_unique<tools::LivePages>(std::move(index), std::move(fetcher), make_searches(options.search, options.search_services, env)),
+      o200k_prefix()
   ));
 }
 
