@@ -5,6 +5,7 @@
 
 #include "core/base/json_depth.h"
 #include "tools/web/plain_text.h"
+#include "tools/web/utf8.h"
 
 namespace toccata::tools {
 namespace {
@@ -37,7 +38,7 @@ void replace_all(std::string& text, const std::string& what, const std::string& 
 
 std::optional<json> parsed(const std::string& body) {
   if (json_depth(body) > kDepthMax) return std::nullopt;
-  json value = json::parse(body, nullptr, /*allow_exceptions=*/false);
+  json value = json::parse(utf8_form(body).n_bad == 0 ? body : mended_utf8(body), nullptr, /*allow_exceptions=*/false);
   return value.is_discarded() ? std::nullopt : std::optional(std::move(value));
 }
 

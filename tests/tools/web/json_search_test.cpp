@@ -4,6 +4,7 @@
 
 #include <ctime>
 
+#include "tests/support/fake_time.h"
 #include "tests/support/loopback_server.h"
 #include "tools/web/search_services.h"
 
@@ -12,23 +13,11 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::Connection;
+using testing::FakeTime;
 using testing::http_answer;
 using testing::LoopbackServer;
 
 constexpr const char* kKey = "secret+key/1";
-
-// Time passes only by sleeping.
-struct FakeTime {
-  WebClock::Time now{};
-  std::vector<std::chrono::milliseconds> slept;
-  WebClock clock() {
-    return {[this] { return now; }, [this](std::chrono::milliseconds time, std::stop_token stop) {
-              slept.push_back(time);
-              now += time;
-              return !stop.stop_requested();
-            }};
-  }
-};
 
 // Answers in turn; the last one again and again.
 LoopbackServer saying(std::vector<std::string> answers) {
