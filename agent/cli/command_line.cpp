@@ -135,6 +135,11 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->envname("TOCCATA_SEARCH");
+  app.add_option("--proxy", o.proxy, "Proxy for pages and search services, or none (default: http_proxy, HTTPS_PROXY, NO_PROXY)")
+      ->envname("TOCCATA_PROXY");
+  app.add_option("--proxy-names", o.proxy_names, "trusted = the proxy may open names that have no address here; else they are refused")
+      ->check(CLI::IsMember({"checked", "trusted"}))
+      ->capture_default_str();
   app.add_flag("--offline", o.offline, "Refuse everything that needs the network");
   app.add_flag("--json", o.json, "JSON Lines events on stdout instead of the answer");
   app.add_flag("-q,--quiet", o.quiet, "Only the answer: no progress on stderr");
@@ -402,8 +407,8 @@ void add_dev(CLI::App& app, DevOptions& o, Action& action, const Environment& en
           return dev_page(o.page, std::cin, std::cout);
         }), o.page.index);
   o.browser.index = o.search.index = env.index_path();
-  index(lines("browser", "{id, session, recipient, content} -> {author, channel, output}", [&o] {
-          return dev_browser(o.browser, std::cin, std::cout);
+  index(lines("browser", "{id, session, recipient, content} -> {author, channel, output}", [&o, &env] {
+          return dev_browser(o.browser, env, std::cin, std::cout);
         }), o.browser.index);
   index(lines("search", "{id, index, query} -> {ids}", [&o] {
           return dev_search(o.search, std::cin, std::cout);
@@ -415,6 +420,8 @@ void add_dev(CLI::App& app, DevOptions& o, Action& action, const Environment& en
             return dev_url_policy(o.url_policy, std::cin, std::cout);
           }), o.url_policy.allow_origins);
   origins(dev->get_subcommand("page"), o.page.allow_origins);
+  origins(dev->get_subcommand("browser"), o.browser.allow_origins);
+  dev->get_subcommand("browser")->add_option("--search", o.browser.search, "Search service, as of `run`; may be repeated")->delimiter(',')->allow_extra_args(false);
 }
 
 // The folder named by -C must be current before ./toccata.toml is read, so it is looked for ahead of parsing.

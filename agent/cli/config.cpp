@@ -89,6 +89,8 @@ std::map<std::string, Setter, std::less<>> setters(AgentOptions& o) {
       {"allow_origin", set_list(o.allow_origins)},
       {"offline", set(o.offline)},
       {"search", set_list(o.search)},
+      {"proxy", set(o.proxy)},
+      {"proxy_names", set(o.proxy_names)},
   };
 }
 
@@ -205,6 +207,9 @@ void apply_config_file(const std::filesystem::path& file, ConfigOwner owner, Age
     }
     if (!setter->second(node)) {
       fail(file, node.source(), "'" + std::string(key.str()) + "' has a value of the wrong type");
+    }
+    if (owner == ConfigOwner::kProject && key.str().starts_with("proxy")) {
+      fail(file, node.source(), "'" + std::string(key.str()) + "' belongs into the user's own config.toml: it decides who sees what is asked");
     }
     if (owner == ConfigOwner::kProject && key.str() == "search") check_project_search(file, node, options);
   }

@@ -52,6 +52,8 @@ struct AgentOptions {
   std::vector<std::string> allow_origins = {};  // asked although not public
   std::vector<std::string> search = {};  // services the browser asks: "brave", "searxng=http://127.0.0.1:8888"
   std::map<std::string, SearchSettings> search_services = {};  // by name; from the user's config.toml only
+  std::string proxy = {};  // for pages and search services; empty = that of the environment; "none"
+  std::string proxy_names = "checked";  // checked, trusted: who says that a name leads to no private address
   bool offline = false;
   bool json = false;
   bool quiet = false;

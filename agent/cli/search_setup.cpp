@@ -58,8 +58,23 @@ bool takes_key(const tools::SearchShape& shape, const std::map<std::string, Sear
 
 }  // namespace
 
+tools::ProxyRules proxy_rules(const std::string& proxy, const std::string& names, const Environment& env) {
+  tools::ProxyRules rules;
+  if (proxy.empty()) {
+    rules = tools::ProxyRules::make(env.http_proxy, env.https_proxy, env.no_proxy).value_or_throw();
+  } else if (proxy != "none") {
+    rules = tools::ProxyRules::make(proxy, proxy, env.no_proxy).value_or_throw();
+  }
+  if (names != "checked" && names != "trusted") {
+    throw Exception(ErrorCode::kInvalidArgument, "proxy_names is '" + names + "', expected checked or trusted");
+  }
+  rules.trust_names = names == "trusted";
+  return rules;
+}
+
 std::vector<std::unique_ptr<tools::SearchService>> make_searches(
-    const std::vector<std::string>& chosen, const std::map<std::string, SearchSettings>& settings, const Environment& env
+    const std::vector<std::string>& chosen, const std::map<std::string, SearchSettings>& settings, const tools::ProxyRules& proxy,
+    const Environment& env
 ) {
   std::vector<std::unique_ptr<tools::SearchService>> services;
   for (const std::string& spec : chosen) {
@@ -68,7 +83,7 @@ std::vector<std::unique_ptr<tools::SearchService>> make_searches(
     if (shape.key_required && key.text.empty()) {
       std::cerr << "toccata: WARNING: search service " << shape.name << " has no API key (" << key.source << "): it cannot be asked\n";
     }
-    services.push_back(std::make_unique<tools::JsonSearch>(std::move(shape), key.text));
+    services.push_back(std::make_unique<tools::JsonSearch>(std::move(shape), key.text, proxy));
   }
   return services;
 }

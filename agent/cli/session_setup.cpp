@@ -111,9 +111,10 @@ void add_browser(const AgentOptions& options, const Environment& env, AgentSetup
   if (!options.index.empty() || std::filesystem::exists(path, missing)) {
     index = tools::LocalIndex::open(path, tools::LocalIndex::Mode::kRead).value_or_throw();
   }
-  tools::Fetcher fetcher(tools::AddressPolicy::with_origins(options.allow_origins).value_or_throw());
+  const tools::ProxyRules proxy = proxy_rules(options.proxy, options.proxy_names, env);
+  tools::Fetcher fetcher(tools::AddressPolicy::with_origins(options.allow_origins).value_or_throw(), {}, {}, proxy);
   setup.tools.add(std::make_unique<tools::BrowserTool>(
-      std::make_unique<tools::LivePages>(std::move(index), std::move(fetcher), make_searches(options.search, options.search_services, env)),
+      std::make_unique<tools::LivePages>(std::move(index), std::move(fetcher), make_searches(options.search, options.search_services, proxy, env)),
       o200k_prefix()
   ));
 }

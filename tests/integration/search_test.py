@@ -170,6 +170,29 @@ summary = ["/nothing", "/description"]
         self.assertEqual(0, self.browse().returncode, "no key goes there")
         self.assertEqual(["/search"], [r[0] for r in self.web.requests])
 
+    def test_dev_browser_reads_the_web_it_is_allowed(self):
+        requests = [{"id": 1, "recipient": "browser.search", "content": {"query": "tides"}}, {"id": 2, "recipient": "browser.open", "content": {"id": 0}}]
+        results = self.program.dev("browser", "--allow-origin", self.web.url, "--search", f"searxng={self.web.url}", requests=requests)
+        self.assertIn("When the water comes", results[0]["output"])
+        self.assertIn("High water comes every 12 hours", results[1]["output"])
+        refused = self.program.dev("browser", "--search", f"searxng={self.web.url}", requests=requests)
+        self.assertIn("not allowed: 127.0.0.1 is a loopback address", refused[1]["output"])
+
+    def test_a_proxy_gets_no_private_name_and_a_folder_names_none(self):
+        proxy = self.web.url
+        self.program.env["http_proxy"] = proxy
+        self.browse(script=[call("open", id="http://10.1.2.3/"), call("open", id="http://nowhere.invalid/tides"), FINAL + "no<|return|>"])
+        private, unknown = self.shown()
+        self.assertIn("not allowed: 10.1.2.3 is", private)
+        self.assertIn("cannot be judged", unknown)
+        self.assertEqual([], self.web.requests)
+        self.browse("--proxy-names", "trusted", script=[call("open", id="http://nowhere.invalid/tides"), FINAL + "yes<|return|>"])
+        self.assertEqual(1, len(self.web.requests), "asked through the proxy")
+        self.config(f'proxy = "{proxy}"', ".")
+        done = self.browse()
+        self.assertEqual(2, done.returncode)
+        self.assertIn("the user's own config.toml", done.stderr)
+
     def test_unknown_services_are_refused_at_once(self):
         done = self.browse("--search", "altavista")
         self.assertEqual(2, done.returncode)

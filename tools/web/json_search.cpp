@@ -6,6 +6,7 @@
 #include "core/base/json_depth.h"
 #include "tools/web/plain_text.h"
 #include "tools/web/utf8.h"
+#include "tools/web/web_url.h"
 
 namespace toccata::tools {
 namespace {
@@ -44,8 +45,8 @@ std::optional<json> parsed(const std::string& body) {
 
 }  // namespace
 
-JsonSearch::JsonSearch(SearchShape shape, std::string key, SearchLimits limits, WebClock clock)
-    : shape_(std::move(shape)), key_(std::move(key)), limits_(limits), clock_(std::move(clock)) {}
+JsonSearch::JsonSearch(SearchShape shape, std::string key, ProxyRules proxy, SearchLimits limits, WebClock clock)
+    : shape_(std::move(shape)), key_(std::move(key)), proxy_(std::move(proxy)), limits_(limits), clock_(std::move(clock)) {}
 
 Result<std::vector<SearchHit>> JsonSearch::search(const std::string& query, int n_max, std::stop_token stop) {
   if (shape_.key_required && key_.empty()) {
@@ -54,6 +55,7 @@ Result<std::vector<SearchHit>> JsonSearch::search(const std::string& query, int 
         "has no API key; only the user can give one (" + (shape_.key_variable.empty() ? "key_file" : shape_.key_variable) + ")" + kOpenInstead);
   }
   net::Request request = search_request(shape_, key_, bounded(query), n_max);
+  if (const auto url = parse_web_url(request.url)) request.proxy = proxy_.proxy_for(*url);
   request.connect_timeout = limits_.connect;
   request.idle_timeout = limits_.idle;
   request.total_timeout = limits_.total;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/net/client.h"
+#include "tools/web/proxy.h"
 #include "tools/web/search_service.h"
 #include "tools/web/search_shape.h"
 #include "tools/web/web_time.h"
@@ -25,7 +26,7 @@ struct SearchLimits {
 class JsonSearch final : public SearchService {
  public:
   // `key` may be empty: a service that needs one then answers so, without being asked.
-  JsonSearch(SearchShape shape, std::string key, SearchLimits limits = {}, WebClock clock = WebClock::real());
+  JsonSearch(SearchShape shape, std::string key, ProxyRules proxy = {}, SearchLimits limits = {}, WebClock clock = WebClock::real());
 
   // Waits until the service may be asked again, asks, and once more when it says 429 or 503 with a short Retry-After. Errors:
   // kPermissionDenied (no key, a wrong one), kResourceExhausted (quota, too many requests, a giant answer), kUnavailable, kCorrupt (not the
@@ -40,6 +41,7 @@ class JsonSearch final : public SearchService {
 
   SearchShape shape_;
   std::string key_;
+  ProxyRules proxy_;
   SearchLimits limits_;
   WebClock clock_;
   net::Client client_;

@@ -75,7 +75,7 @@ class SearchFailureTest : public ::testing::TestWithParam<Failure> {};
 TEST_P(SearchFailureTest, IsToldInWordsThatHelp) {
   auto server = saying({GetParam().answer});
   FakeTime time;
-  JsonSearch search(brave_at(server), kKey, {}, time.clock());
+  JsonSearch search(brave_at(server), kKey, {}, {}, time.clock());
   const auto hits = search.search("q", 20, {});
   ASSERT_FALSE(hits);
   EXPECT_EQ(hits.error().code, GetParam().code) << hits.error().message;
@@ -112,7 +112,7 @@ TEST(JsonSearchTest, AServiceThatIsNotThereIsToldSo) {
 
 TEST(JsonSearchTest, ASilentServiceIsLeft) {
   LoopbackServer server([](const std::string&, Connection& connection) { connection.stall(); });
-  const auto hits = JsonSearch(brave_at(server), kKey, {.idle = 50ms}).search("q", 20, {});
+  const auto hits = JsonSearch(brave_at(server), kKey, {}, {.idle = 50ms}).search("q", 20, {});
   ASSERT_FALSE(hits);
   EXPECT_EQ(hits.error().code, ErrorCode::kTimeout);
 }
@@ -133,12 +133,12 @@ TEST(JsonSearchTest, AShortRetryAfterIsWaitedForOnce) {
   FakeTime time;
   {
     auto server = saying({busy, kEmpty});
-    EXPECT_TRUE(JsonSearch(brave_at(server), kKey, {}, time.clock()).search("q", 20, {}));
+    EXPECT_TRUE(JsonSearch(brave_at(server), kKey, {}, {}, time.clock()).search("q", 20, {}));
     EXPECT_EQ(server.requests().size(), 2U);
     EXPECT_EQ(time.slept, std::vector<std::chrono::milliseconds>{4s});
   }
   auto server = saying({busy});
-  const auto hits = JsonSearch(brave_at(server), kKey, {}, time.clock()).search("q", 20, {});
+  const auto hits = JsonSearch(brave_at(server), kKey, {}, {}, time.clock()).search("q", 20, {});
   ASSERT_FALSE(hits);
   EXPECT_EQ(hits.error().code, ErrorCode::kResourceExhausted);
   EXPECT_EQ(server.requests().size(), 2U);
@@ -147,7 +147,7 @@ TEST(JsonSearchTest, AShortRetryAfterIsWaitedForOnce) {
 TEST(JsonSearchTest, APauseThatWasAskedForIsKept) {
   auto server = saying({http_answer("429 Too Many Requests", "text/plain", "", "Retry-After: 60\r\n"), kEmpty});
   FakeTime time;
-  JsonSearch search(brave_at(server), kKey, {}, time.clock());
+  JsonSearch search(brave_at(server), kKey, {}, {}, time.clock());
   EXPECT_FALSE(search.search("q", 20, {}));
   time.now += 20s;
   const auto early = search.search("q", 20, {});
@@ -161,7 +161,7 @@ TEST(JsonSearchTest, APauseThatWasAskedForIsKept) {
 TEST(JsonSearchTest, RequestsKeepTheirDistance) {
   auto server = saying({kEmpty});
   FakeTime time;
-  JsonSearch search(brave_at(server), kKey, {}, time.clock());
+  JsonSearch search(brave_at(server), kKey, {}, {}, time.clock());
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(search.search("q", 20, {}));
   EXPECT_EQ(time.slept, (std::vector<std::chrono::milliseconds>{1100ms, 1100ms}));
   time.now += 5s;
