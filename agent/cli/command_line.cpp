@@ -131,6 +131,9 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--ledger", o.ledger, "SQLite file the run is recorded in")->envname("TOCCATA_LEDGER");
   app.add_option("--allow-origin", o.allow_origins, "Origin the browser may open although it is not public: http://127.0.0.1:8000; may be repeated")
       ->allow_extra_args(false);
+  app.add_option("--allow-domain", o.allow_domains, "Pages come from this host and those below it only: example.org; may be repeated")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_option("--search", o.search, "Search service the browser asks: brave, exa, jina, kagi, mediawiki, serper, tavily, you, searxng=URL, or one of config.toml; may be repeated")
       ->delimiter(',')
       ->allow_extra_args(false)

@@ -88,6 +88,7 @@ std::map<std::string, Setter, std::less<>> setters(AgentOptions& o) {
       {"ledger", set_path(o.ledger)},
       {"allow_origin", set_list(o.allow_origins)},
       {"offline", set(o.offline)},
+      {"allow_domain", set_list(o.allow_domains)},
       {"search", set_list(o.search)},
       {"proxy", set(o.proxy)},
       {"proxy_names", set(o.proxy_names)},
@@ -198,6 +199,9 @@ void apply_config_file(const std::filesystem::path& file, ConfigOwner owner, Age
     if (key.str() == "search_service") {
       set_search_services(file, node, owner, options);
       continue;
+    }
+    if (owner == ConfigOwner::kProject && key.str() == "allow_domain" && !options.allow_domains.empty()) {
+      fail(file, node.source(), "allow_domain is set in the user's own config.toml, and a folder cannot change it");
     }
     const auto setter = known.find(key.str());
     if (setter == known.end()) {

@@ -50,6 +50,7 @@ struct AgentOptions {
   std::filesystem::path index;        // local documents of the browser tool; empty = the user's index
   std::filesystem::path ledger;       // empty = the user's runs.db
   std::vector<std::string> allow_origins = {};  // asked although not public
+  std::vector<std::string> allow_domains = {};  // when there are any, pages come from these hosts only
   std::vector<std::string> search = {};  // services the browser asks: "brave", "searxng=http://127.0.0.1:8888"
   std::map<std::string, SearchSettings> search_services = {};  // by name; from the user's config.toml only
   std::string proxy = {};  // for pages and search services; empty = that of the environment; "none"

@@ -44,6 +44,9 @@ void apply_recorded(
   take("output_schema", "--output-schema", options.output_schema);
   take("search", "--search", options.search);
   take("allow_origins", "--allow-origin", options.allow_origins);
+  std::vector<std::string> domains;
+  take("allow_domains", "--allow-domain", domains);
+  if (!domains.empty()) options.allow_domains = domains;
   bool was_offline = false;
   take("offline", "--offline", was_offline);
   options.offline = options.offline || was_offline;  // what the configuration closed since stays closed

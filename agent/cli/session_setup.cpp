@@ -82,7 +82,7 @@ std::string params_json(
       {"budget_tokens", options.budget_tokens}, {"timeout_s", options.timeout_s},
       {"constrain", options.constrain},     {"output_schema", options.output_schema},
       {"search", options.search},           {"allow_origins", options.allow_origins},
-      {"offline", options.offline}};
+      {"offline", options.offline},         {"allow_domains", options.allow_domains}};
   if (rules != nullptr) json["turn_rules"] = agent::to_json(*rules);
   return json.dump();
 }
@@ -112,7 +112,7 @@ void add_browser(const AgentOptions& options, const Environment& env, AgentSetup
     index = tools::LocalIndex::open(path, tools::LocalIndex::Mode::kRead).value_or_throw();
   }
   const tools::ProxyRules proxy = proxy_rules(options.proxy, options.proxy_names, env);
-  tools::Fetcher fetcher(tools::AddressPolicy::with_origins(options.allow_origins).value_or_throw(), {}, {}, proxy);
+  tools::Fetcher fetcher(tools::AddressPolicy::make(options.allow_origins, options.allow_domains).value_or_throw(), {}, {}, proxy);
   setup.tools.add(std::make_unique<tools::BrowserTool>(
       std::make_unique<tools::LivePages>(std::move(index), std::move(fetcher), make_searches(options.search, options.search_services, proxy, env)),
       o200k_prefix()

@@ -105,10 +105,23 @@ class SearchTest(unittest.TestCase):
         self.assertEqual(("/search", ["high & low water"], ["json"]), (path, query["q"], query["format"]))
         self.assertNotIn("Authorization", headers)
 
-        again = self.program.script(call("open", id=self.web.url + "/tides"), FINAL + "again<|return|>")
+        again = self.program.script(call("search", query="more"), call("open", id=self.web.url + "/tides"), FINAL + "again<|return|>")
         done = self.program.run("runs", "resume", "-m", again, "last", "Once more")
         self.assertEqual(0, done.returncode, done.stderr)
         self.assertIn("High water comes every 12 hours", self.shown()[-1], "the origin that was allowed is recorded")
+        self.assertIn("When the water comes", self.shown()[-2], "so is the service")
+
+    def test_only_allowed_domains_are_read(self):
+        opened = [call("open", id="https://www.example.org/"), call("open", id=self.web.url + "/tides"), FINAL + "no<|return|>"]
+        done = self.browse("--allow-domain", "example.com", "--allow-origin", self.web.url, script=opened)
+        self.assertEqual(0, done.returncode, done.stderr)
+        refused, page = self.shown()
+        self.assertIn("www.example.org is not one of the hosts the user allows (example.com)", refused)
+        self.assertIn("High water", page, "an origin that is allowed by name stays so")
+        self.assertEqual(2, self.browse("--allow-domain", "http://example.com/").returncode)
+        self.config('allow_domain = ["example.com"]')
+        self.config('allow_domain = ["example.org"]', ".")
+        self.assertIn("a folder cannot change it", self.browse().stderr)
 
     def test_services_and_the_index_answer_together(self):
         notes = self.program.home / "notes"
