@@ -42,6 +42,7 @@ constexpr const char* kExamples = R"(Examples:
   toccata run --json "..." | jq .                   every event as one JSON object a line
   toccata chat                                      talk to the agent
   toccata index add ~/notes && toccata run --tools python,browser "Where did I write about DNS?"
+  toccata run --tools browser --search brave "..."  the web too; BRAVE_API_KEY, or searxng=http://127.0.0.1:8888
   toccata task run report.yaml -p topic=tides       steps in an order that code keeps
   toccata serve                                     http://127.0.0.1:8080/v1 for every OpenAI client; a page at /
   toccata runs list; toccata runs show 3f2c         what happened, from the ledger
@@ -135,6 +136,18 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--page-text", o.page_text, "How the browser opens pages: whole, or main = without menus and other side matter")
       ->check(CLI::IsMember({"whole", "main"}))
       ->envname("TOCCATA_PAGE_TEXT")
+      ->capture_default_str();
+  app.add_option("--allow-domain", o.allow_domains, "Pages come from this host and those below it only: example.org; may be repeated")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--search", o.search, "Search service the browser asks: brave, exa, jina, kagi, mediawiki, serper, tavily, you, searxng=URL, or one of config.toml; may be repeated")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->envname("TOCCATA_SEARCH");
+  app.add_option("--proxy", o.proxy, "Proxy for pages and search services, or none (default: http_proxy, HTTPS_PROXY, NO_PROXY)")
+      ->envname("TOCCATA_PROXY");
+  app.add_option("--proxy-names", o.proxy_names, "trusted = the proxy may open names that have no address here; else they are refused")
+      ->check(CLI::IsMember({"checked", "trusted"}))
       ->capture_default_str();
   app.add_flag("--offline", o.offline, "Refuse everything that needs the network");
   app.add_flag("--json", o.json, "JSON Lines events on stdout instead of the answer");
@@ -382,6 +395,8 @@ void add_machine(
   doctor->add_flag("--json", doctor_o.json, "Machine-readable");
   doctor->add_option("--sandbox", doctor_o.sandbox, "Least level of protection accepted")
       ->capture_default_str();
+  doctor->add_option("--search", doctor_o.search, "Search services that are to be used")
+      ->delimiter(',')->allow_extra_args(false)->envname("TOCCATA_SEARCH");
   doctor->callback([&, a = &action] { *a = [&] { return doctor_verb(doctor_o, env); }; });
 }
 
@@ -460,8 +475,8 @@ void add_dev(CLI::App& app, DevOptions& o, Action& action, const Environment& en
           return dev_page(o.page, std::cin, std::cout);
         }), o.page.index);
   o.browser.index = o.search.index = env.index_path();
-  index(lines("browser", "{id, session, recipient, content} -> {author, channel, output}", [&o] {
-          return dev_browser(o.browser, std::cin, std::cout);
+  index(lines("browser", "{id, session, recipient, content} -> {author, channel, output}", [&o, &env] {
+          return dev_browser(o.browser, env, std::cin, std::cout);
         }), o.browser.index);
   for (const auto& [verb, scope] : {std::pair{"page", &o.page.page_text}, std::pair{"browser", &o.browser.page_text}}) {
     dev->get_subcommand(verb)->add_option("--page-text", *scope, "whole, or main = the main content only")
@@ -478,6 +493,8 @@ void add_dev(CLI::App& app, DevOptions& o, Action& action, const Environment& en
             return dev_url_policy(o.url_policy, std::cin, std::cout);
           }), o.url_policy.allow_origins);
   origins(dev->get_subcommand("page"), o.page.allow_origins);
+  origins(dev->get_subcommand("browser"), o.browser.allow_origins);
+  dev->get_subcommand("browser")->add_option("--search", o.browser.search, "Search service, as of `run`; may be repeated")->delimiter(',')->allow_extra_args(false);
 }
 
 // The folder named by -C must be current before ./toccata.toml is read, so it is looked for ahead of parsing.
@@ -501,8 +518,8 @@ void enter_folder(int argc, char** argv) {
 
 AgentOptions configured_defaults(const Environment& env) {
   AgentOptions options;
-  apply_config_file(env.config_home / "config.toml", options);
-  apply_config_file("toccata.toml", options);
+  apply_config_file(env.config_home / "config.toml", ConfigOwner::kUser, options);
+  apply_config_file("toccata.toml", ConfigOwner::kProject, options);
   return options;
 }
 
@@ -541,6 +558,8 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   DoctorOptions doctor;
   BenchOptions bench;
   doctor.sandbox = defaults.sandbox;
+  doctor.search = defaults.search;
+  doctor.search_services = defaults.search_services;
   add_run(app, run, action, env);
   add_chat(app, chat, action, env);
   TaskOptions task{defaults};

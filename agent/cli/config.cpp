@@ -1,11 +1,14 @@
 #include "agent/cli/config.h"
 
+#include <algorithm>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <sstream>
 #include <toml++/toml.h>
 
 #include "core/base/error.h"
+#include "tools/web/search_services.h"
 
 namespace toccata::cli {
 namespace {
@@ -86,12 +89,104 @@ std::map<std::string, Setter, std::less<>> setters(AgentOptions& o) {
       {"allow_origin", set_list(o.allow_origins)},
       {"page_text", set(o.page_text)},
       {"offline", set(o.offline)},
+      {"allow_domain", set_list(o.allow_domains)},
+      {"search", set_list(o.search)},
+      {"proxy", set(o.proxy)},
+      {"proxy_names", set(o.proxy_names)},
   };
+}
+
+// A text, or a list of texts.
+Setter set_texts(std::vector<std::string>& field) {
+  return [&field](const toml::node& node) {
+    if (const auto text = node.value<std::string>()) {
+      field = {*text};
+      return true;
+    }
+    return set_list(field)(node);
+  };
+}
+
+Setter set_headers(std::vector<std::pair<std::string, std::string>>& field) {
+  return [&field](const toml::node& node) {
+    const toml::table* table = node.as_table();
+    if (table == nullptr) return false;
+    field.clear();
+    for (const auto& [name, value] : *table) {
+      const auto text = value.value<std::string>();
+      if (!text) return false;
+      field.emplace_back(std::string(name.str()), *text);
+    }
+    return true;
+  };
+}
+
+// [search_service.NAME]: with an url it is a service of the user's own, else it says where the key of a known one is.
+SearchSettings search_settings(const std::filesystem::path& file, const std::string& name, const toml::table& table) {
+  SearchSettings settings;
+  tools::SearchShape shape;
+  shape.name = name;
+  const std::map<std::string, Setter, std::less<>> known = {
+      {"key_env", set(settings.key_env)},
+      {"key_file", set_path(settings.key_file)},
+      {"key_required", set(shape.key_required)},
+      {"url", set(shape.path)},
+      {"method", set(shape.method)},
+      {"headers", set_headers(shape.headers)},
+      {"body", set(shape.body)},
+      {"results", set_texts(shape.lists)},
+      {"results_optional", set(shape.lists_optional)},
+      {"title", set(shape.title)},
+      {"link", set(shape.link)},
+      {"summary", set_texts(shape.summaries)},
+      {"results_max", set(shape.results_max)},
+      {"interval_ms",
+       [&shape](const toml::node& node) {
+         const auto value = node.value<std::int64_t>();
+         if (value) shape.interval = std::chrono::milliseconds(std::clamp<std::int64_t>(*value, 0, 600'000));
+         return value.has_value();
+       }}};
+  for (const auto& [key, node] : table) {
+    const auto setter = known.find(key.str());
+    if (setter == known.end()) fail(file, node.source(), "search_service." + name + " has an unknown key '" + std::string(key.str()) + "'");
+    if (!setter->second(node)) fail(file, node.source(), "'" + std::string(key.str()) + "' has a value of the wrong type");
+  }
+  if (shape.path.empty()) return settings;
+  shape.key_variable = settings.key_env;
+  if (const auto sound = tools::check_shape(shape); !sound) fail(file, table.source(), sound.error().message);
+  settings.shape = shape;
+  return settings;
+}
+
+void set_search_services(const std::filesystem::path& file, const toml::node& node, ConfigOwner owner, AgentOptions& options) {
+  if (owner == ConfigOwner::kProject) {
+    fail(file, node.source(), "search_service belongs into the user's own config.toml: it decides where keys are sent");
+  }
+  const toml::table* services = node.as_table();
+  if (services == nullptr) fail(file, node.source(), "search_service is no table: write [search_service.NAME]");
+  for (const auto& [name, table] : *services) {
+    if (table.as_table() == nullptr) fail(file, table.source(), "search_service is no table: write [search_service.NAME]");
+    const std::string text(name.str());
+    options.search_services[text] = search_settings(file, text, *table.as_table());
+  }
+}
+
+// A folder may choose among the user's services, and name the address of one that takes no key.
+void check_project_search(const std::filesystem::path& file, const toml::node& node, const AgentOptions& options) {
+  for (const std::string& spec : options.search) {
+    const std::string name = spec.substr(0, spec.find('='));
+    if (name == spec) continue;
+    const auto& known = tools::known_searches();
+    const bool keyless = !options.search_services.contains(name) && std::any_of(known.begin(), known.end(), [&](const auto& shape) {
+      return shape.name == name && shape.key_variable.empty();
+    });
+    if (!keyless) fail(file, node.source(), "search: the address of " + name + " belongs into the user's own config.toml: a key is sent there");
+  }
 }
 
 }  // namespace
 
-void apply_config_file(const std::filesystem::path& file, AgentOptions& options) {
+void apply_config_file(const std::filesystem::path& file, ConfigOwner owner, AgentOptions& options) {
   std::error_code missing;
   if (!std::filesystem::exists(file, missing)) return;
   toml::table table;
@@ -102,6 +197,13 @@ void apply_config_file(const std::filesystem::path& file, AgentOptions& options)
   }
   const auto known = setters(options);
   for (const auto& [key, node] : table) {
+    if (key.str() == "search_service") {
+      set_search_services(file, node, owner, options);
+      continue;
+    }
+    if (owner == ConfigOwner::kProject && key.str() == "allow_domain" && !options.allow_domains.empty()) {
+      fail(file, node.source(), "allow_domain is set in the user's own config.toml, and a folder cannot change it");
+    }
     const auto setter = known.find(key.str());
     if (setter == known.end()) {
       std::string names;
@@ -111,6 +213,10 @@ void apply_config_file(const std::filesystem::path& file, AgentOptions& options)
     if (!setter->second(node)) {
       fail(file, node.source(), "'" + std::string(key.str()) + "' has a value of the wrong type");
     }
+    if (owner == ConfigOwner::kProject && key.str().starts_with("proxy")) {
+      fail(file, node.source(), "'" + std::string(key.str()) + "' belongs into the user's own config.toml: it decides who sees what is asked");
+    }
+    if (owner == ConfigOwner::kProject && key.str() == "search") check_project_search(file, node, options);
   }
 }
 

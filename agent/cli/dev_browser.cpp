@@ -4,20 +4,38 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/cli/json_lines.h"
+#include "agent/cli/search_setup.h"
 #include "agent/cli/token_prefix.h"
 #include "tools/browser/browser_tool.h"
+#include "tools/browser/live_pages.h"
 
 namespace toccata::cli {
 
 using nlohmann::ordered_json;
 
-int dev_browser(const DevBrowserOptions& options, std::istream& in, std::ostream& out) {
+namespace {
+
+std::unique_ptr<tools::Tool> open_browser(const DevBrowserOptions& options, const Environment& env) {
   const tools::PageScope scope = tools::page_scope(options.page_text).value_or_throw();
+  if (options.allow_origins.empty() && options.search.empty()) return tools::open_local_browser(options.index, o200k_prefix(), scope).value_or_throw();
+  std::unique_ptr<tools::LocalIndex> index;
+  std::error_code missing;
+  if (std::filesystem::exists(options.index, missing)) {
+    index = tools::LocalIndex::open(options.index, tools::LocalIndex::Mode::kRead).value_or_throw();
+  }
+  tools::Fetcher fetcher(tools::AddressPolicy::with_origins(options.allow_origins).value_or_throw());
+  return std::make_unique<tools::BrowserTool>(
+      std::make_unique<tools::LivePages>(std::move(index), std::move(fetcher), make_searches(options.search, {}, {}, env)), o200k_prefix(), scope);
+}
+
+}  // namespace
+
+int dev_browser(const DevBrowserOptions& options, const Environment& env, std::istream& in, std::ostream& out) {
   std::map<std::string, std::unique_ptr<tools::Tool>> sessions;
   return serve_json_lines(in, out, [&](const ordered_json& request) {
     const auto session = request.find("session");
     auto& tool = sessions[session == request.end() ? "" : session->dump()];
-    if (tool == nullptr) tool = tools::open_local_browser(options.index, o200k_prefix(), scope).value_or_throw();
+    if (tool == nullptr) tool = open_browser(options, env);
     const auto content = request.find("content");
     tools::ToolCall call;
     call.recipient = request.at("recipient").get<std::string>();

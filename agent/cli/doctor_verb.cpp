@@ -8,6 +8,7 @@
 
 #include "agent/cli/exit_code.h"
 #include "agent/cli/hub_cache.h"
+#include "agent/cli/search_setup.h"
 #include "agent/cli/verbs.h"
 #include "agent/cli/version.h"
 #include "agent/model/nano.h"
@@ -75,6 +76,14 @@ ordered_json model_report(const Environment& env) {
   return report;
 }
 
+ordered_json search_report(const DoctorOptions& options, const Environment& env) {
+  ordered_json report = ordered_json::array();
+  for (const SearchState& state : search_states(options.search, options.search_services, env)) {
+    report.push_back({{"name", state.name}, {"chosen", state.chosen}, {"usable", state.usable}, {"detail", state.detail}});
+  }
+  return report;
+}
+
 void print_line(bool ok, const std::string& what, const std::string& detail) {
   std::cout << (ok ? "  ok   " : "  --   ") << what << (detail.empty() ? "" : ": ") << detail << '\n';
 }
@@ -97,6 +106,10 @@ void print_report(const ordered_json& report) {
   std::cout << "\nmodels\n";
   print_line(report["models"]["nano"] == "loads", "nano (built in)", report["models"]["nano"]);
   for (const auto& id : report["models"]["found"]) print_line(true, id, "");
+  std::cout << "\nsearch services of the browser (--search)\n";
+  for (const auto& service : report["search"]) {
+    print_line(service["usable"], service["name"], service["detail"].get<std::string>() + (service["chosen"] ? "; chosen" : ""));
+  }
   std::cout << "\nledger\n";
   print_line(report["ledger"]["ok"], report["ledger"]["path"], report["ledger"]["detail"]);
 }
@@ -113,6 +126,7 @@ int doctor_verb(const DoctorOptions& options, const Environment& env) {
       {"machine", machine_report()},
       {"sandbox", sandbox_report(sandbox::probe({}), *minimum)},
       {"models", model_report(env)},
+      {"search", search_report(options, env)},
       {"ledger", ledger_report(env.ledger_path())}};
   if (options.json) {
     std::cout << report.dump(-1, ' ', false, ordered_json::error_handler_t::replace) << '\n';

@@ -43,6 +43,13 @@ Environment read_environment() {
   env.hub_cache = hub_cache(env.home);
   env.api_key = variable("TOCCATA_API_KEY");
   if (!env.api_key) env.api_key = variable("OPENAI_API_KEY");
+  const auto either = [](const char* lower, const char* upper) { return variable(lower).value_or(variable(upper).value_or("")); };
+  const std::string all_proxy = either("all_proxy", "ALL_PROXY");
+  env.http_proxy = variable("http_proxy").value_or(all_proxy);
+  env.https_proxy = either("https_proxy", "HTTPS_PROXY");
+  if (env.https_proxy.empty()) env.https_proxy = all_proxy;
+  env.no_proxy = either("no_proxy", "NO_PROXY");
+  env.variable = [](const std::string& name) { return variable(name.c_str()); };
   env.stdin_is_terminal = ::isatty(STDIN_FILENO) == 1;
   env.stdout_is_terminal = ::isatty(STDOUT_FILENO) == 1;
   env.stderr_is_terminal = ::isatty(STDERR_FILENO) == 1;

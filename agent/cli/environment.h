@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -13,6 +14,11 @@ struct Environment {
   std::filesystem::path config_home;  // XDG_CONFIG_HOME/toccata: config.toml
   std::filesystem::path hub_cache;    // HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub
   std::optional<std::string> api_key;  // TOCCATA_API_KEY, else OPENAI_API_KEY: for remote models only
+  // Proxies for pages and search services: http_proxy, HTTPS_PROXY and NO_PROXY in either case, ALL_PROXY for the two that are missing. Not
+  // HTTP_PROXY: a web server's CGI programs get a client's "Proxy" header under that name.
+  std::string http_proxy, https_proxy, no_proxy;
+  // Other variables, by the names the user's configuration gives: keys of search services. Empty ones count as unset.
+  std::function<std::optional<std::string>(const std::string&)> variable = [](const std::string&) { return std::nullopt; };
   bool color = false;                  // stderr is a terminal, NO_COLOR is not set, TERM is not "dumb"
   bool stdin_is_terminal = false;
   bool stdout_is_terminal = false;

@@ -3,12 +3,22 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "tools/web/search_shape.h"
+
 namespace toccata::cli {
+
+// What the user's configuration says of a search service: where its key is, or the whole of a service of their own.
+struct SearchSettings {
+  std::string key_env = {};             // variable with the key; empty = the service's usual one
+  std::filesystem::path key_file = {};  // read when the variable is not set
+  std::optional<tools::SearchShape> shape = {};
+};
 
 // What `run` and `chat` share. Precedence: flag > TOCCATA_* variable > ./toccata.toml > user's config.toml > default.
 struct AgentOptions {
@@ -41,6 +51,11 @@ struct AgentOptions {
   std::filesystem::path ledger;       // empty = the user's runs.db
   std::vector<std::string> allow_origins = {};  // asked although not public
   std::string page_text = "whole";    // whole, main: how the browser opens pages
+  std::vector<std::string> allow_domains = {};  // when there are any, pages come from these hosts only
+  std::vector<std::string> search = {};  // services the browser asks: "brave", "searxng=http://127.0.0.1:8888"
+  std::map<std::string, SearchSettings> search_services = {};  // by name; from the user's config.toml only
+  std::string proxy = {};  // for pages and search services; empty = that of the environment; "none"
+  std::string proxy_names = "checked";  // checked, trusted: who says that a name leads to no private address
   bool offline = false;
   bool json = false;
   bool quiet = false;
@@ -104,6 +119,8 @@ struct ModelsOptions {
 struct DoctorOptions {
   bool json = false;
   std::string sandbox = "full-nocg";
+  std::vector<std::string> search = {};  // as in AgentOptions, with what belongs to it
+  std::map<std::string, SearchSettings> search_services = {};
 };
 
 }  // namespace toccata::cli

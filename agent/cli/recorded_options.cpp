@@ -43,6 +43,14 @@ void apply_recorded(
   if (!params.contains("constrain") && !given.contains("--constrain")) options.constrain = "off";  // an older program's
   take("constrain", "--constrain", options.constrain);
   take("output_schema", "--output-schema", options.output_schema);
+  take("search", "--search", options.search);
+  take("allow_origins", "--allow-origin", options.allow_origins);
+  std::vector<std::string> domains;
+  take("allow_domains", "--allow-domain", domains);
+  if (!domains.empty()) options.allow_domains = domains;
+  bool was_offline = false;
+  take("offline", "--offline", was_offline);
+  options.offline = options.offline || was_offline;  // what the configuration closed since stays closed
   take_optional("temperature", "--temperature", options.temperature);
   take_optional("top_p", "--top-p", options.top_p);
   take_optional("top_k", "--top-k", options.top_k);

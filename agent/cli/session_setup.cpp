@@ -9,6 +9,7 @@
 #include <random>
 
 #include "agent/cli/project_notes.h"
+#include "agent/cli/search_setup.h"
 #include "agent/cli/token_prefix.h"
 #include "agent/loop/recall_tool.h"
 #include "agent/loop/turn_rules.h"
@@ -80,7 +81,9 @@ std::string params_json(
       {"seed", params.seed},                {"max_turns", options.max_turns},
       {"budget_tokens", options.budget_tokens}, {"timeout_s", options.timeout_s},
       {"constrain", options.constrain},     {"output_schema", options.output_schema},
-      {"page_text", options.page_text}};
+      {"page_text", options.page_text},
+      {"search", options.search},           {"allow_origins", options.allow_origins},
+      {"offline", options.offline},         {"allow_domains", options.allow_domains}};
   if (rules != nullptr) json["turn_rules"] = agent::to_json(*rules);
   return json.dump();
 }
@@ -110,9 +113,11 @@ void add_browser(const AgentOptions& options, const Environment& env, AgentSetup
   if (!options.index.empty() || std::filesystem::exists(path, missing)) {
     index = tools::LocalIndex::open(path, tools::LocalIndex::Mode::kRead).value_or_throw();
   }
-  tools::Fetcher fetcher(tools::AddressPolicy::with_origins(options.allow_origins).value_or_throw());
+  const tools::ProxyRules proxy = proxy_rules(options.proxy, options.proxy_names, env);
+  tools::Fetcher fetcher(tools::AddressPolicy::make(options.allow_origins, options.allow_domains).value_or_throw(), {}, {}, proxy);
   setup.tools.add(std::make_unique<tools::BrowserTool>(
-      std::make_unique<tools::LivePages>(std::move(index), std::move(fetcher)), o200k_prefix(), scope
+      std::make_unique<tools::LivePages>(std::move(index), std::move(fetcher), make_searches(options.search, options.search_services, proxy, env)),
+      o200k_prefix(), scope
   ));
 }
 

@@ -18,6 +18,7 @@ using SteadyClock = std::chrono::steady_clock;
 // Bytes held for a reader that is slower than the server, before the server is made to wait.
 constexpr std::size_t kBufferedMax = std::size_t{256} << 10;
 constexpr std::chrono::milliseconds kPollMax{1000};
+constexpr std::size_t kExpansionFree = std::size_t{1} << 20;
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -132,6 +133,7 @@ class Exchange::Impl {
     api_.easy_cleanup(easy_);
     api_.slist_free_all(header_list_);
     api_.slist_free_all(resolve_list_);
+    api_.slist_free_all(connect_to_list_);
   }
 
   Result<void> start(std::stop_token stop) {
@@ -175,8 +177,15 @@ class Exchange::Impl {
     set(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     set(CURLOPT_NOSIGNAL, 1L);
     // libcurl would read http_proxy and no_proxy from the environment.
-    set(CURLOPT_PROXY, "");
-    set(CURLOPT_NOPROXY, "*");
+    set(CURLOPT_PROXY, request_.proxy.c_str());
+    set(CURLOPT_NOPROXY, request_.proxy.empty() ? "*" : "");
+    set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);  // the head of a proxy's own answer is not the server's
+    if (request_.decompress) set(CURLOPT_ACCEPT_ENCODING, "");
+    if (!request_.connect_to.empty()) {
+      const bool v6 = request_.connect_to.find(':') != std::string::npos;
+      connect_to_list_ = api_.slist_append(nullptr, ("::" + (v6 ? "[" + request_.connect_to + "]" : request_.connect_to) + ":").c_str());
+      set(CURLOPT_CONNECT_TO, connect_to_list_);
+    }
     set(CURLOPT_FOLLOWLOCATION, request_.redirects_max > 0 ? 1L : 0L);
     set(CURLOPT_MAXREDIRS, static_cast<long>(request_.redirects_max));
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.connect_timeout.count()));
@@ -304,6 +313,14 @@ class Exchange::Impl {
     return line.size();
   }
 
+  // Whether what came out of a compressed body is out of proportion to what was sent.
+  bool is_bomb(std::size_t decoded) {
+    if (!request_.decompress || decoded <= kExpansionFree) return false;
+    curl_off_t sent = 0;
+    api_.easy_getinfo(easy_, CURLINFO_SIZE_DOWNLOAD_T, &sent);
+    return decoded / static_cast<std::size_t>(request_.expansion_max) > static_cast<std::size_t>(std::max<curl_off_t>(sent, 1));
+  }
+
   std::size_t take_body(std::string_view bytes) {
     last_byte_ = SteadyClock::now();
     head_complete_ = true;
@@ -312,6 +329,12 @@ class Exchange::Impl {
       return CURL_WRITEFUNC_PAUSE;
     }
     body_bytes_ += bytes.size();
+    if (is_bomb(body_bytes_)) {
+      return refuse(
+          ErrorCode::kResourceExhausted,
+          "the compressed body grows more than " + std::to_string(request_.expansion_max) + " times"
+      );
+    }
     if (body_bytes_ > request_.body_bytes_max) {
       return refuse(
           ErrorCode::kResourceExhausted,
@@ -352,6 +375,7 @@ class Exchange::Impl {
   CURL* easy_ = nullptr;
   curl_slist* header_list_ = nullptr;
   curl_slist* resolve_list_ = nullptr;
+  curl_slist* connect_to_list_ = nullptr;
   std::array<char, CURL_ERROR_SIZE> error_text_{};
   std::string buffer_, delivered_;
   std::size_t header_bytes_ = 0, body_bytes_ = 0;

@@ -47,6 +47,14 @@ struct Request {
   int redirects_max = 0;
   ConnectPolicy connect_policy = {};
   std::vector<std::string> resolve = {};  // "name:port:address", ahead of DNS
+  // Compressions that this libcurl knows are asked for and undone; body_bytes_max then counts the bytes that come out, and an answer
+  // that grows beyond expansion_max times what was sent is refused once it is larger than a MiB. Otherwise the body is as sent.
+  bool decompress = false;
+  int expansion_max = 200;
+  // "http://proxy.example:3128"; "" = none. connect_policy is then asked of the proxy's address: whoever sets one judges the target
+  // otherwise and pins it with connect_to.
+  std::string proxy = {};
+  std::string connect_to = {};  // address to connect to (or to have the proxy connect to) in place of the URL's host
 };
 
 struct Response {

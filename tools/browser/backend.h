@@ -1,4 +1,4 @@
-// Where the browser tool gets its pages from: the local index now, web search services beside it.
+// Where the browser tool gets its pages from: the local index, search services and the web.
 #pragma once
 
 #include <stop_token>
@@ -6,14 +6,9 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "tools/web/search_service.h"
 
 namespace toccata::tools {
-
-struct SearchHit {
-  std::string url;
-  std::string title;
-  std::string summary;  // a few words round the match
-};
 
 enum class DocumentKind { kHtml, kText };
 
@@ -29,7 +24,7 @@ class BrowserBackend {
  public:
   virtual ~BrowserBackend() = default;
   // Best first, at most `n_max`.
-  virtual Result<std::vector<SearchHit>> search(const std::string& query, int n_max) = 0;
+  virtual Result<std::vector<SearchHit>> search(const std::string& query, int n_max, std::stop_token stop) = 0;
   virtual Result<Document> fetch(const std::string& url, std::stop_token stop) = 0;
 };
 

@@ -146,7 +146,7 @@ ToolResult BrowserTool::call(const ToolCall& call, std::stop_token stop) {
       throw ToolError{json_error("Invalid function arguments")};
     }
     if (function == "search") {
-      result.content = search(arguments);
+      result.content = search(arguments, stop);
     } else if (function == "open") {
       result.content = open(arguments, stop);
     } else if (function == "find") {
@@ -162,10 +162,10 @@ ToolResult BrowserTool::call(const ToolCall& call, std::stop_token stop) {
   return result;
 }
 
-std::string BrowserTool::search(const Arguments& arguments) {
+std::string BrowserTool::search(const Arguments& arguments, std::stop_token stop) {
   const auto query = arguments.text("query");
   if (!query) throw ToolError{"`query` is missing"};
-  auto hits = backend_->search(*query, kSearchResults);
+  auto hits = backend_->search(*query, kSearchResults, stop);
   if (!hits) {
     throw ToolError{"Error during search for `" + for_model(*query) + "`: " + for_model(hits.error().message)};
   }

@@ -28,7 +28,7 @@ class BrowserTool final : public Tool {
 
  private:
   struct Arguments;
-  std::string search(const Arguments& arguments);
+  std::string search(const Arguments& arguments, std::stop_token stop);
   std::string open(const Arguments& arguments, std::stop_token stop);
   std::string find(const Arguments& arguments);
 

@@ -3,24 +3,30 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "tools/browser/backend.h"
 #include "tools/browser/local_index.h"
 #include "tools/web/fetcher.h"
+#include "tools/web/merged_search.h"
 
 namespace toccata::tools {
 
-// Searches the index, opens what the index has from it and everything else from the web.
+// Searches the index and the services given, opens what the index has from it and everything else from the web.
 class LivePages final : public BrowserBackend {
  public:
-  // `index` may be null: then there is no search.
-  LivePages(std::unique_ptr<LocalIndex> index, Fetcher fetcher) : index_(std::move(index)), fetcher_(std::move(fetcher)) {}
+  // `index` may be null and `services` empty: without both there is no search.
+  LivePages(std::unique_ptr<LocalIndex> index, Fetcher fetcher, std::vector<std::unique_ptr<SearchService>> services = {})
+      : index_(std::move(index)), can_search_(index_ != nullptr || !services.empty()), search_(with_index(index_.get(), std::move(services))),
+        fetcher_(std::move(fetcher)) {}
 
-  Result<std::vector<SearchHit>> search(const std::string& query, int n_max) override {
-    if (index_ == nullptr) {
-      return Error{ErrorCode::kUnavailable, "there is no index to search (`toccata index add FOLDER` makes one); open a URL instead"};
+  Result<std::vector<SearchHit>> search(const std::string& query, int n_max, std::stop_token stop) override {
+    if (!can_search_) {
+      return Error{
+          ErrorCode::kUnavailable,
+          "there is nothing to search: no index (`toccata index add FOLDER` makes one) and no search service (--search); open a URL instead"};
     }
-    return index_->search(query, n_max);
+    return search_.search(query, n_max, stop);
   }
 
   Result<Document> fetch(const std::string& url, std::stop_token stop) override {
@@ -33,7 +39,26 @@ class LivePages final : public BrowserBackend {
   }
 
  private:
+  // The index as one service among others. It is the first, which is asked on the caller's thread.
+  class IndexSearch final : public SearchService {
+   public:
+    explicit IndexSearch(LocalIndex& index) : index_(index) {}
+    Result<std::vector<SearchHit>> search(const std::string& query, int n_max, std::stop_token stop) override {
+      return index_.search(query, n_max, stop);
+    }
+
+   private:
+    LocalIndex& index_;
+  };
+
+  static MergedSearch with_index(LocalIndex* index, std::vector<std::unique_ptr<SearchService>> services) {
+    if (index != nullptr) services.insert(services.begin(), std::make_unique<IndexSearch>(*index));
+    return MergedSearch(std::move(services));
+  }
+
   std::unique_ptr<LocalIndex> index_;
+  bool can_search_;
+  MergedSearch search_;
   Fetcher fetcher_;
 };
 

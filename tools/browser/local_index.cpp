@@ -402,7 +402,7 @@ Result<int> LocalIndex::remove(const fs::path& root) {
 
 std::vector<IndexedDocument> LocalIndex::list() const { return impl_->list(); }
 
-Result<std::vector<SearchHit>> LocalIndex::search(const std::string& query, int n_max) {
+Result<std::vector<SearchHit>> LocalIndex::search(const std::string& query, int n_max, std::stop_token) {
   try {
     return impl_->search(query, n_max);
   } catch (const Exception& e) {

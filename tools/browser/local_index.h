@@ -45,7 +45,7 @@ class LocalIndex final : public BrowserBackend {
   std::vector<IndexedDocument> list() const;
 
   // Best first. Any text is a query: words are looked for, operators are not understood.
-  Result<std::vector<SearchHit>> search(const std::string& query, int n_max) override;
+  Result<std::vector<SearchHit>> search(const std::string& query, int n_max, std::stop_token stop = {}) override;
   Result<Document> fetch(const std::string& url, std::stop_token stop = {}) override;
 
  private:

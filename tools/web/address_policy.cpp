@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "tools/web/host_name.h"
+
 namespace toccata::tools {
 namespace {
 
@@ -37,6 +39,20 @@ bool is_web_port(int port) {
   return port >= 1024 && std::find(kServicePorts.begin(), kServicePorts.end(), port) == kServicePorts.end();
 }
 
+bool is_in_domains(const AddressPolicy& policy, const WebUrl& url) {
+  const auto& domains = policy.allowed_domains;
+  return domains.empty() || std::any_of(domains.begin(), domains.end(), [&](const std::string& domain) {
+    return url.host == domain || (!url.literal && url.host.ends_with("." + domain));
+  });
+}
+
+// At most five of them.
+std::string listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size() && i < 5; ++i) text += (i == 0 ? "" : ", ") + names[i];
+  return names.size() > 5 ? text + " ..." : text;
+}
+
 Verdict refused(const std::string& reason) { return {false, reason}; }
 
 }  // namespace
@@ -59,8 +75,24 @@ Result<AddressPolicy> AddressPolicy::with_origins(const std::vector<std::string>
   return policy;
 }
 
+Result<AddressPolicy> AddressPolicy::make(const std::vector<std::string>& origins, const std::vector<std::string>& domains) {
+  auto policy = with_origins(origins);
+  if (!policy) return policy;
+  for (const std::string& domain : domains) {
+    auto name = host_name(domain);
+    if (!name) {
+      return Error{
+          ErrorCode::kInvalidArgument,
+          "--allow-domain is '" + domain.substr(0, 200) + "': " + name.error().message + "; expected a host such as example.org"};
+    }
+    policy->allowed_domains.push_back(std::move(*name));
+  }
+  return policy;
+}
+
 Verdict judge_url(const AddressPolicy& policy, const WebUrl& url) {
   if (exception_for(policy, url) != nullptr) return {true, kAllowed};
+  if (!is_in_domains(policy, url)) return refused(url.host + " is not one of the hosts the user allows (" + listed(policy.allowed_domains) + ")");
   if (url.literal) {
     if (const std::string purpose = special_purpose(*url.literal); !purpose.empty()) return refused(url.host + " is " + purpose);
   } else if (is_local_name(url.host)) {

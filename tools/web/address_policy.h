@@ -19,9 +19,13 @@ namespace toccata::tools {
 //     addresses stay closed, because who answers for the name chooses them.
 struct AddressPolicy {
   std::vector<WebUrl> allowed_origins;  // their targets do not count
+  // When there are any, nothing else is asked but these hosts, those below them ("example.org": www.example.org too) and the origins above.
+  std::vector<std::string> allowed_domains;
 
   // kInvalidArgument names the URL that is no origin.
   static Result<AddressPolicy> with_origins(const std::vector<std::string>& urls);
+  // kInvalidArgument names the text that is no host.
+  static Result<AddressPolicy> make(const std::vector<std::string>& origins, const std::vector<std::string>& domains);
 };
 
 struct Verdict {

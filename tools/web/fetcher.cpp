@@ -2,10 +2,22 @@
 
 #include <algorithm>
 
+#include "tools/web/charset.h"
+#include "tools/web/name_lookup.h"
+#include "tools/web/page_obstacle.h"
+
 namespace toccata::tools {
 namespace {
 
-using SteadyClock = std::chrono::steady_clock;
+using std::chrono::ceil;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::size_t kHostsMax = 500;
+constexpr std::size_t kSentOnMax = 200;  // a page with more to read than this is read, though it would send its readers on
+constexpr std::size_t kErrorPageBytes = std::size_t{64} << 10;
+constexpr seconds kWaitUnnamed{30};  // after 429 without a Retry-After
+constexpr seconds kWaitShort{1};     // after a gateway's hiccup
 
 bool is_redirect(int status) { return status == 301 || status == 302 || status == 303 || status == 307 || status == 308; }
 
@@ -26,6 +38,22 @@ std::string located(const WebUrl& from, const std::string& location) {
   return from.origin() + path.substr(0, path.rfind('/') + 1) + location;
 }
 
+bool is_hiccup(int status) { return status == 502 || status == 503 || status == 504; }
+
+std::chrono::system_clock::time_point today() { return std::chrono::system_clock::now(); }
+
+// Text has no NULs in it, but for UTF-16.
+bool is_binary(std::string_view body, std::string_view encoding) {
+  return !encoding.starts_with("UTF-16") && body.substr(0, 1024).find('\0') != std::string_view::npos;
+}
+
+// For a body that came without a type.
+bool looks_like_html(std::string_view body) {
+  const std::string start = lower(body.substr(0, 512));
+  return start.find("<!doctype html") != std::string::npos || start.find("<html") != std::string::npos || start.find("<head") != std::string::npos ||
+         start.find("<body") != std::string::npos;
+}
+
 }  // namespace
 
 Result<bool> is_html_type(std::string_view content_type, std::string_view url) {
@@ -41,11 +69,11 @@ Result<bool> is_html_type(std::string_view content_type, std::string_view url) {
       std::string(url.substr(0, 200)) + " is " + type.substr(0, 100) + "; only HTML, text, JSON and XML can be read"};
 }
 
-Fetcher::Fetcher(AddressPolicy policy, FetchLimits limits, std::vector<std::string> resolve)
-    : policy_(std::move(policy)), limits_(limits), resolve_(std::move(resolve)) {}
+Fetcher::Fetcher(AddressPolicy policy, FetchLimits limits, std::vector<std::string> resolve, ProxyRules proxy, WebClock clock)
+    : policy_(std::move(policy)), limits_(limits), resolve_(std::move(resolve)), proxy_(std::move(proxy)), clock_(std::move(clock)) {}
 
 Result<FetchedPage> Fetcher::fetch(const std::string& text, std::stop_token stop) {
-  const auto deadline = SteadyClock::now() + limits_.total;
+  const Time deadline = clock_.now() + limits_.total;
   std::string next = text;
   for (int n_redirects = 0; n_redirects <= limits_.redirects_max; ++n_redirects) {
     const auto url = parse_web_url(next);
@@ -53,22 +81,10 @@ Result<FetchedPage> Fetcher::fetch(const std::string& text, std::stop_token stop
     if (const Verdict verdict = judge_url(policy_, *url); !verdict.allow) {
       return Error{ErrorCode::kPermissionDenied, "not allowed: " + verdict.reason};
     }
-    net::Request request;
-    request.url = url->text();
-    request.headers = {{"User-Agent", "Mozilla/5.0 (compatible; Toccata)"},
-                       {"Accept", "text/html,application/xhtml+xml,text/*;q=0.9,application/json;q=0.9,application/xml;q=0.8"}};
-    request.resolve = resolve_;
-    request.connect_timeout = limits_.connect;
-    request.idle_timeout = limits_.idle;
-    request.total_timeout = std::max(
-        std::chrono::milliseconds(1), std::chrono::ceil<std::chrono::milliseconds>(deadline - SteadyClock::now()));
-    request.body_bytes_max = limits_.body_bytes_max;
-    // What is connected to is what is judged: the answer of a name server cannot change in between.
-    request.connect_policy = [&](const net::PeerAddress& peer) -> std::optional<std::string> {
-      const Verdict verdict = judge_address(policy_, *url, peer.ip);
-      return verdict.allow ? std::nullopt : std::optional(verdict.reason);
-    };
-    auto exchange = client_.start(request, stop);
+    if (n_redirects == 0) {
+      if (const auto waited = keep_distance(*url, deadline, stop); !waited) return waited.error();
+    }
+    auto exchange = ask(*url, deadline, stop);
     if (!exchange) return exchange.error();
     const net::Response& response = exchange->response();
     const auto location = response.header("location");
@@ -76,20 +92,135 @@ Result<FetchedPage> Fetcher::fetch(const std::string& text, std::stop_token stop
       next = located(*url, std::string(*location));
       continue;
     }
-    if (response.status / 100 != 2) {
-      const bool gone = response.status == 404 || response.status == 410;
-      return Error{gone ? ErrorCode::kNotFound : ErrorCode::kUnavailable, "the server answered HTTP " + std::to_string(response.status)};
-    }
-    // None was asked for, so nothing is unpacked: a small answer cannot become a large one.
-    const std::string encoding = lower(response.header("content-encoding").value_or("identity"));
-    if (encoding != "identity") return Error{ErrorCode::kUnsupported, "the server compressed the page, which was not asked for"};
-    const auto html = is_html_type(response.header("content-type").value_or(""), request.url);
-    if (!html) return html.error();
+    if (response.status / 100 != 2) return refusal(*url, *exchange, stop);
+    const std::string type(response.header("content-type").value_or(""));
+    const auto is_html = is_html_type(type, url->text());
+    if (!is_html) return is_html.error();
     auto body = exchange->read_all(limits_.body_bytes_max + 1, stop);
     if (!body) return body.error();
-    return FetchedPage{request.url, *html, std::move(*body)};
+    if (body->empty()) return Error{ErrorCode::kUnsupported, words_for(Obstacle::kEmpty)};
+    const bool html = *is_html || (type.empty() && looks_like_html(*body));
+    const Charset charset = find_charset(*body, type, html || type.find("xml") != std::string::npos);
+    if (is_binary(*body, charset.encoding)) {
+      return Error{ErrorCode::kUnsupported, url->text().substr(0, 200) + " is no text, whatever its type says"};
+    }
+    FetchedPage page{url->text(), html, decode(*body, charset.encoding)};
+    if (!html) return page;
+    const PageLook look = look_at_page(page.body);
+    const Obstacle obstacle = obstacle_of(look);
+    next = look.refresh ? located(*url, *look.refresh) : page.url;
+    const bool sends_on = next != page.url && (obstacle != Obstacle::kNone || look.n_visible < kSentOnMax);
+    if (sends_on) continue;
+    if (obstacle == Obstacle::kNone) return page;
+    return Error{ErrorCode::kUnsupported, words_for(obstacle)};
   }
   return Error{ErrorCode::kResourceExhausted, "more than " + std::to_string(limits_.redirects_max) + " redirects"};
+}
+
+// One address, asked again when the server wants a short pause. The caller has judged the URL.
+Result<net::Exchange> Fetcher::ask(const WebUrl& url, Time deadline, std::stop_token stop) {
+  for (int n_retries = 0;; ++n_retries) {
+    net::Request request;
+    request.url = url.text();
+    request.headers = {{"User-Agent", "Mozilla/5.0 (compatible; Toccata)"},
+                       {"Accept", "text/html,application/xhtml+xml,text/*;q=0.9,application/json;q=0.9,application/xml;q=0.8"},
+                       {"Accept-Language", "en;q=0.9,*;q=0.5"}};
+    if (const std::string cookies = cookies_.header(url, today()); !cookies.empty()) request.headers.emplace_back("Cookie", cookies);
+    request.resolve = resolve_;
+    request.decompress = true;
+    request.expansion_max = limits_.expansion_max;
+    request.connect_timeout = limits_.connect;
+    request.idle_timeout = limits_.idle;
+    request.total_timeout = std::max(milliseconds(1), ceil<milliseconds>(deadline - clock_.now()));
+    request.body_bytes_max = limits_.body_bytes_max;
+    if (const auto routed = route(url, request, stop); !routed) return routed.error();
+    auto exchange = client_.start(request, stop);
+    if (!exchange) return exchange;
+    const net::Response& response = exchange->response();
+    for (const auto& [name, value] : response.headers) {
+      if (name == "set-cookie") cookies_.store(url, value, today());
+    }
+    const bool is_busy = response.status == 429 || is_hiccup(response.status);
+    if (!is_busy) return exchange;
+    const seconds unnamed = response.status == 429 ? kWaitUnnamed : kWaitShort;
+    const seconds wait = retry_after(response.header("retry-after").value_or(""), today()).value_or(unnamed);
+    const bool in_time = wait <= limits_.retry_wait_max && clock_.now() + wait < deadline;
+    if (n_retries >= limits_.retries_max || !in_time) {
+      if (wait > kWaitShort) hosts_[url.origin()].closed = clock_.now() + wait;
+      return exchange;
+    }
+    if (!clock_.sleep(wait, stop)) return Error{ErrorCode::kCancelled, "stopped while the server asked for a pause"};
+  }
+}
+
+// Directly, what is connected to is what is judged: the answer of a name server cannot change in between. Through a proxy: see proxy.h.
+Result<void> Fetcher::route(const WebUrl& url, net::Request& request, std::stop_token stop) {
+  const auto judged = [this, url](const std::string& address) -> std::optional<std::string> {
+    const Verdict verdict = judge_address(policy_, url, address);
+    return verdict.allow ? std::nullopt : std::optional(verdict.reason);
+  };
+  request.proxy = proxy_.proxy_for(url);
+  if (request.proxy.empty()) {
+    request.connect_policy = [judged](const net::PeerAddress& peer) { return judged(peer.ip); };
+    return {};
+  }
+  if (url.literal) return {};  // judged with the URL
+  const auto fixed = fixed_address(url);
+  auto addresses = fixed ? Result<std::vector<std::string>>(std::vector{*fixed}) : addresses_of(url.host, limits_.connect, stop);
+  if (!addresses) {
+    if (addresses.error().code == ErrorCode::kCancelled) return addresses.error();
+    if (proxy_.trust_names) return {};
+    return Error{
+        ErrorCode::kPermissionDenied, "not allowed: " + addresses.error().message +
+                                          ", so what the proxy would connect to cannot be judged (the user can leave that to the proxy)"};
+  }
+  for (const std::string& address : *addresses) {
+    if (const auto reason = judged(address)) return Error{ErrorCode::kPermissionDenied, "not allowed: " + *reason};
+  }
+  request.connect_to = addresses->front();
+  return {};
+}
+
+Result<void> Fetcher::keep_distance(const WebUrl& url, Time deadline, std::stop_token stop) {
+  if (hosts_.size() >= kHostsMax) hosts_.clear();
+  Host& host = hosts_[url.origin()];
+  const Time now = clock_.now();
+  if (host.closed && now < *host.closed) {
+    return Error{
+        ErrorCode::kResourceExhausted, url.host + " asks for fewer requests: try again after " +
+                                           std::to_string(ceil<seconds>(*host.closed - now).count()) + " seconds, or another source"};
+  }
+  const Time due = host.last ? *host.last + limits_.host_interval : now;
+  if (now < due && due < deadline && !clock_.sleep(ceil<milliseconds>(due - now), stop)) {
+    return Error{ErrorCode::kCancelled, "stopped"};
+  }
+  host.last = clock_.now();
+  return {};
+}
+
+// Words for an answer that is no page.
+Error Fetcher::refusal(const WebUrl& url, net::Exchange& exchange, std::stop_token stop) {
+  const net::Response& response = exchange.response();
+  const std::string status = "the server answered HTTP " + std::to_string(response.status);
+  const auto body = exchange.read_all(kErrorPageBytes, stop);
+  const bool challenged = response.header("cf-mitigated") == "challenge" || (body && look_at_page(*body).has_challenge);
+  if (challenged) return Error{ErrorCode::kUnsupported, status + "; " + words_for(Obstacle::kChallenge)};
+  if (response.status == 404 || response.status == 410) return Error{ErrorCode::kNotFound, status};
+  if (response.status == 401) return Error{ErrorCode::kUnavailable, status + ": the page is for those who log in; look for another source"};
+  const auto host = hosts_.find(url.origin());
+  if (host != hosts_.end() && host->second.closed && *host->second.closed > clock_.now()) {
+    const auto wait = ceil<seconds>(*host->second.closed - clock_.now()).count();
+    return Error{ErrorCode::kUnavailable, status + ": try again after " + std::to_string(wait) + " seconds, or another source"};
+  }
+  return Error{ErrorCode::kUnavailable, status};
+}
+
+std::optional<std::string> Fetcher::fixed_address(const WebUrl& url) const {
+  const std::string start = url.host + ":" + std::to_string(url.port) + ":";
+  for (const std::string& entry : resolve_) {
+    if (entry.starts_with(start)) return entry.substr(start.size());
+  }
+  return std::nullopt;
 }
 
 }  // namespace toccata::tools

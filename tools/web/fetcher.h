@@ -1,7 +1,9 @@
-// Pages of the web for a model: under the address policy, bounded in time, size and redirects.
+// Pages of the web for a model: under the address policy, bounded in time, size, expansion and redirects, and with manners.
 #pragma once
 
 #include <chrono>
+#include <map>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -10,41 +12,66 @@
 #include "core/base/error.h"
 #include "core/net/client.h"
 #include "tools/web/address_policy.h"
+#include "tools/web/cookie_jar.h"
+#include "tools/web/proxy.h"
+#include "tools/web/web_time.h"
 
 namespace toccata::tools {
 
 struct FetchLimits {
-  std::chrono::milliseconds total{30'000};  // redirects included
+  std::chrono::milliseconds total{30'000};  // redirects and waits included
   std::chrono::milliseconds connect{10'000};
   std::chrono::milliseconds idle{15'000};
-  std::size_t body_bytes_max = std::size_t{16} << 20;
+  std::size_t body_bytes_max = std::size_t{16} << 20;  // unpacked
+  int expansion_max = 200;                             // unpacked to packed, above a MiB
   int redirects_max = 10;
+  int retries_max = 2;                          // of one address, when the server asks for a pause
+  std::chrono::seconds retry_wait_max{10};      // a longer Retry-After is told to the model instead
+  std::chrono::milliseconds host_interval{250};  // least time from one page of a host to the next
 };
 
 struct FetchedPage {
-  std::string url;   // where it came from, after redirects
+  std::string url;    // where it came from, after redirects
   bool html = false;  // otherwise plain text
-  std::string body;  // as sent; UTF-8 unless the page says otherwise
+  std::string body;   // UTF-8
 };
 
 // What may be read of a Content-Type: true = HTML, false = text. kUnsupported names the type and what is read.
 Result<bool> is_html_type(std::string_view content_type, std::string_view url);
 
-// One per session; one thread at a time.
+// One per session, whose cookies it keeps; one thread at a time.
 class Fetcher {
  public:
   // `resolve` stands ahead of DNS: "name:port:address", for tests.
-  explicit Fetcher(AddressPolicy policy, FetchLimits limits = {}, std::vector<std::string> resolve = {});
+  explicit Fetcher(
+      AddressPolicy policy, FetchLimits limits = {}, std::vector<std::string> resolve = {}, ProxyRules proxy = {}, WebClock clock = WebClock::real());
 
   // Errors: kPermissionDenied (the policy refused the URL, a redirect or the address connected to), kInvalidArgument (no URL),
-  // kNotFound or kUnavailable (HTTP status, network), kUnsupported (not text), kResourceExhausted (a cap), kTimeout, kCancelled.
+  // kNotFound or kUnavailable (HTTP status, network), kUnsupported (not text; nothing readable), kResourceExhausted (a cap; the host asks for
+  // a pause), kTimeout, kCancelled.
   Result<FetchedPage> fetch(const std::string& url, std::stop_token stop = {});
 
  private:
+  using Time = WebClock::Time;
+  Result<net::Exchange> ask(const WebUrl& url, Time deadline, std::stop_token stop);
+  Result<void> route(const WebUrl& url, net::Request& request, std::stop_token stop);
+  Result<void> keep_distance(const WebUrl& url, Time deadline, std::stop_token stop);
+  Error refusal(const WebUrl& url, net::Exchange& exchange, std::stop_token stop);
+  std::optional<std::string> fixed_address(const WebUrl& url) const;
+
+  struct Host {
+    std::optional<Time> last;    // when a page was asked for
+    std::optional<Time> closed;  // it asked to be left alone until then
+  };
+
   AddressPolicy policy_;
   FetchLimits limits_;
   std::vector<std::string> resolve_;
+  ProxyRules proxy_;
+  WebClock clock_;
   net::Client client_;
+  CookieJar cookies_;
+  std::map<std::string, Host> hosts_;  // by origin
 };
 
 }  // namespace toccata::tools

@@ -19,7 +19,7 @@ using ::testing::StartsWith;
 // Documents and answers the test sets.
 class FakeBackend final : public BrowserBackend {
  public:
-  Result<std::vector<SearchHit>> search(const std::string&, int n_max) override {
+  Result<std::vector<SearchHit>> search(const std::string&, int n_max, std::stop_token) override {
     asked_for = n_max;
     if (!failure.empty()) return Error{ErrorCode::kUnavailable, failure};
     return hits;

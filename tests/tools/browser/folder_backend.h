@@ -15,7 +15,7 @@ class FolderBackend final : public tools::BrowserBackend {
     searches_ = nlohmann::json::parse(read_text_file(folder_ / "search.json").value_or_throw());
   }
 
-  Result<std::vector<tools::SearchHit>> search(const std::string& query, int n_max) override {
+  Result<std::vector<tools::SearchHit>> search(const std::string& query, int n_max, std::stop_token) override {
     const auto found = searches_.find(query);
     if (found == searches_.end()) return Error{ErrorCode::kUnavailable, "no answer"};
     std::vector<tools::SearchHit> hits;

@@ -37,6 +37,20 @@ TEST(AddressPolicyTest, AnExceptionMustBeAnOrigin) {
   }
 }
 
+TEST(AddressPolicyTest, DomainsLeaveNothingElse) {
+  const auto policy = AddressPolicy::make({"http://127.0.0.1:8000"}, {"Example.org", "b\u00fccher.example", "93.184.216.34"}).value_or_throw();
+  for (const char* url : {"https://example.org/", "http://www.example.org:8080/", "https://b\u00fccher.example/", "http://93.184.216.34/", "http://127.0.0.1:8000/"}) {
+    EXPECT_TRUE(judge(policy, url, std::nullopt).allow) << url << judge(policy, url, std::nullopt).reason;
+  }
+  for (const char* url : {"https://notexample.org/", "https://example.org.evil.example/", "https://org/", "http://1.93.184.216.34.example/", "http://93.184.216.35/",
+                          "http://127.0.0.1:8001/"}) {
+    EXPECT_FALSE(judge(policy, url, std::nullopt).allow) << url;
+  }
+  EXPECT_FALSE(judge(policy, "https://example.org/", std::vector<std::string>{"10.0.0.1"}).allow) << "still no private address";
+  EXPECT_FALSE(AddressPolicy::make({}, {"https://example.org/"}));
+  EXPECT_FALSE(AddressPolicy::make({}, {""}));
+}
+
 TEST(WebUrlTest, IsWrittenInOneWay) {
   const std::pair<const char*, const char*> cases[] = {
       {"HTTP://Example.COM:80", "http://example.com/"},
