@@ -18,9 +18,9 @@ namespace toccata::sandbox {
 
 // A message of the keeper; the protocol is described in runner.py.
 struct KeeperMessage {
-  char kind = 0;  // 's', 'd', 'a'
-  std::uint32_t generation = 0;
-  int wait_status = 0;  // of 'd'
+  char kind = 0;  // 's', 'd', 'a', 'x'
+  std::uint32_t generation = 0;  // of 'x': the command's number
+  int wait_status = 0;           // of 'd' and 'x'
 };
 std::optional<KeeperMessage> receive_keeper(int socket);
 void send_keeper(int socket, char order, std::uint32_t generation);
@@ -60,7 +60,6 @@ class Cell {
   void wait(int stop_fd, int interrupts);
   void interrupt();
   bool send_some();
-  void drain(int fd, CappedText& text, std::size_t at_most);
   void read_output(std::size_t at_most);
   void read_reply();
   void read_keeper();

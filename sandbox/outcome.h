@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,7 @@ struct Outcome {
   bool state_lost = false;               // variables of earlier cells are gone
   std::vector<WorkspaceFile> artifacts;  // files made or changed since the execution before
   std::chrono::milliseconds duration{0};
+  std::optional<int> exit_code;  // of a command; 128 + n when signal n ended it
   Level level = Level::kNone;
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };

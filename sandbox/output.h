@@ -39,6 +39,11 @@ class CappedText {
   std::string tail_;  // at least the last `capacity_` characters, or all
 };
 
+// Reads what a non-blocking descriptor has, `at_most` bytes of it.
+void drain(int fd, CappedText& text, std::size_t at_most);
+// The same, of what lies in a pipe now and not of what comes meanwhile.
+void drain_present(int fd, CappedText& text);
+
 // Valid UTF-8 with U+FFFD for what was not.
 std::string to_utf8(std::string_view bytes);
 

@@ -10,6 +10,8 @@
 #   reply packet     u32 generation, u64 number of the cell, b"o" (ended) or b"e" (raised)
 #   keeper hears     b"i" interrupt or b"k" kill, u32 generation meant; answers b"a" to b"i", once it was sent
 #   keeper says      b"s" u32 generation: an interpreter is up; b"d" u32 generation, u32 wait status: it ended
+#   commands         b"x" u32 number, folder and arguments with NULs between: run it; b"t", b"q" u32 number: end its process
+#                    group, by SIGTERM or SIGKILL; answered by b"x" u32 number, u32 wait status when it has ended
 #
 # Only modules built into CPython are imported at start (no enum, no re): that is most of the start-up time.
 # PATHS and CONTAINED are set by the host, in lines before these; what starts it, in lines after: begin(), or zygote.py.
@@ -22,6 +24,7 @@ import sys
 CELLS, KEEPER, PACKET = 3, 4, 65536
 NAME = "<toccata>"
 DEEP = 2000  # frames; twice Python's recursion limit
+COMMANDS, DOOMED = {}, set()  # of the keeper: number of each running command by pid; those it was told to end
 WARM_WORDS = ("traceback", "inspect", "linecache", "logging", "unittest", "doctest")
 
 
@@ -61,9 +64,12 @@ def watch(child, generation, poll, wake_out):
             if fd == wake_out:
                 drain(wake_out)
                 continue
-            order = os.read(KEEPER, 16)
+            order = os.read(KEEPER, PACKET)
             if not order:
                 end_session()
+            if order[:1] in (b"x", b"t", b"q"):
+                command(order)
+                continue
             if order[1:5] == generation:
                 kill_group(child, _signal.SIGKILL if order[:1] == b"k" else _signal.SIGINT)
             if order[:1] == b"i":
@@ -77,6 +83,63 @@ def watch(child, generation, poll, wake_out):
                 break
             if pid == child:
                 return status
+            command_ended(pid, status)
+
+
+def command(order):
+    """Starts a command, or ends the processes of one."""
+    number = order[1:5]
+    if order[:1] != b"x":
+        for pid, running in COMMANDS.items():
+            if running == number:
+                DOOMED.add(pid)
+                kill_group(pid, _signal.SIGTERM if order[:1] == b"t" else _signal.SIGKILL)
+        return
+    try:
+        pid = os.fork()
+    except OSError as why:
+        os.write(1, ("cannot start a process: %s\n" % why.strerror).encode())
+        say(KEEPER, b"x" + number + u32(126 << 8))
+        return
+    if pid:
+        COMMANDS[pid] = number
+        return
+    try:
+        become_command(*order[5:].split(b"\0"))
+    finally:
+        os._exit(126)
+
+
+def become_command(folder, *arguments):
+    _signal.set_wakeup_fd(-1)
+    for signal in (_signal.SIGCHLD, _signal.SIGINT, _signal.SIGPIPE, _signal.SIGXFSZ):
+        _signal.signal(signal, _signal.SIG_DFL)
+    os.setsid()
+    os.closerange(3, 4096)
+    os.dup2(1, 2)
+    try:
+        what = folder
+        os.chdir(folder)
+        what = arguments[0]
+        try:
+            os.execvp(arguments[0], arguments)
+        except FileNotFoundError:
+            if arguments[0] != b"bash":
+                raise
+            os.execvp(b"sh", arguments)
+    except OSError as why:
+        os.write(2, b"%s: %s\n" % (what, why.strerror.encode()))
+        os._exit(127)
+
+
+def command_ended(pid, status):
+    number = COMMANDS.pop(pid, None)
+    if number is None:
+        return
+    if pid in DOOMED:
+        DOOMED.discard(pid)
+        kill_group(pid, _signal.SIGKILL)  # what ignored the gentler signal
+    say(KEEPER, b"x" + number + u32(status))
 
 
 def kill_group(child, signal):
@@ -100,7 +163,7 @@ def sweep():
         except OSError:
             pass
         try:
-            os.waitpid(-1, 0)
+            command_ended(*os.waitpid(-1, 0))
         except ChildProcessError:
             return
 

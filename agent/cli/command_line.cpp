@@ -66,7 +66,7 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->check(CLI::IsMember({"auto", "f32", "fast"}))
       ->envname("TOCCATA_PRECISION")
       ->capture_default_str();
-  app.add_option("--tools", o.tools, "Tools the model may call: python, browser, patch, recall, skills, none")
+  app.add_option("--tools", o.tools, "Tools the model may call: python, browser, shell, patch, recall, skills, none")
       ->delimiter(',')
       ->allow_extra_args(false)  // the task follows
       ->envname("TOCCATA_TOOLS")
@@ -116,7 +116,7 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--timeout", o.timeout_s, "Seconds for the whole run; 0 = no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app.add_option("--tool-timeout", o.tool_timeout_s, "Seconds for one call of python")
+  app.add_option("--tool-timeout", o.tool_timeout_s, "Seconds for one call of python or shell")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--approve", o.approve, "Ask before tools that need approval")

@@ -30,7 +30,7 @@ struct AgentOptions {
   std::string constrain = "auto";      // auto, off: masks for headers and arguments
   std::string output_schema = {};      // JSON text; empty = any answer
   double timeout_s = 0;                // whole run; 0 = no limit
-  double tool_timeout_s = 120;         // one python cell
+  double tool_timeout_s = 120;         // one python cell or shell command
   std::optional<float> temperature;    // unset: the model's own generation_config, else 1.0
   std::optional<float> top_p;
   std::optional<int> top_k;

@@ -18,6 +18,7 @@
 #include "tools/browser/live_pages.h"
 #include "tools/patch/patch_tool.h"
 #include "tools/python/python_tool.h"
+#include "tools/shell/shell_tool.h"
 #include "tools/skills/skills_tool.h"
 
 namespace toccata::cli {
@@ -84,7 +85,9 @@ std::string params_json(
   return json.dump();
 }
 
-void add_python(const AgentOptions& options, AgentSetup& setup) {
+// The session that python and shell share.
+std::shared_ptr<sandbox::SessionSlot> session_slot(const AgentOptions& options, AgentSetup& setup) {
+  if (setup.slot) return setup.slot;
   setup.sandbox = std::make_unique<sandbox::Sandbox>(make_sandbox(options));
   const sandbox::Level level = setup.sandbox->level();
   setup.config.sandbox_level = sandbox::to_string(level);
@@ -92,9 +95,8 @@ void add_python(const AgentOptions& options, AgentSetup& setup) {
     std::cerr << "toccata: WARNING: the sandbox level is '" << setup.config.sandbox_level
               << "': what the model writes can read your files\n";
   }
-  setup.tools.add(
-      std::make_unique<tools::PythonTool>(*setup.sandbox, milliseconds(options.tool_timeout_s))
-  );
+  setup.slot = std::make_shared<sandbox::SessionSlot>(*setup.sandbox);
+  return setup.slot;
 }
 
 void add_browser(const AgentOptions& options, const Environment& env, AgentSetup& setup) {
@@ -118,7 +120,13 @@ void add_tools(const AgentOptions& options, const Environment& env, AgentSetup& 
   for (const std::string& name : options.tools) {
     if (name == "none") continue;
     if (name == "python") {
-      add_python(options, setup);
+      setup.tools.add(std::make_unique<tools::PythonTool>(
+          session_slot(options, setup), milliseconds(options.tool_timeout_s)
+      ));
+    } else if (name == "shell") {
+      setup.tools.add(std::make_unique<tools::ShellTool>(
+          session_slot(options, setup), milliseconds(options.tool_timeout_s)
+      ));
     } else if (name == "browser") {
       add_browser(options, env, setup);
     } else if (name == "patch") {
@@ -133,7 +141,7 @@ void add_tools(const AgentOptions& options, const Environment& env, AgentSetup& 
     } else {
       throw Exception(
           ErrorCode::kInvalidArgument,
-          "unknown tool '" + name + "'; known: python, browser, patch, recall, skills, none"
+          "unknown tool '" + name + "'; known: python, browser, shell, patch, recall, skills, none"
       );
     }
   }

@@ -5,7 +5,6 @@
 #include "agent/cli/exit_code.h"
 #include "agent/cli/session_setup.h"
 #include "tools/files/work_folder.h"
-#include "tools/python/python_tool.h"
 
 namespace toccata::cli {
 namespace {
@@ -21,16 +20,16 @@ std::string with_names(const std::string& params, const task::StepOrder& order) 
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-task::Files workspace_of(const tools::Registry& registry) {
+task::Files workspace_of(const AgentSetup& setup) {
   task::Files files;
-  const auto* python = dynamic_cast<const tools::PythonTool*>(registry.find("python"));
-  if (python == nullptr || python->session() == nullptr) return files;
-  auto listed = python->session()->list_files();
+  sandbox::Session* const session = setup.slot ? setup.slot->session() : nullptr;
+  if (session == nullptr) return files;
+  auto listed = session->list_files();
   if (!listed) return files;
   std::size_t left = kFileBytesMax;
   for (const sandbox::WorkspaceFile& file : *listed) {
     if (files.size() == kFilesMax || file.size > left) continue;
-    Result<std::string> bytes = python->session()->download(file.path);
+    Result<std::string> bytes = session->download(file.path);
     if (!bytes || bytes->size() > left) continue;
     left -= bytes->size();
     files[file.path] = std::move(*bytes);
@@ -87,7 +86,7 @@ task::StepEnd TaskHost::run_step(const task::StepOrder& order, std::stop_token s
     end.run_id = outcome.run_id;
     const agent::Usage usage = agent.session_usage();
     end.tokens = usage.prefilled + usage.decoded;
-    if (order.keep_files) end.files = workspace_of(setup.tools);
+    if (order.keep_files) end.files = workspace_of(setup);
   } catch (const ModelError& e) {
     end.exit_code = kExitModel;
     end.reason = "model_error";

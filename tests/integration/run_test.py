@@ -105,6 +105,42 @@ class AnswerTest(Case):
         self.assertEqual(1, sum(t == 200006 for t in user), "one <|start|>: the renderer's")
 
 
+def function_call(name, **arguments):
+    return f"<|channel|>commentary to=functions.{name} <|constrain|>json<|message|>{json.dumps(arguments)}<|call|>"
+
+
+class ShellTest(Case):
+    def test_shell_and_python_share_files_and_the_run_is_recorded(self):
+        model = self.program.script(
+            function_call("shell", command="echo 20 > n; echo out; echo err >&2; exit 3"),
+            CALL + "print(int(open('n').read()) + 1)<|call|>",
+            function_call("shell", command=["cat", "n"]),
+            FINAL + "done<|return|>",
+        )
+        done = self.run_program("run", "-m", model, "--tools", "python,shell", "--json", "go")
+        self.assertEqual(0, done.returncode, done.stderr)
+        commands = self.items(done, "command_execution")
+        self.assertEqual("echo 20 > n; echo out; echo err >&2; exit 3", commands[0]["command"])
+        self.assertEqual(("out\nerr\n[exit status 3]", 3), (commands[0]["aggregated_output"], commands[0]["exit_code"]))
+        self.assertEqual("21", commands[1]["aggregated_output"])
+        self.assertEqual(("cat n", "20", 0), tuple(commands[2][k] for k in ("command", "aggregated_output", "exit_code")))
+        run = json.loads(self.run_program("runs", "show", "last", "--json").stdout)
+        self.assertIn("20", [m["content"] for m in run["messages"] if m["role"] == "tool"])
+        developer = [m["content"] for m in run["messages"] if m["role"] == "developer"]
+        self.assertIn("type shell = (_: {", str(developer))
+        replayed = self.run_program("runs", "replay", "last")
+        self.assertEqual(0, replayed.returncode, replayed.stderr)
+
+    def test_a_lost_workspace_is_told_when_a_run_goes_on(self):
+        model = self.program.script(function_call("shell", command="echo kept > f"), FINAL + "one<|return|>")
+        self.assertEqual(0, self.run_program("run", "-m", model, "--tools", "shell", "go").returncode)
+        more = self.program.script(function_call("shell", command="cat f"), FINAL + "two<|return|>")
+        done = self.run_program("run", "-m", more, "--json", "--resume", "last", "go on")
+        self.assertEqual(0, done.returncode, done.stderr)
+        told = self.items(done, "command_execution")[0]["aggregated_output"]
+        self.assertIn("f: No such file or directory", told)
+
+
 class BadInputTest(Case):
     def test_unknown_tool_is_told_to_the_model(self):
         model = self.program.script(

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <memory>
 
-#include "sandbox/sandbox.h"
+#include "sandbox/session_slot.h"
 #include "tools/tool.h"
 
 namespace toccata::tools {
@@ -18,6 +18,9 @@ class PythonTool final : public Tool {
       sandbox::Sandbox& sandbox, std::chrono::milliseconds timeout = std::chrono::seconds(120)
   );
 
+  // Works in a session that other tools use too.
+  PythonTool(std::shared_ptr<sandbox::SessionSlot> slot, std::chrono::milliseconds timeout);
+
   const ToolSpec& spec() const override { return spec_; }
   // kOk when the code ran to its end; kFailed, told to the model, when it raised, ran out of time or ended the
   // interpreter; kStopsRun when the sandbox cannot be opened. Metadata: {"level", "status", "duration_ms",
@@ -25,13 +28,12 @@ class PythonTool final : public Tool {
   ToolResult call(const ToolCall& call, std::stop_token stop) override;
 
   // The interpreter with its workspace, for whoever wants the files; null before the first call.
-  sandbox::Session* session() const { return session_.get(); }
+  sandbox::Session* session() const { return slot_->session(); }
 
  private:
-  sandbox::Sandbox& sandbox_;
+  std::shared_ptr<sandbox::SessionSlot> slot_;
   std::chrono::milliseconds timeout_;
   ToolSpec spec_;
-  std::unique_ptr<sandbox::Session> session_;
 };
 
 }  // namespace toccata::tools
