@@ -66,12 +66,12 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->check(CLI::IsMember({"auto", "f32", "fast"}))
       ->envname("TOCCATA_PRECISION")
       ->capture_default_str();
-  app.add_option("--tools", o.tools, "Tools the model may call: python, browser, shell, patch, recall, skills, none")
+  app.add_option("--tools", o.tools, "Tools the model may call: python, browser, shell, files, patch, recall, skills, none")
       ->delimiter(',')
       ->allow_extra_args(false)  // the task follows
       ->envname("TOCCATA_TOOLS")
       ->capture_default_str();
-  app.add_option("--workspace", o.workspace, "Folder the patch tool changes files of, never outside; default: that of -C")
+  app.add_option("--workspace", o.workspace, "Folder that files and patch work in, never outside; default: that of -C")
       ->capture_default_str();
   app.add_option("--instructions", o.instructions, "Text of the developer message");
   app.add_option("--reasoning", o.reasoning, "Reasoning effort")

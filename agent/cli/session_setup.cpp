@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <iostream>
@@ -16,6 +17,7 @@
 #include "sandbox/sandbox.h"
 #include "tools/browser/browser_tool.h"
 #include "tools/browser/live_pages.h"
+#include "tools/files/files_tool.h"
 #include "tools/patch/patch_tool.h"
 #include "tools/python/python_tool.h"
 #include "tools/shell/shell_tool.h"
@@ -116,6 +118,19 @@ void add_browser(const AgentOptions& options, const Environment& env, AgentSetup
   ));
 }
 
+// Both places when code runs in this run, also when its tool is named later.
+void add_files(const AgentOptions& options, AgentSetup& setup) {
+  const auto& names = options.tools;
+  const bool runs_code = std::any_of(names.begin(), names.end(), [](const std::string& name) {
+    return name == "python" || name == "shell";
+  });
+  const auto places =
+      tools::FilePlaces::open(options.workspace, runs_code ? session_slot(options, setup) : nullptr).value_or_throw();
+  using Half = tools::FilesTool::Half;
+  for (const Half half : {Half::kReading, Half::kWriting})
+    setup.tools.add(std::make_unique<tools::FilesTool>(half, places));
+}
+
 void add_tools(const AgentOptions& options, const Environment& env, AgentSetup& setup) {
   for (const std::string& name : options.tools) {
     if (name == "none") continue;
@@ -129,6 +144,8 @@ void add_tools(const AgentOptions& options, const Environment& env, AgentSetup& 
       ));
     } else if (name == "browser") {
       add_browser(options, env, setup);
+    } else if (name == "files") {
+      add_files(options, setup);
     } else if (name == "patch") {
       setup.tools.add(std::make_unique<tools::PatchTool>(
           tools::WorkFolder::open(options.workspace).value_or_throw()
@@ -141,7 +158,7 @@ void add_tools(const AgentOptions& options, const Environment& env, AgentSetup& 
     } else {
       throw Exception(
           ErrorCode::kInvalidArgument,
-          "unknown tool '" + name + "'; known: python, browser, shell, patch, recall, skills, none"
+          "unknown tool '" + name + "'; known: python, browser, shell, files, patch, recall, skills, none"
       );
     }
   }

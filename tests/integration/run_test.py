@@ -141,6 +141,52 @@ class ShellTest(Case):
         self.assertIn("f: No such file or directory", told)
 
 
+def files_call(name, **arguments):
+    return f"<|channel|>commentary to=files.{name} <|constrain|>json<|message|>{json.dumps(arguments)}<|call|>"
+
+
+class FilesTest(Case):
+    def setUp(self):
+        super().setUp()
+        self.work = self.program.home / "work"
+        self.work.mkdir(mode=0o777)
+        self.work.chmod(0o777)
+        (self.work / "a.txt").write_text("one\ntwo\nthree\n")
+
+    def told(self):
+        run = json.loads(self.run_program("runs", "show", "last", "--json").stdout)
+        return [m["content"] for m in run["messages"] if m["role"] == "tool"]
+
+    def test_files_shell_and_python_in_one_run(self):
+        model = self.program.script(
+            files_call("grep", pattern="t(wo|hree)"),
+            files_call("edit", path="a.txt", old="two", new="2"),
+            files_call("read", path="a.txt", first_line=2),
+            files_call("write", path="/mnt/data/in.txt", content="7"),
+            function_call("shell", command="echo $(($(cat in.txt) * 6)) > out.txt; ls"),
+            files_call("read", path="/mnt/data/out.txt"),
+            FINAL + "done<|return|>",
+        )
+        done = self.run_program(
+            "run", "-m", model, "--tools", "python,browser,shell,files", "-C", str(self.work), "--approve", "always", "go"
+        )
+        self.assertEqual(0, done.returncode, done.stderr)
+        told = self.told()
+        self.assertEqual("a.txt:2: two\na.txt:3: three\n[2 lines in 1 file]", told[0])
+        self.assertIn("L2: 2\nL3: three\n[end of the file: 3 lines]", told[2])
+        self.assertEqual("in.txt\nout.txt", told[4])
+        self.assertIn("L1: 42", told[5])
+        self.assertEqual("one\n2\nthree\n", (self.work / "a.txt").read_text())
+        self.assertEqual(["a.txt"], os.listdir(self.work))
+
+    def test_writing_wants_approval_and_reading_does_not(self):
+        model = self.program.script(files_call("read", path="a.txt"), files_call("write", path="b", content="x"), FINAL + "x<|return|>")
+        done = self.run_program("run", "-m", model, "--tools", "files", "-C", str(self.work), "go")
+        self.assertEqual(5, done.returncode, done.stderr)
+        self.assertIn("L1: one", self.told()[0])
+        self.assertFalse((self.work / "b").exists())
+
+
 class BadInputTest(Case):
     def test_unknown_tool_is_told_to_the_model(self):
         model = self.program.script(
