@@ -11,6 +11,7 @@
 
 #include "sandbox/linux/deadline.h"
 #include "sandbox/linux/spawn.h"
+#include "sandbox/outcome.h"
 #include "sandbox/output.h"
 #include "sandbox/policy.h"
 
@@ -37,6 +38,12 @@ class Cell {
 
   // Borrows `child`. `generation` is that of its interpreter.
   Cell(const Child& child, std::uint32_t generation, std::uint64_t number, const Limits& limits);
+
+  // Text of both streams goes there as it comes.
+  void tell(const Listener& listener) {
+    out_.tell(listener);
+    err_.tell(listener);
+  }
 
   // Each time the event descriptor `interrupts` is written while the code runs, it gets a KeyboardInterrupt.
   End run(

@@ -26,6 +26,8 @@ class CommandRun {
   // Borrows `child` and `limits`. `number` tells the command from others of the session.
   CommandRun(const Child& child, std::uint32_t number, const Limits& limits, Aside aside);
 
+  void tell(Listener listener) { out_.tell(std::move(listener)); }
+
   // `folder`: relative to the workspace. False when the session is lost: it has to be made anew.
   bool run(
       const std::vector<std::string>& argv,

@@ -5,8 +5,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sandbox/policy.h"
@@ -43,6 +45,9 @@ struct Outcome {
   Level level = Level::kNone;
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
+
+// Hears text while it is printed: valid UTF-8, on the thread that waits for the execution.
+using Listener = std::function<void(std::string_view)>;
 
 // The text of an execution that printed nothing (the words of the reference python tool).
 inline constexpr const char* kNoOutput =

@@ -71,7 +71,9 @@ std::size_t suffix_bytes(std::string_view text, std::size_t n) {
 void CappedText::accept(std::string_view valid, std::size_t n_chars) {
   chars_ += n_chars;
   if (head_chars_ < capacity_) {
-    head_ += valid.substr(0, prefix_bytes(valid, capacity_ - head_chars_));
+    const std::string_view kept = valid.substr(0, prefix_bytes(valid, capacity_ - head_chars_));
+    head_ += kept;
+    if (listener_ && !kept.empty()) listener_(kept);
     head_chars_ = std::min(capacity_, head_chars_ + n_chars);
   }
   tail_ += valid;

@@ -50,6 +50,10 @@ class Session {
       const Command& command, std::chrono::milliseconds timeout, std::stop_token stop = {}
   ) = 0;
 
+  // From now on hears what cells and commands print, as they print it: at most Limits::output_chars of each stream of one
+  // execution, without what the host has to say. Null = nobody listens.
+  virtual void listen(Listener listener) = 0;
+
   // Raises KeyboardInterrupt in the running cell, if any. From any thread.
   virtual void interrupt() = 0;
 
@@ -86,7 +90,8 @@ struct ProbeReport {
   std::string python_version;  // or why there is none
 };
 
-// Tries each primitive once in a child, without opening a session. For `doctor`; takes some tens of milliseconds.
+// Tries each primitive once in a child, without opening a session. For `doctor`; takes some tens of milliseconds, and with
+// a zygote the time of its imports.
 ProbeReport probe(const Policy& policy);
 
 // Makes sessions of one policy. May be shared by threads. Sessions must end before it.

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,7 +28,8 @@ constexpr std::chrono::seconds kRestartTime{3};
 // The workspace where the session has no root of its own: a private folder of the host.
 class HostFolder {
  public:
-  static Result<HostFolder> make() {
+  // `owner`: uid and gid of the session, or -1 for the caller's.
+  static Result<HostFolder> make(std::int64_t owner) {
     std::string path = "/tmp/toccata-workspace-XXXXXX";
     if (mkdtemp(path.data()) == nullptr) {
       return Error{
@@ -36,7 +38,15 @@ class HostFolder {
     }
     HostFolder folder;
     folder.path_ = path;
+    for (const std::string& made : {path + "/data", path + "/tmp", path}) {
+      if (made != path && mkdir(made.c_str(), 0700) != 0) return cannot("mkdir", made);
+      const auto id = static_cast<uid_t>(owner);
+      if (owner >= 0 && chown(made.c_str(), id, id) != 0) return cannot("chown", made);
+    }
     return folder;
+  }
+  static Error cannot(const char* call, const std::string& path) {
+    return {ErrorCode::kUnavailable, std::string(call) + " " + path + ": " + strerror(errno)};
   }
   HostFolder() = default;
   HostFolder(HostFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
@@ -136,6 +146,7 @@ class PythonSession final : public Session {
 
   Outcome execute(std::string_view code, milliseconds timeout, std::stop_token stop) override;
   Outcome run_command(const Command& command, milliseconds timeout, std::stop_token stop) override;
+  void listen(Listener listener) override { listener_ = std::move(listener); }
   void interrupt() override;
   Result<std::vector<WorkspaceFile>> list_files() override;
   Result<std::string> download(const std::string& path) override;
@@ -166,13 +177,17 @@ class PythonSession final : public Session {
   bool ended_ = false, restarted_ = false;  // the interpreter, since the cell before
   std::uint64_t oom_kills_ = 0;  // before the cell
   std::optional<Workspace> workspace_;
+  Listener listener_;
   bool closed_ = false;
 };
 
 // A fresh child with its namespaces and an empty workspace; returns when its interpreter is up.
 Result<void> PythonSession::start() {
-  if (machinery_->level() == Level::kNone && folder_.path().empty()) {
-    Result<HostFolder> folder = HostFolder::make();
+  // A root that is left for another uid, and how its files are to belong to it.
+  const bool other_owner = geteuid() == 0 && level() != Level::kNone;
+  const std::int64_t owner = other_owner ? kOutsideId : -1;
+  if (level() > Level::kNoProc && folder_.path().empty()) {
+    Result<HostFolder> folder = HostFolder::make(owner);
     if (!folder) return folder.error();
     folder_ = std::move(*folder);
   }
@@ -181,10 +196,7 @@ Result<void> PythonSession::start() {
   child_ = std::move(*child);
   generation_ = 0;
   if (!await_interpreter(Deadline(kStartTime))) return start_error();
-  const bool other_owner = child_.own_pids && geteuid() == 0;
-  workspace_.emplace(
-      child_.workspace.get(), other_owner ? kOutsideId : -1, machinery_->limits().transfer_bytes
-  );
+  workspace_.emplace(child_.workspace.get(), owner, machinery_->limits().transfer_bytes);
   workspace_->remember();
   return {};
 }
@@ -257,6 +269,7 @@ Outcome PythonSession::execute(std::string_view code, milliseconds timeout, std:
   }
   oom_kills_ = child_.cgroup ? child_.cgroup->oom_kills() : 0;
   Cell cell(child_, generation_, unforeseeable(++cells_), limits);
+  cell.tell(listener_);
   const Cell::End end = cell.run(code, timeout, stop, interrupts_.get());
   outcome.output = cell.text(outcome.truncated);
   judge(outcome, cell, end, timeout);
@@ -323,7 +336,7 @@ std::string PythonSession::cause_of_death(const Cell& cell) {
 void PythonSession::remake(Outcome& outcome) {
   workspace_.reset();
   const Result<void> started = start();
-  if (level() != Level::kNone) {
+  if (level() <= Level::kNoProc) {
     append_line(outcome.output, std::string("The files in ") + kWorkspacePath + " are lost too.");
   }
   if (started) return;
@@ -350,6 +363,7 @@ Outcome PythonSession::run_command(
   }
   oom_kills_ = child_.cgroup ? child_.cgroup->oom_kills() : 0;
   CommandRun run(child_, ++commands_, machinery_->limits(), [this](const KeeperMessage& m) { note(m); });
+  run.tell(listener_);
   const bool whole = run.run(command.argv, below_workspace(command.folder), timeout, stop);
   outcome.output = run.text(outcome.truncated);
   judge_command(outcome, run, timeout);
