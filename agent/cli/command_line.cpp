@@ -126,6 +126,10 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->check(levels)
       ->envname("TOCCATA_SANDBOX")
       ->capture_default_str();
+  app.add_option("--sandbox-start", o.sandbox_start, "zygote = interpreters are forked, with numpy and others imported, from one made ready in the background; cold = each is started when it is needed")
+      ->check(CLI::IsMember({"zygote", "cold"}))
+      ->envname("TOCCATA_SANDBOX_START")
+      ->capture_default_str();
   app.add_option("--index", o.index, "Local documents of the browser tool")->envname("TOCCATA_INDEX");
   app.add_option("--ledger", o.ledger, "SQLite file the run is recorded in")->envname("TOCCATA_LEDGER");
   app.add_option("--allow-origin", o.allow_origins, "Origin the browser may open although it is not public: http://127.0.0.1:8000; may be repeated")

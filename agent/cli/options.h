@@ -19,6 +19,7 @@ struct AgentOptions {
   std::string instructions;  // developer message
   std::string reasoning = "medium";
   std::string sandbox = "full-nocg";  // least level accepted
+  std::string sandbox_start = "zygote";  // zygote, cold: how interpreters are started
   std::string approve = "on-request";
   int max_turns = 50;                  // model calls
   std::int64_t budget_tokens = 0;      // prefilled + decoded; 0 = no limit

@@ -210,6 +210,7 @@ sandbox::Sandbox make_sandbox(const AgentOptions& options) {
     throw Exception(ErrorCode::kInvalidArgument, "unknown sandbox level '" + options.sandbox + "'");
   }
   policy.minimum = *minimum;
+  if (options.sandbox_start == "cold") policy.warmth = sandbox::Warmth::none();
   return sandbox::Sandbox::create(policy).value_or_throw();
 }
 

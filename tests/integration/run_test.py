@@ -131,6 +131,16 @@ class ShellTest(Case):
         replayed = self.run_program("runs", "replay", "last")
         self.assertEqual(0, replayed.returncode, replayed.stderr)
 
+    def test_what_a_command_prints_is_an_event_before_it_ends(self):
+        model = self.program.script(function_call("shell", command="echo first; echo last"), FINAL + "done<|return|>")
+        done = self.run_program("run", "-m", model, "--tools", "shell", "--sandbox-start", "cold", "--json", "go")
+        self.assertEqual(0, done.returncode, done.stderr)
+        kinds = [(e["type"], e["item"]) for e in events(done) if e.get("item", {}).get("type") == "command_execution"]
+        self.assertEqual(("item.started", "item.completed"), (kinds[0][0], kinds[-1][0]))
+        self.assertEqual({"item.updated"}, {kind for kind, _ in kinds[1:-1]})
+        self.assertEqual("first\nlast\n", "".join(item["delta"] for _, item in kinds[1:-1]))
+        self.assertEqual("first\nlast", kinds[-1][1]["aggregated_output"])
+
     def test_a_lost_workspace_is_told_when_a_run_goes_on(self):
         model = self.program.script(function_call("shell", command="echo kept > f"), FINAL + "one<|return|>")
         self.assertEqual(0, self.run_program("run", "-m", model, "--tools", "shell", "go").returncode)
@@ -331,6 +341,9 @@ class InterfaceTest(Case):
         self.assertIn("nano", self.run_program("models").stdout)
         report = json.loads(self.run_program("doctor", "--json").stdout)
         self.assertIn("level", report["sandbox"])
+        names = [p["name"] for p in report["sandbox"]["primitives"]]
+        self.assertIn("zygote", names)
+        self.assertIn("level landlock", names)
 
     def test_dev_encode_decode_survive_bad_lines(self):
         done = self.run_program("dev", "encode", stdin='{"id":1,"text":"Hello world"}\nnot json\n{"id":2,"text":"<|start|>"}\n')

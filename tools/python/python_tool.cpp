@@ -65,7 +65,9 @@ PythonTool::PythonTool(
 ToolResult PythonTool::call(const ToolCall& call, std::stop_token stop) {
   const Result<sandbox::Session*> session = slot_->open();
   if (!session) return no_sandbox(session.error());
+  (*session)->listen(call.on_output);
   const sandbox::Outcome outcome = (*session)->execute(cell_code(call.arguments), timeout_, stop);
+  (*session)->listen(nullptr);
   return {
       .status = outcome.status == sandbox::Status::kOk ? ToolStatus::kOk : ToolStatus::kFailed,
       .author = kName,

@@ -57,8 +57,10 @@ ToolResult ShellTool::call(const ToolCall& call, std::stop_token stop) {
   if (!session)
     return failure(ToolStatus::kStopsRun, "The sandbox is not available: " + session.error().message);
   const auto asked = arguments->timeout.count() > 0 ? arguments->timeout : longest_;
+  (*session)->listen(call.on_output);
   const sandbox::Outcome outcome =
       (*session)->run_command(arguments->command, std::min(asked, longest_), stop);
+  (*session)->listen(nullptr);
   const bool ok = outcome.status == sandbox::Status::kOk;
   return {ok ? ToolStatus::kOk : ToolStatus::kFailed, kAuthor, outcome.output, metadata(outcome)};
 }
