@@ -356,21 +356,29 @@ Outcome PythonSession::run_command(
     outcome.output = why + " Nothing was run.";
     return outcome;
   }
-  if (closed_ || (!child_.running() && !start())) {
+  const bool anew = !child_.running();
+  if (closed_ || (anew && !start())) {
     outcome.status = Status::kDied;
     outcome.output = closed_ ? "The session is closed." : "The session ended and cannot be started again.";
     return outcome;
   }
+  restarted_ = restarted_ || anew;  // the next cell has to be told of it too
   oom_kills_ = child_.cgroup ? child_.cgroup->oom_kills() : 0;
   CommandRun run(child_, ++commands_, machinery_->limits(), [this](const KeeperMessage& m) { note(m); });
   run.tell(listener_);
   const bool whole = run.run(command.argv, below_workspace(command.folder), timeout, stop);
   outcome.output = run.text(outcome.truncated);
   judge_command(outcome, run, timeout);
+  if (anew) {
+    outcome.restarted = outcome.state_lost = true;
+    outcome.output = "The session had ended: variables and the files in " + std::string(kWorkspacePath) +
+                     " are lost.\n" + outcome.output;
+  }
   if (!whole) {
     outcome.restarted = outcome.state_lost = true;
     append_line(outcome.output, "The session ended with it. " + std::string(kRestartedSentence));
     remake(outcome);
+    restarted_ = true;
   }
   if (workspace_) outcome.artifacts = workspace_->changes();
   outcome.duration =
@@ -430,8 +438,10 @@ Result<void> PythonSession::upload(const std::string& path, std::string_view byt
 }
 
 Result<Session::Folder> PythonSession::workspace_folder() {
-  if (!child_.running() && (closed_ || !start()))
-    return Error{ErrorCode::kUnavailable, "the session is closed"};
+  if (!child_.running()) {
+    if (closed_ || !start()) return Error{ErrorCode::kUnavailable, "the session is closed"};
+    restarted_ = true;
+  }
   UniqueFd fd(fcntl(workspace_->folder(), F_DUPFD_CLOEXEC, 3));
   if (!fd) return Error{ErrorCode::kIo, std::string("workspace: ") + strerror(errno)};
   return Folder{std::move(fd), workspace_->owner()};

@@ -1,4 +1,7 @@
 // Commands beside the interpreter: what they print, how they end, what they cannot do, what they leave alone.
+#include <signal.h>
+
+#include <filesystem>
 #include <fstream>
 
 #include "tests/sandbox/footprint.h"
@@ -132,6 +135,22 @@ TEST_F(CommandTest, DaemonsEndWithTheSession) {
   EXPECT_EQ(done.output, "ok");
   session.reset();
   EXPECT_TRUE(before == Footprint());
+}
+
+// The keeper's end is the session's.
+TEST_F(CommandTest, ASessionThatEndedIsMadeAnewAndTold) {
+  // The host's hand: what an out-of-memory kill of the keeper comes to.
+  pid_t keeper = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream children(entry.path() / "children");
+    for (pid_t pid = 0; children >> pid;) keeper = pid;
+  }
+  if (keeper == 0 || test_warmth().zygote) GTEST_SKIP() << "the keeper cannot be found";
+  ASSERT_EQ(kill(keeper, SIGKILL), 0);
+  bool told = false;
+  for (int i = 0; i < 100 && !told; ++i) told = bash("true").restarted;
+  EXPECT_TRUE(told);
+  EXPECT_THAT(run("x").output, AllOf(HasSubstr(kRestartedSentence), HasSubstr("NameError")));
 }
 
 // Hostile commands.

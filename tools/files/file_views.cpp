@@ -60,9 +60,12 @@ class LineReader {
   const std::string& line() const { return line_; }
   std::uint64_t left_out() const { return size_ > kept_ ? size_ - kept_ : 0; }
   std::uint64_t bytes() const { return bytes_; }
+  // There is more than anybody is going to look at; the lines end here.
+  bool gave_up() const { return bytes_ > kSearchBytesMax; }
 
  private:
   bool fill() {
+    if (gave_up()) return false;
     buffer_.resize(std::size_t{1} << 16);
     ssize_t n = 0;
     do {
@@ -167,12 +170,13 @@ Result<std::string> show_lines(
   std::int64_t line = 0, shown_lines = 0;
   while (reader.next()) {
     if (++line < first) continue;
-    if (shown_lines == n_lines || text.size() >= kTextMax || reader.bytes() > kSearchBytesMax) {
+    if (shown_lines == n_lines || text.size() >= kTextMax) {
       return text + "[the file goes on; next line: " + std::to_string(line) + "; " + std::to_string(size) + " bytes in all]";
     }
     text += "L" + std::to_string(line) + ": " + shown(reader) + "\n";
     ++shown_lines;
   }
+  if (reader.gave_up()) return text + "[only the first 512 MiB of the file can be read]";
   if (line < first) {
     return Error{
         ErrorCode::kInvalidArgument,

@@ -27,7 +27,7 @@ Result<std::string> show_matching_paths(
 );
 
 // "PATH:LINE: text" for each line found in text files below `path` (or in it, when it is a file), sorted by path, at most
-// 200. `glob` null = every file. Ends by itself after 20 s or 512 MiB, and says so.
+// 200; of a line its first 64 KiB count. `glob` null = every file. Ends by itself after 20 s or 512 MiB, and says so.
 Result<std::string> show_found_lines(
     const WorkFolder& folder, const std::string& path, const LinePattern& pattern, const Glob* glob,
     std::stop_token stop
