@@ -1,6 +1,8 @@
 #include "prompts/prompts.h"
 
 extern "C" const unsigned char prompt_python_tool_begin[], prompt_python_tool_end[];
+extern "C" const unsigned char prompt_files_tool_begin[], prompt_files_tool_end[];
+extern "C" const unsigned char prompt_shell_tool_begin[], prompt_shell_tool_end[];
 extern "C" const unsigned char prompt_browser_tool_begin[], prompt_browser_tool_end[];
 
 namespace toccata::prompts {
@@ -21,5 +23,7 @@ std::string_view python_tool() { return text(prompt_python_tool_begin, prompt_py
 std::string_view browser_tool_json() {
   return text(prompt_browser_tool_begin, prompt_browser_tool_end);
 }
+std::string_view shell_tool() { return text(prompt_shell_tool_begin, prompt_shell_tool_end); }
+std::string_view files_tool() { return text(prompt_files_tool_begin, prompt_files_tool_end); }
 
 }  // namespace toccata::prompts

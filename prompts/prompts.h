@@ -11,5 +11,9 @@ std::string_view python_tool();
 // The browser namespace as JSON: {"name", "description", "tools": [{"name", "description", "parameters"}]};
 // renders to the bytes gpt-oss was trained with (same source).
 std::string_view browser_tool_json();
+// functions.shell as JSON: {"name", "description", "parameters"}.
+std::string_view shell_tool();
+// The files namespace as JSON, in the shape of the browser's; "writes": true marks functions that change files.
+std::string_view files_tool();
 
 }  // namespace toccata::prompts

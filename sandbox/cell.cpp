@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -134,16 +133,6 @@ bool Cell::send_some() {
   return !sent_all_;
 }
 
-void Cell::drain(int fd, CappedText& text, std::size_t at_most) {
-  std::array<char, 65536> buffer;
-  while (at_most > 0) {
-    const ssize_t n = read(fd, buffer.data(), std::min(buffer.size(), at_most));
-    if (n <= 0) return;
-    text.add({buffer.data(), static_cast<std::size_t>(n)});
-    at_most -= static_cast<std::size_t>(n);
-  }
-}
-
 void Cell::read_output(std::size_t at_most) {
   drain(child_.out.get(), out_, at_most);
   drain(child_.err.get(), err_, at_most);
@@ -221,11 +210,8 @@ void Cell::settle() {
     read_keeper();
     if (before != *end_) break;
   }
-  int size = 0;
-  if (ioctl(child_.out.get(), FIONREAD, &size) == 0)
-    drain(child_.out.get(), out_, static_cast<std::size_t>(size));
-  if (ioctl(child_.err.get(), FIONREAD, &size) == 0)
-    drain(child_.err.get(), err_, static_cast<std::size_t>(size));
+  drain_present(child_.out.get(), out_);
+  drain_present(child_.err.get(), err_);
   out_.finish();
   err_.finish();
 }

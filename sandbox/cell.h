@@ -11,6 +11,7 @@
 
 #include "sandbox/linux/deadline.h"
 #include "sandbox/linux/spawn.h"
+#include "sandbox/outcome.h"
 #include "sandbox/output.h"
 #include "sandbox/policy.h"
 
@@ -18,9 +19,9 @@ namespace toccata::sandbox {
 
 // A message of the keeper; the protocol is described in runner.py.
 struct KeeperMessage {
-  char kind = 0;  // 's', 'd', 'a'
-  std::uint32_t generation = 0;
-  int wait_status = 0;  // of 'd'
+  char kind = 0;  // 's', 'd', 'a', 'x'
+  std::uint32_t generation = 0;  // of 'x': the command's number
+  int wait_status = 0;           // of 'd' and 'x'
 };
 std::optional<KeeperMessage> receive_keeper(int socket);
 void send_keeper(int socket, char order, std::uint32_t generation);
@@ -37,6 +38,12 @@ class Cell {
 
   // Borrows `child`. `generation` is that of its interpreter.
   Cell(const Child& child, std::uint32_t generation, std::uint64_t number, const Limits& limits);
+
+  // Text of both streams goes there as it comes.
+  void tell(const Listener& listener) {
+    out_.tell(listener);
+    err_.tell(listener);
+  }
 
   // Each time the event descriptor `interrupts` is written while the code runs, it gets a KeyboardInterrupt.
   End run(
@@ -60,7 +67,6 @@ class Cell {
   void wait(int stop_fd, int interrupts);
   void interrupt();
   bool send_some();
-  void drain(int fd, CappedText& text, std::size_t at_most);
   void read_output(std::size_t at_most);
   void read_reply();
   void read_keeper();

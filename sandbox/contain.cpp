@@ -29,6 +29,7 @@ constexpr std::array kLayers = {
     Layer{"workspace", Level::kNone, hand_over_workspace},
     Layer{"host name", Level::kNoProc, set_host_name},
     Layer{"own session", Level::kNone, leave_terminal},
+    Layer{"another uid than root", Level::kSeccomp, leave_root},
     Layer{"rlimits", Level::kSeccomp, set_limits},
     Layer{"no capabilities", Level::kSeccomp, drop_privileges},
     Layer{"dies with host", Level::kNone, die_with_host},

@@ -20,13 +20,16 @@ bool interpreter_comes_up(const Child& child) {
 
 }  // namespace
 
-Machinery::Machinery(const Policy& policy, Interpreter python, std::vector<sock_filter> filter)
+Machinery::Machinery(const Policy& policy, Interpreter python, Filters filters)
     : limits_(policy.limits),
       imports_(policy.warmth.imports),
       python_(std::move(python)),
-      filter_(std::move(filter)) {}
+      filters_(std::move(filters)) {}
 
-Plan Machinery::plan(Level level) const { return plan_for(level, limits_, python_, filter_); }
+Plan Machinery::plan(Level level) const {
+  const bool on_host = level > Level::kNoProc;
+  return plan_for(level, limits_, python_, on_host ? filters_.on_host : filters_.in_namespaces);
+}
 
 std::optional<CgroupLimits> Machinery::cgroup_limits(Level level) const {
   if (level != Level::kFull) return std::nullopt;
@@ -35,13 +38,8 @@ std::optional<CgroupLimits> Machinery::cgroup_limits(Level level) const {
 
 std::optional<SpawnFailure> Machinery::try_level(Level level) {
   if (level == Level::kNone) return std::nullopt;
-  if (level == Level::kLandlock || level == Level::kSeccomp) {
-    const std::string name = to_string(level);
-    return SpawnFailure{
-        SpawnFailure::kHost,
-        {ErrorCode::kUnsupported, name + ": this version has no such level yet"}};
-  }
   Plan trial = plan(level);
+  if (level > Level::kNoProc) trial.folder = "/";
   trial.probe_only = true;
   trial.freeze();
   SpawnFailure failure;
@@ -104,7 +102,7 @@ Result<Child> Machinery::start(const std::string& folder) {
     if (child) return child;
   }
   Plan real = plan(level_);
-  if (level_ == Level::kNone) real.folder = folder;
+  if (level_ > Level::kNoProc) stand_on_host(real, python_, folder);
   real.freeze();
   return spawn(real, runner_for(real, python_), cgroup_limits(level_), launcher_);
 }

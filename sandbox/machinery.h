@@ -18,7 +18,10 @@ namespace toccata::sandbox {
 
 class Machinery {
  public:
-  Machinery(const Policy& policy, Interpreter python, std::vector<sock_filter> filter);
+  struct Filters {
+    std::vector<sock_filter> in_namespaces, on_host;
+  };
+  Machinery(const Policy& policy, Interpreter python, Filters filters);
 
   // Puts up every wall of `level` once, around nothing. Nothing on success.
   std::optional<SpawnFailure> try_level(Level level);
@@ -45,7 +48,7 @@ class Machinery {
   Limits limits_;
   std::vector<std::string> imports_;
   Interpreter python_;
-  std::vector<sock_filter> filter_;
+  Filters filters_;
   Level level_ = Level::kNone;
   Launcher launcher_;
 

@@ -5,7 +5,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sandbox/policy.h"
@@ -38,9 +41,13 @@ struct Outcome {
   bool state_lost = false;               // variables of earlier cells are gone
   std::vector<WorkspaceFile> artifacts;  // files made or changed since the execution before
   std::chrono::milliseconds duration{0};
+  std::optional<int> exit_code;  // of a command; 128 + n when signal n ended it
   Level level = Level::kNone;
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
+
+// Hears text while it is printed: valid UTF-8, on the thread that waits for the execution.
+using Listener = std::function<void(std::string_view)>;
 
 // The text of an execution that printed nothing (the words of the reference python tool).
 inline constexpr const char* kNoOutput =

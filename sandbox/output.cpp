@@ -1,6 +1,10 @@
 #include "sandbox/output.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 
 namespace toccata::sandbox {
 namespace {
@@ -67,7 +71,9 @@ std::size_t suffix_bytes(std::string_view text, std::size_t n) {
 void CappedText::accept(std::string_view valid, std::size_t n_chars) {
   chars_ += n_chars;
   if (head_chars_ < capacity_) {
-    head_ += valid.substr(0, prefix_bytes(valid, capacity_ - head_chars_));
+    const std::string_view kept = valid.substr(0, prefix_bytes(valid, capacity_ - head_chars_));
+    head_ += kept;
+    if (listener_ && !kept.empty()) listener_(kept);
     head_chars_ = std::min(capacity_, head_chars_ + n_chars);
   }
   tail_ += valid;
@@ -116,6 +122,21 @@ std::string CappedText::render(std::size_t budget, std::size_t& cut) const {
   text += "\n[... " + std::to_string(n_cut) + " characters cut ...]\n";
   text += std::string_view(tail_).substr(tail_.size() - tail_size);
   return text;
+}
+
+void drain(int fd, CappedText& text, std::size_t at_most) {
+  std::array<char, 65536> buffer;
+  while (at_most > 0) {
+    const ssize_t n = read(fd, buffer.data(), std::min(buffer.size(), at_most));
+    if (n <= 0) return;
+    text.add({buffer.data(), static_cast<std::size_t>(n)});
+    at_most -= static_cast<std::size_t>(n);
+  }
+}
+
+void drain_present(int fd, CappedText& text) {
+  int size = 0;
+  if (ioctl(fd, FIONREAD, &size) == 0) drain(fd, text, static_cast<std::size_t>(size));
 }
 
 std::string to_utf8(std::string_view bytes) {

@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace toccata::sandbox {
 
@@ -14,6 +16,9 @@ class CappedText {
  public:
   // Can show at most `capacity` characters (code points).
   explicit CappedText(std::size_t capacity) : capacity_(capacity) {}
+
+  // What comes is also told, as valid text, until `capacity` characters have been.
+  void tell(std::function<void(std::string_view)> listener) { listener_ = std::move(listener); }
 
   void add(std::string_view bytes);
   // No more is coming: an unfinished sequence is ill-formed.
@@ -31,6 +36,7 @@ class CappedText {
   void accept(std::string_view valid, std::size_t n_chars);
 
   std::size_t capacity_;
+  std::function<void(std::string_view)> listener_;
   std::size_t chars_ = 0;
   std::uint64_t bytes_ = 0;
   std::string pending_;  // beginning of a sequence that may still become whole; at most 3 bytes
@@ -38,6 +44,11 @@ class CappedText {
   std::size_t head_chars_ = 0;
   std::string tail_;  // at least the last `capacity_` characters, or all
 };
+
+// Reads what a non-blocking descriptor has, `at_most` bytes of it.
+void drain(int fd, CappedText& text, std::size_t at_most);
+// The same, of what lies in a pipe now and not of what comes meanwhile.
+void drain_present(int fd, CappedText& text);
 
 // Valid UTF-8 with U+FFFD for what was not.
 std::string to_utf8(std::string_view bytes);

@@ -104,14 +104,19 @@ void add_devices(RootBuilder& root) {
   root.link("/dev/stderr", "/proc/self/fd/2");
 }
 
+// /etc/python3, /etc/python3.11: sitecustomize lives there.
+std::set<fs::path> python_settings() {
+  std::set<fs::path> found;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator("/etc", ignored)) {
+    if (entry.path().filename().string().starts_with("python3")) found.insert(entry.path());
+  }
+  return found;
+}
+
 void add_etc(RootBuilder& root) {
   for (const char* path : kEtc) root.show(path);
-  std::error_code ignored;
-  std::set<fs::path> python;  // /etc/python3, /etc/python3.11: sitecustomize lives there
-  for (const auto& entry : fs::directory_iterator("/etc", ignored)) {
-    if (entry.path().filename().string().starts_with("python3")) python.insert(entry.path());
-  }
-  for (const fs::path& path : python) root.show(path);
+  for (const fs::path& path : python_settings()) root.show(path);
 }
 
 void add_root(Plan& plan, const Limits& limits, const Interpreter& python) {
@@ -133,7 +138,23 @@ void add_root(Plan& plan, const Limits& limits, const Interpreter& python) {
   };
 }
 
+// Processes and threads of a host user. RLIMIT_NPROC counts them all where there is no user namespace.
+unsigned processes_of(uid_t user) {
+  unsigned n = 0;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
+    struct stat info = {};
+    const std::string name = entry.path().filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    if (stat((entry.path() / "task").c_str(), &info) != 0 || info.st_uid != user) continue;
+    n += info.st_nlink > 2 ? static_cast<unsigned>(info.st_nlink - 2) : 1;
+  }
+  return n;
+}
+
 void add_limits(Plan& plan, const Limits& limits) {
+  const unsigned others =
+      plan.level <= Level::kNoProc ? 0 : processes_of(plan.host_is_root ? kOutsideId : geteuid());
   plan.rlimits = {
       {RLIMIT_CORE, 0},
       {RLIMIT_MEMLOCK, 0},
@@ -142,7 +163,7 @@ void add_limits(Plan& plan, const Limits& limits) {
       {RLIMIT_RTPRIO, 0},
       {RLIMIT_SIGPENDING, 1024},
       {RLIMIT_NOFILE, limits.open_files},
-      {RLIMIT_NPROC, limits.processes},
+      {RLIMIT_NPROC, limits.processes + others},
       {RLIMIT_FSIZE, limits.file_bytes},
       {RLIMIT_CPU, limits.cpu_seconds},
   };
@@ -197,9 +218,24 @@ Plan plan_for(
   plan.proc_options = "subset=pid,hidepid=invisible";
   if (level <= Level::kNoProc) {
     add_root(plan, limits, python);
-    add_limits(plan, limits);
   }
+  if (level <= Level::kSeccomp) add_limits(plan, limits);
   return plan;
+}
+
+void stand_on_host(Plan& plan, const Interpreter& python, const std::string& folder) {
+  const std::string tmp = folder + "/tmp";
+  plan.folder = folder + "/data";
+  std::erase_if(plan.environment, [](const std::string& entry) { return entry.starts_with("HOME="); });
+  plan.environment.push_back("HOME=" + tmp);
+  plan.environment.push_back("TMPDIR=" + tmp);
+  plan.paths = {{plan.folder, true}, {tmp, true}};
+  for (const char* path : kTopFolders) plan.paths.push_back({path});
+  for (const char* path : kEtc) plan.paths.push_back({path});
+  for (const fs::path& path : python_settings()) plan.paths.push_back({path.string()});
+  for (const fs::path& tree : python.trees) plan.paths.push_back({tree.string()});
+  for (const char* path : {"/dev/null", "/dev/zero", "/dev/full"}) plan.paths.push_back({path, true});
+  for (const char* path : {"/dev/random", "/dev/urandom"}) plan.paths.push_back({path});
 }
 
 Plan zygote_plan_for(
@@ -233,7 +269,9 @@ std::string runner_for(
     return text + "]";
   };
   std::string text = "PATHS=" + list(python.paths) + ";IMPORTS=" + list(imports);
-  text += std::string(";CONTAINED=") + (plan.level <= Level::kNoProc ? "True" : "False") + "\n";
+  // A signal to everybody reaches the session alone: by its pid namespace, or by its Landlock domain.
+  text += std::string(";CONTAINED=") + (plan.level <= Level::kLandlock ? "True" : "False");
+  text += std::string(";FENCED=") + (plan.level == Level::kLandlock ? "True" : "False") + "\n";
   text.append(sandbox_runner_begin, sandbox_runner_end);
   if (plan.role != Role::kZygote) return text + "\nbegin()\n";
   text.append(sandbox_zygote_begin, sandbox_zygote_end);

@@ -13,6 +13,10 @@ Plan plan_for(
     Level level, const Limits& limits, const Interpreter& python, std::vector<sock_filter> filter
 );
 
+// What a plan without a root of its own needs besides: its workspace `folder`/data, `folder`/tmp, and the paths of the
+// host that it may touch.
+void stand_on_host(Plan& plan, const Interpreter& python, const std::string& folder);
+
 // The plan of the zygote whose forks follow `forked`, a plan of role kForked. `filter` is the zygote's.
 Plan zygote_plan_for(
     const Plan& forked,

@@ -17,8 +17,9 @@ enum class Level {
   kFull,  // own namespaces and root, seccomp, Landlock, no capabilities, rlimits, cgroup; shares the kernel
   kFullNoCgroup,  // as full without cgroup: memory is bounded per process (RLIMIT_AS), not for the session
   kNoProc,    // as full-nocg without /proc
-  kLandlock,  // no namespaces: Landlock and seccomp; metadata of all files is visible
-  kSeccomp,   // seccomp and rlimits: every file the user can read is readable
+  kLandlock,  // no namespaces: Landlock (ABI 6), seccomp and rlimits. Metadata of all files is visible, and of the
+              // user's own changeable; no quota on files but the size of each; no /proc, no named sockets
+  kSeccomp,   // seccomp and rlimits: every file the user can read or write is open to the code, every process to signals
   kNone,      // a child process: everything the user may do, the code may do
 };
 

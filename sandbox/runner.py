@@ -10,9 +10,11 @@
 #   reply packet     u32 generation, u64 number of the cell, b"o" (ended) or b"e" (raised)
 #   keeper hears     b"i" interrupt or b"k" kill, u32 generation meant; answers b"a" to b"i", once it was sent
 #   keeper says      b"s" u32 generation: an interpreter is up; b"d" u32 generation, u32 wait status: it ended
+#   commands         b"x" u32 number, folder and arguments with NULs between: run it; b"t", b"q" u32 number: end its process
+#                    group, by SIGTERM or SIGKILL; answered by b"x" u32 number, u32 wait status when it has ended
 #
 # Only modules built into CPython are imported at start (no enum, no re): that is most of the start-up time.
-# PATHS and CONTAINED are set by the host, in lines before these; what starts it, in lines after: begin(), or zygote.py.
+# PATHS, CONTAINED and FENCED are set by the host, in lines before these; what starts it, in lines after: begin(), or zygote.py.
 import _signal
 import fcntl
 import os
@@ -21,12 +23,16 @@ import sys
 
 CELLS, KEEPER, PACKET = 3, 4, 65536
 NAME = "<toccata>"
+FIGURES, PIXELS = 8, 4_000_000  # saved after one cell; of one image
 DEEP = 2000  # frames; twice Python's recursion limit
+COMMANDS, DOOMED = {}, set()  # of the keeper: number of each running command by pid; those it was told to end
 WARM_WORDS = ("traceback", "inspect", "linecache", "logging", "unittest", "doctest")
 
 
 def keep():
     """The keeper: never returns in pid 1; returns the generation in each new interpreter."""
+    if FENCED:
+        import ctypes  # noqa: F401  (missing: better here than in each child)
     wake_out, wake_in = os.pipe()
     os.set_blocking(wake_in, False)
     os.set_blocking(wake_out, False)
@@ -46,12 +52,27 @@ def keep():
             for fd in (wake_out, wake_in, KEEPER):
                 os.close(fd)
             os.setpgid(0, 0)
+            fence()
             return generation
         say(KEEPER, b"s" + u32(generation))
         status = watch(child, u32(generation), poll, wake_out)
         sweep()
         drain(CELLS)
         say(KEEPER, b"d" + u32(generation) + u32(status))
+
+
+def fence():
+    """Without a pid namespace: a Landlock domain of its own, so that no signal of this process reaches the keeper."""
+    if not FENCED:
+        return
+    import ctypes
+
+    call = ctypes.CDLL(None).syscall
+    scoped = bytes(16) + (2).to_bytes(8, "little")  # struct landlock_ruleset_attr: signals
+    ruleset = call(444, scoped, ctypes.c_size_t(len(scoped)), 0)  # landlock_create_ruleset
+    if ruleset < 0 or call(446, ruleset, 0) != 0:  # landlock_restrict_self
+        os._exit(71)
+    os.close(ruleset)
 
 
 def watch(child, generation, poll, wake_out):
@@ -61,9 +82,12 @@ def watch(child, generation, poll, wake_out):
             if fd == wake_out:
                 drain(wake_out)
                 continue
-            order = os.read(KEEPER, 16)
+            order = os.read(KEEPER, PACKET)
             if not order:
                 end_session()
+            if order[:1] in (b"x", b"t", b"q"):
+                command(order)
+                continue
             if order[1:5] == generation:
                 kill_group(child, _signal.SIGKILL if order[:1] == b"k" else _signal.SIGINT)
             if order[:1] == b"i":
@@ -77,6 +101,64 @@ def watch(child, generation, poll, wake_out):
                 break
             if pid == child:
                 return status
+            command_ended(pid, status)
+
+
+def command(order):
+    """Starts a command, or ends the processes of one."""
+    number = order[1:5]
+    if order[:1] != b"x":
+        for pid, running in COMMANDS.items():
+            if running == number:
+                DOOMED.add(pid)
+                kill_group(pid, _signal.SIGTERM if order[:1] == b"t" else _signal.SIGKILL)
+        return
+    try:
+        pid = os.fork()
+    except OSError as why:
+        os.write(1, ("cannot start a process: %s\n" % why.strerror).encode())
+        say(KEEPER, b"x" + number + u32(126 << 8))
+        return
+    if pid:
+        COMMANDS[pid] = number
+        return
+    try:
+        become_command(*order[5:].split(b"\0"))
+    finally:
+        os._exit(126)
+
+
+def become_command(folder, *arguments):
+    _signal.set_wakeup_fd(-1)
+    for signal in (_signal.SIGCHLD, _signal.SIGINT, _signal.SIGPIPE, _signal.SIGXFSZ):
+        _signal.signal(signal, _signal.SIG_DFL)
+    fence()
+    os.setsid()
+    os.closerange(3, 4096)
+    os.dup2(1, 2)
+    try:
+        what = folder
+        os.chdir(folder)
+        what = arguments[0]
+        try:
+            os.execvp(arguments[0], arguments)
+        except FileNotFoundError:
+            if arguments[0] != b"bash":
+                raise
+            os.execvp(b"sh", arguments)
+    except OSError as why:
+        os.write(2, b"%s: %s\n" % (what, why.strerror.encode()))
+        os._exit(127)
+
+
+def command_ended(pid, status):
+    number = COMMANDS.pop(pid, None)
+    if number is None:
+        return
+    if pid in DOOMED:
+        DOOMED.discard(pid)
+        kill_group(pid, _signal.SIGKILL)  # what ignored the gentler signal
+    say(KEEPER, b"x" + number + u32(status))
 
 
 def kill_group(child, signal):
@@ -100,7 +182,7 @@ def sweep():
         except OSError:
             pass
         try:
-            os.waitpid(-1, 0)
+            command_ended(*os.waitpid(-1, 0))
         except ChildProcessError:
             return
 
@@ -155,6 +237,7 @@ class Interpreter:
         self.generation = u32(generation)
         self.pid = os.getpid()
         self.sources = {}
+        self.folder = os.getcwd()  # the workspace
         self.names = sys.modules["__main__"].__dict__
         # Copies, so that code that closes 1 or 2 is heard again in the next cell.
         self.spare = {fd: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 5) for fd in (1, 2)}
@@ -234,6 +317,8 @@ class Interpreter:
         try:
             _signal.signal(_signal.SIGINT, _signal.default_int_handler)
             self.run(source, name)
+            if "matplotlib.pyplot" in sys.modules and "savefig" not in source:
+                self.save_figures(number)
             return False
         except SystemExit as stop:
             return self.stopped(stop)
@@ -255,6 +340,26 @@ class Interpreter:
         text = repr(value)
         self.flush()
         self.out.write(text + "\n")
+
+    def save_figures(self, number):
+        """Figures that the cell has drawn on and not saved itself become images in the workspace. They stay open."""
+        try:
+            pyplot = sys.modules["matplotlib.pyplot"]
+            numbers = pyplot.get_fignums()
+            current = pyplot.gcf().number if numbers else None
+            figures = [figure for figure in map(pyplot.figure, numbers) if figure.stale and figure.get_axes()]
+            if numbers:
+                pyplot.figure(current)
+            for i, figure in enumerate(figures[:FIGURES]):
+                width, height = figure.get_size_inches()
+                name = "figure-%d-%d.png" % (number, i + 1)
+                figure.savefig(os.path.join(self.folder, name), dpi=min(figure.dpi, (PIXELS / (width * height)) ** 0.5))
+                self.flush()
+                self.out.write("[figure saved: %s]\n" % name)
+            if len(figures) > FIGURES:
+                self.out.write("[%d more figures are open and were not saved]\n" % (len(figures) - FIGURES))
+        except Exception as error:
+            self.out.write("[the figures could not be saved: %s]\n" % (str(error)[:200] or type(error).__name__))
 
     def stopped(self, stop):
         if stop.code is None or stop.code == 0:

@@ -1,5 +1,7 @@
 #include "sandbox/sandbox.h"
 
+#include <sys/eventfd.h>
+
 #include <array>
 
 #include "sandbox/contain.h"
@@ -57,7 +59,11 @@ Result<std::shared_ptr<Machinery>> make_machinery(const Policy& policy) {
   if (!python) return python.error();
   Result<std::vector<sock_filter>> filter = build_filter();
   if (!filter) return filter.error();
-  return std::make_shared<Machinery>(policy, std::move(*python), std::move(*filter));
+  Result<std::vector<sock_filter>> on_host = build_filter_on_host();
+  if (!on_host) return on_host.error();
+  return std::make_shared<Machinery>(
+      policy, std::move(*python), Machinery::Filters{std::move(*filter), std::move(*on_host)}
+  );
 }
 
 void add_layers(ProbeReport& report, const std::optional<SpawnFailure>& failure) {
@@ -147,7 +153,21 @@ ProbeReport probe(const Policy& policy) {
   add_layers(report, (*machinery)->try_level(Level::kFullNoCgroup));
   const auto no_group = (*machinery)->try_level(Level::kFull);
   report.primitives.push_back({"cgroup", !no_group, no_group ? no_group->error.message : "ok"});
+  const auto no_landlock = (*machinery)->try_level(Level::kLandlock);
+  report.primitives.push_back(
+      {"level landlock", !no_landlock, no_landlock ? no_landlock->error.message : "ok"}
+  );
   report.level = choose(**machinery, policy.maximum, Level::kNone).level.value_or(Level::kNone);
+  if (!policy.warmth.zygote) return report;
+  (*machinery)->use(report.level);
+  const UniqueFd never(eventfd(0, EFD_CLOEXEC));
+  (*machinery)->warm_up(never.get());
+  const Result<std::string> imported = (*machinery)->warmed();
+  report.primitives.push_back(
+      {"zygote", imported.ok(),
+       imported ? "sessions are forked, with " + (imported->empty() ? "nothing" : *imported) + " imported"
+                : imported.error().message}
+  );
   return report;
 }
 

@@ -15,10 +15,19 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "sandbox/linux/unique_fd.h"
 #include "sandbox/outcome.h"
 #include "sandbox/policy.h"
 
 namespace toccata::sandbox {
+
+// A program to run in a session.
+struct Command {
+  std::vector<std::string> argv;  // argv[0] is looked for on the session's PATH; "bash" falls back to sh
+  std::string folder = ".";       // of the workspace: relative, or below /mnt/data
+
+  static Command shell(std::string text) { return {{"bash", "-c", std::move(text)}}; }
+};
 
 // One interpreter with its variables and its workspace. One thread at a time, except interrupt().
 // Destroying it kills every process of the session and drops the workspace. Whatever the code does, no call waits
@@ -33,6 +42,18 @@ class Session {
       std::string_view code, std::chrono::milliseconds timeout, std::stop_token stop = {}
   ) = 0;
 
+  // Runs a program beside the interpreter, in the same walls and workspace, in a process group of its own; stdin is
+  // empty. At `timeout`, when `stop` is requested or when it floods: SIGTERM to the group, and SIGKILL 0.3 s later.
+  // What it left in the background lives on until the session ends. Variables of the interpreter are not touched.
+  // Outcome: kOk for exit code 0, else kError or kTimeout; exit_code is set when it ended by itself or by a signal.
+  virtual Outcome run_command(
+      const Command& command, std::chrono::milliseconds timeout, std::stop_token stop = {}
+  ) = 0;
+
+  // From now on hears what cells and commands print, as they print it: at most Limits::output_chars of each stream of one
+  // execution, without what the host has to say. Null = nobody listens.
+  virtual void listen(Listener listener) = 0;
+
   // Raises KeyboardInterrupt in the running cell, if any. From any thread.
   virtual void interrupt() = 0;
 
@@ -41,6 +62,14 @@ class Session {
   virtual Result<std::vector<WorkspaceFile>> list_files() = 0;
   virtual Result<std::string> download(const std::string& path) = 0;
   virtual Result<void> upload(const std::string& path, std::string_view bytes) = 0;
+
+  // The workspace itself, for tools with more to do in it, and the host uid and gid its files belong to (-1: the
+  // caller's). It is another one after a restart that lost the files.
+  struct Folder {
+    UniqueFd fd;
+    std::int64_t owner = -1;
+  };
+  virtual Result<Folder> workspace_folder() = 0;
 
   virtual Level level() const = 0;
   // Kills the session. Calls after it fail.
@@ -61,7 +90,8 @@ struct ProbeReport {
   std::string python_version;  // or why there is none
 };
 
-// Tries each primitive once in a child, without opening a session. For `doctor`; takes some tens of milliseconds.
+// Tries each primitive once in a child, without opening a session. For `doctor`; takes some tens of milliseconds, and with
+// a zygote the time of its imports.
 ProbeReport probe(const Policy& policy);
 
 // Makes sessions of one policy. May be shared by threads. Sessions must end before it.

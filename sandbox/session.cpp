@@ -1,8 +1,10 @@
 // A session: cells one after the other on one child, and what to do when the child is lost.
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 #include <sstream>
 
 #include "sandbox/cell.h"
+#include "sandbox/command.h"
 #include "sandbox/machinery.h"
 #include "sandbox/workspace.h"
 
@@ -25,7 +28,8 @@ constexpr std::chrono::seconds kRestartTime{3};
 // The workspace where the session has no root of its own: a private folder of the host.
 class HostFolder {
  public:
-  static Result<HostFolder> make() {
+  // `owner`: uid and gid of the session, or -1 for the caller's.
+  static Result<HostFolder> make(std::int64_t owner) {
     std::string path = "/tmp/toccata-workspace-XXXXXX";
     if (mkdtemp(path.data()) == nullptr) {
       return Error{
@@ -34,7 +38,15 @@ class HostFolder {
     }
     HostFolder folder;
     folder.path_ = path;
+    for (const std::string& made : {path + "/data", path + "/tmp", path}) {
+      if (made != path && mkdir(made.c_str(), 0700) != 0) return cannot("mkdir", made);
+      const auto id = static_cast<uid_t>(owner);
+      if (owner >= 0 && chown(made.c_str(), id, id) != 0) return cannot("chown", made);
+    }
     return folder;
+  }
+  static Error cannot(const char* call, const std::string& path) {
+    return {ErrorCode::kUnavailable, std::string(call) + " " + path + ": " + strerror(errno)};
   }
   HostFolder() = default;
   HostFolder(HostFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
@@ -76,6 +88,47 @@ void append_line(std::string& text, const std::string& line) {
   text += line;
 }
 
+// "/mnt/data/a" -> "a". The keeper stands in the workspace.
+std::string below_workspace(const std::string& folder) {
+  const std::string root = kWorkspacePath;
+  if (folder == root || folder == root + "/" || folder.empty()) return ".";
+  return folder.starts_with(root + "/") ? folder.substr(root.size() + 1) : folder;
+}
+
+// Why a command cannot be run; empty when it can.
+std::string why_not(const Command& command) {
+  if (command.argv.empty() || command.argv[0].empty()) return "The command is empty.";
+  const std::string folder = below_workspace(command.folder);
+  const auto names = "/" + folder + "/";
+  if (folder[0] == '/' || names.find("/../") != std::string::npos) {
+    return "The folder " + to_utf8(command.folder) + " is not inside " + kWorkspacePath + ".";
+  }
+  std::size_t size = folder.size();
+  bool nul = folder.find('\0') != std::string::npos;
+  for (const std::string& argument : command.argv) {
+    size += argument.size() + 1;
+    nul = nul || argument.find('\0') != std::string::npos;
+  }
+  if (nul) return "The command has a NUL character.";
+  if (size <= kCommandBytesMax) return {};
+  return "The command has " + std::to_string(size) + " bytes; at most " + std::to_string(kCommandBytesMax) +
+         " can be run at once. Put it into a file of " + kWorkspacePath + " and run that.";
+}
+
+std::string exit_words(int wait_status) {
+  const auto name = [](int signal) {
+    const char* abbreviation = sigabbrev_np(signal);
+    return abbreviation == nullptr ? std::to_string(signal) : "SIG" + std::string(abbreviation);
+  };
+  if (WIFSIGNALED(wait_status)) return "[killed by " + name(WTERMSIG(wait_status)) + "]";
+  const int code = WEXITSTATUS(wait_status);
+  // What shells make of the end of their last program.
+  if (code > 128 && sigabbrev_np(code - 128) != nullptr) {
+    return "[exit status " + std::to_string(code) + ": 128 + " + name(code - 128) + "]";
+  }
+  return "[exit status " + std::to_string(code) + "]";
+}
+
 // The number of a cell for the wire: its count, below a random half that no cell before it can know. Without that, code
 // could leave answers in the channel for the cells to come.
 std::uint64_t unforeseeable(std::uint32_t count) {
@@ -92,17 +145,22 @@ class PythonSession final : public Session {
   Result<void> start();
 
   Outcome execute(std::string_view code, milliseconds timeout, std::stop_token stop) override;
+  Outcome run_command(const Command& command, milliseconds timeout, std::stop_token stop) override;
+  void listen(Listener listener) override { listener_ = std::move(listener); }
   void interrupt() override;
   Result<std::vector<WorkspaceFile>> list_files() override;
   Result<std::string> download(const std::string& path) override;
   Result<void> upload(const std::string& path, std::string_view bytes) override;
+  Result<Folder> workspace_folder() override;
   Level level() const override { return machinery_->level(); }
   void close() override;
   bool alive() const { return child_.running(); }
 
  private:
   enum class Before { kSame, kRestarted, kRemade, kFailed };
+  void note(const KeeperMessage& message);
   Before catch_up();
+  void judge_command(Outcome& outcome, const CommandRun& run, milliseconds timeout);
   bool await_interpreter(Deadline deadline);
   void judge(Outcome& outcome, const Cell& cell, Cell::End end, milliseconds timeout);
   std::string cause_of_death(const Cell& cell);
@@ -115,15 +173,21 @@ class PythonSession final : public Session {
   Child child_;
   std::uint32_t generation_ = 0;
   std::uint32_t cells_ = 0;
+  std::uint32_t commands_ = 0;
+  bool ended_ = false, restarted_ = false;  // the interpreter, since the cell before
   std::uint64_t oom_kills_ = 0;  // before the cell
   std::optional<Workspace> workspace_;
+  Listener listener_;
   bool closed_ = false;
 };
 
 // A fresh child with its namespaces and an empty workspace; returns when its interpreter is up.
 Result<void> PythonSession::start() {
-  if (machinery_->level() == Level::kNone && folder_.path().empty()) {
-    Result<HostFolder> folder = HostFolder::make();
+  // A root that is left for another uid, and how its files are to belong to it.
+  const bool other_owner = geteuid() == 0 && level() != Level::kNone;
+  const std::int64_t owner = other_owner ? kOutsideId : -1;
+  if (level() > Level::kNoProc && folder_.path().empty()) {
+    Result<HostFolder> folder = HostFolder::make(owner);
     if (!folder) return folder.error();
     folder_ = std::move(*folder);
   }
@@ -132,10 +196,7 @@ Result<void> PythonSession::start() {
   child_ = std::move(*child);
   generation_ = 0;
   if (!await_interpreter(Deadline(kStartTime))) return start_error();
-  const bool other_owner = child_.own_pids && geteuid() == 0;
-  workspace_.emplace(
-      child_.workspace.get(), other_owner ? kOutsideId : -1, machinery_->limits().transfer_bytes
-  );
+  workspace_.emplace(child_.workspace.get(), owner, machinery_->limits().transfer_bytes);
   workspace_->remember();
   return {};
 }
@@ -164,15 +225,18 @@ bool PythonSession::await_interpreter(Deadline deadline) {
 }
 
 // What happened since the cell before: background threads may have ended the interpreter, or the whole session.
+void PythonSession::note(const KeeperMessage& message) {
+  if (message.kind == 'd' && message.generation == generation_) ended_ = true;
+  if (message.kind != 's' || message.generation <= generation_) return;
+  generation_ = message.generation;
+  ended_ = false;
+  restarted_ = true;
+}
+
 PythonSession::Before PythonSession::catch_up() {
-  bool ended = false, restarted = false;
-  while (const auto message = receive_keeper(child_.keeper.get())) {
-    if (message->kind == 'd' && message->generation == generation_) ended = true;
-    if (message->kind != 's' || message->generation <= generation_) continue;
-    generation_ = message->generation;
-    ended = false;
-    restarted = true;
-  }
+  while (const auto message = receive_keeper(child_.keeper.get())) note(*message);
+  const bool ended = std::exchange(ended_, false);
+  bool restarted = std::exchange(restarted_, false);
   if (ended) restarted = await_interpreter(Deadline(kRestartTime));
   if (child_.running() && (!ended || restarted)) {
     return restarted ? Before::kRestarted : Before::kSame;
@@ -205,6 +269,7 @@ Outcome PythonSession::execute(std::string_view code, milliseconds timeout, std:
   }
   oom_kills_ = child_.cgroup ? child_.cgroup->oom_kills() : 0;
   Cell cell(child_, generation_, unforeseeable(++cells_), limits);
+  cell.tell(listener_);
   const Cell::End end = cell.run(code, timeout, stop, interrupts_.get());
   outcome.output = cell.text(outcome.truncated);
   judge(outcome, cell, end, timeout);
@@ -271,13 +336,86 @@ std::string PythonSession::cause_of_death(const Cell& cell) {
 void PythonSession::remake(Outcome& outcome) {
   workspace_.reset();
   const Result<void> started = start();
-  if (level() != Level::kNone) {
+  if (level() <= Level::kNoProc) {
     append_line(outcome.output, std::string("The files in ") + kWorkspacePath + " are lost too.");
   }
   if (started) return;
   outcome.restarted = false;
   outcome.status = Status::kDied;
   append_line(outcome.output, "It cannot be started again: " + started.error().message);
+}
+
+Outcome PythonSession::run_command(
+    const Command& command, milliseconds timeout, std::stop_token stop
+) {
+  const auto began = std::chrono::steady_clock::now();
+  Outcome outcome;
+  outcome.level = level();
+  if (const std::string why = why_not(command); !why.empty()) {
+    outcome.status = Status::kError;
+    outcome.output = why + " Nothing was run.";
+    return outcome;
+  }
+  const bool anew = !child_.running();
+  if (closed_ || (anew && !start())) {
+    outcome.status = Status::kDied;
+    outcome.output = closed_ ? "The session is closed." : "The session ended and cannot be started again.";
+    return outcome;
+  }
+  restarted_ = restarted_ || anew;  // the next cell has to be told of it too
+  oom_kills_ = child_.cgroup ? child_.cgroup->oom_kills() : 0;
+  CommandRun run(child_, ++commands_, machinery_->limits(), [this](const KeeperMessage& m) { note(m); });
+  run.tell(listener_);
+  const bool whole = run.run(command.argv, below_workspace(command.folder), timeout, stop);
+  outcome.output = run.text(outcome.truncated);
+  judge_command(outcome, run, timeout);
+  if (anew) {
+    outcome.restarted = outcome.state_lost = true;
+    outcome.output = "The session had ended: variables and the files in " + std::string(kWorkspacePath) +
+                     " are lost.\n" + outcome.output;
+  }
+  if (!whole) {
+    outcome.restarted = outcome.state_lost = true;
+    append_line(outcome.output, "The session ended with it. " + std::string(kRestartedSentence));
+    remake(outcome);
+    restarted_ = true;
+  }
+  if (workspace_) outcome.artifacts = workspace_->changes();
+  outcome.duration =
+      std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began);
+  return outcome;
+}
+
+// Status and the host's own words: how it ended, and why when that was not its own doing.
+void PythonSession::judge_command(Outcome& outcome, const CommandRun& run, milliseconds timeout) {
+  const auto say = [&](const std::string& words) { append_line(outcome.output, words); };
+  while (outcome.output.ends_with('\n')) outcome.output.pop_back();
+  if (const auto status = run.wait_status()) {
+    outcome.exit_code = WIFSIGNALED(*status) ? 128 + WTERMSIG(*status) : WEXITSTATUS(*status);
+    if (*outcome.exit_code != 0 && run.cause() == CommandRun::Cause::kNone)
+      say(exit_words(*status));
+  }
+  outcome.status = outcome.exit_code == 0 ? Status::kOk : Status::kError;
+  if (child_.cgroup && child_.cgroup->oom_kills() > oom_kills_) {
+    say("A process ran out of memory (limit of the session " + mebibytes(machinery_->limits().memory_bytes) + ").");
+  }
+  switch (run.cause()) {
+    case CommandRun::Cause::kNone:
+      break;
+    case CommandRun::Cause::kTimeout:
+      outcome.status = Status::kTimeout;
+      say("The command reached its time limit of " + seconds_text(timeout) + "; its processes were killed.");
+      break;
+    case CommandRun::Cause::kStopped:
+      outcome.status = Status::kError;
+      say("The command was stopped on request; its processes were killed.");
+      break;
+    case CommandRun::Cause::kFlood:
+      outcome.status = Status::kError;
+      say("The command printed more than " + mebibytes(machinery_->limits().flood_bytes) + "; its processes were killed.");
+      break;
+  }
+  if (outcome.output.empty()) outcome.output = "(no output)";
 }
 
 void PythonSession::interrupt() { (void)!eventfd_write(interrupts_.get(), 1); }
@@ -297,6 +435,16 @@ Result<void> PythonSession::upload(const std::string& path, std::string_view byt
   const Result<void> done = workspace_->write(path, bytes);
   workspace_->remember();
   return done;
+}
+
+Result<Session::Folder> PythonSession::workspace_folder() {
+  if (!child_.running()) {
+    if (closed_ || !start()) return Error{ErrorCode::kUnavailable, "the session is closed"};
+    restarted_ = true;
+  }
+  UniqueFd fd(fcntl(workspace_->folder(), F_DUPFD_CLOEXEC, 3));
+  if (!fd) return Error{ErrorCode::kIo, std::string("workspace: ") + strerror(errno)};
+  return Folder{std::move(fd), workspace_->owner()};
 }
 
 void PythonSession::close() {

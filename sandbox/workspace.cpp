@@ -12,6 +12,7 @@
 #include <cstring>
 #include <memory>
 
+#include "sandbox/linux/act_as.h"
 #include "sandbox/linux/unique_fd.h"
 #include "sandbox/output.h"
 
@@ -56,26 +57,6 @@ struct CloseFolder {
 struct Folder {
   std::string path;  // "" or "a/b/"
   int depth = 0;
-};
-
-// New files take the identity of the thread's file accesses: the quota file system knows no other than the session's.
-class ActAs {
- public:
-  explicit ActAs(std::int64_t id) : id_(id) {
-    if (id_ < 0) return;
-    syscall(SYS_setfsgid, id_);
-    syscall(SYS_setfsuid, id_);
-  }
-  ~ActAs() {
-    if (id_ < 0) return;
-    syscall(SYS_setfsuid, geteuid());
-    syscall(SYS_setfsgid, getegid());
-  }
-  ActAs(const ActAs&) = delete;
-  ActAs& operator=(const ActAs&) = delete;
-
- private:
-  std::int64_t id_;
 };
 
 Result<void> make_parents(int folder, const std::string& path) {

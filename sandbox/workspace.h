@@ -23,6 +23,9 @@ class Workspace {
   Result<std::string> read(const std::string& path) const;
   Result<void> write(const std::string& path, std::string_view bytes) const;
 
+  int folder() const { return folder_; }
+  std::int64_t owner() const { return owner_; }
+
   // Files made or changed since the call before.
   std::vector<WorkspaceFile> changes();
   // What is there now is not a change.

@@ -5,11 +5,19 @@
 namespace toccata::tools {
 
 void Registry::add(std::unique_ptr<Tool> tool) {
+  const auto taken = [](const std::string& name) {
+    return Exception(ErrorCode::kInvalidArgument, "two tools declare " + name);
+  };
+  const ToolSpec& added = tool->spec();
   for (const auto& other : tools_) {
-    if (other->spec().name_space == tool->spec().name_space) {
-      throw Exception(
-          ErrorCode::kInvalidArgument, "two tools declare the namespace " + tool->spec().name_space
-      );
+    const ToolSpec& known = other->spec();
+    if (known.name_space != added.name_space) continue;
+    // One prompt declares a namespace; a raw tool is the namespace itself.
+    if (added.functions.empty() || known.functions.empty() || added.placement != known.placement)
+      throw taken("the namespace " + added.name_space);
+    for (const FunctionSpec& function : added.functions) {
+      const std::string name = added.name_space + "." + function.name;
+      if (find(name) != nullptr) throw taken(name);
     }
   }
   tools_.push_back(std::move(tool));

@@ -12,7 +12,7 @@ namespace toccata::tools {
 // The tools of one run, found by recipient. Owns them; one thread at a time.
 class Registry {
  public:
-  // Throws Exception(kInvalidArgument) when the namespace is taken.
+  // Tools may share a namespace, not a recipient. Throws Exception(kInvalidArgument) when one is taken.
   void add(std::unique_ptr<Tool> tool);
 
   // "python" -> the raw tool of that name; "browser.search" -> the tool whose namespace declares `search`.

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <stop_token>
 #include <string>
@@ -45,6 +46,8 @@ struct ToolCall {
   std::string recipient;  // as the model wrote it, cleaned: "browser.search", "python", "functions.f"
   std::string arguments;  // the body, verbatim: JSON or raw text
   std::string idempotency_key;
+  // Hears what the call prints while it runs, on the caller's thread; null = nobody listens. The result has it all again.
+  std::function<void(std::string_view)> on_output = {};
 };
 
 enum class ToolStatus {

@@ -69,12 +69,12 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->check(CLI::IsMember({"auto", "f32", "fast"}))
       ->envname("TOCCATA_PRECISION")
       ->capture_default_str();
-  app.add_option("--tools", o.tools, "Tools the model may call: python, browser, patch, recall, skills, none")
+  app.add_option("--tools", o.tools, "Tools the model may call: python, browser, shell, files, patch, recall, skills, none")
       ->delimiter(',')
       ->allow_extra_args(false)  // the task follows
       ->envname("TOCCATA_TOOLS")
       ->capture_default_str();
-  app.add_option("--workspace", o.workspace, "Folder the patch tool changes files of, never outside; default: that of -C")
+  app.add_option("--workspace", o.workspace, "Folder that files and patch work in, never outside; default: that of -C")
       ->capture_default_str();
   app.add_option("--instructions", o.instructions, "Text of the developer message");
   app.add_option("--reasoning", o.reasoning, "Reasoning effort")
@@ -119,7 +119,7 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--timeout", o.timeout_s, "Seconds for the whole run; 0 = no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app.add_option("--tool-timeout", o.tool_timeout_s, "Seconds for one call of python")
+  app.add_option("--tool-timeout", o.tool_timeout_s, "Seconds for one call of python or shell")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--approve", o.approve, "Ask before tools that need approval")
@@ -128,6 +128,10 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--sandbox", o.sandbox, "Least level of protection accepted")
       ->check(levels)
       ->envname("TOCCATA_SANDBOX")
+      ->capture_default_str();
+  app.add_option("--sandbox-start", o.sandbox_start, "zygote = interpreters are forked, with numpy and others imported, from one made ready in the background; cold = each is started when it is needed")
+      ->check(CLI::IsMember({"zygote", "cold"}))
+      ->envname("TOCCATA_SANDBOX_START")
       ->capture_default_str();
   app.add_option("--index", o.index, "Local documents of the browser tool")->envname("TOCCATA_INDEX");
   app.add_option("--ledger", o.ledger, "SQLite file the run is recorded in")->envname("TOCCATA_LEDGER");

@@ -69,6 +69,7 @@ std::map<std::string, Setter, std::less<>> setters(AgentOptions& o) {
       {"instructions", set(o.instructions)},
       {"reasoning", set(o.reasoning)},
       {"sandbox", set(o.sandbox)},
+      {"sandbox_start", set(o.sandbox_start)},
       {"approve", set(o.approve)},
       {"max_turns", set(o.max_turns)},
       {"budget_tokens", set(o.budget_tokens)},

@@ -29,6 +29,7 @@ struct AgentOptions {
   std::string instructions;  // developer message
   std::string reasoning = "medium";
   std::string sandbox = "full-nocg";  // least level accepted
+  std::string sandbox_start = "zygote";  // zygote, cold: how interpreters are started
   std::string approve = "on-request";
   int max_turns = 50;                  // model calls
   std::int64_t budget_tokens = 0;      // prefilled + decoded; 0 = no limit
@@ -40,7 +41,7 @@ struct AgentOptions {
   std::string constrain = "auto";      // auto, off: masks for headers and arguments
   std::string output_schema = {};      // JSON text; empty = any answer
   double timeout_s = 0;                // whole run; 0 = no limit
-  double tool_timeout_s = 120;         // one python cell
+  double tool_timeout_s = 120;         // one python cell or shell command
   std::optional<float> temperature;    // unset: the model's own generation_config, else 1.0
   std::optional<float> top_p;
   std::optional<int> top_k;

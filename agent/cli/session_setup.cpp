@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <iostream>
@@ -17,8 +18,10 @@
 #include "sandbox/sandbox.h"
 #include "tools/browser/browser_tool.h"
 #include "tools/browser/live_pages.h"
+#include "tools/files/files_tool.h"
 #include "tools/patch/patch_tool.h"
 #include "tools/python/python_tool.h"
+#include "tools/shell/shell_tool.h"
 #include "tools/skills/skills_tool.h"
 
 namespace toccata::cli {
@@ -88,7 +91,9 @@ std::string params_json(
   return json.dump();
 }
 
-void add_python(const AgentOptions& options, AgentSetup& setup) {
+// The session that python and shell share.
+std::shared_ptr<sandbox::SessionSlot> session_slot(const AgentOptions& options, AgentSetup& setup) {
+  if (setup.slot) return setup.slot;
   setup.sandbox = std::make_unique<sandbox::Sandbox>(make_sandbox(options));
   const sandbox::Level level = setup.sandbox->level();
   setup.config.sandbox_level = sandbox::to_string(level);
@@ -96,9 +101,8 @@ void add_python(const AgentOptions& options, AgentSetup& setup) {
     std::cerr << "toccata: WARNING: the sandbox level is '" << setup.config.sandbox_level
               << "': what the model writes can read your files\n";
   }
-  setup.tools.add(
-      std::make_unique<tools::PythonTool>(*setup.sandbox, milliseconds(options.tool_timeout_s))
-  );
+  setup.slot = std::make_shared<sandbox::SessionSlot>(*setup.sandbox);
+  return setup.slot;
 }
 
 void add_browser(const AgentOptions& options, const Environment& env, AgentSetup& setup) {
@@ -121,13 +125,34 @@ void add_browser(const AgentOptions& options, const Environment& env, AgentSetup
   ));
 }
 
+// Both places when code runs in this run, also when its tool is named later.
+void add_files(const AgentOptions& options, AgentSetup& setup) {
+  const auto& names = options.tools;
+  const bool runs_code = std::any_of(names.begin(), names.end(), [](const std::string& name) {
+    return name == "python" || name == "shell";
+  });
+  const auto places =
+      tools::FilePlaces::open(options.workspace, runs_code ? session_slot(options, setup) : nullptr).value_or_throw();
+  using Half = tools::FilesTool::Half;
+  for (const Half half : {Half::kReading, Half::kWriting})
+    setup.tools.add(std::make_unique<tools::FilesTool>(half, places));
+}
+
 void add_tools(const AgentOptions& options, const Environment& env, AgentSetup& setup) {
   for (const std::string& name : options.tools) {
     if (name == "none") continue;
     if (name == "python") {
-      add_python(options, setup);
+      setup.tools.add(std::make_unique<tools::PythonTool>(
+          session_slot(options, setup), milliseconds(options.tool_timeout_s)
+      ));
+    } else if (name == "shell") {
+      setup.tools.add(std::make_unique<tools::ShellTool>(
+          session_slot(options, setup), milliseconds(options.tool_timeout_s)
+      ));
     } else if (name == "browser") {
       add_browser(options, env, setup);
+    } else if (name == "files") {
+      add_files(options, setup);
     } else if (name == "patch") {
       setup.tools.add(std::make_unique<tools::PatchTool>(
           tools::WorkFolder::open(options.workspace).value_or_throw()
@@ -140,7 +165,7 @@ void add_tools(const AgentOptions& options, const Environment& env, AgentSetup& 
     } else {
       throw Exception(
           ErrorCode::kInvalidArgument,
-          "unknown tool '" + name + "'; known: python, browser, patch, recall, skills, none"
+          "unknown tool '" + name + "'; known: python, browser, shell, files, patch, recall, skills, none"
       );
     }
   }
@@ -192,6 +217,7 @@ sandbox::Sandbox make_sandbox(const AgentOptions& options) {
     throw Exception(ErrorCode::kInvalidArgument, "unknown sandbox level '" + options.sandbox + "'");
   }
   policy.minimum = *minimum;
+  if (options.sandbox_start == "cold") policy.warmth = sandbox::Warmth::none();
   return sandbox::Sandbox::create(policy).value_or_throw();
 }
 

@@ -10,7 +10,7 @@
 #include "agent/cli/options.h"
 #include "agent/loop/agent.h"
 #include "agent/store/ledger.h"
-#include "sandbox/sandbox.h"
+#include "sandbox/session_slot.h"
 #include "tools/registry.h"
 
 namespace toccata::cli {
@@ -19,7 +19,8 @@ namespace toccata::cli {
 struct AgentSetup {
   ChosenModel model;
   std::unique_ptr<store::Ledger> ledger;
-  std::unique_ptr<sandbox::Sandbox> sandbox;  // null without python
+  std::unique_ptr<sandbox::Sandbox> sandbox;  // null without python and shell
+  std::shared_ptr<sandbox::SessionSlot> slot;  // the session they share
   tools::Registry tools;
   agent::AgentConfig config;
 };

@@ -6,7 +6,6 @@
 #include "agent/cli/recording_tool.h"
 #include "agent/cli/session_setup.h"
 #include "tools/files/work_folder.h"
-#include "tools/python/python_tool.h"
 
 namespace toccata::cli {
 namespace {
@@ -37,10 +36,9 @@ task::Files workspace_of(sandbox::Session& session) {
   return files;
 }
 
-task::Files workspace_of(const tools::Registry& registry, const task::Files& given) {
-  const auto* python = dynamic_cast<const tools::PythonTool*>(registry.find("python"));
-  if (python == nullptr || python->session() == nullptr) return given;  // nobody has touched them
-  return workspace_of(*python->session());
+task::Files workspace_of(const AgentSetup& setup, const task::Files& given) {
+  sandbox::Session* const session = setup.slot ? setup.slot->session() : nullptr;
+  return session != nullptr ? workspace_of(*session) : given;  // else nobody has touched them
 }
 
 template <class To, class From>
@@ -91,7 +89,7 @@ task::StepEnd TaskHost::run_step(const task::StepOrder& order, std::stop_token s
       more.push_back(std::move(tool));
     }
     AgentSetup setup = set_up(options, env_, model(options), std::move(more));
-    if (auto* python = dynamic_cast<tools::PythonTool*>(setup.tools.find("python"))) python->set_files(order.files);
+    if (setup.slot) setup.slot->set_files(order.files);
     setup.config.params = with_names(setup.config.params, order);
     agent::EventSink sink;
     if (sink_) sink = [&](const agent::Event& event) { sink_(order.step, event); };
@@ -105,7 +103,7 @@ task::StepEnd TaskHost::run_step(const task::StepOrder& order, std::stop_token s
     const agent::Usage usage = agent.session_usage();
     end.tokens = usage.prefilled + usage.decoded;
     if (recorder != nullptr) end.calls = recorder->calls();
-    if (order.keep_files) end.files = workspace_of(setup.tools, order.files);
+    if (order.keep_files) end.files = workspace_of(setup, order.files);
   } catch (const ModelError& e) {
     end.exit_code = kExitModel;
     end.reason = "model_error";

@@ -89,6 +89,7 @@ void TerminalView::on(const agent::ItemStarted& event) {
 }
 
 void TerminalView::on(const agent::ItemDelta& event) {
+  if (event.kind == agent::ItemDelta::Kind::kOutput) return;  // shown, shortened, when the command is done
   if (event.kind != agent::ItemDelta::Kind::kFinal) {
     say(event.kind == agent::ItemDelta::Kind::kReasoning ? kDim : "", event.delta);
     return;

@@ -18,6 +18,20 @@ std::string query_of(const std::string& arguments) {
   return arguments;
 }
 
+// As a person would type it.
+std::string command_of(const std::string& arguments) {
+  const nlohmann::json value = parse_or_null(arguments);
+  const nlohmann::json command = value.is_object() ? value.value("command", nlohmann::json()) : value;
+  if (command.is_string()) return command.get<std::string>();
+  if (!command.is_array()) return arguments;
+  std::string text;
+  for (const nlohmann::json& part : command) {
+    if (!part.is_string()) return arguments;
+    text += (text.empty() ? "" : " ") + part.get<std::string>();
+  }
+  return text;
+}
+
 int exit_code_of(const tools::ToolResult& result) {
   const nlohmann::json metadata = parse_or_null(result.metadata);
   for (const char* key : {"exit_code", "exit"}) {
@@ -48,6 +62,9 @@ void complete(Other&, const tools::ToolResult&, ItemStatus) {}
 
 Item call_started_item(std::string id, const std::string& recipient, const std::string& arguments) {
   if (recipient == "python") return {std::move(id), CommandItem{.command = arguments}};
+  if (recipient == "functions.shell") {
+    return {std::move(id), CommandItem{.command = command_of(arguments)}};
+  }
   if (recipient == "browser.search") {
     return {std::move(id), WebSearchItem{.query = query_of(arguments)}};
   }

@@ -221,11 +221,17 @@ CallOutcome Dispatcher::run_tool(
   const bool raw = target.tool->spec().functions.empty() || call.text().empty();
   const std::string arguments =
       raw ? call.text() : harmony::json_arguments(target.recipient, call.text()).value_or_throw();
-  const tools::ToolCall request{
+  tools::ToolCall request{
       target.recipient,
       arguments,
       begun != nullptr ? begun->intent.idempotency_key : writer_.next_idempotency_key()};
   const Item item = call_started_item(events_.next_item_id(), target.recipient, arguments);
+  if (std::holds_alternative<CommandItem>(item.details)) {
+    request.on_output = [&](std::string_view text) {
+      events_.push(ItemDelta{item.id, ItemDelta::Kind::kOutput, std::string(text)});
+      events_.flush();
+    };
+  }
   const char* effect = to_string(target.tool->spec().effect);
   const int number =
       begun != nullptr

@@ -79,10 +79,11 @@ struct TurnStarted {};
 struct ItemStarted {
   Item item;  // text is still empty
 };
-// Text added to an open agent_message or reasoning item. Whole characters.
+// Text added to an open agent_message or reasoning item, or printed by a command that still runs (whose completed item has
+// it again). Whole characters.
 struct ItemDelta {
   std::string item_id;
-  enum class Kind { kFinal, kPreamble, kReasoning } kind = Kind::kFinal;
+  enum class Kind { kFinal, kPreamble, kReasoning, kOutput } kind = Kind::kFinal;
   std::string delta;
 };
 struct ItemCompleted {

@@ -77,10 +77,12 @@ Json details_of(const WebSearchItem& item) {
 Json details_of(const NoticeItem& item) { return {{"type", "error"}, {"message", item.message}}; }
 
 Json delta_of(const ItemDelta& event) {
-  const bool reasoning = event.kind == ItemDelta::Kind::kReasoning;
+  const char* type = "agent_message";
+  if (event.kind == ItemDelta::Kind::kReasoning) type = "reasoning";
+  if (event.kind == ItemDelta::Kind::kOutput) type = "command_execution";
   return {
       {"id", event.item_id},
-      {"type", reasoning ? "reasoning" : "agent_message"},
+      {"type", type},
       {"delta", event.delta}};
 }
 

@@ -1,5 +1,8 @@
 #include "agent/loop/prompt.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace toccata::agent {
 namespace {
 
@@ -47,7 +50,13 @@ harmony::ToolNamespaces tool_namespaces(
   harmony::ToolNamespaces namespaces;
   for (const auto& tool : registry.tools()) {
     const tools::ToolSpec& spec = tool->spec();
-    if (spec.placement == placement) namespaces.emplace(spec.name_space, describe(spec, names));
+    if (spec.placement != placement) continue;
+    harmony::ToolNamespace described = describe(spec, names);
+    const auto [known, is_new] = namespaces.emplace(spec.name_space, described);
+    if (is_new) continue;
+    auto& shared = known->second;  // with a tool before it
+    if (!shared.description) shared.description = std::move(described.description);
+    std::move(described.tools.begin(), described.tools.end(), std::back_inserter(shared.tools));
   }
   return namespaces;
 }

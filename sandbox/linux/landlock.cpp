@@ -1,6 +1,7 @@
 // Landlock: the file and network walls once more, by another mechanism. Its absence from the kernel is not a failure at
-// the levels that have namespaces.
+// the levels that have namespaces; at level landlock it is the wall, and must reach signals too (ABI 6).
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@ constexpr std::uint64_t kExecute = 1 << 0, kWriteFile = 1 << 1, kReadFile = 1 <<
 constexpr std::uint64_t kAllOfAbi1 = (1 << 13) - 1;
 constexpr std::uint64_t kRead = kExecute | kReadFile | kReadDir;
 constexpr unsigned kVersionFlag = 1, kPathBeneath = 1;
+constexpr std::uint64_t kAbstractSockets = 1, kSignals = 2;
 
 std::uint64_t known_access(long abi) {
   return kAllOfAbi1 | (abi >= 2 ? kRefer : 0) | (abi >= 3 ? kTruncate : 0) |
@@ -64,19 +66,36 @@ int add_rules(int ruleset, std::uint64_t known) {
   return 0;
 }
 
+// The session sees the host's own tree: only these parts of it.
+int add_rules_of(const Plan& plan, int ruleset, std::uint64_t known) {
+  constexpr std::uint64_t kOfFiles = kExecute | kWriteFile | kReadFile | kTruncate | kIoctlDevice;
+  for (const PathAccess& path : plan.paths) {
+    struct stat info = {};
+    if (stat(path.path.c_str(), &info) != 0) continue;
+    std::uint64_t access = path.writable ? known & ~(kMakeChar | kMakeBlock | kIoctlDevice) : kRead;
+    if (!S_ISDIR(info.st_mode)) access &= kOfFiles;
+    const int error = allow(ruleset, path.path.c_str(), access & known);
+    if (error != 0 && error != EACCES) return error;
+  }
+  return 0;
+}
+
 }  // namespace
 
-int restrict_files(Containment&) {
+int restrict_files(Containment& child) {
+  const bool alone = child.plan.level > Level::kNoProc;
   const long abi = syscall(SYS_landlock_create_ruleset, nullptr, 0, kVersionFlag);
+  if (alone && abi < 6) return abi < 1 ? errno : EOPNOTSUPP;
   if (abi < 1) return 0;
   const std::uint64_t known = known_access(abi);
   RulesetAttribute wanted = {known, 0, 0};
   if (abi >= 4) wanted.handled_access_net = 3;  // TCP bind and connect: none allowed
-  if (abi >= 6) wanted.scoped = 1;  // abstract sockets; signals stay, the pid namespace bounds them
+  // Where there is a pid namespace, it bounds the signals.
+  if (abi >= 6) wanted.scoped = kAbstractSockets | (alone ? kSignals : 0);
   const std::size_t size = abi >= 6 ? 24 : abi >= 4 ? 16 : 8;
   const int ruleset = static_cast<int>(syscall(SYS_landlock_create_ruleset, &wanted, size, 0));
   if (ruleset < 0) return errno;
-  int error = add_rules(ruleset, known);
+  int error = alone ? add_rules_of(child.plan, ruleset, known) : add_rules(ruleset, known);
   if (error == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0) error = errno;
   close(ruleset);
   return error;

@@ -25,6 +25,7 @@ int enter_root(Containment& child);
 int set_limits(Containment& child);
 
 // privileges.cpp
+int leave_root(Containment& child);
 int drop_privileges(Containment& child);
 
 // landlock.cpp

@@ -18,7 +18,7 @@ int leave_terminal(Containment&) { return setsid() >= 0 ? 0 : errno; }
 int die_with_host(Containment& child) {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return errno;
   // Without a pid namespace, orphans come to the keeper, which ends them.
-  if (child.plan.level == Level::kNone && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
+  if (child.plan.level > Level::kNoProc && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
     return errno;
   }
   // The host may have died before the signal was asked for.

@@ -35,6 +35,12 @@ struct Tmpfs {
   std::string options;
 };
 
+// What Landlock lets a session without a root of its own do below a path.
+struct PathAccess {
+  std::string path;
+  bool writable = false;  // else read and execute
+};
+
 struct Limit {
   int resource = 0;
   rlim_t value = 0;
@@ -55,6 +61,7 @@ struct Plan {
   std::vector<RootEntry> root;
   std::vector<Tmpfs> tmpfs;
   std::string proc_options;
+  std::vector<PathAccess> paths;  // level landlock only; those that are not there are passed over
   std::vector<Limit> rlimits;
   std::vector<sock_filter> filter;  // seccomp program; empty below the level
   std::string folder;  // where the interpreter starts; the workspace when there is no own root

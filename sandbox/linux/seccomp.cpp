@@ -10,9 +10,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 #include "sandbox/linux/unique_fd.h"
 
@@ -267,6 +269,13 @@ constexpr const char* kZygoteAllowed[] = {
     "landlock_restrict_self",
 };
 
+// Of kAllowed, what reaches into the host's own processes, sockets and folders where there are no namespaces. Landlock
+// covers none of it: path names of local sockets, events of folders, priorities and limits of other processes.
+constexpr std::string_view kNotOnHost[] = {
+    "bind", "listen", "accept", "accept4", "connect", "inotify_init", "inotify_init1", "inotify_add_watch",
+    "inotify_rm_watch", "setpriority", "sched_setaffinity", "prlimit64",
+};
+
 // Probed by libraries, which then fall back.
 constexpr const char* kNotImplemented[] = {
     "io_uring_setup",
@@ -340,17 +349,39 @@ void add_session_rules(Filter& filter) {
   }
 }
 
-void add_rules(Filter& filter, Role role) {
-  for (const char* name : kAllowed) filter.rule(SCMP_ACT_ALLOW, name);
+void add_socket_rules(Filter& filter, bool on_host) {
+  // Only local sockets. Families by allow-list: VSOCK reaches the hypervisor, netlink and AF_ALG the kernel.
+  if (!on_host) {
+    filter.rule(SCMP_ACT_ALLOW, "socket", equals(0, kLow32, AF_UNIX));
+    filter.rule(SCMP_ACT_ALLOW, "socketpair", equals(0, kLow32, AF_UNIX));
+    return;
+  }
+  // Datagram pairs could be sent to any path.
+  constexpr std::uint64_t kType = 0xF;
+  for (const int type : {SOCK_STREAM, SOCK_SEQPACKET}) {
+    filter.rule(
+        SCMP_ACT_ALLOW, "socketpair", equals(0, kLow32, AF_UNIX),
+        equals(1, kType, static_cast<std::uint64_t>(type))
+    );
+  }
+}
+
+void add_rules(Filter& filter, Role role, bool on_host) {
+  for (const char* name : kAllowed) {
+    if (on_host && std::ranges::find(kNotOnHost, name) != std::end(kNotOnHost)) continue;
+    filter.rule(SCMP_ACT_ALLOW, name);
+  }
+  if (on_host) {
+    for (const char* name : {"prlimit64", "sched_setaffinity"}) filter.rule(SCMP_ACT_ALLOW, name, equals(0, kLow32, 0));
+    for (const char* name : {"landlock_create_ruleset", "landlock_restrict_self"}) filter.rule(SCMP_ACT_ALLOW, name);
+  }
   for (const char* name : kNotImplemented) filter.rule(SCMP_ACT_ERRNO(ENOSYS), name);
   if (role == Role::kZygote) {
     for (const char* name : kZygoteAllowed) filter.rule(SCMP_ACT_ALLOW, name);
   } else {
     add_session_rules(filter);
   }
-  // Only local sockets. Families by allow-list: VSOCK reaches the hypervisor, netlink and AF_ALG the kernel.
-  filter.rule(SCMP_ACT_ALLOW, "socket", equals(0, kLow32, AF_UNIX));
-  filter.rule(SCMP_ACT_ALLOW, "socketpair", equals(0, kLow32, AF_UNIX));
+  add_socket_rules(filter, on_host);
   filter.rule(SCMP_ACT_ALLOW, "personality", equals(0, kLow32, 0));
   filter.rule(
       SCMP_ACT_ALLOW, "personality", equals(0, kLow32, kLow32)
@@ -377,19 +408,25 @@ Result<std::vector<sock_filter>> export_program(const Filter& filter) {
   return program;
 }
 
-}  // namespace
-
-Result<std::vector<sock_filter>> build_filter(Role role) {
+Result<std::vector<sock_filter>> build(Role role, bool on_host) {
   Filter filter;
   if (filter.error() == 0) {
     seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-    add_rules(filter, role);
+    add_rules(filter, role, on_host);
   }
   if (filter.error() != 0) {
     return Error{
         ErrorCode::kUnavailable, std::string("seccomp filter: ") + strerror(-filter.error())};
   }
   return export_program(filter);
+}
+
+}  // namespace
+
+Result<std::vector<sock_filter>> build_filter(Role role) { return build(role, /*on_host=*/false); }
+
+Result<std::vector<sock_filter>> build_filter_on_host() {
+  return build(Role::kSession, /*on_host=*/true);
 }
 
 }  // namespace toccata::sandbox

@@ -14,4 +14,8 @@ namespace toccata::sandbox {
 // themselves. Built once by the host (libseccomp), installed by the child with one raw call.
 Result<std::vector<sock_filter>> build_filter(Role role = Role::kSession);
 
+// The filter of a session without namespaces, which shares the host's: also no socket with a name or an address, and no
+// call that reaches another process by its id. Landlock may be narrowed further.
+Result<std::vector<sock_filter>> build_filter_on_host();
+
 }  // namespace toccata::sandbox

@@ -105,6 +105,98 @@ class AnswerTest(Case):
         self.assertEqual(1, sum(t == 200006 for t in user), "one <|start|>: the renderer's")
 
 
+def function_call(name, **arguments):
+    return f"<|channel|>commentary to=functions.{name} <|constrain|>json<|message|>{json.dumps(arguments)}<|call|>"
+
+
+class ShellTest(Case):
+    def test_shell_and_python_share_files_and_the_run_is_recorded(self):
+        model = self.program.script(
+            function_call("shell", command="echo 20 > n; echo out; echo err >&2; exit 3"),
+            CALL + "print(int(open('n').read()) + 1)<|call|>",
+            function_call("shell", command=["cat", "n"]),
+            FINAL + "done<|return|>",
+        )
+        done = self.run_program("run", "-m", model, "--tools", "python,shell", "--json", "go")
+        self.assertEqual(0, done.returncode, done.stderr)
+        commands = self.items(done, "command_execution")
+        self.assertEqual("echo 20 > n; echo out; echo err >&2; exit 3", commands[0]["command"])
+        self.assertEqual(("out\nerr\n[exit status 3]", 3), (commands[0]["aggregated_output"], commands[0]["exit_code"]))
+        self.assertEqual("21", commands[1]["aggregated_output"])
+        self.assertEqual(("cat n", "20", 0), tuple(commands[2][k] for k in ("command", "aggregated_output", "exit_code")))
+        run = json.loads(self.run_program("runs", "show", "last", "--json").stdout)
+        self.assertIn("20", [m["content"] for m in run["messages"] if m["role"] == "tool"])
+        developer = [m["content"] for m in run["messages"] if m["role"] == "developer"]
+        self.assertIn("type shell = (_: {", str(developer))
+        replayed = self.run_program("runs", "replay", "last")
+        self.assertEqual(0, replayed.returncode, replayed.stderr)
+
+    def test_what_a_command_prints_is_an_event_before_it_ends(self):
+        model = self.program.script(function_call("shell", command="echo first; echo last"), FINAL + "done<|return|>")
+        done = self.run_program("run", "-m", model, "--tools", "shell", "--sandbox-start", "cold", "--json", "go")
+        self.assertEqual(0, done.returncode, done.stderr)
+        kinds = [(e["type"], e["item"]) for e in events(done) if e.get("item", {}).get("type") == "command_execution"]
+        self.assertEqual(("item.started", "item.completed"), (kinds[0][0], kinds[-1][0]))
+        self.assertEqual({"item.updated"}, {kind for kind, _ in kinds[1:-1]})
+        self.assertEqual("first\nlast\n", "".join(item["delta"] for _, item in kinds[1:-1]))
+        self.assertEqual("first\nlast", kinds[-1][1]["aggregated_output"])
+
+    def test_a_lost_workspace_is_told_when_a_run_goes_on(self):
+        model = self.program.script(function_call("shell", command="echo kept > f"), FINAL + "one<|return|>")
+        self.assertEqual(0, self.run_program("run", "-m", model, "--tools", "shell", "go").returncode)
+        more = self.program.script(function_call("shell", command="cat f"), FINAL + "two<|return|>")
+        done = self.run_program("run", "-m", more, "--json", "--resume", "last", "go on")
+        self.assertEqual(0, done.returncode, done.stderr)
+        told = self.items(done, "command_execution")[0]["aggregated_output"]
+        self.assertIn("f: No such file or directory", told)
+
+
+def files_call(name, **arguments):
+    return f"<|channel|>commentary to=files.{name} <|constrain|>json<|message|>{json.dumps(arguments)}<|call|>"
+
+
+class FilesTest(Case):
+    def setUp(self):
+        super().setUp()
+        self.work = self.program.home / "work"
+        self.work.mkdir(mode=0o777)
+        self.work.chmod(0o777)
+        (self.work / "a.txt").write_text("one\ntwo\nthree\n")
+
+    def told(self):
+        run = json.loads(self.run_program("runs", "show", "last", "--json").stdout)
+        return [m["content"] for m in run["messages"] if m["role"] == "tool"]
+
+    def test_files_shell_and_python_in_one_run(self):
+        model = self.program.script(
+            files_call("grep", pattern="t(wo|hree)"),
+            files_call("edit", path="a.txt", old="two", new="2"),
+            files_call("read", path="a.txt", first_line=2),
+            files_call("write", path="/mnt/data/in.txt", content="7"),
+            function_call("shell", command="echo $(($(cat in.txt) * 6)) > out.txt; ls"),
+            files_call("read", path="/mnt/data/out.txt"),
+            FINAL + "done<|return|>",
+        )
+        done = self.run_program(
+            "run", "-m", model, "--tools", "python,browser,shell,files", "-C", str(self.work), "--approve", "always", "go"
+        )
+        self.assertEqual(0, done.returncode, done.stderr)
+        told = self.told()
+        self.assertEqual("a.txt:2: two\na.txt:3: three\n[2 lines in 1 file]", told[0])
+        self.assertIn("L2: 2\nL3: three\n[end of the file: 3 lines]", told[2])
+        self.assertEqual("in.txt\nout.txt", told[4])
+        self.assertIn("L1: 42", told[5])
+        self.assertEqual("one\n2\nthree\n", (self.work / "a.txt").read_text())
+        self.assertEqual(["a.txt"], os.listdir(self.work))
+
+    def test_writing_wants_approval_and_reading_does_not(self):
+        model = self.program.script(files_call("read", path="a.txt"), files_call("write", path="b", content="x"), FINAL + "x<|return|>")
+        done = self.run_program("run", "-m", model, "--tools", "files", "-C", str(self.work), "go")
+        self.assertEqual(5, done.returncode, done.stderr)
+        self.assertIn("L1: one", self.told()[0])
+        self.assertFalse((self.work / "b").exists())
+
+
 class BadInputTest(Case):
     def test_unknown_tool_is_told_to_the_model(self):
         model = self.program.script(
@@ -249,6 +341,9 @@ class InterfaceTest(Case):
         self.assertIn("nano", self.run_program("models").stdout)
         report = json.loads(self.run_program("doctor", "--json").stdout)
         self.assertIn("level", report["sandbox"])
+        names = [p["name"] for p in report["sandbox"]["primitives"]]
+        self.assertIn("zygote", names)
+        self.assertIn("level landlock", names)
 
     def test_dev_encode_decode_survive_bad_lines(self):
         done = self.run_program("dev", "encode", stdin='{"id":1,"text":"Hello world"}\nnot json\n{"id":2,"text":"<|start|>"}\n')

@@ -1,4 +1,5 @@
-// Hostile programs, each in its own session, at every level with namespaces that this machine reaches. After each
+// Hostile programs, each in its own session, at every level with namespaces and at level landlock, where this machine
+// reaches them. After each
 // one: nothing of the host was shown or changed, the host's hands in the workspace met no trap, the time was bounded, and the
 // next cell works or says that the interpreter was restarted. At the end of each, nothing is left behind.
 #include <signal.h>
@@ -152,14 +153,15 @@ INSTANTIATE_TEST_SUITE_P(
     Programs,
     HostileTest,
     testing::Combine(
-        testing::Values(Level::kFull, Level::kFullNoCgroup, Level::kNoProc),
+        testing::Values(Level::kFull, Level::kFullNoCgroup, Level::kNoProc, Level::kLandlock),
         testing::ValuesIn(kHostile)
     ),
     [](const auto& test) {
       const Level level = std::get<0>(test.param);
       const char* name = level == Level::kFull           ? "Full"
                          : level == Level::kFullNoCgroup ? "FullNoCgroup"
-                                                         : "NoProc";
+                         : level == Level::kNoProc       ? "NoProc"
+                                                         : "Landlock";
       return std::string(std::get<1>(test.param).name) + name;
     }
 );

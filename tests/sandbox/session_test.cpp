@@ -324,5 +324,27 @@ TEST_F(SessionTest, SitePackagesAreImportable) {
   );
 }
 
+TEST_F(SessionTest, WhatIsPrintedIsHeardWhileTheCellRuns) {
+  std::string heard;
+  session_->listen([&](std::string_view text) {
+    heard += text;
+    // The cell waits for this file: it cannot be over.
+    if (heard == "begun \xC3\xA9\n") {
+      EXPECT_TRUE(session_->upload("go", "").ok());
+    }
+  });
+  const Outcome outcome = run("import os, time\nprint('begun é')\nwhile not os.path.exists('go'): time.sleep(0.01)\nprint('over')");
+  EXPECT_EQ(outcome.output, "begun é\nover");
+  EXPECT_EQ(heard, "begun é\nover\n");
+  session_->run_command(Command::shell("echo from bash"), 60s);
+  EXPECT_THAT(heard, testing::EndsWith("over\nfrom bash\n"));
+  heard.clear();
+  run("import os\nfor _ in range(100): os.write(1, b'x' * 10000)");
+  EXPECT_EQ(heard.size(), 20'000U) << "no more than the reader of the result could see";
+  session_->listen(nullptr);
+  run("print('alone')");
+  EXPECT_THAT(heard, testing::Not(testing::HasSubstr("alone")));
+}
+
 }  // namespace
 }  // namespace toccata::sandbox

@@ -1,5 +1,6 @@
 #include "tools/files/work_folder.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/random.h>
@@ -7,22 +8,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <vector>
+#include <memory>
+
+#include "sandbox/linux/act_as.h"
 
 namespace toccata::tools {
 namespace {
 
 using sandbox::UniqueFd;
-
-UniqueFd open_beneath(int folder, const std::string& path, std::uint64_t flags) {
-  open_how how = {};
-  how.flags = flags | O_CLOEXEC | O_NOFOLLOW;
-  if ((flags & O_PATH) == 0) how.flags |= O_NONBLOCK;  // which openat2 refuses beside O_PATH
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  return UniqueFd(static_cast<int>(syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how)));
-}
 
 Error failure(const std::string& path, int error) {
   switch (error) {
@@ -77,27 +73,44 @@ int write_all(int fd, std::string_view bytes) {
 
 }  // namespace
 
-Result<WorkFolder> WorkFolder::open(const std::filesystem::path& path) {
+Result<WorkFolder> WorkFolder::open(const std::filesystem::path& path, Resolver resolver) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) {
     return Error{
         ErrorCode::kNotFound, "workspace " + path.string() + ": " + std::string(strerror(errno))};
   }
-  return WorkFolder(std::move(fd));
+  return WorkFolder(std::move(fd), resolver, -1);
+}
+
+WorkFolder WorkFolder::of(sandbox::UniqueFd folder, std::int64_t owner) {
+  return WorkFolder(std::move(folder), Resolver::kOpenat2, owner);
+}
+
+// `name` is one name or ".", so that O_NOFOLLOW alone says the same as openat2 where that is missing.
+UniqueFd WorkFolder::open_name(int folder, const std::string& name, std::uint64_t flags) const {
+  open_how how = {};
+  how.flags = flags | O_CLOEXEC | O_NOFOLLOW;
+  if ((flags & O_PATH) == 0) how.flags |= O_NONBLOCK;  // which openat2 refuses beside O_PATH
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  if (resolver_ == Resolver::kOpenat2) {
+    UniqueFd fd(static_cast<int>(syscall(SYS_openat2, folder, name.c_str(), &how, sizeof how)));
+    if (fd || (errno != ENOSYS && errno != EPERM)) return fd;
+  }
+  return UniqueFd(openat(folder, name.c_str(), static_cast<int>(how.flags)));
 }
 
 Result<WorkFolder::Place> WorkFolder::place(const std::string& path, bool make_folders) const {
   const Result<std::vector<std::string>> names = names_of(path);
   if (!names) return names.error();
-  UniqueFd here = open_beneath(folder_.get(), ".", O_PATH | O_DIRECTORY);
+  UniqueFd here = open_name(folder_.get(), ".", O_PATH | O_DIRECTORY);
   if (!here) return failure(path, errno);
   for (std::size_t i = 0; i + 1 < names->size(); ++i) {
     const std::string& name = (*names)[i];
-    UniqueFd next = open_beneath(here.get(), name, O_PATH | O_DIRECTORY);
+    UniqueFd next = open_name(here.get(), name, O_PATH | O_DIRECTORY);
     if (!next && errno == ENOENT && make_folders) {
       if (mkdirat(here.get(), name.c_str(), 0777) != 0 && errno != EEXIST)
         return failure(path, errno);
-      next = open_beneath(here.get(), name, O_PATH | O_DIRECTORY);
+      next = open_name(here.get(), name, O_PATH | O_DIRECTORY);
     }
     if (!next) return failure(path, errno);
     here = std::move(next);
@@ -115,18 +128,24 @@ Result<bool> WorkFolder::exists(const std::string& path) const {
   return failure(path, errno);
 }
 
-Result<std::string> WorkFolder::read(const std::string& path) const {
+Result<UniqueFd> WorkFolder::open_file(const std::string& path) const {
   const Result<Place> at = place(path, /*make_folders=*/false);
   if (!at) return at.error();
-  const UniqueFd fd = open_beneath(at->parent.get(), at->name, O_RDONLY);
+  UniqueFd fd = open_name(at->parent.get(), at->name, O_RDONLY);
   if (!fd) return failure(path, errno);
   struct stat info = {};
   if (fstat(fd.get(), &info) != 0) return failure(path, errno);
   if (!S_ISREG(info.st_mode)) return not_regular(path);
+  return fd;
+}
+
+Result<std::string> WorkFolder::read(const std::string& path) const {
+  const Result<UniqueFd> fd = open_file(path);
+  if (!fd) return fd.error();
   std::string bytes;
   char buffer[65536];
   while (true) {
-    const ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
+    const ssize_t n = ::read(fd->get(), buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return failure(path, errno);
     if (n == 0) return bytes;
@@ -139,7 +158,43 @@ Result<std::string> WorkFolder::read(const std::string& path) const {
   }
 }
 
+Result<std::vector<WorkFolder::Entry>> WorkFolder::list(
+    const std::string& path, std::size_t n_max
+) const {
+  UniqueFd fd;
+  if (path == ".") {
+    fd = open_name(folder_.get(), ".", O_RDONLY | O_DIRECTORY);
+  } else {
+    const Result<Place> at = place(path, /*make_folders=*/false);
+    if (!at) return at.error();
+    fd = open_name(at->parent.get(), at->name, O_RDONLY | O_DIRECTORY);
+  }
+  if (!fd && errno == ENOTDIR)
+    return Error{ErrorCode::kInvalidArgument, path + ": is not a folder"};
+  if (!fd) return failure(path, errno);
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(fd.get()), closedir);
+  if (!stream) return failure(path, errno);
+  const int at = fd.release();  // the stream's now
+  std::vector<Entry> entries;
+  while (const dirent* next = readdir(stream.get())) {
+    const std::string name = next->d_name;
+    struct stat info = {};
+    if (name == "." || name == "..") continue;
+    if (fstatat(at, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    using Kind = Entry::Kind;
+    const Kind kind = S_ISREG(info.st_mode)   ? Kind::kFile
+                      : S_ISDIR(info.st_mode) ? Kind::kFolder
+                      : S_ISLNK(info.st_mode) ? Kind::kLink
+                                              : Kind::kOther;
+    entries.push_back({name, kind, kind == Kind::kFile ? static_cast<std::uint64_t>(info.st_size) : 0});
+    if (entries.size() == n_max) break;
+  }
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.name < b.name; });
+  return entries;
+}
+
 Result<void> WorkFolder::write(const std::string& path, std::string_view bytes) const {
+  const sandbox::ActAs owner(owner_);
   const Result<Place> at = place(path, /*make_folders=*/true);
   if (!at) return at.error();
   const int parent = at->parent.get();
@@ -160,6 +215,7 @@ Result<void> WorkFolder::write(const std::string& path, std::string_view bytes) 
 }
 
 Result<void> WorkFolder::remove(const std::string& path) const {
+  const sandbox::ActAs owner(owner_);
   const Result<Place> at = place(path, /*make_folders=*/false);
   if (!at) return at.error();
   struct stat info = {};

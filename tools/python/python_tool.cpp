@@ -44,7 +44,12 @@ ToolResult no_sandbox(const Error& error) {
 }  // namespace
 
 PythonTool::PythonTool(sandbox::Sandbox& sandbox, std::chrono::milliseconds timeout)
-    : sandbox_(sandbox),
+    : PythonTool(std::make_shared<sandbox::SessionSlot>(sandbox), timeout) {}
+
+PythonTool::PythonTool(
+    std::shared_ptr<sandbox::SessionSlot> slot, std::chrono::milliseconds timeout
+)
+    : slot_(std::move(slot)),
       timeout_(timeout),
       spec_{
           .name_space = kName,
@@ -58,15 +63,11 @@ PythonTool::PythonTool(sandbox::Sandbox& sandbox, std::chrono::milliseconds time
       } {}
 
 ToolResult PythonTool::call(const ToolCall& call, std::stop_token stop) {
-  if (!session_) {
-    Result<std::unique_ptr<sandbox::Session>> opened = sandbox_.open();
-    if (!opened) return no_sandbox(opened.error());
-    for (const auto& [path, bytes] : files_) {
-      if (const Result<void> put = (*opened)->upload(path, bytes); !put) return no_sandbox(put.error());
-    }
-    session_ = std::move(*opened);
-  }
-  const sandbox::Outcome outcome = session_->execute(cell_code(call.arguments), timeout_, stop);
+  const Result<sandbox::Session*> session = slot_->open();
+  if (!session) return no_sandbox(session.error());
+  (*session)->listen(call.on_output);
+  const sandbox::Outcome outcome = (*session)->execute(cell_code(call.arguments), timeout_, stop);
+  (*session)->listen(nullptr);
   return {
       .status = outcome.status == sandbox::Status::kOk ? ToolStatus::kOk : ToolStatus::kFailed,
       .author = kName,

@@ -2,11 +2,9 @@
 #pragma once
 
 #include <chrono>
-#include <map>
 #include <memory>
-#include <string>
 
-#include "sandbox/sandbox.h"
+#include "sandbox/session_slot.h"
 #include "tools/tool.h"
 
 namespace toccata::tools {
@@ -20,24 +18,22 @@ class PythonTool final : public Tool {
       sandbox::Sandbox& sandbox, std::chrono::milliseconds timeout = std::chrono::seconds(120)
   );
 
+  // Works in a session that other tools use too.
+  PythonTool(std::shared_ptr<sandbox::SessionSlot> slot, std::chrono::milliseconds timeout);
+
   const ToolSpec& spec() const override { return spec_; }
   // kOk when the code ran to its end; kFailed, told to the model, when it raised, ran out of time or ended the
   // interpreter; kStopsRun when the sandbox cannot be opened. Metadata: {"level", "status", "duration_ms",
   // "truncated", "restarted", "state_lost", "artifacts"}.
   ToolResult call(const ToolCall& call, std::stop_token stop) override;
 
-  // Files for the workspace, put there when the interpreter is opened.
-  void set_files(std::map<std::string, std::string> files) { files_ = std::move(files); }
-
   // The interpreter with its workspace, for whoever wants the files; null before the first call.
-  sandbox::Session* session() const { return session_.get(); }
+  sandbox::Session* session() const { return slot_->session(); }
 
  private:
-  sandbox::Sandbox& sandbox_;
+  std::shared_ptr<sandbox::SessionSlot> slot_;
   std::chrono::milliseconds timeout_;
   ToolSpec spec_;
-  std::unique_ptr<sandbox::Session> session_;
-  std::map<std::string, std::string> files_;
 };
 
 }  // namespace toccata::tools

@@ -61,7 +61,8 @@ class Agent:
     """One conversation with a model that has tools.
 
     model: "nano" (built in), a folder, a GGUF file, a Hugging Face id in the cache, the URL of a server, "script:FILE"
-    tools: names of built-in ones ("python", "browser", "patch", "recall", "skills") and functions (plain, or @tool)
+    tools: names of built-in ones ("python", "browser", "shell", "files", "patch", "recall", "skills") and functions (plain,
+        or @tool)
     output_schema: the answer is JSON that satisfies it: a dict, or a pydantic model
     Everything else is an option of `toccata run`, with underscores: instructions, reasoning, temperature, top_p, seed,
     max_turns, budget_tokens, timeout (seconds), sandbox, approve, workspace, index, ledger, constrain, offline ...

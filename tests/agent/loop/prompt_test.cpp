@@ -54,6 +54,21 @@ TEST(PromptTest, OnlyTheFunctionsNamespaceCountsAsFunctionTools) {
   EXPECT_FALSE(has_function_tools(registry));
 }
 
+TEST(PromptTest, ToolsOfOneNamespaceAreDeclaredTogether) {
+  tools::Registry registry;
+  registry.add(testing::fake_functions(answering("")));
+  tools::ToolSpec spec = testing::fake_functions(answering(""))->spec();
+  EXPECT_THROW(registry.add(std::make_unique<testing::FakeTool>(spec, answering(""))), Exception) << "functions.add twice";
+  spec.functions = {{"shell", "", ""}};
+  registry.add(std::make_unique<testing::FakeTool>(spec, answering("")));
+  EXPECT_NE(registry.find("functions.add"), registry.find("functions.shell"));
+  const auto functions = tool_namespaces(registry, tools::Placement::kDeveloper).at("functions");
+  ASSERT_EQ(functions.tools.size(), 3U);
+  EXPECT_EQ(functions.tools[2].name, "shell");
+  spec.functions.clear();
+  EXPECT_THROW(registry.add(std::make_unique<testing::FakeTool>(spec, answering(""))), Exception) << "the namespace itself";
+}
+
 TEST(PromptTest, ANameTheModelWroteIsMadeSafeForAHeader) {
   EXPECT_EQ(safe_author("functions.get_weather-2"), "functions.get_weather-2");
   EXPECT_EQ(safe_author("a b<|end|>\n"), "a_b__end___");

@@ -1,0 +1,127 @@
+#include "sandbox/command.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+
+namespace toccata::sandbox {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t kReadMax = std::size_t{1} << 20;  // of output between two looks at the clock
+
+// What happens once the host has stepped in, counted from then. After the last step the session is given up.
+struct Step {
+  milliseconds at;
+  char order;  // to the keeper; 0 = give up
+};
+constexpr std::array kLadder = {
+    Step{milliseconds(0), 't'}, Step{milliseconds(300), 'q'}, Step{milliseconds(3000), 0}};
+constexpr std::size_t kKillStep = 1;  // floods go there at once
+
+}  // namespace
+
+CommandRun::CommandRun(
+    const Child& child, std::uint32_t number, const Limits& limits, Aside aside
+)
+    : child_(child),
+      number_(number),
+      limits_(limits),
+      aside_(std::move(aside)),
+      out_(limits.output_chars) {}
+
+std::size_t CommandRun::shown_max() const {
+  constexpr std::size_t kCutLine = 64;  // room for the line that says what was cut
+  if (out_.chars() <= limits_.output_chars) return limits_.output_chars;
+  return limits_.output_chars - std::min(limits_.output_chars, kCutLine);
+}
+
+bool CommandRun::send_order(
+    char order, const std::vector<std::string>& argv, const std::string& folder
+) {
+  std::string packet(1, order);
+  packet.append(reinterpret_cast<const char*>(&number_), sizeof number_);
+  packet += folder;
+  for (const std::string& argument : argv) (packet += '\0') += argument;
+  return send(child_.keeper.get(), packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+bool CommandRun::run(
+    const std::vector<std::string>& argv,
+    const std::string& folder,
+    milliseconds timeout,
+    const std::stop_token& stop
+) {
+  const UniqueFd stopped(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  const std::stop_callback on_stop(stop, [&] { (void)!eventfd_write(stopped.get(), 1); });
+  deadline_ = Clock::now() + std::clamp(timeout, milliseconds(0), milliseconds(86'400'000));
+  if (!send_order('x', argv, folder)) return false;
+  bool lost = false;
+  while (!wait_status_ && !lost) {
+    wait(stopped.get());
+    drain(child_.out.get(), out_, kReadMax);
+    drain(child_.err.get(), out_, kReadMax);  // of the interpreter's threads
+    read_keeper();
+    if (wait_status_) break;
+    if (!child_.running()) lost = true;
+    if (out_.bytes() > limits_.flood_bytes) step_in(Cause::kFlood);
+    if (stop.stop_requested()) step_in(Cause::kStopped);
+    if (Clock::now() >= deadline_) step_in(Cause::kTimeout);
+    lost = lost || !climb();
+  }
+  // What it wrote before its end is in the pipe by now. Only that much: something may go on writing.
+  drain_present(child_.out.get(), out_);
+  drain_present(child_.err.get(), out_);
+  out_.finish();
+  return !lost;
+}
+
+void CommandRun::wait(int stop_fd) {
+  pollfd fds[] = {
+      {child_.out.get(), POLLIN, 0},
+      {child_.err.get(), POLLIN, 0},
+      {child_.keeper.get(), POLLIN, 0},
+      {child_.process.get(), POLLIN, 0},
+      {cause_ == Cause::kNone ? stop_fd : -1, POLLIN, 0},
+  };
+  const bool climbing = cause_ != Cause::kNone && steps_ < kLadder.size();
+  const Clock::time_point until = climbing ? stepped_in_ + kLadder[steps_].at : deadline_;
+  poll(fds, std::size(fds), Deadline(until - Clock::now()).poll_ms());
+}
+
+void CommandRun::read_keeper() {
+  while (const auto message = receive_keeper(child_.keeper.get())) {
+    if (message->kind != 'x') {
+      aside_(*message);
+    } else if (message->generation == number_) {
+      wait_status_ = message->wait_status;
+    }
+  }
+}
+
+// The first cause counts; a flood that follows it still shortens the ladder.
+void CommandRun::step_in(Cause cause) {
+  if (cause_ == Cause::kNone) {
+    cause_ = cause;
+    stepped_in_ = Clock::now();
+  }
+  if (cause == Cause::kFlood && steps_ < kKillStep) {
+    steps_ = kKillStep;
+    stepped_in_ = Clock::now() - kLadder[kKillStep].at;
+  }
+}
+
+// False when there is nothing left to try.
+bool CommandRun::climb() {
+  if (cause_ == Cause::kNone || Clock::now() < stepped_in_ + kLadder[steps_].at) return true;
+  const char order = kLadder[steps_++].order;
+  if (order == 0) return false;
+  (void)send_order(order);  // a lost keeper is found out by the next step
+  return true;
+}
+
+}  // namespace toccata::sandbox
