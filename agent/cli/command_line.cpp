@@ -23,6 +23,7 @@
 #include "agent/cli/exit_code.h"
 #include "agent/cli/index_verb.h"
 #include "agent/cli/options.h"
+#include "agent/cli/pull_verb.h"
 #ifdef TOCCATA_SERVER
 #include "agent/cli/serve_verb.h"
 #endif
@@ -39,6 +40,7 @@ constexpr const char* kExamples = R"(Examples:
   toccata run -m openai/gpt-oss-20b --reasoning high "Which primes below 10^6 are palindromes?"
   toccata run --json "..." | jq .                   every event as one JSON object a line
   toccata chat                                      talk to the agent
+  toccata pull gpt-oss-20b                          download weights; again after an interruption: goes on
   toccata index add ~/notes && toccata run --tools python,browser "Where did I write about DNS?"
   toccata task run report.yaml -p topic=tides       steps in an order that code keeps
   toccata serve                                     http://127.0.0.1:8080/v1 for every OpenAI client
@@ -320,6 +322,37 @@ void add_machine(
   doctor->callback([&, a = &action] { *a = [&] { return doctor_verb(doctor_o, env); }; });
 }
 
+void add_pull(CLI::App& app, PullOptions& o, Action& action, const Environment& env) {
+  CLI::App* pull = app.add_subcommand("pull", "Download a model from a hub: resumed, checked, into the Hugging Face cache");
+  pull->add_option("model", o.model, "owner/name, or a short name: 20b, 120b, gpt-oss-20b, gpt-oss-120b")->required();
+  pull->add_option("--revision", o.revision, "Branch, tag or commit")->capture_default_str();
+  pull->add_flag("--original", o.original, "The files below original/ instead of the Hugging Face layout");
+  pull->add_option("--gguf", o.gguf, "A GGUF file instead, of which this is a pattern or a part of the name (optional)")
+      ->expected(0, 1)
+      ->type_name("[PATTERN]");
+  pull->add_option("--include", o.include, "Only files that fit: '*.json', original/; may be repeated")->allow_extra_args(false);
+  pull->add_option("--exclude", o.exclude, "No files that fit; may be repeated")->allow_extra_args(false);
+  pull->add_option("--to", o.to, "Into this folder, not the cache")->type_name("DIR");
+  pull->add_option("-j,--jobs", o.jobs, "Connections at once")->check(CLI::Range(1, 64))->capture_default_str();
+  pull->add_option("--stall-timeout", o.stall_timeout_s, "Seconds of silence after which a connection is opened anew")
+      ->check(CLI::Range(0.1, 86400.0))
+      ->capture_default_str();
+  pull->add_flag("--verify", o.verify, "Hash files that are here already, and fetch those that are wrong");
+  pull->add_flag("--dry-run", o.dry_run, "Say what would be downloaded");
+  pull->add_flag("--offline", o.offline, "Only say where it is");
+  pull->add_flag("-q,--quiet", o.quiet, "Only the path");
+  pull->add_flag("--json", o.json, "JSON Lines on stdout: plan, progress, file, note, done");
+  pull->footer(R"(Examples:
+  toccata pull gpt-oss-20b && toccata run -m gpt-oss-20b "..."
+  toccata pull 120b --to /data/gpt-oss-120b         a plain folder
+  toccata pull 20b --gguf                           one file, from ggml-org/gpt-oss-20b-GGUF
+  toccata pull unsloth/gpt-oss-20b-GGUF --gguf F16
+  HF_ENDPOINT=https://hub.example toccata pull openai/gpt-oss-20b --revision main
+Environment: HF_TOKEN, HF_TOKEN_PATH, HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_HUB_OFFLINE, as huggingface_hub has them.
+Exit codes: 0 done, 1 the bytes are wrong, 2 no such model, 4 disk too full, 5 no access, 6 hub out of reach.)");
+  pull->callback([&o, &action, &env] { action = [&] { return pull_verb(o, env); }; });
+}
+
 void add_index(CLI::App& app, IndexOptions& o, Action& action, const Environment& env) {
   CLI::App* index = app.add_subcommand("index", "Documents of this machine that the browser tool may search");
   index->require_subcommand(1);
@@ -477,6 +510,8 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   IndexOptions index;
   index.index = defaults.index;
   DevOptions dev;
+  PullOptions pull;
+  add_pull(app, pull, action, env);
   add_index(app, index, action, env);
   CLI::App* runs_app = add_runs(app, runs, action, env);
   add_runs_again(*runs_app, runs_again, action, env);
