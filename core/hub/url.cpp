@@ -35,7 +35,9 @@ std::optional<std::string> redirected(std::string_view base, std::string_view lo
     target = location;
   } else {
     const std::string_view path = base.substr(0, base.find_first_of("?#"));
-    target = std::string(path.substr(0, std::max(path.rfind('/') + 1, origin.size()))) + std::string(location);
+    const auto slash = path.rfind('/');
+    target = slash < origin.size() ? origin + "/" : std::string(path.substr(0, slash + 1));
+    target += location;
   }
   const std::string to = origin_of(target);
   if (to.empty() || (origin.starts_with("https:") && !to.starts_with("https:"))) return std::nullopt;

@@ -89,6 +89,16 @@ class Hub:
             listed.append(entry)
         return listed + self.extra_siblings
 
+    def tree(self):
+        """The listing that huggingface_hub asks for."""
+        listed = []
+        for path, data in self.files.items():
+            entry = {"type": "file", "path": path, "size": len(data), "oid": git_id(data)}
+            if self.is_lfs(path):
+                entry["lfs"] = {"oid": sha256(data), "size": len(data), "pointerSize": 135}
+            listed.append(entry)
+        return listed
+
     def take(self, counter: str) -> bool:
         with self.lock:
             n = getattr(self, counter)
@@ -141,6 +151,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("ETag", f'"{hub.etag(path)}"')
+        self.send_header("X-Repo-Commit", COMMIT)
         self.end_headers()
         if self.command == "HEAD":
             return
@@ -171,7 +182,7 @@ class HubHandler(Handler):
 
     def do_GET(self):
         hub = self.note()
-        path, _, query = self.path.partition("?")
+        path = self.path.partition("?")[0]
         if hub.token and self.headers["Authorization"] != f"Bearer {hub.token}":
             return self.answer(401, b"{}", X_Error_Message="Invalid username or password.")
         api = re.fullmatch(r"/api/models/([^/]+/[^/]+)/revision/(.+)", path)
@@ -184,9 +195,10 @@ class HubHandler(Handler):
                 failure = hub.fail_listing.pop(0) if hub.fail_listing else None
             if failure:
                 return self.answer(failure[0], b"", **failure[1])
-            assert query == "blobs=true", query
             return self.answer(200, json.dumps({"id": hub.repo, "sha": COMMIT, "siblings": hub.siblings()}).encode())
-        file = re.fullmatch(rf"/{hub.repo}/resolve/{COMMIT}/(.+)", path)
+        if path == f"/api/models/{hub.repo}/tree/{COMMIT}":
+            return self.answer(200, json.dumps(hub.tree()).encode())
+        file = re.fullmatch(rf"/{hub.repo}/resolve/(?:{COMMIT}|main)/(.+)", path)
         if not file or file[1] not in hub.files:
             return self.answer(404, b"", X_Error_Code="EntryNotFound")
         if hub.gated:
