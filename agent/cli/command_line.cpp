@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "agent/cli/completion.h"
 #include "agent/cli/config.h"
 #include "agent/cli/dev_browser.h"
 #include "agent/cli/dev_encode.h"
@@ -443,6 +444,59 @@ void add_dev(CLI::App& app, DevOptions& o, Action& action, const Environment& en
   origins(dev->get_subcommand("page"), o.page.allow_origins);
 }
 
+// The words in "TEXT:{auto,cpu,cuda}", which is what CLI11 calls an option with a list of values.
+std::vector<std::string> choices_of(const std::string& type_name) {
+  std::vector<std::string> words;
+  const auto open = type_name.find('{');
+  if (open == std::string::npos || type_name.find('}') == std::string::npos) return words;
+  std::string word;
+  for (std::size_t i = open + 1; i < type_name.size(); ++i) {
+    if (type_name[i] != ',' && type_name[i] != '}') {
+      word += type_name[i];
+      continue;
+    }
+    words.push_back(std::exchange(word, {}));
+    if (type_name[i] == '}') break;
+  }
+  return words;
+}
+
+// The tables above, for the shells.
+CompletionVerb described(const CLI::App& app) {
+  CompletionVerb verb{app.get_name(), app.get_description()};
+  for (const CLI::Option* option : app.get_options()) {
+    const bool takes_value = option->get_expected_max() > 0 && option->get_type_size_max() > 0;
+    const auto choices = choices_of(option->get_type_name());
+    if (option->get_positional()) {
+      verb.words.insert(verb.words.end(), choices.begin(), choices.end());
+      continue;
+    }
+    CompletionOption described_option{{}, option->get_description(), takes_value, choices};
+    for (const std::string& name : option->get_snames()) described_option.names.push_back("-" + name);
+    for (const std::string& name : option->get_lnames()) described_option.names.push_back("--" + name);
+    verb.options.push_back(std::move(described_option));
+  }
+  for (const CLI::App* child : app.get_subcommands([](const CLI::App*) { return true; })) {
+    verb.verbs.push_back(described(*child));
+  }
+  return verb;
+}
+
+void add_completion(CLI::App& app, std::string& shell, Action& action) {
+  CLI::App* completion = app.add_subcommand("completion", "A script that completes verbs and options in a shell");
+  completion->add_option("shell", shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  completion->footer(R"(Examples:
+  source <(toccata completion bash)                 in ~/.bashrc
+  toccata completion zsh > "${fpath[1]}/_toccata"
+  toccata completion fish > ~/.config/fish/completions/toccata.fish)");
+  completion->callback([&] {
+    action = [&] {
+      std::cout << completion_script(shell, described(app)).value_or_throw();
+      return kExitDone;
+    };
+  });
+}
+
 // The folder named by -C must be current before ./toccata.toml is read, so it is looked for ahead of parsing.
 void enter_folder(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
@@ -518,6 +572,8 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   add_runs_care(*runs_app, runs_care, action, env);
   add_machine(app, models, doctor, action, env);
   add_dev(app, dev, action, env);
+  std::string shell;
+  add_completion(app, shell, action);
 
   try {
     app.parse(argc, argv);

@@ -55,7 +55,9 @@ void PullView::plan(const hub::PullPlan& plan) {
   if (style_ == Style::kQuiet) return;
   line(
       repo_ + " at " + plan.commit.substr(0, 12) + ": " + std::to_string(plan.files.size()) + " files, " +
-      bytes_text(plan.bytes) + (plan.bytes_missing < plan.bytes ? ", " + bytes_text(plan.bytes_missing) + " not here yet" : "")
+      bytes_text(plan.bytes) + (plan.bytes_missing == 0           ? ", all here"
+       : plan.bytes_missing < plan.bytes ? ", " + bytes_text(plan.bytes_missing) + " not here yet"
+                                         : "")
   );
 }
 
