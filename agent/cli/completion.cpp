@@ -137,8 +137,8 @@ _toccata() {
   if [[ $PREFIX == -* ]]; then
     _describe option options
   else
-    (( $#words_of )) && _describe verb words_of
-    [[ -n $at ]] && _files
+    if (( $#words_of )); then _describe verb words_of; fi
+    if [[ -n $at ]]; then _files; fi
   fi
 }
 if [ "$funcstack[1]" = _toccata ]; then _toccata "$@"; else compdef _toccata )" + program.name + "; fi\n";

@@ -9,6 +9,7 @@
 
 #include "core/base/mapped_file.h"
 #include "core/hub/digest.h"
+#include "core/hub/file_lock.h"
 #include "core/hub/names.h"
 
 namespace toccata::hub {
@@ -104,9 +105,12 @@ Result<void> Destination::make_folders(const HubFile& file) const {
 
 Result<void> Destination::publish(const std::vector<HubFile>& files, const std::string& revision) const {
   if (!is_cache_) {
-    // Locks that another download holds keep the folder alive.
+    // A lock that another download holds stays, and keeps the folder alive.
     std::error_code none;
-    for (const HubFile& file : files) fs::remove(lock(file), none);
+    for (const HubFile& file : files) {
+      if (!fs::exists(lock(file), none)) continue;
+      if (const auto held = FileLock::try_lock(lock(file)); held && *held) fs::remove(lock(file), none);
+    }
     for (const HubFile& file : files) {
       for (fs::path inside = lock(file).parent_path(); inside != root_; inside = inside.parent_path()) {
         if (!fs::remove(inside, none)) break;

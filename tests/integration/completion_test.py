@@ -68,7 +68,10 @@ class CompletionTest(unittest.TestCase):
             'compdef() { :; }; compadd() { shift; print -l -- "$@"; }; _files() { print FILES; };'
             ' _describe() { print -l -- "${(P)2[@]%%:*}"; }; source "$1"; shift; words=("$@"); CURRENT=$#; PREFIX=${words[-1]}; _toccata'
         )
-        offers = lambda *words: self.shell("zsh", "-fc", probe, "zsh", str(self.program.home / "completion.zsh"), *words).split()  # noqa: E731
+
+        def offers(*words) -> list:
+            return self.shell("zsh", "-fc", probe, "zsh", str(self.program.home / "completion.zsh"), *words).split()
+
         self.assertIn("runs", offers("toccata", "ru"))
         self.assertIn("--revision", offers("toccata", "pull", "--"))
         self.assertEqual(["low", "medium", "high"], offers("toccata", "run", "--reasoning", ""))
