@@ -158,7 +158,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         half = len(body) // 2
         cut = hub.take("truncate_times")
         stall = not cut and hub.take("stall_times")
-        for at in range(0, half if cut or stall else len(body), 16384):
+        if cut or stall:
+            body = body[:half]
+        for at in range(0, len(body), 16384):
             part = body[at : at + 16384]
             with hub.lock:
                 pause = hub.pause_after is not None and sum(hub.served.values()) >= hub.pause_after
