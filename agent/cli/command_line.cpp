@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "agent/cli/completion.h"
 #include "agent/cli/config.h"
 #include "agent/cli/bench_verb.h"
 #include "agent/cli/dev_browser.h"
@@ -25,6 +26,7 @@
 #include "agent/cli/exit_code.h"
 #include "agent/cli/index_verb.h"
 #include "agent/cli/options.h"
+#include "agent/cli/pull_verb.h"
 #ifdef TOCCATA_SERVER
 #include "agent/cli/serve_verb.h"
 #endif
@@ -41,6 +43,7 @@ constexpr const char* kExamples = R"(Examples:
   toccata run -m openai/gpt-oss-20b --reasoning high "Which primes below 10^6 are palindromes?"
   toccata run --json "..." | jq .                   every event as one JSON object a line
   toccata chat                                      talk to the agent
+  toccata pull gpt-oss-20b                          download weights; again after an interruption: goes on
   toccata index add ~/notes && toccata run --tools python,browser "Where did I write about DNS?"
   toccata run --tools browser --search brave "..."  the web too; BRAVE_API_KEY, or searxng=http://127.0.0.1:8888
   toccata task run report.yaml -p topic=tides       steps in an order that code keeps
@@ -404,6 +407,37 @@ void add_machine(
   doctor->callback([&, a = &action] { *a = [&] { return doctor_verb(doctor_o, env); }; });
 }
 
+void add_pull(CLI::App& app, PullOptions& o, Action& action, const Environment& env) {
+  CLI::App* pull = app.add_subcommand("pull", "Download a model from a hub: resumed, checked, into the Hugging Face cache");
+  pull->add_option("model", o.model, "owner/name, or a short name: 20b, 120b, gpt-oss-20b, gpt-oss-120b")->required();
+  pull->add_option("--revision", o.revision, "Branch, tag or commit")->capture_default_str();
+  pull->add_flag("--original", o.original, "The files below original/ instead of the Hugging Face layout");
+  pull->add_option("--gguf", o.gguf, "A GGUF file instead, of which this is a pattern or a part of the name (optional)")
+      ->expected(0, 1)
+      ->type_name("[PATTERN]");
+  pull->add_option("--include", o.include, "Only files that fit: '*.json', original/; may be repeated")->allow_extra_args(false);
+  pull->add_option("--exclude", o.exclude, "No files that fit; may be repeated")->allow_extra_args(false);
+  pull->add_option("--to", o.to, "Into this folder, not the cache")->type_name("DIR");
+  pull->add_option("-j,--jobs", o.jobs, "Connections at once")->check(CLI::Range(1, 64))->capture_default_str();
+  pull->add_option("--stall-timeout", o.stall_timeout_s, "Seconds of silence after which a connection is opened anew")
+      ->check(CLI::Range(0.1, 86400.0))
+      ->capture_default_str();
+  pull->add_flag("--verify", o.verify, "Hash files that are here already, and fetch those that are wrong");
+  pull->add_flag("--dry-run", o.dry_run, "Say what would be downloaded");
+  pull->add_flag("--offline", o.offline, "Only say where it is");
+  pull->add_flag("-q,--quiet", o.quiet, "Only the path");
+  pull->add_flag("--json", o.json, "JSON Lines on stdout: plan, progress, file, note, done");
+  pull->footer(R"(Examples:
+  toccata pull gpt-oss-20b && toccata run -m gpt-oss-20b "..."
+  toccata pull 120b --to /data/gpt-oss-120b         a plain folder
+  toccata pull 20b --gguf                           one file, from ggml-org/gpt-oss-20b-GGUF
+  toccata pull unsloth/gpt-oss-20b-GGUF --gguf F16
+  HF_ENDPOINT=https://hub.example toccata pull openai/gpt-oss-20b --revision main
+Environment: HF_TOKEN, HF_TOKEN_PATH, HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_HUB_OFFLINE, as huggingface_hub has them.
+Exit codes: 0 done, 1 the bytes are wrong, 2 no such model, 4 disk too full, 5 no access, 6 hub out of reach.)");
+  pull->callback([&o, &action, &env] { action = [&] { return pull_verb(o, env); }; });
+}
+
 void add_index(CLI::App& app, IndexOptions& o, Action& action, const Environment& env) {
   CLI::App* index = app.add_subcommand("index", "Documents of this machine that the browser tool may search");
   index->require_subcommand(1);
@@ -501,6 +535,59 @@ void add_dev(CLI::App& app, DevOptions& o, Action& action, const Environment& en
   dev->get_subcommand("browser")->add_option("--search", o.browser.search, "Search service, as of `run`; may be repeated")->delimiter(',')->allow_extra_args(false);
 }
 
+// The words in "TEXT:{auto,cpu,cuda}", which is what CLI11 calls an option with a list of values.
+std::vector<std::string> choices_of(const std::string& type_name) {
+  std::vector<std::string> words;
+  const auto open = type_name.find('{');
+  if (open == std::string::npos || type_name.find('}') == std::string::npos) return words;
+  std::string word;
+  for (std::size_t i = open + 1; i < type_name.size(); ++i) {
+    if (type_name[i] != ',' && type_name[i] != '}') {
+      word += type_name[i];
+      continue;
+    }
+    words.push_back(std::exchange(word, {}));
+    if (type_name[i] == '}') break;
+  }
+  return words;
+}
+
+// The tables above, for the shells.
+CompletionVerb described(const CLI::App& app) {
+  CompletionVerb verb{app.get_name(), app.get_description()};
+  for (const CLI::Option* option : app.get_options()) {
+    const bool takes_value = option->get_expected_max() > 0 && option->get_type_size_max() > 0;
+    const auto choices = choices_of(option->get_type_name());
+    if (option->get_positional()) {
+      verb.words.insert(verb.words.end(), choices.begin(), choices.end());
+      continue;
+    }
+    CompletionOption described_option{{}, option->get_description(), takes_value, choices};
+    for (const std::string& name : option->get_snames()) described_option.names.push_back("-" + name);
+    for (const std::string& name : option->get_lnames()) described_option.names.push_back("--" + name);
+    verb.options.push_back(std::move(described_option));
+  }
+  for (const CLI::App* child : app.get_subcommands([](const CLI::App*) { return true; })) {
+    verb.verbs.push_back(described(*child));
+  }
+  return verb;
+}
+
+void add_completion(CLI::App& app, std::string& shell, Action& action) {
+  CLI::App* completion = app.add_subcommand("completion", "A script that completes verbs and options in a shell");
+  completion->add_option("shell", shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  completion->footer(R"(Examples:
+  source <(toccata completion bash)                 in ~/.bashrc
+  toccata completion zsh > "${fpath[1]}/_toccata"
+  toccata completion fish > ~/.config/fish/completions/toccata.fish)");
+  completion->callback([&] {
+    action = [&] {
+      std::cout << completion_script(shell, described(app)).value_or_throw();
+      return kExitDone;
+    };
+  });
+}
+
 // The folder named by -C must be current before ./toccata.toml is read, so it is looked for ahead of parsing.
 void enter_folder(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
@@ -573,6 +660,8 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   IndexOptions index;
   index.index = defaults.index;
   DevOptions dev;
+  PullOptions pull;
+  add_pull(app, pull, action, env);
   add_index(app, index, action, env);
   CLI::App* runs_app = add_runs(app, runs, action, env);
   add_runs_again(*runs_app, runs_again, action, env);
@@ -580,6 +669,8 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   add_machine(app, models, doctor, action, env);
   add_bench(app, bench, action, env);
   add_dev(app, dev, action, env);
+  std::string shell;
+  add_completion(app, shell, action);
 
   try {
     app.parse(argc, argv);

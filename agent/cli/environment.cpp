@@ -3,6 +3,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <cstdlib>
 
 namespace toccata::cli {
@@ -27,10 +28,21 @@ std::filesystem::path xdg(const char* name, const std::filesystem::path& fallbac
   return fallback;
 }
 
-std::filesystem::path hub_cache(const std::filesystem::path& home) {
-  if (const auto cache = variable("HF_HUB_CACHE")) return *cache;
-  if (const auto hf_home = variable("HF_HOME")) return std::filesystem::path(*hf_home) / "hub";
-  return xdg("XDG_CACHE_HOME", home / ".cache") / "huggingface" / "hub";
+std::filesystem::path hub_home(const std::filesystem::path& home) {
+  if (const auto hf_home = variable("HF_HOME")) return *hf_home;
+  return xdg("XDG_CACHE_HOME", home / ".cache") / "huggingface";
+}
+
+std::filesystem::path path_variable(const char* name, const std::filesystem::path& fallback) {
+  const auto value = variable(name);
+  return value ? std::filesystem::path(*value) : fallback;
+}
+
+// As huggingface_hub reads it.
+bool is_true(const char* name) {
+  std::string value = variable(name).value_or("");
+  for (char& c : value) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return value == "1" || value == "ON" || value == "YES" || value == "TRUE";
 }
 
 }  // namespace
@@ -40,7 +52,11 @@ Environment read_environment() {
   env.home = home_folder();
   env.data_home = xdg("XDG_DATA_HOME", env.home / ".local" / "share") / "toccata";
   env.config_home = xdg("XDG_CONFIG_HOME", env.home / ".config") / "toccata";
-  env.hub_cache = hub_cache(env.home);
+  env.hub_cache = path_variable("HF_HUB_CACHE", hub_home(env.home) / "hub");
+  env.hub_token_file = path_variable("HF_TOKEN_PATH", hub_home(env.home) / "token");
+  env.hub_token = variable("HF_TOKEN");
+  env.hub_endpoint = variable("HF_ENDPOINT");
+  env.hub_offline = is_true("HF_HUB_OFFLINE");
   env.api_key = variable("TOCCATA_API_KEY");
   if (!env.api_key) env.api_key = variable("OPENAI_API_KEY");
   const auto either = [](const char* lower, const char* upper) { return variable(lower).value_or(variable(upper).value_or("")); };

@@ -13,6 +13,10 @@ struct Environment {
   std::filesystem::path data_home;    // XDG_DATA_HOME/toccata: runs.db, index.db
   std::filesystem::path config_home;  // XDG_CONFIG_HOME/toccata: config.toml
   std::filesystem::path hub_cache;    // HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub
+  std::optional<std::string> hub_endpoint;  // HF_ENDPOINT
+  std::optional<std::string> hub_token;     // HF_TOKEN
+  std::filesystem::path hub_token_file;     // HF_TOKEN_PATH, HF_HOME/token or ~/.cache/huggingface/token
+  bool hub_offline = false;                 // HF_HUB_OFFLINE
   std::optional<std::string> api_key;  // TOCCATA_API_KEY, else OPENAI_API_KEY: for remote models only
   // Proxies for pages and search services: http_proxy, HTTPS_PROXY and NO_PROXY in either case, ALL_PROXY for the two that are missing. Not
   // HTTP_PROXY: a web server's CGI programs get a client's "Proxy" header under that name.

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/mapped_file.h"
+#include "core/hub/names.h"
 
 namespace toccata::cli {
 namespace {
@@ -11,12 +12,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kPrefix = "models--";
-
-fs::path repository_folder(const fs::path& hub_cache, const std::string& id) {
-  std::string name(kPrefix);
-  for (const char c : id) name += c == '/' ? std::string("--") : std::string(1, c);
-  return hub_cache / name;
-}
 
 std::string id_of(const std::string& folder_name) {
   std::string id = folder_name.substr(kPrefix.size());
@@ -56,6 +51,25 @@ bool is_gpt_oss(const fs::path& folder) {
   return config.is_object() && config.value("model_type", nlohmann::json()) == "gpt_oss";
 }
 
+// What the engine opens: the folder, or where it holds nothing but a GGUF model, that file (the first of its parts).
+fs::path model_in(const fs::path& snapshot) {
+  std::error_code none;
+  if (fs::exists(snapshot / "config.json", none)) return snapshot;
+  std::vector<fs::path> ggufs;
+  for (const auto& entry : fs::directory_iterator(snapshot, none)) {
+    if (entry.path().extension() == ".gguf") ggufs.push_back(entry.path());
+  }
+  if (!ggufs.empty()) return *std::min_element(ggufs.begin(), ggufs.end());
+  if (fs::exists(snapshot / "original" / "config.json", none)) return snapshot / "original";
+  return snapshot;
+}
+
+// "gpt-oss-20b" for openai/gpt-oss-20b.
+std::string shortest_name(const std::string& id) {
+  const std::string name = id.substr(id.find('/') + 1);
+  return hub::repo_of_short_name(name) == id ? name : id;
+}
+
 std::uintmax_t folder_bytes(const fs::path& folder) {
   std::uintmax_t bytes = 0;
   std::error_code failure;
@@ -68,16 +82,15 @@ std::uintmax_t folder_bytes(const fs::path& folder) {
 }  // namespace
 
 Result<fs::path> find_cached_model(const fs::path& hub_cache, const std::string& id) {
-  const fs::path repository = repository_folder(hub_cache, id);
+  const fs::path repository = hub::repository_folder(hub_cache, id);
   const fs::path snapshot = snapshot_of(repository);
   if (snapshot.empty()) {
     return Error{
         ErrorCode::kNotFound,
         "model " + id + " is not on this machine: looked for " + repository.string() +
-            ". Download it with `huggingface-cli download " + id +
-            "`, or pass a folder or the URL of a server with -m"};
+            ". Download it with `toccata pull " + shortest_name(id) + "`, or pass a folder or the URL of a server with -m"};
   }
-  return snapshot;
+  return model_in(snapshot);
 }
 
 std::vector<CachedModel> list_cached_models(const fs::path& hub_cache) {

@@ -17,7 +17,8 @@ struct CachedModel {
   std::uintmax_t bytes = 0;  // of the files in the snapshot, links followed
 };
 
-// The snapshot of `id` (refs/main, else the newest). kNotFound says where was looked.
+// The snapshot of `id` (refs/main, else the newest), or its GGUF file or original/ where that is all it has. kNotFound
+// says where was looked.
 Result<std::filesystem::path> find_cached_model(
     const std::filesystem::path& hub_cache, const std::string& id
 );

@@ -8,6 +8,7 @@
 #include "agent/model/remote_model.h"
 #include "agent/model/scripted_model.h"
 #include "core/base/mapped_file.h"
+#include "core/hub/names.h"
 
 namespace toccata::cli {
 namespace {
@@ -99,13 +100,14 @@ ChosenModel choose_model(
     return from_url(spec, offline, env);
   }
   if (names_a_folder(spec)) return from_folder(spec, engine);
-  if (spec.find('/') != std::string::npos) {
-    return from_folder(find_cached_model(env.hub_cache, spec).value_or_throw(), engine);
+  const auto known = hub::repo_of_short_name(spec);
+  if (known || spec.find('/') != std::string::npos) {
+    return from_folder(find_cached_model(env.hub_cache, known.value_or(spec)).value_or_throw(), engine);
   }
   throw Exception(
       ErrorCode::kNotFound,
       "unknown model '" + spec +
-          "': expected nano, a folder with a checkpoint, a Hugging Face id such as openai/gpt-oss-20b, the URL of "
+          "': expected nano, a folder with a checkpoint, a Hugging Face id such as openai/gpt-oss-20b or its short name gpt-oss-20b, the URL of "
           "a completions server, or script:FILE"
   );
 }

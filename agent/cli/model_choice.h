@@ -17,7 +17,7 @@ struct ChosenModel {
 
 // nano                 the embedded model
 // /path, ./path        a folder with a checkpoint (Hugging Face or original/ layout)
-// owner/name           the same in the Hugging Face cache
+// owner/name           the same in the Hugging Face cache; 20b, gpt-oss-20b, ... are short for openai's
 // http(s)://...        an OpenAI-compatible completions server that takes token ids; `#name` names its model
 // script:FILE          forced completions from a JSON file
 // Throws Exception: kNotFound lists where was looked; kUnavailable for a URL when `offline`.

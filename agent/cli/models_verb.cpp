@@ -40,7 +40,7 @@ int models_verb(const ModelsOptions& options, const Environment& env) {
   }
   if (cached.empty() && !options.json) {
     std::cerr << "no gpt-oss checkpoint in " << env.hub_cache.string()
-              << "; to get one: huggingface-cli download openai/gpt-oss-20b\n";
+              << "; to get one: toccata pull gpt-oss-20b\n";
   }
   return kExitDone;
 }

@@ -144,7 +144,8 @@ class Exchange::Impl {
     while (!head_complete_ && !done_) {
       if (Result<void> pumped = pump(stop); !pumped) return pumped.error();
     }
-    if (error_) return *error_;
+    // A body that broke off in the same moment: what came of it can be read, then the error.
+    if (error_ && buffer_.empty()) return *error_;
     note_final_url();
     return {};
   }

@@ -16,6 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ALLOWED = {
     "core/base": [],
     "core/net": ["core/base"],
+    "core/hub": ["core/base", "core/net"],
     "core/tokenizer": ["core/base"],
     "core/grammar": ["core/base", "core/tokenizer"],
     "core/model": ["core/base"],

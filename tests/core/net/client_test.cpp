@@ -154,6 +154,19 @@ TEST(ClientTest, SaysWhenTheBodyWasCutShort) {
   EXPECT_EQ(response.error().code, ErrorCode::kCorrupt);
 }
 
+TEST(ClientTest, WhatCameOfABodyThatBrokeOffCanBeRead) {
+  auto server = server_saying("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort");
+  Client client;
+  auto exchange = client.start({.url = server.url("/")});
+  ASSERT_TRUE(exchange) << exchange.error().message;
+  std::string all;
+  auto bytes = exchange->read({});
+  for (; bytes && !bytes->empty(); bytes = exchange->read({})) all += *bytes;
+  EXPECT_EQ(all, "short");
+  ASSERT_FALSE(bytes);
+  EXPECT_EQ(bytes.error().code, ErrorCode::kCorrupt);
+}
+
 TEST(ClientTest, SaysWhenItIsNotHttp) {
   auto server = server_saying("SSH-2.0-OpenSSH_9.2\r\n");
   Client client;
