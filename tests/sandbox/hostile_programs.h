@@ -163,7 +163,7 @@ inline constexpr Hostile kHostile[] = {
     {"DescriptorBomb", Fate::kStopped, "kept = []\ndef f():\n    while True: kept.append(os.dup(0))\nanswer = tried(f)\nfor fd in kept: os.close(fd)\nanswer"},
     {"ForkBomb", Fate::kStopped, "def f():\n    while True:\n        if os.fork() == 0: time.sleep(600)\ntried(f)"},
     {"ForkBombThatNeverGivesUp", Fate::kEnds, "end = time.time() + 0.5\nwhile time.time() < end:\n    try: os.fork()\n    except OSError: pass"},
-    {"ThreadBomb", Fate::kEnds, "while True: threading.Thread(target=time.sleep, args=(600,), daemon=True).start()"},
+    {"ThreadBomb", Fate::kEnds, "import _thread\nfor _ in range(20000): _thread.start_new_thread(time.sleep, (600,))"},
     {"MemoryBomb", Fate::kEnds, "kept = []\nwhile True: kept.append(bytearray(1 << 22))"},
     {"MappingBomb", Fate::kEnds, "import mmap\nm = mmap.mmap(-1, 1 << 40)"},
     {"MemfdBomb", Fate::kEnds, "fd = os.memfd_create('m')\nwhile True: os.write(fd, bytes(1 << 22))"},
