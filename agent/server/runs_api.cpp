@@ -66,9 +66,7 @@ RunOrder read_order(const HttpRequest& request) {
 class Writing {
  public:
   explicit Writing(RunDesk& desk) : desk_(desk) {}
-  ~Writing() {
-    if (!id_.empty()) desk_.give_back(id_);
-  }
+  ~Writing() { end(); }
   Writing(const Writing&) = delete;
   Writing& operator=(const Writing&) = delete;
   bool begin(const std::string& id) {
@@ -76,6 +74,9 @@ class Writing {
     if (!desk_.take(id)) return false;
     id_ = id;
     return true;
+  }
+  void end() {
+    if (!id_.empty()) desk_.give_back(std::exchange(id_, {}));
   }
 
  private:
@@ -102,6 +103,7 @@ void run_agent(Services& services, Exchange& exchange, const RunOrder& order) {
   };
   const agent::RunOutcome outcome = desk.host->run(order, sink, exchange.stop());
   if (!begun) throw ApiError(outcome.exit_code == 2 ? 404 : 500, outcome.message, outcome.terminal_reason);
+  writing.end();  // first: whoever has seen the end may go on
   exchange.finish();
 }
 

@@ -38,9 +38,16 @@ class LiveServer {
       const std::string& method, const std::string& path, const std::string& body = {},
       std::vector<std::pair<std::string, std::string>> headers = {}
   ) {
+    return send_by(client_, method, path, body, std::move(headers));
+  }
+  // A client is for one thread at a time: others bring their own.
+  net::Response send_by(
+      net::Client& client, const std::string& method, const std::string& path, const std::string& body = {},
+      std::vector<std::pair<std::string, std::string>> headers = {}
+  ) const {
     net::Request request{.method = method, .url = url(path), .headers = std::move(headers), .body = body};
     request.headers.emplace_back("Content-Type", "application/json");
-    auto answer = client_.send(std::move(request), {});
+    auto answer = client.send(std::move(request), {});
     if (!answer) throw std::runtime_error(answer.error().message);
     return std::move(*answer);
   }

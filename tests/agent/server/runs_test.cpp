@@ -199,7 +199,10 @@ TEST_F(RunsTest, AnAgentRunsAndItsEventsStream) {
   EXPECT_EQ("turn.completed", events[2]["type"]);
   EXPECT_THAT(live->send("GET", "/metrics").body, HasSubstr("\ntoccata_agent_turns_total 1\n"));
   // A run has one writer: whoever wants to write it meanwhile is told.
-  host->again = [&] { return live->send("POST", "/v1/toccata/runs", R"({"input":"hello","run":"new"})").status; };
+  host->again = [&] {
+    net::Client client;
+    return live->send_by(client, "POST", "/v1/toccata/runs", R"({"input":"hello","run":"new"})").status;
+  };
   live->events("POST", "/v1/toccata/runs", R"({"input":"twice"})");
   EXPECT_EQ(409, host->nested);
   EXPECT_EQ(200, host->again()) << "and may once it has ended";
