@@ -21,17 +21,10 @@ constexpr std::size_t kReadMax = std::size_t{1} << 20;  // of output between two
 
 constexpr int kPacketsMax = 4096;  // of replies between two looks at the clock
 
-// What happens once the host has stepped in, counted from then. After the last step the session is given up.
-struct Step {
-  milliseconds at;
-  char order;  // to the keeper; 0 = give up
-};
-constexpr std::array kLadder = {
-    Step{milliseconds(0), 'i'},
-    Step{milliseconds(700), 'i'},
-    Step{milliseconds(2000), 'k'},
-    Step{milliseconds(4000), 0}};
-constexpr int kKillStep = 2;  // floods go there at once
+constexpr std::array kSteps = {
+    Ladder::Step{milliseconds(0), 'i'}, Ladder::Step{milliseconds(700), 'i'}, Ladder::Step{milliseconds(2000), 'k'},
+    Ladder::Step{milliseconds(4000), 0}};
+constexpr std::size_t kKillStep = 2;
 
 template <class T>
 void put(std::string& packet, T value) {
@@ -70,7 +63,8 @@ Cell::Cell(const Child& child, std::uint32_t generation, std::uint64_t number, c
       number_(number),
       limits_(limits),
       out_(limits.output_chars),
-      err_(limits.output_chars) {}
+      err_(limits.output_chars),
+      ladder_(kSteps, kKillStep) {}
 
 Cell::End Cell::run(
     std::string_view code, milliseconds timeout, const std::stop_token& stop, int interrupts
@@ -89,9 +83,9 @@ Cell::End Cell::run(
     read_reply();
     if (end_) break;
     if (!child_.running()) end_ = End::kGone;
-    if (out_.bytes() + err_.bytes() > limits_.flood_bytes) step_in(Cause::kFlood);
-    if (stop.stop_requested()) step_in(Cause::kStopped);
-    if (Clock::now() >= deadline_) step_in(Cause::kTimeout);
+    if (out_.bytes() + err_.bytes() > limits_.flood_bytes) ladder_.step_in(Cause::kFlood);
+    if (stop.stop_requested()) ladder_.step_in(Cause::kStopped);
+    if (Clock::now() >= deadline_) ladder_.step_in(Cause::kTimeout);
     if (eventfd_read(interrupts, &asked) == 0) interrupt();
     climb();
   }
@@ -113,8 +107,8 @@ void Cell::wait(int stop_fd, int interrupts) {
       {interrupts, POLLIN, 0},
   };
   // Once stepped in, the stop is known and must not wake the loop again.
-  if (cause_ != Cause::kNone) fds[5].fd = -1;
-  const Clock::time_point until = next_step().value_or(deadline_);
+  if (cause() != Cause::kNone) fds[5].fd = -1;
+  const Clock::time_point until = ladder_.next().value_or(deadline_);
   poll(fds, std::size(fds), Deadline(until - Clock::now()).poll_ms());
 }
 
@@ -162,35 +156,15 @@ void Cell::read_reply() {
   }
 }
 
-// The first cause counts; a flood that follows a time-out still shortens the ladder.
-void Cell::step_in(Cause cause) {
-  if (cause_ == Cause::kNone) {
-    cause_ = cause;
-    stepped_in_ = Clock::now();
-  }
-  if (cause == Cause::kFlood && steps_ < kKillStep) {
-    steps_ = kKillStep;
-    stepped_in_ = Clock::now() - kLadder[kKillStep].at;
-  }
-}
-
-std::optional<Cell::Clock::time_point> Cell::next_step() const {
-  if (cause_ == Cause::kNone || steps_ >= static_cast<int>(kLadder.size())) return std::nullopt;
-  return stepped_in_ + kLadder[static_cast<std::size_t>(steps_)].at;
-}
-
 void Cell::climb() {
-  const auto due = next_step();
-  if (!due || Clock::now() < *due) return;
-  const Step& step = kLadder[static_cast<std::size_t>(steps_++)];
-  if (step.order == 0) {
+  const auto order = ladder_.climb();
+  if (!order) return;
+  if (*order == 0) {
     end_ = End::kGone;
-    return;
-  }
-  if (step.order == 'i') {
+  } else if (*order == 'i') {
     interrupt();
   } else {
-    send_keeper(child_.keeper.get(), step.order, generation_);
+    send_keeper(child_.keeper.get(), *order, generation_);
   }
 }
 

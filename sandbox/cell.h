@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "sandbox/ladder.h"
 #include "sandbox/linux/deadline.h"
 #include "sandbox/linux/spawn.h"
 #include "sandbox/outcome.h"
@@ -34,7 +35,7 @@ class Cell {
     kRestarted,  // the interpreter ended or was killed; a fresh one is up, in `generation()`
     kGone,       // so did the keeper: the whole session has to be made anew
   };
-  enum class Cause { kNone, kTimeout, kStopped, kFlood };
+  using Cause = sandbox::Cause;
 
   // Borrows `child`. `generation` is that of its interpreter.
   Cell(const Child& child, std::uint32_t generation, std::uint64_t number, const Limits& limits);
@@ -54,7 +55,7 @@ class Cell {
   );
 
   // What made the host step in, if it did.
-  Cause cause() const { return cause_; }
+  Cause cause() const { return ladder_.cause(); }
   std::uint32_t generation() const { return generation_; }
   std::optional<int> wait_status() const { return wait_status_; }
   // stdout, then stderr, within the limits. Adds to `cut`.
@@ -70,9 +71,7 @@ class Cell {
   void read_output(std::size_t at_most);
   void read_reply();
   void read_keeper();
-  void step_in(Cause cause);
   void climb();
-  std::optional<Clock::time_point> next_step() const;
   void settle();
 
   const Child& child_;
@@ -84,9 +83,7 @@ class Cell {
   bool sent_all_ = false;
   CappedText out_, err_;
   Clock::time_point deadline_;
-  Cause cause_ = Cause::kNone;
-  Clock::time_point stepped_in_;
-  int steps_ = 0;       // of the ladder climbed
+  Ladder ladder_;
   int unanswered_ = 0;  // interrupts the keeper has not acknowledged
   std::optional<End> end_;
   std::optional<int> wait_status_;

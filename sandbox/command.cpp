@@ -14,14 +14,9 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t kReadMax = std::size_t{1} << 20;  // of output between two looks at the clock
 
-// What happens once the host has stepped in, counted from then. After the last step the session is given up.
-struct Step {
-  milliseconds at;
-  char order;  // to the keeper; 0 = give up
-};
-constexpr std::array kLadder = {
-    Step{milliseconds(0), 't'}, Step{milliseconds(300), 'q'}, Step{milliseconds(3000), 0}};
-constexpr std::size_t kKillStep = 1;  // floods go there at once
+constexpr std::array kSteps = {
+    Ladder::Step{milliseconds(0), 't'}, Ladder::Step{milliseconds(300), 'q'}, Ladder::Step{milliseconds(3000), 0}};
+constexpr std::size_t kKillStep = 1;
 
 }  // namespace
 
@@ -32,7 +27,8 @@ CommandRun::CommandRun(
       number_(number),
       limits_(limits),
       aside_(std::move(aside)),
-      out_(limits.output_chars) {}
+      out_(limits.output_chars),
+      ladder_(kSteps, kKillStep) {}
 
 std::size_t CommandRun::shown_max() const {
   constexpr std::size_t kCutLine = 64;  // room for the line that says what was cut
@@ -68,9 +64,9 @@ bool CommandRun::run(
     read_keeper();
     if (wait_status_) break;
     if (!child_.running()) lost = true;
-    if (out_.bytes() > limits_.flood_bytes) step_in(Cause::kFlood);
-    if (stop.stop_requested()) step_in(Cause::kStopped);
-    if (Clock::now() >= deadline_) step_in(Cause::kTimeout);
+    if (out_.bytes() > limits_.flood_bytes) ladder_.step_in(Cause::kFlood);
+    if (stop.stop_requested()) ladder_.step_in(Cause::kStopped);
+    if (Clock::now() >= deadline_) ladder_.step_in(Cause::kTimeout);
     lost = lost || !climb();
   }
   // What it wrote before its end is in the pipe by now. Only that much: something may go on writing.
@@ -86,10 +82,9 @@ void CommandRun::wait(int stop_fd) {
       {child_.err.get(), POLLIN, 0},
       {child_.keeper.get(), POLLIN, 0},
       {child_.process.get(), POLLIN, 0},
-      {cause_ == Cause::kNone ? stop_fd : -1, POLLIN, 0},
+      {cause() == Cause::kNone ? stop_fd : -1, POLLIN, 0},
   };
-  const bool climbing = cause_ != Cause::kNone && steps_ < kLadder.size();
-  const Clock::time_point until = climbing ? stepped_in_ + kLadder[steps_].at : deadline_;
+  const Clock::time_point until = ladder_.next().value_or(deadline_);
   poll(fds, std::size(fds), Deadline(until - Clock::now()).poll_ms());
 }
 
@@ -103,24 +98,12 @@ void CommandRun::read_keeper() {
   }
 }
 
-// The first cause counts; a flood that follows it still shortens the ladder.
-void CommandRun::step_in(Cause cause) {
-  if (cause_ == Cause::kNone) {
-    cause_ = cause;
-    stepped_in_ = Clock::now();
-  }
-  if (cause == Cause::kFlood && steps_ < kKillStep) {
-    steps_ = kKillStep;
-    stepped_in_ = Clock::now() - kLadder[kKillStep].at;
-  }
-}
-
 // False when there is nothing left to try.
 bool CommandRun::climb() {
-  if (cause_ == Cause::kNone || Clock::now() < stepped_in_ + kLadder[steps_].at) return true;
-  const char order = kLadder[steps_++].order;
-  if (order == 0) return false;
-  (void)send_order(order);  // a lost keeper is found out by the next step
+  const auto order = ladder_.climb();
+  if (!order) return true;
+  if (*order == 0) return false;
+  (void)send_order(*order);  // a lost keeper is found out by the next step
   return true;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sandbox/cell.h"
+#include "sandbox/ladder.h"
 #include "sandbox/linux/spawn.h"
 #include "sandbox/output.h"
 #include "sandbox/policy.h"
@@ -19,7 +20,7 @@ namespace toccata::sandbox {
 
 class CommandRun {
  public:
-  enum class Cause { kNone, kTimeout, kStopped, kFlood };
+  using Cause = sandbox::Cause;
   // What the keeper says of the interpreter meanwhile.
   using Aside = std::function<void(const KeeperMessage&)>;
 
@@ -37,7 +38,7 @@ class CommandRun {
   );
 
   // What made the host step in, if it did: then the whole process group was killed.
-  Cause cause() const { return cause_; }
+  Cause cause() const { return ladder_.cause(); }
   // Of the first process, as wait(2) has it.
   std::optional<int> wait_status() const { return wait_status_; }
   // What was printed, both streams in the order of writing, within the limits. Adds to `cut`.
@@ -51,7 +52,6 @@ class CommandRun {
   );
   void wait(int stop_fd);
   void read_keeper();
-  void step_in(Cause cause);
   bool climb();
   std::size_t shown_max() const;
 
@@ -61,9 +61,7 @@ class CommandRun {
   Aside aside_;
   CappedText out_;
   Clock::time_point deadline_;
-  Cause cause_ = Cause::kNone;
-  Clock::time_point stepped_in_;
-  std::size_t steps_ = 0;  // of the ladder climbed
+  Ladder ladder_;
   std::optional<int> wait_status_;
 };
 

@@ -4,35 +4,13 @@
 #include <cmath>
 #include <cstdio>
 
+#include "agent/task/markup.h"
 #include "agent/task/share_interval.h"
 
 namespace toccata::task {
 namespace {
 
 constexpr std::size_t kShown = 600;  // bytes of one text in the table
-
-std::string escaped(std::string_view text) {
-  // Through JSON's dump first: what is not UTF-8 becomes U+FFFD.
-  const std::string valid = Value::parse(to_json_text(std::string(text))).get<std::string>();
-  std::string out;
-  for (const char c : valid) {
-    const auto byte = static_cast<unsigned char>(c);
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default:
-        if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7F) {
-          out += "\xEF\xBF\xBD";
-        } else {
-          out += c;
-        }
-    }
-  }
-  return out;
-}
 
 std::string shown(const Value& value) {
   std::string text = to_text(value);
@@ -42,7 +20,7 @@ std::string shown(const Value& value) {
     if (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xC0) == 0xC0) text.pop_back();
     text += " ...";
   }
-  return escaped(text);
+  return markup(text);
 }
 
 std::string number(double value, const char* format = "%.1f") {
@@ -71,7 +49,7 @@ std::string bars_svg(const std::vector<ShareBar>& bars) {
   int y = 4;
   for (const ShareBar& bar : bars) {
     const std::string middle = std::to_string(y + 9);
-    out += "<text x=\"" + std::to_string(kLeft - 8) + "\" y=\"" + std::to_string(y + 13) + "\" text-anchor=\"end\">" + escaped(bar.name) + "</text>" +
+    out += "<text x=\"" + std::to_string(kLeft - 8) + "\" y=\"" + std::to_string(y + 13) + "\" text-anchor=\"end\">" + markup(bar.name) + "</text>" +
            "<rect class=\"bar\" x=\"" + std::to_string(kLeft) + "\" y=\"" + std::to_string(y) + "\" width=\"" +
            number(kWidth * std::clamp(bar.value, 0.0, 1.0)) + "\" height=\"18\"/>";
     std::string label = number(100 * bar.value) + "%";
@@ -99,7 +77,7 @@ std::string histogram_svg(const std::string& title, const std::vector<double>& v
     ++counts[std::min(kColumns - 1, static_cast<std::size_t>(at))];
   }
   const std::size_t most = *std::max_element(counts.begin(), counts.end());
-  std::string out = "<figure><figcaption>" + escaped(title) + "</figcaption><svg role=\"img\" viewBox=\"0 0 330 150\" width=\"330\" height=\"150\">\n";
+  std::string out = "<figure><figcaption>" + markup(title) + "</figcaption><svg role=\"img\" viewBox=\"0 0 330 150\" width=\"330\" height=\"150\">\n";
   for (std::size_t i = 0; i < kColumns; ++i) {
     if (counts[i] == 0) continue;
     const double height = std::max(2.0, kHeight * static_cast<double>(counts[i]) / static_cast<double>(most));
@@ -125,10 +103,10 @@ std::string table(const BatchReport& report) {
         for (const Value& run : step["runs"]) runs += (runs.empty() ? "" : " ") + to_text(run);
       }
     }
-    const std::string status = escaped(row.status);
+    const std::string status = markup(row.status);
     out += "<tr class=\"" + status + "\"><td>" + std::to_string(row.row) + "</td><td>" + status + "</td><td>" + std::to_string(row.exit_code) + "</td><td>" +
            number(row.seconds, "%.2f") + "</td><td>" + std::to_string(row.tokens) + "</td><td>" + shown(row.input) + "</td><td>" + shown(row.output) +
-           "</td><td>" + shown(row.message) + "</td><td><code>" + escaped(runs) + "</code></td></tr>\n";
+           "</td><td>" + shown(row.message) + "</td><td><code>" + markup(runs) + "</code></td></tr>\n";
   }
   return out + "</tbody></table>\n";
 }
@@ -193,9 +171,9 @@ std::string html_report(const std::string& task_name, const BatchReport& report,
     tokens.push_back(static_cast<double>(row.tokens));
     seconds.push_back(row.seconds);
   }
-  std::string out = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + escaped(task_name) + "</title>\n" + kHead +
-                    "</head><body>\n<h1>" + escaped(task_name) + "</h1>\n<dl>\n";
-  for (const auto& [name, value] : figures) out += "<div><dt>" + escaped(name) + "</dt><dd>" + escaped(value) + "</dd></div>\n";
+  std::string out = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + markup(task_name) + "</title>\n" + kHead +
+                    "</head><body>\n<h1>" + markup(task_name) + "</h1>\n<dl>\n";
+  for (const auto& [name, value] : figures) out += "<div><dt>" + markup(name) + "</dt><dd>" + markup(value) + "</dd></div>\n";
   out += "</dl>\n<h2>Shares</h2>\n" + bars_svg(bars) + "<h2>Cost of a row</h2>\n" + histogram_svg("tokens", tokens) + histogram_svg("seconds", seconds) +
          "<h2>Rows</h2>\n<p><input id=\"text\" type=\"search\" placeholder=\"filter\" aria-label=\"filter\"> <select id=\"status\" aria-label=\"status\"><option "
          "value=\"\">all</option><option>passed</option><option>failed</option><option>error</option></select> <span id=\"count\"></span></p>\n" +

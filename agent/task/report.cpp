@@ -3,32 +3,10 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "agent/task/markup.h"
+
 namespace toccata::task {
 namespace {
-
-std::string xml(std::string_view text) {
-  std::string out;
-  // Through JSON's dump first: what is not UTF-8 becomes U+FFFD.
-  const std::string valid = Value::parse(to_json_text(std::string(text))).get<std::string>();
-  for (const char c : valid) {
-    const auto byte = static_cast<unsigned char>(c);
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\n': out += "&#10;"; break;
-      case '\t': out += "&#9;"; break;
-      default:
-        if (byte < 0x20 || byte == 0x7F) {
-          out += "\xEF\xBF\xBD";
-        } else {
-          out += c;
-        }
-    }
-  }
-  return out;
-}
 
 std::string decimal(double value, const char* format = "%.3f") {
   char text[64];
@@ -85,23 +63,23 @@ std::string junit_report(const std::string& task_name, const BatchReport& report
   const std::string counts = "\" tests=\"" + std::to_string(report.n_rows) + "\" failures=\"" + std::to_string(report.n_failed) +
                              "\" errors=\"" + std::to_string(report.n_errors) + "\" skipped=\"" +
                              std::to_string(report.n_missing) + "\" time=\"" + decimal(seconds) + "\">\n";
-  std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"" + xml(task_name) + counts +
-                    "  <testsuite name=\"" + xml(task_name) + counts;
+  std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"" + markup(task_name) + counts +
+                    "  <testsuite name=\"" + markup(task_name) + counts;
   for (const RowResult& row : report.rows) {
-    out += "    <testcase classname=\"" + xml(task_name) + "\" name=\"row " + std::to_string(row.row) + " " +
-           xml(row.key.substr(0, 12)) + "\" time=\"" + decimal(row.seconds) + "\"";
+    out += "    <testcase classname=\"" + markup(task_name) + "\" name=\"row " + std::to_string(row.row) + " " +
+           markup(row.key.substr(0, 12)) + "\" time=\"" + decimal(row.seconds) + "\"";
     if (row.status == "passed") {
       out += "/>\n";
       continue;
     }
     const char* const element = row.status == "failed" ? "failure" : "error";
     out += ">\n      <" + std::string(element) + " type=\"exit " + std::to_string(row.exit_code) + "\" message=\"" +
-           xml(row.message) + "\">" + xml("input: " + to_json_text(row.input) + "\noutput: " + to_json_text(row.output) +
+           markup(row.message) + "\">" + markup("input: " + to_json_text(row.input) + "\noutput: " + to_json_text(row.output) +
                                          "\nruns: " + runs_of(row)) +
            "</" + element + ">\n    </testcase>\n";
   }
   for (std::size_t i = 0; i < report.n_missing; ++i) {
-    out += "    <testcase classname=\"" + xml(task_name) + "\" name=\"not reached " + std::to_string(i + 1) +
+    out += "    <testcase classname=\"" + markup(task_name) + "\" name=\"not reached " + std::to_string(i + 1) +
            "\"><skipped/></testcase>\n";
   }
   return out + "  </testsuite>\n</testsuites>\n";

@@ -1,28 +1,27 @@
 // Content hashes of task files and rows, over parts that cannot run into each other.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <string_view>
+
+#include "core/digest/digest.h"
 
 namespace toccata::task {
 
 class Sha256 {
  public:
-  Sha256();
-  ~Sha256();
-  Sha256(const Sha256&) = delete;
-  Sha256& operator=(const Sha256&) = delete;
   // One part: its length and its bytes.
-  void add(std::string_view part);
+  void add(std::string_view part) {
+    digest_.add(std::to_string(part.size()) + ":");
+    digest_.add(part);
+  }
   // Bytes as they are, without their length.
-  void add_bytes(std::string_view bytes);
+  void add_bytes(std::string_view bytes) { digest_.add(bytes); }
   // 64 hexadecimal digits. Ends it.
-  std::string hex();
+  std::string hex() { return digest_.hex(); }
 
  private:
-  struct Context;
-  std::unique_ptr<Context> context_;
+  Digest digest_{DigestKind::kSha256};
 };
 
 }  // namespace toccata::task

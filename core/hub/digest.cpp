@@ -1,7 +1,6 @@
 #include "core/hub/digest.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,33 +32,6 @@ Result<void> add_file(int fd, const std::filesystem::path& file, Digest& digest,
 }
 
 }  // namespace
-
-struct Digest::Context {
-  EVP_MD_CTX* digest = EVP_MD_CTX_new();
-  ~Context() { EVP_MD_CTX_free(digest); }
-};
-
-Digest::Digest(DigestKind kind) : context_(std::make_unique<Context>()) {
-  const EVP_MD* algorithm = kind == DigestKind::kSha1 ? EVP_sha1() : EVP_sha256();
-  TOCCATA_CHECK(EVP_DigestInit_ex(context_->digest, algorithm, nullptr) == 1);
-}
-Digest::~Digest() = default;
-
-void Digest::add(std::string_view bytes) {
-  TOCCATA_CHECK(EVP_DigestUpdate(context_->digest, bytes.data(), bytes.size()) == 1);
-}
-
-std::string Digest::hex() {
-  unsigned char bytes[EVP_MAX_MD_SIZE];
-  unsigned int n = 0;
-  TOCCATA_CHECK(EVP_DigestFinal_ex(context_->digest, bytes, &n) == 1);
-  std::string text;
-  for (unsigned int i = 0; i < n; ++i) {
-    text += "0123456789abcdef"[bytes[i] >> 4];
-    text += "0123456789abcdef"[bytes[i] & 15];
-  }
-  return text;
-}
 
 bool is_content_id(std::string_view id) {
   return (id.size() == kSha1Digits || id.size() == kSha256Digits) &&

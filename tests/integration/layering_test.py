@@ -16,7 +16,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ALLOWED = {
     "core/base": [],
     "core/net": ["core/base"],
-    "core/hub": ["core/base", "core/net"],
+    "core/digest": ["core/base"],
+    "core/hub": ["core/base", "core/digest", "core/net"],
     "core/tokenizer": ["core/base"],
     "core/grammar": ["core/base", "core/tokenizer"],
     "core/model": ["core/base"],
@@ -30,7 +31,7 @@ ALLOWED = {
     "agent/model": ["core/base", "core/tokenizer", "core/net", "agent/harmony"],
     "agent/store": ["core/base"],
     "agent/loop": ["core/base", "core/tokenizer", "core/grammar", "agent/harmony", "agent/model", "agent/store", "tools", "prompts"],
-    "agent/task": ["core/base", "core/tokenizer", "core/grammar"],
+    "agent/task": ["core/base", "core/digest", "core/tokenizer", "core/grammar"],
     "agent/eval": ["core/base", "agent/task"],
     "agent/server": ["core/base", "core/tokenizer", "core/grammar", "agent/harmony", "agent/model", "agent/store", "agent/loop"],
     "agent/python": ["core", "agent", "tools", "sandbox"],
