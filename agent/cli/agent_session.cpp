@@ -6,13 +6,14 @@
 #include "agent/cli/signals.h"
 #include "agent/cli/terminal_view.h"
 #include "agent/loop/events_json.h"
+#include "core/base/json.h"
 
 namespace toccata::cli {
 namespace {
 
 void print_json_line(const agent::Event& event) {
   const std::string line =
-      agent::to_json(event).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+      json_text(agent::to_json(event));
   std::fprintf(stdout, "%s\n", line.c_str());
   std::fflush(stdout);
 }

@@ -16,6 +16,7 @@
 #include "agent/cli/exit_code.h"
 #include "agent/cli/model_choice.h"
 #include "agent/cli/progress.h"
+#include "core/base/json.h"
 
 namespace toccata::cli {
 namespace {
@@ -154,7 +155,7 @@ void check(const TokenModel& model, const std::vector<Case>& cases) {
   }
 }
 
-void print(const nlohmann::ordered_json& json) { std::cout << json.dump() << std::endl; }
+void print(const nlohmann::ordered_json& json) { std::cout << json_text(json) << std::endl; }
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include "agent/cli/json_lines.h"
 #include "agent/cli/search_setup.h"
 #include "agent/cli/token_prefix.h"
+#include "core/base/json.h"
 #include "tools/browser/browser_tool.h"
 #include "tools/browser/live_pages.h"
 
@@ -34,12 +35,12 @@ int dev_browser(const DevBrowserOptions& options, const Environment& env, std::i
   std::map<std::string, std::unique_ptr<tools::Tool>> sessions;
   return serve_json_lines(in, out, [&](const ordered_json& request) {
     const auto session = request.find("session");
-    auto& tool = sessions[session == request.end() ? "" : session->dump()];
+    auto& tool = sessions[session == request.end() ? "" : json_text(*session)];
     if (tool == nullptr) tool = open_browser(options, env);
     const auto content = request.find("content");
     tools::ToolCall call;
     call.recipient = request.at("recipient").get<std::string>();
-    if (content != request.end()) call.arguments = content->is_string() ? content->get<std::string>() : content->dump();
+    if (content != request.end()) call.arguments = content->is_string() ? content->get<std::string>() : json_text(*content);
     const tools::ToolResult result = tool->call(call, {});
     return ordered_json{
         {"author", result.author}, {"channel", request.value("channel", "analysis")}, {"output", result.content}};

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "agent/cli/json_lines.h"
+#include "core/base/json.h"
 #include "core/tokenizer/tokenizer.h"
 
 namespace toccata::cli {
@@ -43,10 +44,10 @@ Tokens requested_tokens(const ordered_json& request) {
   if (list == request.end() || !list->is_array()) bad_request("expected a list \"tokens\"");
   Tokens tokens;
   for (const ordered_json& id : *list) {
-    if (!id.is_number_integer()) bad_request("the token id " + id.dump() + " is not an integer");
+    if (!id.is_number_integer()) bad_request("the token id " + json_text(id) + " is not an integer");
     const auto value = id.get<std::int64_t>();
     if (value < 0 || value > std::numeric_limits<Token>::max()) {
-      bad_request("the token id " + id.dump() + " is outside any vocabulary");
+      bad_request("the token id " + json_text(id) + " is outside any vocabulary");
     }
     tokens.push_back(static_cast<Token>(value));
   }

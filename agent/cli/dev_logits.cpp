@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "agent/cli/exit_code.h"
+#include "core/base/json.h"
 #include "core/base/mapped_file.h"
 #include "core/engine/session.h"
 
@@ -13,7 +14,7 @@ namespace {
 
 Tokens read_tokens(const std::filesystem::path& file, int n_vocab) {
   const std::string text = read_text_file(file).value_or_throw();
-  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto json = json_from<nlohmann::json>(text);
   if (!json.is_array() || json.empty()) {
     throw Exception(ErrorCode::kInvalidArgument, file.string() + ": expected a JSON list of token ids");
   }
@@ -22,7 +23,7 @@ Tokens read_tokens(const std::filesystem::path& file, int n_vocab) {
     if (!id.is_number_integer() || id < 0 || id >= n_vocab) {
       throw Exception(
           ErrorCode::kInvalidArgument,
-          file.string() + ": " + id.dump() + " is no token of a vocabulary of " + std::to_string(n_vocab)
+          file.string() + ": " + json_text(id) + " is no token of a vocabulary of " + std::to_string(n_vocab)
       );
     }
     tokens.push_back(id.get<Token>());

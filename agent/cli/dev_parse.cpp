@@ -7,6 +7,7 @@
 #include "agent/harmony/header.h"
 #include "agent/harmony/parser.h"
 #include "agent/harmony/wire.h"
+#include "core/base/json.h"
 
 namespace toccata::cli {
 namespace {
@@ -63,7 +64,7 @@ bool incomplete(const MessageDone& done) {
   const harmony::Message& m = done.message;
   if (m.role != harmony::Role::kAssistant || !m.recipient) return false;
   const std::string body = m.text();
-  const bool whole = nlohmann::json::accept(body) || harmony::json_arguments(*m.recipient, body).ok();
+  const bool whole = is_json(body) || harmony::json_arguments(*m.recipient, body).ok();
   if (done.end == MessageDone::End::kEos) return body.empty() || !whole;
   if (done.end == MessageDone::End::kImplied) return true;
   const bool is_json = m.content_type && m.content_type->find("json") != std::string::npos;

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "core/base/error.h"
+#include "core/base/json.h"
 #include "sandbox/sandbox.h"
 
 namespace toccata::cli {
@@ -176,7 +177,7 @@ ordered_json answer_line(Service& service, const std::string& line) {
   bool has_id = false;
   ordered_json reply;
   try {
-    const ordered_json request = ordered_json::parse(line);
+    const ordered_json request = json_from_valid<ordered_json>(line);
     if (!request.is_object()) throw std::invalid_argument("expected a JSON object on the line");
     has_id = request.contains("id");
     if (has_id) id = request["id"];
@@ -198,7 +199,7 @@ int dev_sandbox(const DevSandboxOptions& options, std::istream& in, std::ostream
   while (!service.done() && std::getline(in, line)) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const ordered_json reply = answer_line(service, line);
-    out << reply.dump(-1, ' ', false, ordered_json::error_handler_t::replace) << '\n' << std::flush;
+    out << json_text(reply) << '\n' << std::flush;
   }
   return 0;
 }

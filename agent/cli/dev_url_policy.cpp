@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "agent/cli/json_lines.h"
+#include "core/base/json.h"
 #include "tools/web/address_policy.h"
 
 namespace toccata::cli {
@@ -16,7 +17,7 @@ int dev_url_policy(const DevUrlPolicyOptions& options, std::istream& in, std::os
     std::optional<std::vector<std::string>> resolved;
     if (const auto given = request.find("resolved"); given != request.end() && !given->is_null()) {
       resolved.emplace();
-      for (const ordered_json& address : *given) resolved->push_back(address.is_string() ? address.get<std::string>() : address.dump());
+      for (const ordered_json& address : *given) resolved->push_back(address.is_string() ? address.get<std::string>() : json_text(address));
     }
     const auto url = request.find("url");
     if (url == request.end() || !url->is_string()) return ordered_json{{"allow", false}, {"reason", "there is no url"}};

@@ -14,6 +14,7 @@
 #include "agent/model/nano.h"
 #include "agent/store/ledger.h"
 #include "core/base/cpu_features.h"
+#include "core/base/json.h"
 #include "core/cuda/device.h"
 #include "sandbox/sandbox.h"
 
@@ -91,7 +92,7 @@ void print_line(bool ok, const std::string& what, const std::string& detail) {
 void print_report(const ordered_json& report) {
   const auto& machine = report["machine"];
   std::cout << "toccata " << kVersion << "\n\nmachine\n";
-  print_line(true, "processors", machine["processors"].dump() + ", " + machine["memory_gib"].dump() + " GiB");
+  print_line(true, "processors", json_text(machine["processors"]) + ", " + json_text(machine["memory_gib"]) + " GiB");
   print_line(machine["avx2_fma"], "AVX2 and FMA", machine["avx2_fma"] ? "" : "missing: inference will be slow");
   for (const auto& gpu : machine["gpus"]) print_line(true, "GPU", gpu["name"]);
   if (machine["gpus"].empty()) print_line(false, "GPU", machine["gpu_note"]);
@@ -129,7 +130,7 @@ int doctor_verb(const DoctorOptions& options, const Environment& env) {
       {"search", search_report(options, env)},
       {"ledger", ledger_report(env.ledger_path())}};
   if (options.json) {
-    std::cout << report.dump(-1, ' ', false, ordered_json::error_handler_t::replace) << '\n';
+    std::cout << json_text(report) << '\n';
   } else {
     print_report(report);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/base/mapped_file.h"
 #include "core/hub/names.h"
 
@@ -47,7 +48,7 @@ fs::path snapshot_of(const fs::path& repository) {
 bool is_gpt_oss(const fs::path& folder) {
   const auto text = read_text_file(folder / "config.json", 1 << 20);
   if (!text) return false;
-  const auto config = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  const auto config = json_from<nlohmann::json>(*text);
   return config.is_object() && config.value("model_type", nlohmann::json()) == "gpt_oss";
 }
 

@@ -6,6 +6,7 @@
 #include "agent/cli/exit_code.h"
 #include "agent/cli/progress.h"
 #include "agent/cli/terminal_view.h"
+#include "core/base/json.h"
 #include "tools/browser/local_index.h"
 
 namespace toccata::cli {
@@ -18,7 +19,7 @@ std::unique_ptr<LocalIndex> open_index(const IndexOptions& options, const Enviro
 }
 
 void print(const nlohmann::ordered_json& line) {
-  std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  std::cout << json_text(line) << '\n';
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "core/base/json.h"
+
 namespace toccata::cli {
 
 using nlohmann::ordered_json;
@@ -19,14 +21,14 @@ int serve_json_lines(
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     ordered_json reply = {{"id", nullptr}, {"result", nullptr}};
     try {
-      const ordered_json request = ordered_json::parse(line);
+      const ordered_json request = json_from_valid<ordered_json>(line);
       if (!request.is_object()) throw std::invalid_argument("expected a JSON object on the line");
       if (const auto id = request.find("id"); id != request.end()) reply["id"] = *id;
       reply["result"] = handle(request);
     } catch (const std::exception& e) {
       reply["result"] = {{"error", e.what()}};
     }
-    out << reply.dump(-1, ' ', false, ordered_json::error_handler_t::replace) << '\n' << std::flush;
+    out << json_text(reply) << '\n' << std::flush;
   }
   return 0;
 }

@@ -7,6 +7,7 @@
 #include "agent/model/nano.h"
 #include "agent/model/remote_model.h"
 #include "agent/model/scripted_model.h"
+#include "core/base/json.h"
 #include "core/base/mapped_file.h"
 #include "core/hub/names.h"
 
@@ -28,7 +29,7 @@ T model_or_throw(Result<T> result) {
 // an absent or unreadable file means.
 SamplingParams sampling_defaults(std::string_view generation_config) {
   SamplingParams params;
-  const auto config = nlohmann::json::parse(generation_config, nullptr, /*allow_exceptions=*/false);
+  const auto config = json_from<nlohmann::json>(generation_config);
   if (!config.is_object()) return params;
   const auto number = [&](const char* key, float fallback) {
     const auto value = config.find(key);

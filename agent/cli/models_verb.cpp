@@ -6,6 +6,7 @@
 #include "agent/cli/hub_cache.h"
 #include "agent/cli/verbs.h"
 #include "agent/model/nano.h"
+#include "core/base/json.h"
 
 namespace toccata::cli {
 namespace {
@@ -19,7 +20,7 @@ void print_row(const Row& row, bool json) {
   if (json) {
     const nlohmann::ordered_json line = {
         {"name", row.name}, {"where", row.where}, {"bytes", row.bytes}};
-    std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    std::cout << json_text(line) << '\n';
     return;
   }
   char text[512];

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/cli/terminal_view.h"
+#include "core/base/json.h"
 
 namespace toccata::cli {
 namespace {
@@ -15,7 +16,7 @@ using hub::bytes_text;
 constexpr auto kRateWindow = 5s;
 
 void print_json(std::FILE* out, const ordered_json& event) {
-  std::fprintf(out, "%s\n", event.dump(-1, ' ', false, ordered_json::error_handler_t::replace).c_str());
+  std::fprintf(out, "%s\n", json_text(event).c_str());
   std::fflush(out);
 }
 

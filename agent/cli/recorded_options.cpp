@@ -2,12 +2,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
+
 namespace toccata::cli {
 
 void apply_recorded(
     const store::RunRecord& run, const std::set<std::string>& given, AgentOptions& options
 ) {
-  const auto params = nlohmann::json::parse(run.params, nullptr, /*allow_exceptions=*/false);
+  const auto params = json_from<nlohmann::json>(run.params);
   if (!params.is_object()) return;
   const auto take = [&]<class T>(const char* key, const char* flag, T& to) {
     const auto value = params.find(key);
@@ -17,7 +19,7 @@ void apply_recorded(
     } catch (const nlohmann::json::exception&) {
       throw Exception(
           ErrorCode::kCorrupt,
-          "run " + run.summary.id + " recorded " + key + " = " + value->dump() + ", which is no such value; give " + flag
+          "run " + run.summary.id + " recorded " + key + " = " + json_text(*value) + ", which is no such value; give " + flag
       );
     }
   };

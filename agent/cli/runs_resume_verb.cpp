@@ -10,6 +10,7 @@
 #include "agent/cli/verbs.h"
 #include "agent/loop/replay.h"
 #include "agent/loop/turn_rules.h"
+#include "core/base/json.h"
 
 namespace toccata::cli {
 namespace {
@@ -53,7 +54,7 @@ SamplingParams recorded_sampling(const store::RunRecord& run, AgentOptions& opti
 std::shared_ptr<const harmony::ConstraintPlan> recorded_constraint(
     const store::RunRecord& run, const agent::TokenModel& model
 ) {
-  const auto params = nlohmann::ordered_json::parse(run.params, nullptr, /*allow_exceptions=*/false);
+  const auto params = json_from<nlohmann::ordered_json>(run.params);
   const auto rules = params.is_object() ? params.find("turn_rules") : params.end();
   if (!params.is_object() || rules == params.end()) return nullptr;
   return agent::turn_constraint(model, agent::rules_from_json(*rules).value_or_throw()).value_or_throw();
@@ -78,7 +79,7 @@ void print_report(
           {"recorded", report.divergence->recorded},
           {"sampled", report.divergence->sampled}};
     }
-    std::cout << line.dump() << '\n';
+    std::cout << json_text(line) << '\n';
   } else if (same) {
     std::cout << "run " << run.summary.id << ": all " << report.n_compared << " sampled tokens came again\n";
   } else {

@@ -15,6 +15,7 @@
 #include "agent/loop/recall_tool.h"
 #include "agent/loop/turn_rules.h"
 #include "core/base/calendar.h"
+#include "core/base/json.h"
 #include "sandbox/sandbox.h"
 #include "tools/browser/browser_tool.h"
 #include "tools/browser/live_pages.h"
@@ -88,7 +89,7 @@ std::string params_json(
       {"search", options.search},           {"allow_origins", options.allow_origins},
       {"offline", options.offline},         {"allow_domains", options.allow_domains}};
   if (rules != nullptr) json["turn_rules"] = agent::to_json(*rules);
-  return json.dump();
+  return json_text(json);
 }
 
 // The session that python and shell share.

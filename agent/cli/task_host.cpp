@@ -5,6 +5,7 @@
 #include "agent/cli/exit_code.h"
 #include "agent/cli/recording_tool.h"
 #include "agent/cli/session_setup.h"
+#include "core/base/json.h"
 #include "tools/files/work_folder.h"
 
 namespace toccata::cli {
@@ -15,10 +16,10 @@ constexpr std::size_t kFileBytesMax = std::size_t{16} << 20;  // of these togeth
 
 // So that `runs show` tells which task and step a run belongs to.
 std::string with_names(const std::string& params, const task::StepOrder& order) {
-  auto json = nlohmann::ordered_json::parse(params);
+  auto json = json_from_valid<nlohmann::ordered_json>(params);
   json["task"] = order.task;
   json["step"] = order.step;
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return json_text(json);
 }
 
 task::Files workspace_of(sandbox::Session& session) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/base/json_depth.h"
 
 namespace toccata::harmony {
@@ -42,7 +43,7 @@ std::size_t value_length(std::string_view text) {
 }
 
 ordered_json parsed(std::string_view text) {
-  return ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return json_from<ordered_json>(text);
 }
 
 // The object inside a wrapper naming the function that is called anyway, or nullptr.
@@ -60,7 +61,7 @@ const ordered_json* wrapped(std::string_view recipient, const ordered_json& obje
 
 std::string defect(std::string_view text) {
   try {
-    const auto json = nlohmann::json::parse(text);
+    const auto json = json_from_valid<nlohmann::json>(text);
     return std::string("it is a JSON ") + json.type_name();
   } catch (const nlohmann::json::parse_error& failure) {
     const std::size_t at = std::min(failure.byte, text.size());
@@ -75,7 +76,7 @@ std::string defect(std::string_view text) {
 
 bool is_json_object(std::string_view text) {
   const std::string_view body = trimmed(text);
-  return body.starts_with('{') && nlohmann::json::accept(body);
+  return body.starts_with('{') && is_json(body);
 }
 
 Result<std::string> json_arguments(std::string_view recipient, std::string_view text) {
@@ -95,7 +96,7 @@ Result<std::string> json_arguments(std::string_view recipient, std::string_view 
   }
   if (json.is_array() && json.size() == 1 && json[0].is_object()) {
     json = ordered_json(json[0]);
-    mended = json.dump();
+    mended = json_text(json);
   }
   if (!json.is_object()) return Error{ErrorCode::kInvalidArgument, defect(body)};
   if (const ordered_json* inner = wrapped(recipient, json)) return inner->dump();

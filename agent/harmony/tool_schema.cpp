@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "core/base/json.h"
+
 namespace toccata::harmony {
 namespace {
 
@@ -42,7 +44,7 @@ std::vector<std::string> lines(std::string_view text) {
 }
 
 std::string compact(const ordered_json& value) {
-  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return json_text(value);
 }
 
 // What stands after "default: ": strings in quotes, but bare when the schema has an enum and `bare_enum` is set.
@@ -206,7 +208,7 @@ Result<std::string> namespace_section(const ToolNamespace& space, SchemaStyle st
       add_line("type " + tool.name + " = () => any;\n");
       continue;
     }
-    const auto schema = ordered_json::parse(*tool.parameters, nullptr, /*allow_exceptions=*/false);
+    const auto schema = json_from<ordered_json>(*tool.parameters);
     if (schema.is_discarded()) {
       return Error{
           ErrorCode::kInvalidArgument, "the parameters of tool " + tool.name + " are not JSON"};
@@ -234,7 +236,7 @@ Result<std::string> tools_section(const ToolNamespaces& namespaces, SchemaStyle 
 }
 
 Result<ToolNamespace> tool_namespace_from_json(std::string_view json_text) {
-  const auto json = ordered_json::parse(json_text, nullptr, /*allow_exceptions=*/false);
+  const auto json = json_from<ordered_json>(json_text);
   const auto fail = [](const std::string& what) {
     return Error{ErrorCode::kInvalidArgument, "tool namespace: " + what};
   };

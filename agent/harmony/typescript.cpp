@@ -5,6 +5,7 @@
 #include <set>
 
 #include "agent/harmony/tool_schema.h"
+#include "core/base/json.h"
 
 namespace toccata::harmony {
 namespace {
@@ -30,7 +31,7 @@ std::string find_text(const ordered_json& object, const char* key) {
 }
 
 std::string literal(const ordered_json& value) {
-  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return json_text(value);
 }
 
 std::string comment_lines(const std::string& text, const std::string& indent) {

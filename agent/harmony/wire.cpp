@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/harmony/tool_schema.h"
+#include "core/base/json.h"
 
 namespace toccata::harmony {
 namespace {
@@ -33,7 +34,7 @@ std::optional<ToolNamespaces> tools_field(const ordered_json& json) {
   if (!it->is_object()) fail("'tools' is not an object of namespaces");
   ToolNamespaces namespaces;
   for (const auto& [key, space] : it->items()) {
-    namespaces[key] = tool_namespace_from_json(space.dump()).value_or_throw();
+    namespaces[key] = tool_namespace_from_json(json_text(space)).value_or_throw();
   }
   return namespaces;
 }

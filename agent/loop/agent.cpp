@@ -16,6 +16,7 @@
 #include "agent/loop/step.h"
 #include "agent/loop/token_log.h"
 #include "agent/loop/watchdog.h"
+#include "core/base/json.h"
 #include "core/tokenizer/tokenizer.h"
 
 namespace toccata::agent {
@@ -397,7 +398,7 @@ class Agent::Impl {
          .terminal_reason = ending.reason,
          .message = ending.message,
          .final = outcome.final,
-         .usage = to_json(usage_).dump()}
+         .usage = json_text(to_json(usage_))}
     );
     if (ending.exit_code == 0) {
       emit(TurnCompleted{usage_});

@@ -2,11 +2,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
+
 namespace toccata::agent {
 namespace {
 
 nlohmann::json parse_or_null(const std::string& text) {
-  nlohmann::json value = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  nlohmann::json value = json_from<nlohmann::json>(text);
   return value.is_discarded() ? nlohmann::json() : value;
 }
 

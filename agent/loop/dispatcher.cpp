@@ -8,6 +8,7 @@
 #include "agent/loop/call_items.h"
 #include "agent/loop/prompt.h"
 #include "agent/loop/recall_tool.h"
+#include "core/base/json.h"
 #include "core/tokenizer/tokenizer.h"
 
 namespace toccata::agent {
@@ -49,7 +50,7 @@ const char* to_string(ToolStatus status) {
 }
 
 bool says_denied(const ToolResult& result) {
-  const auto metadata = nlohmann::json::parse(result.metadata, nullptr, /*allow_exceptions=*/false);
+  const auto metadata = json_from<nlohmann::json>(result.metadata);
   return metadata.is_object() && metadata.value("denied", nlohmann::json()) == true;
 }
 

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
+
 namespace toccata::agent {
 namespace {
 
@@ -30,7 +32,7 @@ const char* to_string(AgentMessageItem::Phase phase) {
 
 // JSON when the text is JSON, else the text itself.
 Json json_or_text(const std::string& text) {
-  Json parsed = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  Json parsed = json_from<Json>(text);
   return parsed.is_discarded() ? Json(text) : parsed;
 }
 

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/base/json_depth.h"
 #include "core/grammar/matcher.h"
 #include "core/grammar/schema.h"
@@ -16,7 +17,7 @@ constexpr int kDepthMax = 256;
 // Nothing when it is no JSON, or nested too deep to be handled.
 ordered_json parse_json(std::string_view text) {
   if (json_depth(text) > kDepthMax) return ordered_json::value_t::discarded;
-  return ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return json_from<ordered_json>(text);
 }
 
 std::string text_of(const ordered_json& schema, const char* key) {
@@ -36,7 +37,7 @@ Result<OutputSchema> OutputSchema::parse(std::string_view schema) {
     return Error{ErrorCode::kUnsupported, "the output schema cannot be enforced: " + error->text()};
   }
   OutputSchema result;
-  result.text_ = json.dump();
+  result.text_ = json_text(json);
   result.name_ = text_of(json, "title");
   result.description_ = text_of(json, "description");
   result.grammar_ = std::get<0>(std::move(compiled));
@@ -47,7 +48,7 @@ std::optional<std::string> OutputSchema::objection(std::string_view answer) cons
   const ordered_json json = parse_json(answer);
   if (json.is_discarded()) return "it is not JSON";
   // As the grammar writes it: without white space.
-  if (grammar::matches(grammar_, json.dump(-1, ' ', false, ordered_json::error_handler_t::replace))) return std::nullopt;
+  if (grammar::matches(grammar_, json_text(json))) return std::nullopt;
   return "the JSON does not match the schema";
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
+
 namespace toccata::agent {
 namespace {
 
@@ -43,7 +45,7 @@ tools::ToolResult RecallTool::call(const tools::ToolCall& call, std::stop_token)
   const auto failed = [](const std::string& why) {
     return tools::ToolResult{tools::ToolStatus::kFailed, kRecallRecipient, why, "{}"};
   };
-  const json arguments = json::parse(call.arguments, nullptr, /*allow_exceptions=*/false);
+  const json arguments = json_from<json>(call.arguments);
   if (!arguments.is_object() || number(arguments, "call", 0) < 1) {
     return failed("Say which call: {\"call\": 3}.");
   }

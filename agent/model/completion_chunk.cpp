@@ -3,6 +3,8 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
+
 namespace toccata::agent {
 namespace {
 
@@ -117,7 +119,7 @@ void read_end(const Json& choice, CompletionChunk& chunk) {
 }  // namespace
 
 std::string error_excerpt(std::string_view body) {
-  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  const Json json = json_from<Json>(body);
   const Json& error = json.is_object() && json.contains("error") ? json["error"] : json;
   const Json& message = member(error, "message");
   std::string text = message.is_string() ? message.get<std::string>()
@@ -133,7 +135,7 @@ std::string error_excerpt(std::string_view body) {
 Result<CompletionChunk> parse_completion_chunk(
     std::string_view json, const tokenizer::Tokenizer& tokenizer
 ) {
-  const Json event = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  const Json event = json_from<Json>(json);
   if (!event.is_object()) {
     return Error{
         ErrorCode::kCorrupt, "the server sent an event that is not JSON: " + error_excerpt(json)};

@@ -9,6 +9,7 @@
 
 #include "agent/model/completion_chunk.h"
 #include "agent/model/sse_reader.h"
+#include "core/base/json.h"
 
 namespace toccata::agent {
 namespace {
@@ -82,7 +83,7 @@ class RemoteModel::Impl {
     Result<net::Response> response = client.send(request, stop);
     if (!response) return response.error();
     if (response->status != 200) return status_error(response->status, response->body);
-    const auto json = nlohmann::json::parse(response->body, nullptr, /*allow_exceptions=*/false);
+    const auto json = json_from<nlohmann::json>(response->body);
     if (!json.is_object() || !json.contains("data") || !json["data"].is_array() ||
         json["data"].empty() || !json["data"][0].is_object() ||
         !json["data"][0].value("id", nlohmann::json()).is_string()) {
@@ -131,7 +132,7 @@ class RemoteModel::Impl {
         {"logprobs", 1}};
     if (params.top_k > 0) body["top_k"] = params.top_k;
     if (params.min_p > 0) body["min_p"] = params.min_p;
-    return body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    return json_text(body);
   }
 
   Error status_error(int status, std::string_view body) const {

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/base/mapped_file.h"
 
 namespace toccata::agent {
@@ -158,7 +159,7 @@ Result<ScriptedCompletion> completion_from(const nlohmann::json& value) {
   }
   if (!value.is_object()) {
     return Error{
-        ErrorCode::kInvalidArgument, "a completion is a text or an object, not " + value.dump()};
+        ErrorCode::kInvalidArgument, "a completion is a text or an object, not " + json_text(value)};
   }
   for (const auto& [key, field] : value.items()) {
     if (key == "text") {
@@ -207,7 +208,7 @@ Result<std::unique_ptr<ScriptedModel>> ScriptedModel::from_json(
     std::string_view json, std::shared_ptr<const tokenizer::Tokenizer> tokenizer
 ) {
   try {
-    const nlohmann::json script = nlohmann::json::parse(json);
+    const nlohmann::json script = json_from_valid<nlohmann::json>(json);
     std::vector<ScriptedCompletion> completions;
     ScriptedOptions options;
     for (const auto& [key, value] : script.items()) {

@@ -7,6 +7,7 @@
 #include "agent/loop/events_json.h"
 #include "agent/python/bindings.h"
 #include "agent/python/function_tool.h"
+#include "core/base/json.h"
 
 namespace py = pybind11;
 
@@ -17,7 +18,7 @@ using nlohmann::ordered_json;
 
 // Keys are the option names of `toccata run`, with underscores.
 cli::AgentOptions options_from(const std::string& json_text) {
-  const ordered_json json = ordered_json::parse(json_text);
+  const ordered_json json = json_from_valid<ordered_json>(json_text);
   cli::AgentOptions o;
   const auto take = [&]<class T>(const char* key, T& to) {
     if (json.contains(key) && !json.at(key).is_null()) to = json.at(key).get<T>();
@@ -63,14 +64,13 @@ cli::AgentOptions options_from(const std::string& json_text) {
 }
 
 std::string outcome_json(const agent::RunOutcome& outcome) {
-  return ordered_json{
+  return json_text(ordered_json{
       {"final", outcome.final},
       {"exit_code", outcome.exit_code},
       {"reason", outcome.terminal_reason},
       {"message", outcome.message},
       {"run_id", outcome.run_id},
-      {"usage", agent::to_json(outcome.usage)}}
-      .dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+      {"usage", agent::to_json(outcome.usage)}});
 }
 
 // One conversation. One thread at a time, except stop() and steer().
@@ -127,7 +127,7 @@ class PythonAgent {
     const py::gil_scoped_acquire gil;
     if (sink_.is_none() || raised_) return;
     try {
-      sink_(agent::to_json(event).dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+      sink_(json_text(agent::to_json(event)));
     } catch (py::error_already_set& error) {
       raised_.emplace(error);
       stop_.request_stop();

@@ -7,6 +7,7 @@
 #include "agent/harmony/renderer.h"
 #include "agent/harmony/wire.h"
 #include "agent/python/bindings.h"
+#include "core/base/json.h"
 #include "core/tokenizer/tokenizer.h"
 
 namespace py = pybind11;
@@ -33,7 +34,7 @@ harmony::Role role_of(const std::string& name) {
 }
 
 ordered_json parse_json(const std::string& text) {
-  ordered_json json = ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  ordered_json json = json_from<ordered_json>(text);
   if (json.is_discarded()) throw Exception(ErrorCode::kInvalidArgument, "not JSON: " + text.substr(0, 80));
   return json;
 }
@@ -60,7 +61,7 @@ std::string parse(const Tokens& tokens, std::optional<std::string> role, const s
       out["warnings"].push_back({{"position", warning->position}, {"what", warning->what}});
     }
   }
-  return out.dump();
+  return json_text(out);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "agent/server/logprob_json.h"
 #include "agent/server/request_fields.h"
 #include "core/base/calendar.h"
+#include "core/base/json.h"
 
 namespace toccata::server {
 namespace {
@@ -241,7 +242,7 @@ class ChatChoice : public StepListener {
     if (!calls_.empty()) message["tool_calls"] = calls_;
     Json choice = {{"index", index_}, {"message", message}, {"logprobs", nullptr}, {"finish_reason", finish_}};
     if (call_.logprobs) choice["logprobs"] = {{"content", logprobs_}};
-    if (call_.wants_json && calls_.empty()) choice["format_valid"] = Json::accept(content_);
+    if (call_.wants_json && calls_.empty()) choice["format_valid"] = is_json(content_);
     return choice;
   }
 

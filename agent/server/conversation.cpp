@@ -2,6 +2,7 @@
 
 #include "agent/loop/prompt.h"
 #include "agent/server/json_fields.h"
+#include "core/base/json.h"
 
 namespace toccata::server {
 namespace {
@@ -10,7 +11,7 @@ using harmony::Message;
 using harmony::Role;
 
 std::string without_spaces(const std::string& arguments) {
-  const Json json = Json::parse(arguments, nullptr, /*allow_exceptions=*/false);
+  const Json json = json_from<Json>(arguments);
   return json.is_discarded() ? arguments : dump(json);
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "agent/server/api_error.h"
+#include "core/base/json.h"
 #include "core/base/json_depth.h"
 
 namespace toccata::server {
@@ -27,7 +28,7 @@ template <class Number>
 }  // namespace
 
 std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(json);
 }
 
 Json parse_object(std::string_view body) {
@@ -37,7 +38,7 @@ Json parse_object(std::string_view body) {
   }
   Json json;
   try {
-    json = Json::parse(body);
+    json = json_from_valid<Json>(body);
   } catch (const Json::exception& failure) {
     throw ApiError(400, std::string("the body is not valid JSON: ") + failure.what());
   }

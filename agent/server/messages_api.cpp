@@ -1,6 +1,7 @@
 #include "agent/server/messages_api.h"
 
 #include "agent/server/messages_request.h"
+#include "core/base/json.h"
 
 namespace toccata::server {
 namespace {
@@ -20,7 +21,7 @@ const char* stop_reason(Finish finish) {
 // A call's arguments as the object that `input` has to be.
 Json input_of(const std::string& arguments) {
   if (arguments.empty()) return Json::object();
-  Json input = Json::parse(arguments, nullptr, /*allow_exceptions=*/false);
+  Json input = json_from<Json>(arguments);
   if (!input.is_object()) return {{"invalid_json", arguments}};
   return input;
 }
@@ -144,7 +145,7 @@ void messages(Services& services, const std::shared_ptr<Exchange>& exchange) {
   std::function<std::string(const ApiError&)> stream_error;
   if (call->stream) {
     stream_error = [exchange](const ApiError& error) {
-      return sse(Json::parse(error_reply(exchange->request(), error).body), "error");
+      return sse(json_from_valid<Json>(error_reply(exchange->request(), error).body), "error");
     };
   }
   submit(

@@ -4,6 +4,7 @@
 
 #include "agent/server/query_fields.h"
 #include "agent/server/responses_request.h"
+#include "core/base/json.h"
 
 namespace toccata::server {
 namespace {
@@ -116,7 +117,7 @@ HttpReply list_input_items(const StoredResponse& response, const HttpRequest& re
   Json data = Json::array();
   bool passed = after.empty(), has_more = false;
   for (const ItemText& text : items) {
-    Json item = Json::parse(*text);
+    Json item = json_from_valid<Json>(*text);
     if (!passed) {
       passed = item["id"] == after;
       continue;
@@ -132,7 +133,7 @@ HttpReply list_input_items(const StoredResponse& response, const HttpRequest& re
 HttpReply cancel_response(StoredResponse& response) {
   response.stop.request_stop();
   // Its worker writes the end within a step; this is what it will say.
-  Json json = Json::parse(response.json());
+  Json json = json_from_valid<Json>(response.json());
   if (json["status"] == "queued" || json["status"] == "in_progress") json["status"] = "cancelled";
   return {.body = dump(json)};
 }

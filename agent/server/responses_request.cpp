@@ -4,6 +4,7 @@
 
 #include "agent/server/request_fields.h"
 #include "core/base/calendar.h"
+#include "core/base/json.h"
 
 namespace toccata::server {
 namespace {
@@ -153,7 +154,7 @@ void read_input(const Json& body, const Services& services, ResponsesCall& call)
     }
     call.input = previous->input;
     for (ItemText& item : previous->output()) call.input.push_back(std::move(item));
-    for (const ItemText& item : call.input) reader.add(Json::parse(*item));
+    for (const ItemText& item : call.input) reader.add(json_from_valid<Json>(*item));
   }
   const Json* input = field(body, "input");
   if (input == nullptr && call.input.empty()) {
@@ -178,7 +179,7 @@ void read_input(const Json& body, const Services& services, ResponsesCall& call)
     const std::string id = string_field(item, "id").value_or("");
     const ItemText referred = services.responses.find_item(id);
     if (referred == nullptr) throw ApiError::bad("input", "there is no stored item '" + id + "' to refer to");
-    reader.add(Json::parse(*referred));
+    reader.add(json_from_valid<Json>(*referred));
     call.input.push_back(referred);
   }
 }

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/server/api_error.h"
+#include "core/base/json.h"
 #include "core/grammar/schema.h"
 
 namespace toccata::server {
@@ -40,7 +41,7 @@ std::string key_of(const ChatRequest& request, const std::optional<std::string>&
   for (const harmony::ToolDescription& function : request.functions) {
     key.push_back({function.name, function.parameters.value_or(""), request.strict_functions.contains(function.name)});
   }
-  return key.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return json_text(key);
 }
 
 }  // namespace

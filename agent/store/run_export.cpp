@@ -5,6 +5,7 @@
 #include <map>
 
 #include "agent/store/run_json.h"
+#include "core/base/json.h"
 
 namespace toccata::store {
 namespace {
@@ -79,7 +80,7 @@ constexpr const char* kStyle =
 
 std::string escape_html(std::string_view text) {
   // Through the JSON writer once: it is what replaces bytes that are not UTF-8.
-  const auto safe = nlohmann::ordered_json::parse(dump_line(std::string(text))).get<std::string>();
+  const auto safe = json_from_valid<nlohmann::ordered_json>(dump_line(std::string(text))).get<std::string>();
   std::string out;
   out.reserve(safe.size() + safe.size() / 8);
   for (const char c : safe) {

@@ -1,5 +1,7 @@
 #include "agent/store/run_json.h"
 
+#include "core/base/json.h"
+
 namespace toccata::store {
 namespace {
 
@@ -7,7 +9,7 @@ using nlohmann::ordered_json;
 
 // JSON text of a column; null when it is none.
 ordered_json parsed(const std::string& text) {
-  ordered_json value = ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  ordered_json value = json_from<ordered_json>(text);
   return value.is_discarded() ? ordered_json() : value;
 }
 
@@ -106,7 +108,7 @@ ordered_json to_json(const RunRecord& run) {
 }
 
 std::string dump_line(const ordered_json& value) {
-  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return json_text(value);
 }
 
 }  // namespace toccata::store

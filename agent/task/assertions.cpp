@@ -7,6 +7,7 @@
 #include "agent/task/judge.h"
 #include "agent/task/number_text.h"
 #include "agent/task/schema_check.h"
+#include "core/base/json.h"
 
 namespace toccata::task {
 namespace {
@@ -141,7 +142,7 @@ std::string command_code(const std::string& command, std::string& mark) {
   std::random_device device;
   mark = "toccata-exit-" + std::to_string(device()) + std::to_string(device()) + ":";
   return std::string(kLibraryFirst) + "import subprocess as _s\n_p = _s.run(['/bin/sh', '-c', " +
-         nlohmann::json(command).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
+         json_text(nlohmann::json(command)) +
          "], stdin=_s.DEVNULL, stdout=_s.PIPE, stderr=_s.STDOUT)\n"
          "print(_p.stdout.decode('utf-8', 'replace'), end='')\nprint('\\n" + mark + "%d' % _p.returncode)";
 }

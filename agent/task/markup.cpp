@@ -1,13 +1,14 @@
 #include "agent/task/markup.h"
 
 #include "agent/task/value.h"
+#include "core/base/json.h"
 
 namespace toccata::task {
 
 std::string markup(std::string_view text) {
   std::string out;
   // Through JSON's dump first: what is not UTF-8 becomes U+FFFD.
-  const std::string valid = Value::parse(to_json_text(std::string(text))).get<std::string>();
+  const std::string valid = json_from_valid<Value>(to_json_text(std::string(text))).get<std::string>();
   for (const char c : valid) {
     const auto byte = static_cast<unsigned char>(c);
     switch (c) {

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/base/json.h"
 #include "core/base/json_depth.h"
 
 namespace toccata::task {
 
 std::string to_json_text(const Value& value) {
-  return value.dump(-1, ' ', false, Value::error_handler_t::replace);
+  return json_text(value);
 }
 
 std::string to_text(const Value& value) {
@@ -41,7 +42,7 @@ const char* kind_of(const Value& value) {
 bool parse_json(std::string_view text, Value& value) {
   constexpr int kDepthMax = 100;
   if (json_depth(text) > kDepthMax) return false;
-  value = Value::parse(text, nullptr, /*allow_exceptions=*/false);
+  value = json_from<Value>(text);
   return !value.is_discarded();
 }
 

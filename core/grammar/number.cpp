@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <tuple>
 
+#include "core/base/json.h"
+
 namespace toccata::grammar {
 namespace {
 
@@ -141,7 +143,7 @@ int fraction_digits(const NumberRange& range) {
 }  // namespace
 
 Decimal Decimal::of(const nlohmann::ordered_json& number) {
-  std::string text = number.dump();
+  std::string text = json_text(number);
   Decimal out;
   if (text[0] == '-') {
     out.negative = true;

@@ -4,6 +4,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/grammar/key_types.h"
 #include "core/grammar/schema_flat.h"
 
@@ -120,7 +121,7 @@ class Compiler {
   static void refuse_excluded(const Flat& flat, unsigned types) {
     for (const Json& value : flat.not_values) {
       if ((type_of(value) & types) != 0) {
-        throw Refusal{"not", flat.where, "only strings, booleans and null can be excluded, not " + value.dump()};
+        throw Refusal{"not", flat.where, "only strings, booleans and null can be excluded, not " + json_text(value)};
       }
     }
   }
@@ -162,10 +163,10 @@ class Compiler {
                                              : !flat.arrays.empty() || flat.items_min > 0 ||
                                                    flat.items_max != kUnlimited;
         if (checked) throw Refusal{"enum", flat.where, "objects and arrays beside other restrictions"};
-        literals.push_back(value.dump());
+        literals.push_back(json_text(value));
         add_spaced(value, literals);
       } else {
-        literals.push_back(value.dump());
+        literals.push_back(json_text(value));
       }
     }
     if (!strings.empty()) {
@@ -177,12 +178,12 @@ class Compiler {
   // A number that is whole is written without fraction.
   static std::string spell(const Json& number) {
     const Decimal value = Decimal::of(number);
-    if (value.digits.size() > 19) return number.dump();
+    if (value.digits.size() > 19) return json_text(number);
     return (value.negative ? "-" : "") + value.digits + (value.fraction.empty() ? "" : "." + value.fraction);
   }
   // The writing with a space after ':' and ','.
   static void add_spaced(const Json& value, std::vector<std::string>& literals) {
-    const std::string compact = value.dump();
+    const std::string compact = json_text(value);
     std::string spaced;
     bool in_string = false;
     for (std::size_t i = 0; i < compact.size(); ++i) {
@@ -390,7 +391,7 @@ CompiledSchema compile_schema(const Json& schema, const SchemaLimits& limits) {
 
 CompiledSchema compile_schema_text(std::string_view schema_text, const SchemaLimits& limits) {
   try {
-    return compile_schema(Json::parse(schema_text), limits);
+    return compile_schema(json_from_valid<Json>(schema_text), limits);
   } catch (const Json::exception& failure) {
     return SchemaError{"", "", std::string("not JSON: ") + failure.what()};
   }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "core/base/json.h"
 #include "core/grammar/format.h"
 #include "core/grammar/regex.h"
 
@@ -33,23 +34,23 @@ unsigned type_named(const Json& name, const Json& schema) {
       if (name.get_ref<const std::string&>() == known) return bits;
     }
   }
-  throw Refusal{"type", &schema, "unknown type " + name.dump()};
+  throw Refusal{"type", &schema, "unknown type " + json_text(name)};
 }
 
 std::int64_t count(const Json& schema, const char* keyword, std::int64_t otherwise) {
   const Json* value = find(schema, keyword);
   if (value == nullptr) return otherwise;
-  if (!value->is_number()) throw Refusal{keyword, &schema, "expected a number, found " + value->dump()};
+  if (!value->is_number()) throw Refusal{keyword, &schema, "expected a number, found " + json_text(*value)};
   const double number = value->get<double>();
   if (number < 0 || number != std::floor(number)) {
-    throw Refusal{keyword, &schema, "expected a whole number, found " + value->dump()};
+    throw Refusal{keyword, &schema, "expected a whole number, found " + json_text(*value)};
   }
   return number > 1e15 ? kUnlimited : static_cast<std::int64_t>(number);
 }
 
 void expect_schema(const Json& value, const char* keyword, const Json& owner) {
   if (!value.is_object() && !value.is_boolean()) {
-    throw Refusal{keyword, &owner, "expected a schema, found " + value.dump()};
+    throw Refusal{keyword, &owner, "expected a schema, found " + json_text(value)};
   }
 }
 
@@ -158,7 +159,7 @@ std::vector<Flat> Flattener::expand(const All& all) {
 std::vector<Flat> Flattener::expand_one(const Json& schema, int depth) {
   if (depth > kDepthMax) throw Refusal{"$ref", &schema, "references lead in a circle, or too deep"};
   if (schema.is_boolean()) return schema.get<bool>() ? std::vector<Flat>{Flat{}} : std::vector<Flat>{};
-  if (!schema.is_object()) throw Refusal{"", &schema, "expected a schema, found " + schema.dump()};
+  if (!schema.is_object()) throw Refusal{"", &schema, "expected a schema, found " + json_text(schema)};
   for (const char* keyword : kRefused) {
     if (find(schema, keyword) == nullptr) continue;
     // `then` and `else` without `if`, and `if` alone, say nothing; minContains without contains neither.

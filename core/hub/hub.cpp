@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "core/base/json.h"
 #include "core/base/json_depth.h"
 #include "core/hub/digest.h"
 #include "core/hub/names.h"
@@ -130,7 +131,7 @@ Result<HubFile> listed_file(const json& sibling, const std::string& url) {
 Result<Listing> parse_listing(const std::string& body, const std::string& url) {
   constexpr int kDepthMax = 64;
   if (json_depth(body) > kDepthMax) return not_a_listing(url, "JSON nested too deeply");
-  const json model = json::parse(body, nullptr, /*allow_exceptions=*/false);
+  const json model = json_from<json>(body);
   if (!model.is_object()) return not_a_listing(url, "'" + body.substr(0, 60) + "'");
   Listing listing{text_at(model, "sha"), {}};
   if (!is_content_id(listing.commit)) return not_a_listing(url, "no commit in \"sha\"");

@@ -3,6 +3,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
+
 namespace toccata::model {
 namespace {
 
@@ -24,7 +26,7 @@ class Reader {
     const json* value = find(keys);
     if (value == nullptr) fail(std::string("no '") + *keys.begin() + "'");
     if (!value->is_number_integer() || *value <= 0 || *value > std::numeric_limits<int>::max() / 4) {
-      fail(std::string("'") + *keys.begin() + "' is " + value->dump() + ", expected a positive number");
+      fail(std::string("'") + *keys.begin() + "' is " + json_text(*value) + ", expected a positive number");
     }
     return value->get<int>();
   }
@@ -33,7 +35,7 @@ class Reader {
     const json* value = find(keys);
     if (value == nullptr) return fallback;
     if (!value->is_number() || !(value->get<double>() > 0)) {
-      fail(std::string("'") + *keys.begin() + "' is " + value->dump() + ", expected a number above 0");
+      fail(std::string("'") + *keys.begin() + "' is " + json_text(*value) + ", expected a number above 0");
     }
     return value->get<double>();
   }
@@ -82,10 +84,11 @@ void check_layer_types(const Reader& top, const Config& config) {
   }
   for (int layer = 0; layer < config.n_layers; ++layer) {
     const char* expected = config.windowed(layer) ? "sliding_attention" : "full_attention";
-    if ((*types)[static_cast<std::size_t>(layer)] != expected) {
+    const json& found = (*types)[static_cast<std::size_t>(layer)];
+    if (!found.is_string() || found.get_ref<const std::string&>() != expected) {
       top.fail(
-          "layer " + std::to_string(layer) + " is " + (*types)[static_cast<std::size_t>(layer)].dump() +
-              ", expected " + expected + " (gpt-oss alternates, starting with sliding)",
+          "layer " + std::to_string(layer) + " is " + json_text(found) + ", expected " + expected +
+              " (gpt-oss alternates, starting with sliding)",
           ErrorCode::kUnsupported
       );
     }
@@ -122,12 +125,12 @@ void check_consistency(const Reader& top, const Config& c) {
 }  // namespace
 
 Result<Config> parse_config(std::string_view json_text, const std::string& file) {
-  const json object = json::parse(json_text, nullptr, /*allow_exceptions=*/false);
+  const json object = json_from<json>(json_text);
   if (!object.is_object()) return Error{ErrorCode::kCorrupt, file + ": not a JSON object"};
   try {
     const Reader top(object, file);
     if (const json* type = top.find({"model_type"}); type != nullptr && *type != "gpt_oss") {
-      top.fail("model_type is " + type->dump() + ", expected \"gpt_oss\"", ErrorCode::kUnsupported);
+      top.fail("model_type is " + toccata::json_text(*type) + ", expected \"gpt_oss\"", ErrorCode::kUnsupported);
     }
     Config c;
     c.n_layers = top.positive({"num_hidden_layers"});

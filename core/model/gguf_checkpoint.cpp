@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "core/base/json.h"
 #include "core/base/mapped_file.h"
 #include "core/model/gguf.h"
 
@@ -28,7 +29,7 @@ class GgufFiles : public CheckpointFiles {
       : name_(std::move(name)), mapped_(std::move(mapped)), bytes_(bytes) {
     const Gguf gguf = parse_gguf(bytes, name_).value_or_throw();
     check_kind(gguf);
-    config_ = make_config(gguf).dump(-1, ' ', false, json::error_handler_t::replace);
+    config_ = json_text(make_config(gguf));
     tokenizer_ = make_tokenizer(gguf);
   }
 
@@ -151,7 +152,7 @@ class GgufFiles : public CheckpointFiles {
         {"model", {{"type", "BPE"}, {"vocab", std::move(vocab)}, {"merges", std::move(merge_list)}}},
         {"added_tokens", std::move(added)},
         {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {split, bytes}}}}};
-    return file.dump(-1, ' ', false, json::error_handler_t::replace);
+    return json_text(file);
   }
 
   std::string name_;

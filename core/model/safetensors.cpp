@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "core/base/json.h"
+
 namespace toccata::model {
 namespace {
 
@@ -47,7 +49,7 @@ Result<TensorView> parse_tensor(
   if (!entry.contains("shape") || !entry["shape"].is_array()) return bad("no shape");
   for (const json& n : entry["shape"]) {
     if (!n.is_number_unsigned() || n.get<std::uint64_t>() > (std::uint64_t{1} << 48)) {
-      return bad("shape " + entry["shape"].dump() + " is not a list of sizes");
+      return bad("shape " + json_text(entry["shape"]) + " is not a list of sizes");
     }
     view.shape.push_back(n.get<std::int64_t>());
   }
@@ -60,7 +62,7 @@ Result<TensorView> parse_tensor(
   const auto end = offsets[1].get<std::uint64_t>();
   if (begin > end || end > data.size()) {
     return bad(
-        "data_offsets " + offsets.dump() + " reach outside the file, which holds " +
+        "data_offsets " + json_text(offsets) + " reach outside the file, which holds " +
         std::to_string(data.size()) + " bytes of data: truncated?"
     );
   }
@@ -139,7 +141,7 @@ Result<std::map<std::string, TensorView>> parse_safetensors(
     );
   }
   const auto* text = reinterpret_cast<const char*>(bytes.data()) + sizeof header_size;
-  const json header = json::parse(text, text + header_size, nullptr, /*allow_exceptions=*/false);
+  const json header = json_from<json>({text, header_size});
   if (!header.is_object()) return corrupt(file, "the header is not a JSON object");
   const auto data = bytes.subspan(sizeof header_size + header_size);
 

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "core/base/json.h"
 #include "core/model/gguf_checkpoint.h"
 #include "core/model/safetensors.h"
 
@@ -75,9 +76,7 @@ class Tensors {
   // weight_map says which file holds which tensor; file names are not interpreted.
   void read_index() {
     const std::string file = "model.safetensors.index.json";
-    const auto index = nlohmann::json::parse(
-        as_text(files_.read(file).value_or_throw()), nullptr, /*allow_exceptions=*/false
-    );
+    const auto index = json_from<nlohmann::json>(as_text(files_.read(file).value_or_throw()));
     const auto map = index.is_object() ? index.value("weight_map", nlohmann::json()) : nlohmann::json();
     if (!map.is_object()) {
       throw Exception(ErrorCode::kCorrupt, files_.name() + "/" + file + ": no 'weight_map' object");
@@ -88,7 +87,7 @@ class Tensors {
       if (name.empty() || name.find('/') != std::string::npos) {
         throw Exception(
             ErrorCode::kCorrupt, files_.name() + "/" + file + ": tensor " + tensor + " is mapped to " +
-                                     shard.dump() + ", expected the name of a file beside the index"
+                                     json_text(shard) + ", expected the name of a file beside the index"
         );
       }
       shards.insert(name);

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/base/json.h"
 #include "core/base/mapped_file.h"
 #include "core/tokenizer/bpe_tokenizer.h"
 #include "core/tokenizer/merge_list.h"
@@ -47,7 +48,7 @@ bool flag(const json& object, const char* name, bool absent) {
 Token checked_id(const json& id, const std::string& spelling) {
   if (!id.is_number_integer() || id.get<std::int64_t>() < 0 || id.get<std::int64_t>() >= kIdsMax) {
     corrupt(
-        "token `" + spelling + "` has the id " + id.dump() + ", expected 0 to " +
+        "token `" + spelling + "` has the id " + json_text(id) + ", expected 0 to " +
         std::to_string(kIdsMax - 1)
     );
   }
@@ -105,7 +106,7 @@ std::pair<std::string, std::string> read_merge(const json& merge) {
     const std::size_t space = text.find(' ');
     if (space != std::string::npos) return {text.substr(0, space), text.substr(space + 1)};
   }
-  corrupt("the merge " + merge.dump() + " is not two tokens");
+  corrupt("the merge " + json_text(merge) + " is not two tokens");
 }
 
 std::vector<MergePair> read_merges(const json& merges, const Ids& ids) {
@@ -280,7 +281,7 @@ std::shared_ptr<const Tokenizer> read_tokenizer(const json& file) {
 
 Result<std::shared_ptr<const Tokenizer>> Tokenizer::from_hf_json(std::string_view json_text) {
   try {
-    return read_tokenizer(json::parse(json_text));
+    return read_tokenizer(json_from_valid<json>(json_text));
   } catch (const json::exception& e) {
     return Error{ErrorCode::kCorrupt, "tokenizer.json: " + std::string(e.what())};
   } catch (const Exception& e) {

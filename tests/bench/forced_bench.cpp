@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/harmony/constraint.h"
+#include "core/base/json.h"
 
 using namespace toccata;
 
@@ -21,9 +22,9 @@ int main(int argc, char** argv) {
   std::string line;
   std::int64_t n_calls = 0, n_tokens = 0, n_forced = 0, n_other = 0, n_runs = 0;
   while (std::getline(in, line)) {
-    const auto json = nlohmann::ordered_json::parse(line);
+    const auto json = json_from_valid<nlohmann::ordered_json>(line);
     harmony::ConstraintRules rules;
-    rules.tools = {{"functions.find", json.at("schema").dump()}, {"functions.ping", ""}};
+    rules.tools = {{"functions.find", json_text(json.at("schema"))}, {"functions.ping", ""}};
     const auto plan = harmony::ConstraintPlan::make(rules, renderer, trie, 201'088);
     if (!plan) continue;
     harmony::Constraint constraint(*plan);
@@ -54,8 +55,8 @@ int main(int argc, char** argv) {
       n_runs += runs_here;
     }
   }
-  std::cout << nlohmann::ordered_json{
+  std::cout << json_text(nlohmann::ordered_json{
       {"calls", n_calls}, {"tokens", n_tokens}, {"forced", n_forced}, {"runs", n_runs},
       {"share", n_tokens > 0 ? static_cast<double>(n_forced) / static_cast<double>(n_tokens) : 0.0},
-      {"spelled_otherwise", n_other}}.dump() << '\n';
+      {"spelled_otherwise", n_other}}) << '\n';
 }

@@ -12,6 +12,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/grammar/schema.h"
 #include "tests/core/grammar/walk.h"
 
@@ -72,7 +73,7 @@ double string_mask_us(const std::shared_ptr<const grammar::TokenTrie>& trie, con
 ordered_json replay_line(
     const ordered_json& line, const std::shared_ptr<const grammar::TokenTrie>& trie, const tokenizer::Tokenizer& o200k
 ) {
-  const std::string schema = line.at("schema").dump();
+  const std::string schema = json_text(line.at("schema"));
   const auto begin = Clock::now();
   const auto compiled = grammar::compile_schema_text(schema);
   if (const auto* error = std::get_if<grammar::SchemaError>(&compiled)) return {{"error", error->text()}};
@@ -94,7 +95,7 @@ int replay_file(const char* path) {
   const auto trie = grammar::TokenTrie::make(*o200k);
   std::ifstream in(path);
   std::string line;
-  while (std::getline(in, line)) std::cout << replay_line(ordered_json::parse(line), trie, *o200k).dump() << '\n';
+  while (std::getline(in, line)) std::cout << json_text(replay_line(json_from_valid<ordered_json>(line), trie, *o200k)) << '\n';
   return 0;
 }
 
@@ -117,7 +118,7 @@ int main(int argc, char** argv) {
   int refused = 0;
   std::mt19937_64 random(1);
   while (std::getline(in, line)) {
-    schemas.push_back(ordered_json::parse(line));
+    schemas.push_back(json_from_valid<ordered_json>(line));
     const auto begin = Clock::now();
     const auto compiled = grammar::compile_schema(schemas.back());
     compile.push_back(micros(begin));

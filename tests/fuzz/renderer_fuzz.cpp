@@ -6,6 +6,7 @@
 #include "agent/harmony/parser.h"
 #include "agent/harmony/tool_schema.h"
 #include "agent/harmony/wire.h"
+#include "core/base/json.h"
 
 namespace {
 
@@ -54,7 +55,7 @@ void check_round_trip(const Conversation& conversation) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   check_round_trip(conversation_from(bytes));
-  const auto json = nlohmann::ordered_json::parse(bytes, nullptr, /*allow_exceptions=*/false);
+  const auto json = json_from<nlohmann::ordered_json>(bytes);
   if (json.is_discarded()) return 0;
   (void)schema_to_typescript(json);
   (void)schema_to_readable_typescript(json);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "core/base/json.h"
 #include "sandbox/sandbox.h"
 
 namespace toccata::cli {
@@ -19,7 +20,7 @@ std::vector<json> talk(
   for (const std::string& line : lines) in << line << '\n';
   EXPECT_EQ(dev_sandbox({.level = level, .python = {}}, in, out), 0);
   std::vector<json> answers;
-  for (std::string line; std::getline(out, line);) answers.push_back(json::parse(line));
+  for (std::string line; std::getline(out, line);) answers.push_back(json_from_valid<json>(line));
   return answers;
 }
 
@@ -51,10 +52,10 @@ TEST_F(DevSandboxTest, ASessionFromOpenToClose) {
   EXPECT_EQ(a[1]["truncated"], 0);
   EXPECT_EQ(a[1]["restarted"], false);
   EXPECT_EQ(a[1]["state_lost"], false);
-  EXPECT_EQ(a[1]["artifacts"], json::parse(R"([{"name":"a.txt","size":2}])"));
+  EXPECT_EQ(a[1]["artifacts"], json_from_valid<json>(R"([{"name":"a.txt","size":2}])"));
   EXPECT_TRUE(a[1]["duration_ms"].is_number_integer());
-  EXPECT_EQ(a[2], json::parse(R"({"ok":true,"files":[{"name":"a.txt","size":2}]})"));
-  EXPECT_EQ(a[3], json::parse(R"({"ok":true,"b64":"aGk="})"));
+  EXPECT_EQ(a[2], json_from_valid<json>(R"({"ok":true,"files":[{"name":"a.txt","size":2}]})"));
+  EXPECT_EQ(a[3], json_from_valid<json>(R"({"ok":true,"b64":"aGk="})"));
   EXPECT_EQ(a[5]["output"], "'xyz'");
   EXPECT_EQ(a[6], json::object());
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/server/server.h"
+#include "core/base/json.h"
 #include "core/net/client.h"
 #include "tests/support/scripted_model.h"
 
@@ -53,7 +54,7 @@ class LiveServer {
   }
   // The body of a 200.
   Json get(const std::string& path) { return ok(send("GET", path)); }
-  Json post(const std::string& path, const Json& body) { return ok(send("POST", path, body.dump())); }
+  Json post(const std::string& path, const Json& body) { return ok(send("POST", path, json_text(body))); }
 
   // The data of each event of a 200; checks the frames.
   std::vector<Json> events(const std::string& method, const std::string& path, const std::string& body = {}) {
@@ -63,12 +64,12 @@ class LiveServer {
   }
   std::vector<Json> stream(const std::string& path, Json body) {
     body["stream"] = true;
-    return events("POST", path, body.dump());
+    return events("POST", path, json_text(body));
   }
 
   // A request whose answer comes piece by piece.
   net::Exchange open(const std::string& path, const Json& body) {
-    auto exchange = client_.start({.method = "POST", .url = url(path), .body = body.dump()}, {});
+    auto exchange = client_.start({.method = "POST", .url = url(path), .body = json_text(body)}, {});
     if (!exchange) throw std::runtime_error(exchange.error().message);
     return std::move(*exchange);
   }
@@ -82,7 +83,7 @@ class LiveServer {
       if (frame.starts_with(":")) continue;
       const auto line = frame.find('\n');
       EXPECT_TRUE(frame.starts_with("event: ") && frame.substr(line + 1).starts_with("data: ")) << frame;
-      events.push_back(Json::parse(frame.substr(line + 7)));
+      events.push_back(json_from_valid<Json>(frame.substr(line + 7)));
       EXPECT_EQ(frame.substr(7, line - 7), events.back()["type"].get<std::string>());
     }
     return events;
@@ -99,7 +100,7 @@ class LiveServer {
   }
   static Json ok(const net::Response& answer) {
     EXPECT_EQ(200, answer.status) << answer.body;
-    return Json::parse(answer.body);
+    return json_from_valid<Json>(answer.body);
   }
 
   std::unique_ptr<agent::ScriptedModel> model_;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/base/bf16.h"
+#include "core/base/json.h"
 #include "core/model/checkpoint_files.h"
 
 namespace toccata::testing {
@@ -56,7 +57,7 @@ class TinyCheckpoint {
   }
 
   std::vector<std::byte> safetensors() const {
-    std::string text = header_.dump();
+    std::string text = json_text(header_);
     while (text.size() % 8 != 0) text += ' ';
     std::vector<std::byte> file(8 + text.size() + data_.size());
     const std::uint64_t size = text.size();
@@ -98,7 +99,7 @@ class TinyCheckpoint {
           {"beta_slow", 1.0},
           {"original_max_position_embeddings", 128},
           {"truncate", false}}}};
-    config_ = json.dump();
+    config_ = json_text(json);
   }
 
   void add_layer(const std::string& p) {

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "core/base/json.h"
 #include "prompts/prompts.h"
 #include "tools/browser/local_index.h"
 #include "tools/browser/text.h"
@@ -27,14 +28,14 @@ struct ToolError {
 };
 
 ToolSpec browser_spec() {
-  const auto json = ordered_json::parse(prompts::browser_tool_json());
+  const auto json = json_from_valid<ordered_json>(prompts::browser_tool_json());
   ToolSpec spec;
   spec.name_space = json["name"];
   spec.description = json["description"];
   spec.placement = Placement::kSystem;
   spec.effect = Effect::kPure;
   for (const ordered_json& tool : json["tools"]) {
-    spec.functions.push_back({tool["name"], tool["description"], tool["parameters"].dump()});
+    spec.functions.push_back({tool["name"], tool["description"], json_text(tool["parameters"])});
   }
   return spec;
 }
@@ -42,9 +43,9 @@ ToolSpec browser_spec() {
 // The first JSON value of a body; blanks and stray closers after it are forgiven.
 ordered_json parse_body(const std::string& body) {
   if (body.find_first_not_of(" \t\r\n") == std::string::npos) return ordered_json::object();
-  auto whole = ordered_json::parse(body, nullptr, /*allow_exceptions=*/false);
+  auto whole = json_from<ordered_json>(body);
   if (whole.is_string()) {  // the object written once more as a string
-    auto inner = ordered_json::parse(whole.get<std::string>(), nullptr, /*allow_exceptions=*/false);
+    auto inner = json_from<ordered_json>(whole.get<std::string>());
     if (inner.is_object()) return inner;
   }
   if (!whole.is_discarded()) return whole;
@@ -52,7 +53,7 @@ ordered_json parse_body(const std::string& body) {
   const std::size_t end = body.find_last_not_of(" \t\r\n]}");
   if (end == std::string::npos || body.size() - end > kStrayClosersMax) return whole;
   for (std::size_t cut = body.size(); cut > end + 1; --cut) {
-    whole = ordered_json::parse(body.substr(0, cut), nullptr, /*allow_exceptions=*/false);
+    whole = json_from<ordered_json>(body.substr(0, cut));
     if (!whole.is_discarded()) return whole;
   }
   return whole;
@@ -61,7 +62,7 @@ ordered_json parse_body(const std::string& body) {
 // What was asked for or went wrong, in words for the model: valid, neutral, bounded.
 std::string for_model(std::string_view text) { return shortened(neutral(valid_utf8(text)), kReasonCharsMax); }
 
-std::string json_error(const std::string& words) { return "{\"error\": " + ordered_json(words).dump() + "}"; }
+std::string json_error(const std::string& words) { return "{\"error\": " + json_text(ordered_json(words)) + "}"; }
 
 std::string percent_encoded(std::string_view text) {
   std::string out;
@@ -92,7 +93,7 @@ struct BrowserTool::Arguments {
   std::optional<std::string> text(const char* key) const {
     const ordered_json* value = find(key);
     if (value == nullptr) return std::nullopt;
-    return value->is_string() ? value->get<std::string>() : value->dump();
+    return value->is_string() ? value->get<std::string>() : json_text(*value);
   }
 
   bool is_true(const char* key) const {
@@ -158,7 +159,7 @@ ToolResult BrowserTool::call(const ToolCall& call, std::stop_token stop) {
     result.status = ToolStatus::kFailed;
     result.content = error.text;
   }
-  result.metadata = ordered_json{{"pages", stack_.size()}}.dump();
+  result.metadata = json_text(ordered_json{{"pages", stack_.size()}});
   return result;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/base/json.h"
 #include "prompts/prompts.h"
 #include "sandbox/output.h"
 #include "tools/files/file_views.h"
@@ -20,7 +21,7 @@ constexpr std::int64_t kLinesDefault = 400;
 class Arguments {
  public:
   explicit Arguments(const std::string& body)
-      : json_(ordered_json::parse(body, nullptr, /*allow_exceptions=*/false)) {
+      : json_(json_from<ordered_json>(body)) {
     if (!json_.is_object()) throw wrong("the arguments are not a JSON object");
   }
 
@@ -191,13 +192,13 @@ Result<FilePlaces::Spot> FilePlaces::find(const std::string& path) {
 }
 
 FilesTool::FilesTool(Half half, std::shared_ptr<FilePlaces> places) : places_(std::move(places)) {
-  const auto json = ordered_json::parse(prompts::files_tool());
+  const auto json = json_from_valid<ordered_json>(prompts::files_tool());
   const bool writing = half == Half::kWriting;
   spec_.name_space = json["name"];
   spec_.description = json["description"];
   for (const auto& tool : json["tools"]) {
     if (tool.value("writes", false) == writing)
-      spec_.functions.push_back({tool["name"], tool["description"], tool["parameters"].dump()});
+      spec_.functions.push_back({tool["name"], tool["description"], json_text(tool["parameters"])});
   }
   spec_.effect = writing ? Effect::kEffectful : Effect::kPure;
   spec_.needs_approval = writing;

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "core/base/json.h"
+
 namespace toccata::tools::mcp {
 namespace {
 
@@ -51,7 +53,7 @@ Result<RpcError> error_of(const Json& error) {
 
 Result<Json> parse_object(std::string_view text) {
   if (const char* defect = too_much(text)) return corrupt(text, defect);
-  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  Json json = json_from<Json>(text);
   if (json.is_discarded()) return corrupt(text, "not JSON");
   if (!json.is_object()) return corrupt(text, "not a JSON object");
   return json;
@@ -104,7 +106,7 @@ std::string error_text(const Json& id, std::int64_t code, const std::string& mes
   return to_text(Json{{"jsonrpc", "2.0"}, {"id", id}, {"error", std::move(error)}});
 }
 
-std::string to_text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string to_text(const Json& json) { return json_text(json); }
 
 std::string excerpt(std::string_view text, std::size_t bytes_max) {
   const bool cut = text.size() > bytes_max;

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "core/base/json.h"
 #include "tools/patch/patch.h"
 
 namespace toccata::tools {
@@ -68,7 +69,7 @@ Result<void> put(
 }
 
 std::string patch_of(const std::string& body) {
-  const auto json = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
+  const auto json = json_from<nlohmann::json>(body);
   if (json.is_string()) return json.get<std::string>();
   if (json.is_object() && json.size() == 1 && json.begin()->is_string())
     return json.begin()->get<std::string>();

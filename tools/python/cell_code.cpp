@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "core/base/json.h"
+
 namespace toccata::tools {
 namespace {
 
@@ -18,7 +20,7 @@ std::string_view trimmed(std::string_view text) {
 // A one-member object of a string is a useless Python program (a dict that is thrown away), so nothing is lost.
 std::optional<std::string> from_json(std::string_view text) {
   if (!text.starts_with('{') || !text.ends_with('}')) return std::nullopt;
-  const json body = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const json body = json_from<json>(text);
   if (!body.is_object() || body.size() != 1 || !body.begin()->is_string()) return std::nullopt;
   return body.begin()->get<std::string>();
 }

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "prompts/prompts.h"
 #include "tools/python/cell_code.h"
 
@@ -27,7 +28,7 @@ std::string metadata(const sandbox::Outcome& outcome) {
       {"state_lost", outcome.state_lost},
       {"artifacts", files},
   };
-  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return json_text(json);
 }
 
 ToolResult no_sandbox(const Error& error) {
@@ -35,9 +36,7 @@ ToolResult no_sandbox(const Error& error) {
       .status = ToolStatus::kStopsRun,
       .author = kName,
       .content = "The Python sandbox is not available: " + error.message,
-      .metadata = ordered_json{{"error", error.message}}.dump(
-          -1, ' ', false, ordered_json::error_handler_t::replace
-      ),
+      .metadata = json_text(ordered_json{{"error", error.message}}),
   };
 }
 

@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "core/base/json.h"
+
 namespace toccata::tools {
 namespace {
 
@@ -41,7 +43,7 @@ Result<sandbox::Command> command_of(const json& value) {
 }  // namespace
 
 Result<ShellArguments> parse_shell_arguments(std::string_view text) {
-  const json body = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const json body = json_from<json>(text);
   if (!body.is_object()) return wrong("The arguments are not a JSON object.");
   ShellArguments arguments;
   const json* command = member(body, "command", "cmd");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "prompts/prompts.h"
 #include "tools/shell/shell_arguments.h"
 
@@ -16,7 +17,7 @@ constexpr const char* kAuthor = "functions.shell";
 constexpr std::chrono::seconds kGrace{10};
 
 std::string dump(const ordered_json& json) {
-  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return json_text(json);
 }
 
 std::string metadata(const sandbox::Outcome& outcome) {
@@ -42,9 +43,9 @@ ToolResult failure(ToolStatus status, const std::string& message) {
 
 ShellTool::ShellTool(std::shared_ptr<sandbox::SessionSlot> slot, std::chrono::milliseconds longest)
     : slot_(std::move(slot)), longest_(longest) {
-  const auto json = ordered_json::parse(prompts::shell_tool());
+  const auto json = json_from_valid<ordered_json>(prompts::shell_tool());
   spec_.name_space = "functions";
-  spec_.functions = {{json["name"], json["description"], json["parameters"].dump()}};
+  spec_.functions = {{json["name"], json["description"], json_text(json["parameters"])}};
   spec_.effect = Effect::kEffectful;
   spec_.stateful = true;  // its files
   spec_.timeout = longest + kGrace;

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "core/base/json.h"
 #include "core/base/mapped_file.h"
 
 namespace toccata::tools {
@@ -91,7 +92,7 @@ ToolResult SkillsTool::call(const ToolCall& call, std::stop_token) {
   const auto failed = [](const std::string& why) {
     return ToolResult{ToolStatus::kFailed, "skills.read", why, "{}"};
   };
-  const json arguments = json::parse(call.arguments, nullptr, /*allow_exceptions=*/false);
+  const json arguments = json_from<json>(call.arguments);
   const auto text_of = [&](const char* key, const char* fallback) {
     const bool there = arguments.is_object() && arguments.contains(key) && arguments[key].is_string();
     return there ? arguments[key].get<std::string>() : std::string(fallback);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/base/json_depth.h"
 #include "tools/web/plain_text.h"
 #include "tools/web/utf8.h"
@@ -39,7 +40,7 @@ void replace_all(std::string& text, const std::string& what, const std::string& 
 
 std::optional<json> parsed(const std::string& body) {
   if (json_depth(body) > kDepthMax) return std::nullopt;
-  json value = json::parse(utf8_form(body).n_bad == 0 ? body : mended_utf8(body), nullptr, /*allow_exceptions=*/false);
+  json value = json_from<json>(utf8_form(body).n_bad == 0 ? body : mended_utf8(body));
   return value.is_discarded() ? std::nullopt : std::optional(std::move(value));
 }
 

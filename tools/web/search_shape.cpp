@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "tools/web/plain_text.h"
 #include "tools/web/web_url.h"
 
@@ -38,7 +39,7 @@ std::string percent_encoded(std::string_view text) {
 
 std::string written(const std::string& text, Place place) {
   if (place == Place::kPath) return percent_encoded(text);
-  if (place == Place::kBody) return json(text).dump(-1, ' ', false, json::error_handler_t::replace);
+  if (place == Place::kBody) return json_text(json(text));
   return text;
 }
 
@@ -115,7 +116,7 @@ Result<void> check_shape(const SearchShape& shape) {
   const bool asks = url.find("{query}") != std::string::npos || shape.body.find("{query}") != std::string::npos;
   if (!asks) return bad(shape, "neither its URL nor its body has {query}");
   if (shape.method == "GET" && !shape.body.empty()) return bad(shape, "a GET has no body");
-  if (!shape.body.empty() && !json::accept(filled(shape.body, Place::kBody, "k", "q", 1))) {
+  if (!shape.body.empty() && !is_json(filled(shape.body, Place::kBody, "k", "q", 1))) {
     return bad(shape, "its body is not JSON once {query}, {count} and {key} are filled in (they bring their own quotes)");
   }
   for (const auto& [name, value] : shape.headers) {

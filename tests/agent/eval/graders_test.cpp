@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "agent/task/sha256.h"
+#include "core/base/json.h"
 #include "tests/agent/task/fake_host.h"
 
 namespace toccata::eval {
@@ -106,7 +107,7 @@ class HarnessHost final : public task::Host {
   task::CheckEnd run_check(const task::CheckOrder& order, std::stop_token) override {
     orders.push_back(order);
     if (status_ == "broken") return {false, "no interpreter", {}};
-    const Value job = Value::parse(order.context.at("harness.json"));
+    const Value job = json_from_valid<Value>(order.context.at("harness.json"));
     std::string out;
     for (std::size_t i = 0; i < job["inputs"].size() && at_ < printed_.size(); ++i) {
       task::Sha256 hash;
@@ -152,7 +153,7 @@ TEST(CodeGraderTest, ComparesOutsideTheSandbox) {
 }
 
 TEST(CallGraderTest, Matches) {
-  const auto graded = [](const char* calls, const char* expected) { return grade_calls(Value::parse(calls), Value::parse(expected)); };
+  const auto graded = [](const char* calls, const char* expected) { return grade_calls(json_from_valid<Value>(calls), json_from_valid<Value>(expected)); };
   const char* const weather = R"([{"name": "w", "arguments": {"city": ["Oslo", "oslo, norway"], "days": [3], "unit": ["C", ""]}}])";
   EXPECT_TRUE(right(graded(R"([{"name": "w", "arguments": {"city": "Oslo", "days": 3}}])", weather)));
   EXPECT_TRUE(right(graded(R"([{"name": "w", "arguments": {"city": "Oslo Norway", "days": 3.0, "unit": "C"}}])", weather)));

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "agent/task/runner.h"
+#include "core/base/json.h"
 #include "tests/agent/task/fake_host.h"
 
 namespace toccata::eval {
@@ -16,13 +17,13 @@ using toccata::testing::FakeHost;
 PresetInfo info(const char* name) { return find_preset(name).value_or_throw(); }
 
 std::string problem(const char* preset, const char* row) {
-  const auto items = make_items(info(preset), {{7, Value::parse(row), ""}}, "d.jsonl", 1, 0, 0);
+  const auto items = make_items(info(preset), {{7, json_from_valid<Value>(row), ""}}, "d.jsonl", 1, 0, 0);
   return items ? "" : items.error().message;
 }
 
 // The verdict when every prompt gets `answer`, and every judge `judged`.
 std::string verdict(const char* preset, const char* row, FakeHost::Answer answer, const std::string& judged = "") {
-  const auto items = make_items(info(preset), {{1, Value::parse(row), ""}}, "d.jsonl", 1, 0, 0).value_or_throw();
+  const auto items = make_items(info(preset), {{1, json_from_valid<Value>(row), ""}}, "d.jsonl", 1, 0, 0).value_or_throw();
   FakeHost host([&](const task::StepOrder& order) { return order.is_judge ? FakeHost::done(judged) : answer(order); });
   const task::TaskReport report = task::run_task(make_task(info(preset)), {Value::object(), items[0].value}, host);
   if (report.steps[0].verdicts.empty()) return report.message;
@@ -64,7 +65,7 @@ TEST(PresetTest, RowsThatDoNotFitAreNamedByLine) {
 }
 
 TEST(PresetTest, SamplesAreRowsWithSeedsOfTheirOwn) {
-  const std::vector<task::Row> rows = {{1, Value::parse(R"({"question": "q", "answer": 1})"), ""}, {2, Value::parse(R"({"question": "r", "answer": 2})"), ""}};
+  const std::vector<task::Row> rows = {{1, json_from_valid<Value>(R"({"question": "q", "answer": 1})"), ""}, {2, json_from_valid<Value>(R"({"question": "r", "answer": 2})"), ""}};
   const auto items = make_items(info("numeric"), rows, "d", 3, 1, 0).value_or_throw();
   ASSERT_EQ(3u, items.size());
   EXPECT_EQ(3, items[2].value["sample"]);
@@ -76,12 +77,12 @@ TEST(PresetTest, ChoicesAreShuffledAndTheirOrderIsRecorded) {
   const char* const row = R"({"question": "q", "choices": ["right", "b", "c", "d"], "answer": 0})";
   std::set<std::string> letters;
   for (int sample = 1; sample <= 20; ++sample) {
-    const Value item = make_item(Preset::kChoice, Value::parse(row), sample, 0);
+    const Value item = make_item(Preset::kChoice, json_from_valid<Value>(row), sample, 0);
     const std::string letter = item["letter"].get<std::string>();
     letters.insert(letter);
     EXPECT_EQ(0, item["order"][static_cast<std::size_t>(letter[0] - 'A')]);
     EXPECT_THAT(item["prompt"].get<std::string>(), HasSubstr("\n" + letter + ") right"));
-    EXPECT_EQ(item, make_item(Preset::kChoice, Value::parse(row), sample, 0));
+    EXPECT_EQ(item, make_item(Preset::kChoice, json_from_valid<Value>(row), sample, 0));
   }
   EXPECT_GT(letters.size(), 2u);
 }
@@ -90,7 +91,7 @@ TEST(PresetTest, Verdicts) {
   EXPECT_EQ("correct", verdict("numeric", R"({"question": "q", "answer": 4})", FakeHost::says("\\boxed{4}")));
   EXPECT_EQ("incorrect", verdict("numeric", R"({"question": "q", "answer": 4})", FakeHost::says("5")));
   const char* const choice = R"({"question": "q", "choices": ["x", "y"], "answer": "B"})";
-  const std::string letter = make_item(Preset::kChoice, Value::parse(choice), 1, 0)["letter"].get<std::string>();
+  const std::string letter = make_item(Preset::kChoice, json_from_valid<Value>(choice), 1, 0)["letter"].get<std::string>();
   EXPECT_EQ("correct", verdict("choice", choice, FakeHost::says("Answer: " + letter)));
   EXPECT_EQ("incorrect", verdict("choice", choice, FakeHost::says(std::string("Answer: ") + (letter == "A" ? "B" : "A"))));
   const char* const fact = R"({"question": "q", "answer": "Oslo"})";
@@ -103,7 +104,7 @@ TEST(PresetTest, Verdicts) {
     return [json](const task::StepOrder& order) {
       EXPECT_EQ("f", order.functions[0]["name"]);
       task::StepEnd end = FakeHost::done("done");
-      end.calls = Value::parse(json);
+      end.calls = json_from_valid<Value>(json);
       return end;
     };
   };
@@ -123,7 +124,7 @@ TEST(PresetTest, ThePromptHoldsNoAnswer) {
            {"code", R"({"question": "q", "tests": [{"input": "1", "output": "987654"}]})"},
            {"calls", R"({"question": "q", "functions": [{"name": "f"}], "expected": [{"name": "f", "arguments": {"x": [987654]}}]})"}}) {
     FakeHost host(FakeHost::says("x"));
-    const auto items = make_items(info(preset), {{1, Value::parse(row), ""}}, "d", 1, 0, 0).value_or_throw();
+    const auto items = make_items(info(preset), {{1, json_from_valid<Value>(row), ""}}, "d", 1, 0, 0).value_or_throw();
     task::run_task(make_task(info(preset)), {Value::object(), items[0].value}, host);
     EXPECT_THAT(host.orders.at(0).prompt, Not(HasSubstr("987654"))) << preset;
   }

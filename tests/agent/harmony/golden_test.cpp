@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "core/base/json.h"
 #include "tests/agent/harmony/harmony_fixture.h"
 
 namespace toccata::harmony {
@@ -72,12 +73,12 @@ TEST_P(GoldenTest, ParsesAsWritten) {
   for (const auto& [key, value] : result.items()) keys.push_back(key);
   EXPECT_EQ(keys, (std::vector<std::string>{"messages", "projection", "deltas", "warnings", "end", "incomplete_call"}));
   ordered_json messages = ordered_json::array();
-  for (const std::string& line : golden.messages) messages.push_back(ordered_json::parse(line));
+  for (const std::string& line : golden.messages) messages.push_back(json_from_valid<ordered_json>(line));
   EXPECT_EQ(result["messages"], messages);
   ordered_json projection;
   for (const std::string& line : golden.projection) {
     const std::size_t colon = line.find(": ");
-    projection[line.substr(0, colon)] = ordered_json::parse(line.substr(colon + 2));
+    projection[line.substr(0, colon)] = json_from_valid<ordered_json>(line.substr(colon + 2));
   }
   EXPECT_EQ(result["projection"], projection);
   std::vector<std::string> warnings;

@@ -12,6 +12,7 @@
 #include "agent/cli/dev_render.h"
 #include "agent/harmony/parser.h"
 #include "agent/harmony/renderer.h"
+#include "core/base/json.h"
 
 namespace toccata::harmony {
 
@@ -28,19 +29,19 @@ inline Tokens ids(std::string_view text) { return renderer().tokenizer().encode(
 inline std::string spelled(const Tokens& tokens) { return renderer().tokenizer().decode_bytes(tokens).value_or_throw(); }
 
 inline ordered_json ask_parse(const ordered_json& request, bool strict = false) {
-  std::istringstream in(request.dump() + "\n");
+  std::istringstream in(json_text(request) + "\n");
   std::ostringstream out;
   cli::DevParseOptions options;
   options.strict = strict;
   EXPECT_EQ(cli::dev_parse(options, in, out), 0);
-  return ordered_json::parse(out.str()).at("result");
+  return json_from_valid<ordered_json>(out.str()).at("result");
 }
 
 inline ordered_json ask_render(const ordered_json& request) {
-  std::istringstream in(request.dump() + "\n");
+  std::istringstream in(json_text(request) + "\n");
   std::ostringstream out;
   EXPECT_EQ(cli::dev_render(cli::DevRenderOptions{}, in, out), 0);
-  return ordered_json::parse(out.str()).at("result");
+  return json_from_valid<ordered_json>(out.str()).at("result");
 }
 
 // All events of a stream, the lenient way.

@@ -1,4 +1,5 @@
 #include "agent/harmony/tool_schema.h"
+#include "core/base/json.h"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +8,8 @@
 namespace toccata::harmony {
 namespace {
 
-std::string readable(const char* schema) { return schema_to_readable_typescript(nlohmann::ordered_json::parse(schema)); }
-std::string reference(const char* schema) { return schema_to_typescript(nlohmann::ordered_json::parse(schema)); }
+std::string readable(const char* schema) { return schema_to_readable_typescript(json_from_valid<nlohmann::ordered_json>(schema)); }
+std::string reference(const char* schema) { return schema_to_typescript(json_from_valid<nlohmann::ordered_json>(schema)); }
 
 TEST(ToolSchemaTest, PlainSchemasReadTheSameInBothStyles) {
   const char* schema = R"({"type":"object","description":"Where.","properties":{

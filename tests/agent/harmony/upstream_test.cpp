@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "core/base/json.h"
 #include "tests/agent/harmony/harmony_fixture.h"
 
 namespace toccata::harmony {
@@ -11,7 +12,7 @@ std::vector<ordered_json> cases(const std::string& name) {
   std::vector<ordered_json> read;
   std::ifstream file(TOCCATA_SOURCE_DIR "/../shared/data/harmony-upstream/" + name);
   if (!file) file.open(TOCCATA_SOURCE_DIR "/../../shared/data/harmony-upstream/" + name);
-  for (std::string line; std::getline(file, line);) read.push_back(ordered_json::parse(line));
+  for (std::string line; std::getline(file, line);) read.push_back(json_from_valid<ordered_json>(line));
   return read;
 }
 

@@ -6,11 +6,12 @@
 
 #include "agent/loop/call_items.h"
 #include "agent/loop/dispatcher.h"
+#include "core/base/json.h"
 
 namespace toccata::agent {
 namespace {
 
-std::string line(const Event& event) { return to_json(event).dump(); }
+std::string line(const Event& event) { return json_text(to_json(event)); }
 
 TEST(EventsJsonTest, HasTheShapesOfCodexExec) {
   EXPECT_EQ(line(ThreadStarted{"abc"}), R"({"type":"thread.started","thread_id":"abc"})");
@@ -62,7 +63,7 @@ TEST(EventsJsonTest, ASearchIsAWebSearch) {
   EXPECT_EQ(std::get<WebSearchItem>(started.details).query, "cats");
   const Item done = call_completed_item(started, {tools::ToolStatus::kOk, "", "found", "{}"});
   EXPECT_EQ(
-      to_json(done).dump(),
+      json_text(to_json(done)),
       R"({"id":"item_4","type":"web_search","query":"cats","result":"found","status":"completed"})"
   );
 }
@@ -71,7 +72,7 @@ TEST(EventsJsonTest, AnyOtherCallIsAToolCall) {
   const Item started = call_started_item("item_5", "functions.add", R"({"a":1})");
   const Item done = call_completed_item(started, {tools::ToolStatus::kOk, "", "2", "not json"});
   EXPECT_EQ(
-      to_json(done).dump(),
+      json_text(to_json(done)),
       R"({"id":"item_5","type":"mcp_tool_call","server":"functions","tool":"add","arguments":{"a":1},"result":{"content":[{"type":"text","text":"2"}]},"error":null,"status":"completed"})"
   );
   const Item failed = call_completed_item(started, {tools::ToolStatus::kFailed, "", "bad", "{}"});

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/loop/turn_rules.h"
+#include "core/base/json.h"
 #include "tests/agent/loop/loop_fixture.h"
 
 namespace toccata::agent {
@@ -68,14 +69,14 @@ TEST(TurnRulesTest, SurviveTheLedger) {
   registry.add(fake_python(answering("1")));
   registry.add(fake_functions(answering("1")));
   const auto rules = turn_rules(registry, OutputSchema::parse(kSchema).value_or_throw());
-  const auto again = rules_from_json(nlohmann::ordered_json::parse(to_json(rules).dump())).value_or_throw();
+  const auto again = rules_from_json(json_from_valid<nlohmann::ordered_json>(json_text(to_json(rules)))).value_or_throw();
   ASSERT_EQ(again.tools.size(), rules.tools.size());
   for (std::size_t i = 0; i < rules.tools.size(); ++i) {
     EXPECT_EQ(again.tools[i].recipient, rules.tools[i].recipient);
     EXPECT_EQ(again.tools[i].parameters, rules.tools[i].parameters);
   }
   EXPECT_EQ(again.final_schema, rules.final_schema);
-  EXPECT_FALSE(rules_from_json(nlohmann::ordered_json::parse(R"({"tools": [{}]})")));
+  EXPECT_FALSE(rules_from_json(json_from_valid<nlohmann::ordered_json>(R"({"tools": [{}]})")));
 }
 
 }  // namespace

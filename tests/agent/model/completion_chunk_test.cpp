@@ -1,4 +1,5 @@
 #include "agent/model/completion_chunk.h"
+#include "core/base/json.h"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +13,7 @@ using nlohmann::json;
 class CompletionChunkTest : public ::testing::Test {
  protected:
   CompletionChunk parse(const json& choice) const {
-    return parse_completion_chunk(json{{"choices", {choice}}}.dump(), *tokenizer_).value_or_throw();
+    return parse_completion_chunk(json_text(json{{"choices", {choice}}}), *tokenizer_).value_or_throw();
   }
   static Tokens ids(const CompletionChunk& chunk) {
     Tokens tokens;

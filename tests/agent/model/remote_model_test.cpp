@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "tests/support/loopback_server.h"
 
 namespace toccata::agent {
@@ -24,7 +25,7 @@ constexpr const char* kStreamHead =
 std::string event(const json& choice) {
   const json body = {{"object", "text_completion"}, {"choices", {choice}}};
   // As servers do, half a character becomes U+FFFD.
-  return "data: " + body.dump(-1, ' ', false, json::error_handler_t::replace) + "\n\n";
+  return "data: " + json_text(body) + "\n\n";
 }
 
 std::string body_of(const std::string& request) {
@@ -116,7 +117,7 @@ TEST_F(RemoteModelTest, TalksToAVllm) {
   const std::string request = server.requests().at(0);
   EXPECT_TRUE(request.starts_with("POST /v1/completions HTTP/1.1\r\n"));
   EXPECT_THAT(request, HasSubstr("Authorization: Bearer secret-key\r\n"));
-  const json body = json::parse(body_of(request));
+  const json body = json_from_valid<json>(body_of(request));
   EXPECT_EQ(body["model"], "gpt-oss-20b");
   EXPECT_EQ(
       body["prompt"].get<Tokens>(), encode("<|start|>user<|message|>Hi<|end|><|start|>assistant")
@@ -150,7 +151,7 @@ TEST_F(RemoteModelTest, TheWholeTimelineGoesOutWithEachCompletion) {
   session->append(encode("<|start|>python to=assistant<|message|>1<|end|><|start|>assistant"))
       .value_or_throw();
   ASSERT_TRUE(say(*session));
-  const Tokens prompt = json::parse(body_of(server.requests().at(1)))["prompt"].get<Tokens>();
+  const Tokens prompt = json_from_valid<json>(body_of(server.requests().at(1)))["prompt"].get<Tokens>();
   EXPECT_EQ(
       tokenizer_->decode_bytes(prompt).value_or_throw(),
       "<|start|>user<|message|>Hi<|end|><|start|>assistant" + call +
@@ -188,7 +189,7 @@ TEST_F(RemoteModelTest, GoesOnWhereTheServersLengthLimitCut) {
   });
   auto session = open(server);
   EXPECT_EQ(say(*session).value_or_throw(), "<|channel|>final<|message|>one two<|return|>");
-  const Tokens prompt = json::parse(body_of(server.requests().at(1)))["prompt"].get<Tokens>();
+  const Tokens prompt = json_from_valid<json>(body_of(server.requests().at(1)))["prompt"].get<Tokens>();
   EXPECT_THAT(tokenizer_->decode_bytes(prompt).value_or_throw(), HasSubstr("final<|message|>one"));
 }
 

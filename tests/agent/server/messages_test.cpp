@@ -1,6 +1,7 @@
 // Anthropic's Messages on a live server.
 #include <gtest/gtest.h>
 
+#include "core/base/json.h"
 #include "tests/support/live_server.h"
 
 namespace toccata::testing {
@@ -8,7 +9,7 @@ namespace {
 
 using Then = agent::ScriptedCompletion::Then;
 
-const Json kWeather = Json::parse(
+const Json kWeather = json_from_valid<Json>(
     R"({"name":"get_weather","description":"Weather of a city",
         "input_schema":{"type":"object","properties":{"city":{"type":"string"}}}})"
 );
@@ -27,7 +28,7 @@ std::string golden(const std::vector<Json>& events) {
       call_id = event["content_block"]["id"];
       event["content_block"].erase("id");
     }
-    text += event.dump() + "\n";
+    text += json_text(event) + "\n";
   }
   EXPECT_TRUE(message_id.starts_with("msg_"));
   EXPECT_TRUE(call_id.starts_with("toolu_"));
@@ -145,7 +146,7 @@ TEST(Messages, WrongRequestsGetAnthropicsErrors) {
         R"({"messages":[{"role":"user","content":"x"}],"system":7})"}) {
     const net::Response answer = server.send("POST", "/v1/messages", body);
     EXPECT_EQ(400, answer.status) << body;
-    const Json error = Json::parse(answer.body);
+    const Json error = json_from_valid<Json>(answer.body);
     EXPECT_EQ("error", error["type"]);
     EXPECT_EQ("invalid_request_error", error["error"]["type"]) << body;
     EXPECT_FALSE(error["error"]["message"].get<std::string>().empty());

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <thread>
 
+#include "core/base/json.h"
 #include "tests/support/live_server.h"
 
 namespace toccata::testing {
@@ -11,7 +12,7 @@ namespace {
 
 using Then = agent::ScriptedCompletion::Then;
 
-const Json kWeather = Json::parse(
+const Json kWeather = json_from_valid<Json>(
     R"({"type":"function","name":"get_weather","description":"Weather of a city","strict":true,
         "parameters":{"$schema":"x","type":"object","properties":{"city":{"type":"string"}}}})"
 );
@@ -34,7 +35,7 @@ class Golden {
       rename(event);
       const std::string type = event["type"];
       event.erase("type");
-      text += type + " " + event.dump() + "\n";
+      text += type + " " + json_text(event) + "\n";
     }
     return text;
   }
@@ -188,9 +189,9 @@ TEST(Responses, AFailingModelEndsTheStreamWithItsError) {
 
 TEST(Responses, AFullContextIsAnErrorBeforeTheStream) {
   LiveServer server({agent::ScriptedCompletion{.text = says_final("x")}}, {}, {.n_context = 64});
-  const net::Response answer = server.send("POST", "/v1/responses", Json({{"input", std::string(4000, 'a')}, {"stream", true}}).dump());
+  const net::Response answer = server.send("POST", "/v1/responses", json_text(Json({{"input", std::string(4000, 'a')}, {"stream", true}})));
   EXPECT_EQ(400, answer.status);
-  EXPECT_EQ("context_length_exceeded", Json::parse(answer.body)["error"]["code"]);
+  EXPECT_EQ("context_length_exceeded", json_from_valid<Json>(answer.body)["error"]["code"]);
 }
 
 TEST(Responses, ToolChoiceForcesNarrowsAndForbids) {
@@ -242,14 +243,14 @@ TEST(Responses, AreStoredListedAndDeleted) {
   EXPECT_EQ(400, server.send("GET", path + "?stream=true").status);
   EXPECT_EQ(405, server.send("POST", path, "{}").status);
   EXPECT_EQ(404, server.send("GET", path + "/other").status);
-  EXPECT_EQ(true, Json::parse(server.send("DELETE", path).body)["deleted"]);
+  EXPECT_EQ(true, json_from_valid<Json>(server.send("DELETE", path).body)["deleted"]);
   EXPECT_EQ(404, server.send("GET", path).status);
   EXPECT_EQ(404, server.send("DELETE", path).status);
   const Json unstored = server.post("/v1/responses", {{"input", "Hi"}, {"store", false}});
   EXPECT_EQ(404, server.send("GET", "/v1/responses/" + unstored["id"].get<std::string>()).status);
-  const net::Response gone = server.send("POST", "/v1/responses", Json({{"input", "x"}, {"previous_response_id", unstored["id"]}}).dump());
+  const net::Response gone = server.send("POST", "/v1/responses", json_text(Json({{"input", "x"}, {"previous_response_id", unstored["id"]}})));
   EXPECT_EQ(400, gone.status);
-  EXPECT_EQ("previous_response_not_found", Json::parse(gone.body)["error"]["code"]);
+  EXPECT_EQ("previous_response_not_found", json_from_valid<Json>(gone.body)["error"]["code"]);
 }
 
 Json wait_until_finished(LiveServer& server, const std::string& path) {
@@ -282,7 +283,7 @@ TEST(Responses, CancelStopsWhatRuns) {
   LiveServer server({agent::ScriptedCompletion{.text = "<|channel|>final<|message|>Hel", .then = Then::kHang}});
   const Json queued = server.post("/v1/responses", {{"input", "Hi"}, {"background", true}});
   const std::string path = "/v1/responses/" + queued["id"].get<std::string>();
-  const Json cancelled = Json::parse(server.send("POST", path + "/cancel").body);
+  const Json cancelled = json_from_valid<Json>(server.send("POST", path + "/cancel").body);
   EXPECT_EQ("cancelled", cancelled["status"]);
   EXPECT_EQ("cancelled", wait_until_finished(server, path)["status"]);
 }
@@ -297,7 +298,7 @@ TEST(Responses, HiddenReasoningIsNotThere) {
   service.hide_reasoning = true;
   LiveServer server({agent::ScriptedCompletion{.text = thinks("Secret.") + says_final("Hello")}}, service);
   const std::vector<Json> events = server.stream("/v1/responses", {{"input", "Hi"}});
-  for (const Json& event : events) EXPECT_EQ(std::string::npos, event.dump().find("Secret"));
+  for (const Json& event : events) EXPECT_EQ(std::string::npos, json_text(event).find("Secret"));
   EXPECT_EQ(1, events.back()["response"]["output"].size());
 }
 
@@ -343,7 +344,7 @@ TEST(Responses, WrongRequestsGetOpenAisErrors) {
   for (const auto& one : kCases) {
     const net::Response answer = server.send("POST", "/v1/responses", one.body);
     EXPECT_EQ(400, answer.status) << one.body;
-    const Json error = Json::parse(answer.body)["error"];
+    const Json error = json_from_valid<Json>(answer.body)["error"];
     EXPECT_EQ(4U, error.size());
     EXPECT_EQ("invalid_request_error", error["type"]);
     EXPECT_FALSE(error["message"].get<std::string>().empty());

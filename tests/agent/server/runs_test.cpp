@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "agent/store/ledger.h"
+#include "core/base/json.h"
 #include "tests/support/live_server.h"
 #include "tests/support/temp_folder.h"
 
@@ -119,7 +120,7 @@ TEST_F(RunsTest, TokensComeWithTheirTextsPageByPage) {
   const auto n_tokens = all["n_tokens"].get<std::size_t>();
   Json tokens = Json::array();
   for (Json next = 0; !next.is_null();) {
-    const Json page = live->get("/v1/toccata/runs/" + id + "/tokens?limit=4&offset=" + next.dump());
+    const Json page = live->get("/v1/toccata/runs/" + id + "/tokens?limit=4&offset=" + json_text(next));
     for (const Json& segment : page["segments"]) {
       EXPECT_EQ(segment["tokens"].size(), segment["texts"].size());
       for (const Json& token : segment["tokens"]) tokens.push_back(token);

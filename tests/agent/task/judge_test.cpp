@@ -7,6 +7,7 @@
 #include "agent/task/parse.h"
 #include "agent/task/runner.h"
 #include "agent/task/schema_check.h"
+#include "core/base/json.h"
 #include "tests/agent/task/fake_host.h"
 
 namespace toccata::task {
@@ -81,7 +82,7 @@ TEST(JudgeTest, IsAskedTheSameWayEveryTime) {
   Value schema;
   ASSERT_TRUE(parse_json(*judge.output_schema, schema));
   const Schema checked = make_schema(schema).value_or_throw();
-  EXPECT_EQ("", schema_breach(checked, Value::parse(kPass)));
+  EXPECT_EQ("", schema_breach(checked, json_from_valid<Value>(kPass)));
   EXPECT_NE("", schema_breach(checked, {{"reason", "r"}, {"verdict", "maybe"}}));
   run("[{judge: r}]", FakeHost::says(kPass), &orders);
   EXPECT_EQ("own", orders[1].model) << "the step's model unless another is named";

@@ -8,6 +8,7 @@
 #include "agent/task/params.h"
 #include "agent/task/plan.h"
 #include "agent/task/schema_check.h"
+#include "core/base/json.h"
 
 namespace toccata::task {
 namespace {
@@ -171,9 +172,9 @@ TEST(ParamsTest, BindsByType) {
       "name: x\nsteps: [{prompt: a}]\nparams:\n  n: {type: integer, min: 1, max: 9}\n  s: {type: string, default: d}\n"
       "  l: {type: list, default: []}\n  b: {type: boolean, required: false}\n", "t.yaml").task;
   const auto bound = bind_params(task, {{"n", "2"}, {"l", "[1]"}, {"n", "3"}}, nullptr).value_or_throw();
-  EXPECT_EQ(R"({"n":3,"s":"d","l":[1],"b":null})", bound.dump());
+  EXPECT_EQ(R"({"n":3,"s":"d","l":[1],"b":null})", json_text(bound));
   const Value row = {{"n", "4"}, {"s", "text"}, {"b", true}, {"other", 1}};
-  EXPECT_EQ(R"({"n":4,"s":"text","l":[],"b":true})", bind_params(task, {}, row).value_or_throw().dump());
+  EXPECT_EQ(R"({"n":4,"s":"text","l":[],"b":true})", json_text(bind_params(task, {}, row).value_or_throw()));
   const auto error = [&](std::vector<GivenParam> given) { return bind_params(task, given, nullptr).error().message; };
   EXPECT_THAT(error({}), HasSubstr("-p n="));
   EXPECT_THAT(error({{"n", "x"}}), HasSubstr("found 'x', expected integer"));
@@ -185,7 +186,7 @@ TEST(ParamsTest, BindsByType) {
 }
 
 TEST(SchemaCheckTest, SaysWhereItBreaks) {
-  const Schema schema = make_schema(Value::parse(
+  const Schema schema = make_schema(json_from_valid<Value>(
       R"({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": false})"
   )).value_or_throw();
   EXPECT_EQ("", schema_breach(schema, {{"n", 5}}));

@@ -3,15 +3,19 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/grammar/schema.h"
 #include "tests/core/grammar/walk.h"
 
 namespace {
 
+using toccata::json_from_valid;
+using toccata::json_text;
+
 // Every required name, as a key.
 void collect_keys(const nlohmann::json& schema, std::vector<std::string>& keys) {
   if (schema.is_object() && schema.contains("required") && schema["required"].is_array()) {
-    for (const auto& name : schema["required"]) keys.push_back(name.dump() + ":");
+    for (const auto& name : schema["required"]) keys.push_back(json_text(name) + ":");
   }
   if (!schema.is_structured()) return;
   for (const auto& child : schema) collect_keys(child, keys);
@@ -36,7 +40,7 @@ int main(int argc, char** argv) {
       reply["texts"] = nlohmann::ordered_json::array();
       grammar::Matcher matcher(std::get<0>(compiled), trie);
       std::vector<std::string> keys;
-      collect_keys(nlohmann::json::parse(line), keys);
+      collect_keys(json_from_valid<nlohmann::json>(line), keys);
       for (int i = 0; i < 2 * n_walks; ++i) {
         const auto draw = i % 2 == 0 ? grammar::Draw::kUniform : grammar::Draw::kBigram;
         const grammar::Walk walk = grammar::walk(matcher, random, draw, 3 + static_cast<int>(random() % 25), 600, keys);
@@ -48,7 +52,7 @@ int main(int argc, char** argv) {
       reply["dead_ends"] = dead_ends;
       reply["unfinished"] = unfinished;
     }
-    std::cout << reply.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << '\n';
+    std::cout << json_text(reply) << '\n';
   }
   return 0;
 }

@@ -1,4 +1,5 @@
 // GGUF files: what is read, what is refused and how it is named, and that no damage gets further than an error.
+#include "core/base/json.h"
 #include "core/model/gguf.h"
 
 #include <gmock/gmock.h>
@@ -122,7 +123,7 @@ TEST(GgufTest, TheVocabularyBecomesATokenizerJson) {
   const auto files = gguf_in_memory("tiny.gguf", bytes).value_or_throw();
   ASSERT_TRUE(files->has("tokenizer.json"));
   const auto raw = *files->read("tokenizer.json");
-  const auto json = nlohmann::json::parse(std::string_view(reinterpret_cast<const char*>(raw.data()), raw.size()));
+  const auto json = json_from_valid<nlohmann::json>(std::string_view(reinterpret_cast<const char*>(raw.data()), raw.size()));
   EXPECT_EQ(json["model"]["vocab"], nlohmann::json({{"a", 0}, {"b", 1}, {"ab", 2}}));
   EXPECT_EQ(json["model"]["merges"], nlohmann::json({"a b"}));
   EXPECT_EQ(json["added_tokens"][0]["content"], "<|start|>");

@@ -1,4 +1,5 @@
 #include "agent/cli/dev_encode.h"
+#include "core/base/json.h"
 
 #include <gtest/gtest.h>
 
@@ -17,7 +18,7 @@ std::vector<json> answers(Verb verb, const Options& options, const std::string& 
   EXPECT_EQ(verb(options, in, out), 0);
   std::vector<json> lines;
   std::istringstream written(out.str());
-  for (std::string line; std::getline(written, line);) lines.push_back(json::parse(line));
+  for (std::string line; std::getline(written, line);) lines.push_back(json_from_valid<json>(line));
   return lines;
 }
 std::vector<json> encode(const std::string& requests) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/json.h"
 #include "core/tokenizer/tokenizer.h"
 
 namespace toccata::tokenizer {
@@ -22,7 +23,7 @@ inline std::vector<Golden> read_golden(const std::string& name) {
   std::ifstream file(TOCCATA_SOURCE_DIR "/tests/core/tokenizer/" + name);
   std::vector<Golden> goldens;
   for (std::string line; std::getline(file, line);) {
-    const auto json = nlohmann::json::parse(line);
+    const auto json = json_from_valid<nlohmann::json>(line);
     const auto tokens = json.at("tokens").get<Tokens>();
     goldens.push_back({json.at("text"), tokens, json.value("with_specials", tokens)});
   }

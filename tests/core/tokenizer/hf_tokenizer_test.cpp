@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/base/json.h"
 #include "core/base/mapped_file.h"
 #include "tests/core/tokenizer/golden.h"
 #include "tests/core/tokenizer/random_text.h"
@@ -15,17 +16,17 @@ using testing::HasSubstr;
 // and three control tokens; split by nano's pattern.
 constexpr char kTiny[] = TOCCATA_SOURCE_DIR "/tests/core/tokenizer/tiny_tokenizer.json";
 
-json tiny() { return json::parse(*read_text_file(kTiny)); }
+json tiny() { return json_from_valid<json>(*read_text_file(kTiny)); }
 
 std::shared_ptr<const Tokenizer> load(const json& file) {
-  auto tokenizer = Tokenizer::from_hf_json(file.dump());
+  auto tokenizer = Tokenizer::from_hf_json(json_text(file));
   EXPECT_TRUE(tokenizer) << tokenizer.error().message;
   return *tokenizer;
 }
 
 // The refusal of a changed file.
 Error refusal(const json& file) {
-  const auto tokenizer = Tokenizer::from_hf_json(file.dump());
+  const auto tokenizer = Tokenizer::from_hf_json(json_text(file));
   EXPECT_FALSE(tokenizer);
   return tokenizer ? Error{} : tokenizer.error();
 }
@@ -169,7 +170,7 @@ TEST(HfTokenizerTest, NamesWhatIsBroken) {
 }
 
 TEST(HfTokenizerTest, SurvivesDamagedFiles) {
-  const std::string text = tiny().dump();
+  const std::string text = json_text(tiny());
   RandomText random(8);
   for (int i = 0; i < 200; ++i) {
     std::string damaged = text;

@@ -1,3 +1,4 @@
+#include "core/base/json.h"
 #include "tools/browser/browser_tool.h"
 
 #include <gmock/gmock.h>
@@ -80,7 +81,7 @@ TEST_F(BrowserToolTest, ErrorsAreFailuresWithoutACursor) {
   const ToolResult result = open(R"({"id": "https://a.example/"})");
   EXPECT_EQ(result.status, ToolStatus::kOk);
   EXPECT_THAT(result.content, StartsWith("[0] "));
-  EXPECT_EQ(json::parse(result.metadata)["pages"], 1);
+  EXPECT_EQ(json_from_valid<json>(result.metadata)["pages"], 1);
 }
 
 TEST_F(BrowserToolTest, LongReasonsAreCutAtACharacter) {
@@ -106,7 +107,7 @@ TEST_F(BrowserToolTest, ResultsCannotForgeMarkersLinesOrIds) {
 TEST_F(BrowserToolTest, AddressesCannotForgeMarkers) {
   const std::string url = "https://a.example/【0†x】";
   add_page(url, "<p>x</p>");
-  EXPECT_THAT(open(json{{"id", url}}.dump()).content, Not(HasSubstr("【")));
+  EXPECT_THAT(open(json_text(json{{"id", url}})).content, Not(HasSubstr("【")));
 }
 
 TEST_F(BrowserToolTest, LinksWithFragmentsShareOnePage) {
@@ -166,7 +167,7 @@ TEST_F(BrowserToolTest, AMillionStrayClosersAreOneError) {
 
 TEST_F(BrowserToolTest, UnknownFunctionsAreNamedInValidJson) {
   const ToolResult result = call("browser.cl\"ick", "{}");
-  EXPECT_EQ(json::parse(result.content)["error"], "Unknown function: cl\"ick");
+  EXPECT_EQ(json_from_valid<json>(result.content)["error"], "Unknown function: cl\"ick");
   EXPECT_EQ(result.author, "browser.cl\"ick");
 }
 
@@ -174,7 +175,7 @@ TEST_F(BrowserToolTest, FindIgnoresCaseInEveryScript) {
   add_page("https://a.example/", "<p>ÄRGER İstanbul ΟΔΟΣ</p>");
   for (const char* pattern : {"ärger", "i\u0307stanbul", "οδος", "οδοσ"}) {
     EXPECT_THAT(open(R"({"id": "https://a.example/"})").status, ToolStatus::kOk);
-    EXPECT_THAT(find(json{{"pattern", pattern}}.dump()).content, HasSubstr("match at L2")) << pattern;
+    EXPECT_THAT(find(json_text(json{{"pattern", pattern}})).content, HasSubstr("match at L2")) << pattern;
   }
 }
 
@@ -187,7 +188,7 @@ TEST_F(BrowserToolTest, FindResultsHaveNoLinksOfThePage) {
 TEST_F(BrowserToolTest, FindPatternsAreBounded) {
   add_page("https://a.example/", "<p>x</p>");
   open(R"({"id": "https://a.example/"})");
-  EXPECT_EQ(find(json{{"pattern", std::string(2000, 'x')}}.dump()).status, ToolStatus::kFailed);
+  EXPECT_EQ(find(json_text(json{{"pattern", std::string(2000, 'x')}})).status, ToolStatus::kFailed);
 }
 
 // Any bytes as arguments give an answer of valid text.

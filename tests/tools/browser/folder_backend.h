@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/base/mapped_file.h"
 #include "tools/browser/backend.h"
 
@@ -12,7 +13,7 @@ namespace toccata::testing {
 class FolderBackend final : public tools::BrowserBackend {
  public:
   explicit FolderBackend(std::filesystem::path folder) : folder_(std::move(folder)) {
-    searches_ = nlohmann::json::parse(read_text_file(folder_ / "search.json").value_or_throw());
+    searches_ = json_from_valid<nlohmann::json>(read_text_file(folder_ / "search.json").value_or_throw());
   }
 
   Result<std::vector<tools::SearchHit>> search(const std::string& query, int n_max, std::stop_token) override {

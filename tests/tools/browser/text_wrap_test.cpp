@@ -1,3 +1,4 @@
+#include "core/base/json.h"
 #include "tools/browser/text_wrap.h"
 
 #include <gmock/gmock.h>
@@ -35,7 +36,7 @@ TEST(WrapLineTest, CutsAsPythonDoes) {
   std::ifstream file(std::string(TOCCATA_SOURCE_DIR) + "/tests/data/browser/wrap.jsonl");
   int n_cases = 0;
   for (std::string line; std::getline(file, line); ++n_cases) {
-    const auto wanted = nlohmann::json::parse(line);
+    const auto wanted = json_from_valid<nlohmann::json>(line);
     const std::string text = wanted["text"];
     EXPECT_EQ(wrap_line(text, wanted["width"]), wanted["lines"].get<std::vector<std::string>>()) << wanted["text"];
   }

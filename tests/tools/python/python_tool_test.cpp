@@ -1,3 +1,4 @@
+#include "core/base/json.h"
 #include "tools/python/python_tool.h"
 
 #include <gmock/gmock.h>
@@ -45,7 +46,7 @@ TEST_F(PythonToolTest, CallsShareOneInterpreter) {
   EXPECT_EQ(result.status, ToolStatus::kOk);
   EXPECT_EQ(result.author, "python");
   EXPECT_EQ(result.content, "47104106");
-  const json metadata = json::parse(result.metadata);
+  const json metadata = json_from_valid<json>(result.metadata);
   EXPECT_EQ(metadata["status"], "ok");
   EXPECT_EQ(metadata["level"], sandbox::to_string(sandbox_->level()));
   EXPECT_EQ(metadata["restarted"], false);
@@ -63,7 +64,7 @@ TEST_F(PythonToolTest, ATimeOutIsToldToTheModel) {
   const ToolResult result = call(tool, "while True: pass");
   EXPECT_EQ(result.status, ToolStatus::kFailed);
   EXPECT_THAT(result.content, HasSubstr("time limit of 0.2 seconds"));
-  EXPECT_EQ(json::parse(result.metadata)["status"], "timeout");
+  EXPECT_EQ(json_from_valid<json>(result.metadata)["status"], "timeout");
 }
 
 TEST_F(PythonToolTest, AnotherRunStartsWithNothing) {

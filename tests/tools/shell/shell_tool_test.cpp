@@ -1,3 +1,4 @@
+#include "core/base/json.h"
 #include "tools/shell/shell_tool.h"
 
 #include <gmock/gmock.h>
@@ -26,7 +27,7 @@ class ShellToolTest : public testing::Test {
     slot_ = std::make_shared<sandbox::SessionSlot>(*sandbox_);
   }
   static ToolResult call(ShellTool& tool, const json& arguments) {
-    return tool.call({.recipient = "functions.shell", .arguments = arguments.dump(), .idempotency_key = {}}, {});
+    return tool.call({.recipient = "functions.shell", .arguments = json_text(arguments), .idempotency_key = {}}, {});
   }
   std::optional<sandbox::Sandbox> sandbox_;
   std::shared_ptr<sandbox::SessionSlot> slot_;
@@ -39,7 +40,7 @@ TEST_F(ShellToolTest, IsOneEffectfulFunction) {
   EXPECT_EQ(tool.spec().functions[0].name, "shell");
   EXPECT_EQ(tool.spec().placement, Placement::kDeveloper);
   EXPECT_EQ(tool.spec().effect, Effect::kEffectful);
-  EXPECT_TRUE(json::parse(tool.spec().functions[0].parameters)["properties"].contains("command"));
+  EXPECT_TRUE(json_from_valid<json>(tool.spec().functions[0].parameters)["properties"].contains("command"));
 }
 
 TEST_F(ShellToolTest, TellsOutputAndExitStatus) {
@@ -48,12 +49,12 @@ TEST_F(ShellToolTest, TellsOutputAndExitStatus) {
   EXPECT_EQ(good.status, ToolStatus::kOk);
   EXPECT_EQ(good.author, "functions.shell");
   EXPECT_EQ(good.content, "a  b");
-  EXPECT_EQ(json::parse(good.metadata)["exit_code"], 0);
-  EXPECT_EQ(json::parse(good.metadata)["level"], sandbox::to_string(sandbox_->level()));
+  EXPECT_EQ(json_from_valid<json>(good.metadata)["exit_code"], 0);
+  EXPECT_EQ(json_from_valid<json>(good.metadata)["level"], sandbox::to_string(sandbox_->level()));
   const ToolResult bad = call(tool, {{"command", "echo oops >&2; false"}});
   EXPECT_EQ(bad.status, ToolStatus::kFailed);
   EXPECT_EQ(bad.content, "oops\n[exit status 1]");
-  EXPECT_EQ(json::parse(bad.metadata)["exit_code"], 1);
+  EXPECT_EQ(json_from_valid<json>(bad.metadata)["exit_code"], 1);
 }
 
 TEST_F(ShellToolTest, SharesTheWorkspaceWithPython) {

@@ -1,3 +1,4 @@
+#include "core/base/json.h"
 #include "tools/web/address_policy.h"
 
 #include <gtest/gtest.h>
@@ -17,7 +18,7 @@ TEST(AddressPolicyTest, DecidesEveryCaseOfTheTable) {
   std::ifstream file(TOCCATA_SOURCE_DIR "/tests/data/web/url_policy.jsonl");
   int n_cases = 0;
   for (std::string line; std::getline(file, line); ++n_cases) {
-    const json row = json::parse(line);
+    const json row = json_from_valid<json>(line);
     const auto policy = AddressPolicy::with_origins(row.value("origins", std::vector<std::string>{})).value_or_throw();
     std::optional<std::vector<std::string>> resolved;
     if (row.contains("resolved")) resolved = row["resolved"].get<std::vector<std::string>>();
