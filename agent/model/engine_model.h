@@ -20,6 +20,7 @@ struct EngineOptions {
   EngineDevice device = EngineDevice::kAuto;
   bool exact = false;          // on a GPU: f32 throughout, and bits that do not depend on chunks
   bool fast = false;           // on the CPU: 8-bit weights and activations instead of f32
+  bool speculate = true;       // on the CPU: guessed tokens are read ahead; what is sampled stays the same
   int n_threads = 0;           // 0: as many as there are cores
   std::int64_t n_context = 0;  // tokens a session may hold; 0: what the model was made for
 };

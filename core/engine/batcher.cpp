@@ -38,6 +38,11 @@ Batcher::Counts Batcher::counts() const {
   return counts_;
 }
 
+bool Batcher::alone() const {
+  const std::scoped_lock lock(mutex_);
+  return n_expected_ <= 1 && waiting_.empty();
+}
+
 // Makes passes until the own request is done; who waits still leads then.
 void Batcher::lead(std::unique_lock<std::mutex>& lock, const Request& own) {
   led_ = true;
@@ -82,13 +87,16 @@ void Batcher::take() {
     taken_.push_back(request);
     room -= n;
   };
+  const auto decodes = [](const Request& request) {  // one token, or one and a guess
+    return request.part.n_logits == static_cast<int>(request.part.tokens.size());
+  };
   for (Request* request : waiting_) {
-    if (request->part.tokens.size() == 1 && room > 0) add(request, 1);
+    if (decodes(*request) && room > 0) add(request, std::min(request->part.tokens.size(), room));
   }
   if (!taken_.empty()) room = std::min(room, kPrefillBesideDecode);
   for (Request* request : waiting_) {
     const std::size_t n = request->part.tokens.size();
-    if (n > 1 && room > 0) add(request, std::min(n, room));
+    if (!decodes(*request) && room > 0) add(request, std::min(n, room));
   }
 }
 

@@ -33,6 +33,8 @@ class Batcher {
     std::int64_t shared_passes = 0;  // of more than one session
   };
   Counts counts() const;
+  // Whether the last pass was of one session.
+  bool alone() const;
 
  private:
   struct Request {

@@ -18,6 +18,8 @@ struct Options {
   // f32 arithmetic. Else, on the CPU, 8-bit weights and activations (ops/int8.h); on a GPU, bits that may depend on chunks
   // and batches, which on the CPU they never do.
   bool exact = true;
+  // On the CPU, while one session decodes: reads guessed tokens ahead (drafter.h). Never changes what is sampled.
+  bool speculate = true;
   int n_sequences = 0;         // on a GPU: whole contexts that the KV cache has room for; 0: what fits, at most 64
   std::int64_t n_context = 0;  // most tokens of a session; 0: what the model was made for
 };

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/engine/batcher.h"
+
 namespace toccata::engine {
 namespace {
 
@@ -10,20 +12,24 @@ Error cancelled() { return Error{ErrorCode::kCancelled, "stopped"}; }
 }  // namespace
 
 Session::Session(std::shared_ptr<const Model> model)
-    : model_(std::move(model)),
-      timeline_(open_timeline(model_)),
-      sampler_(model_->config().n_vocab),
-      logits_(static_cast<std::size_t>(model_->config().n_vocab)) {}
+    : model_(std::move(model)), timeline_(open_timeline(model_)), sampler_(model_->config().n_vocab) {}
 
 Session::Session(const Session& other)
     : model_(other.model_),
       timeline_(other.timeline_->fork()),
       sampler_(other.sampler_),
-      pending_(other.pending_),
-      n_sampled_pending_(other.n_sampled_pending_),
-      logits_(other.logits_),
-      logits_valid_(other.logits_valid_),
-      usage_(other.usage_) {}
+      tokens_(other.tokens_),
+      n_read_(other.n_read_),
+      n_sampled_unread_(other.n_sampled_unread_),
+      drafter_(other.drafter_),
+      usage_(other.usage_) {
+  if (timeline_->size() > n_read_) timeline_->rollback(n_read_);
+  if (!other.row_) return;
+  const auto n_vocab = static_cast<std::ptrdiff_t>(model_->config().n_vocab);
+  const auto begin = other.rows_.begin() + static_cast<std::ptrdiff_t>(*other.row_) * n_vocab;
+  rows_.assign(begin, begin + n_vocab);
+  row_ = 0;
+}
 
 Result<void> Session::append(std::span<const Token> tokens) {
   const std::int64_t n_context = model_->n_context();
@@ -41,28 +47,72 @@ Result<void> Session::append(std::span<const Token> tokens) {
               std::to_string(model_->config().n_vocab)};
     }
   }
-  pending_.insert(pending_.end(), tokens.begin(), tokens.end());
+  tokens_.reserve(tokens_.size() + tokens.size());
+  for (const Token token : tokens) usage_.prefilled += add(token);
   usage_.appended += static_cast<std::int64_t>(tokens.size());
   return {};
 }
 
+bool Session::add(Token token) {
+  const bool guessed = n_right_ < guess_.size() && guess_[n_right_] == token;
+  if (!guessed) close_guess();
+  tokens_.push_back(token);
+  if (!guessed) return false;
+  ++n_right_;
+  ++n_read_;
+  ++*row_;
+  ++usage_.guessed_right;
+  if (n_right_ == guess_.size()) close_guess();
+  return true;
+}
+
+void Session::close_guess() {
+  if (guess_.empty()) return;
+  drafter_.judge(guess_.size(), n_right_);
+  if (timeline_->size() > n_read_) timeline_->rollback(n_read_);
+  guess_.clear();
+  n_right_ = 0;
+}
+
+void Session::pass(std::size_t n) {
+  const auto n_vocab = static_cast<std::size_t>(model_->config().n_vocab);
+  std::span<const Token> input = std::span(tokens_).subspan(static_cast<std::size_t>(n_read_), n);
+  const bool last = n == n_unread();
+  Tokens ahead;
+  if (last && n == 1 && n_sampled_unread_ == 1 && model_->options().speculate && model_->batcher() != nullptr &&
+      model_->batcher()->alone()) {
+    const auto room = std::min<std::int64_t>(model_->options().chunk_tokens - 1, model_->n_context() - n_tokens());
+    const auto guess = drafter_.guess(tokens_, static_cast<std::size_t>(room));
+    ahead.assign(guess.begin(), guess.end());
+  }
+  const std::size_t n_rows = last ? 1 + ahead.size() : 0;
+  if (rows_.size() < n_rows * n_vocab) rows_.resize(n_rows * n_vocab);
+  row_.reset();
+  if (ahead.empty()) {
+    timeline_->forward(input, static_cast<int>(n_rows), rows_.data());
+  } else {
+    Tokens both(input.begin(), input.end());
+    both.insert(both.end(), ahead.begin(), ahead.end());
+    timeline_->forward(both, static_cast<int>(n_rows), rows_.data());
+    usage_.guessed += static_cast<std::int64_t>(ahead.size());
+  }
+  guess_ = std::move(ahead);
+  n_right_ = 0;
+  if (last) row_ = 0;
+  const std::size_t sampled = std::min(n, n_sampled_unread_);
+  n_sampled_unread_ -= sampled;
+  n_read_ += static_cast<std::int64_t>(n);
+  usage_.prefilled += static_cast<std::int64_t>(n - sampled);
+}
+
 Result<void> Session::read(std::size_t keep, std::stop_token stop) {
-  while (pending_.size() > keep) {
+  while (n_unread() > keep) {
     if (stop.stop_requested()) return cancelled();
-    const std::size_t n = std::min(
-        pending_.size() - keep, static_cast<std::size_t>(model_->options().chunk_tokens)
-    );
-    const int n_logits = n == pending_.size() ? 1 : 0;
     try {
-      timeline_->forward(std::span(pending_).first(n), n_logits, logits_.data());
+      pass(std::min(n_unread() - keep, static_cast<std::size_t>(model_->options().chunk_tokens)));
     } catch (const Exception& failure) {  // a device that is full, or gone
       return failure.error();
     }
-    logits_valid_ = n_logits == 1;
-    const std::size_t sampled = std::min(n, n_sampled_pending_);
-    n_sampled_pending_ -= sampled;
-    usage_.prefilled += static_cast<std::int64_t>(n - sampled);
-    pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(n));
   }
   return {};
 }
@@ -72,10 +122,11 @@ Result<std::span<const float>> Session::logits(std::stop_token stop) {
     return Error{ErrorCode::kInvalidArgument, "an empty session has no next token: append a prompt"};
   }
   if (auto done = read(0, std::move(stop)); !done) return done.error();
-  if (!logits_valid_) {
+  if (!row_) {
     return Error{ErrorCode::kInvalidArgument, "after a rollback something must be appended first"};
   }
-  return std::span<const float>(logits_);
+  const auto n_vocab = static_cast<std::size_t>(model_->config().n_vocab);
+  return std::span<const float>(rows_).subspan(*row_ * n_vocab, n_vocab);
 }
 
 Result<ops::Draw> Session::sample(
@@ -89,30 +140,50 @@ Result<ops::Draw> Session::sample(
   }
   const auto scores = logits(std::move(stop));
   if (!scores) return scores.error();
-  const ops::Draw draw =
-      sampler_.draw(*scores, params, mask, n_legal, static_cast<std::uint64_t>(n_tokens()));
-  pending_.push_back(draw.token);
-  n_sampled_pending_ = 1;
-  ++usage_.decoded;
-  return draw;
+  try {
+    ops::Draw draw = sampler_.draw(*scores, params, mask, n_legal, static_cast<std::uint64_t>(n_tokens()));
+    n_sampled_unread_ = add(draw.token) ? 0 : 1;
+    ++usage_.decoded;
+    return draw;
+  } catch (const Exception& failure) {  // no logit is a number
+    return failure.error();
+  }
 }
 
 Result<Checkpoint> Session::checkpoint(std::stop_token stop) {
   if (n_tokens() == 0) {
     return Error{ErrorCode::kInvalidArgument, "an empty session has no checkpoint"};
   }
-  if (pending_.empty()) {
-    return Error{ErrorCode::kInvalidArgument, "a checkpoint is taken after append() or sample()"};
+  if (n_unread() == 0) {
+    if (row_.value_or(0) == 0) {
+      return Error{ErrorCode::kInvalidArgument, "a checkpoint is taken after append() or sample()"};
+    }
+    unread(n_tokens() - 1);  // it was guessed
+    n_sampled_unread_ = 1;
   }
   if (auto done = read(1, std::move(stop)); !done) return done.error();
-  return Checkpoint{n_tokens(), pending_.back(), timeline_->snapshot()};
+  return Checkpoint{n_tokens(), tokens_.back(), timeline_->snapshot()};
+}
+
+void Session::unread(std::int64_t n) {
+  const auto back = static_cast<std::size_t>(n_read_ - n);
+  row_ = row_ && back <= *row_ ? std::optional(*row_ - back) : std::nullopt;
+  guess_.clear();
+  n_right_ = 0;
+  timeline_->rollback(n);
+  n_read_ = n;
+  n_sampled_unread_ = 0;
 }
 
 void Session::rollback(const Checkpoint& checkpoint) {
+  guess_.clear();
+  n_right_ = 0;
   timeline_->restore(*checkpoint.cache);
-  pending_.assign(1, checkpoint.last);
-  n_sampled_pending_ = 1;  // counted when it was first read
-  logits_valid_ = false;
+  tokens_.resize(static_cast<std::size_t>(checkpoint.n_tokens));
+  tokens_.back() = checkpoint.last;
+  n_read_ = checkpoint.n_tokens - 1;
+  n_sampled_unread_ = 1;  // counted when it was first read
+  row_.reset();
 }
 
 Result<void> Session::rollback(std::int64_t n) {
@@ -121,21 +192,16 @@ Result<void> Session::rollback(std::int64_t n) {
         ErrorCode::kInvalidArgument, "cannot roll back to " + std::to_string(n) + " of " +
                                          std::to_string(n_tokens()) + " tokens"};
   }
-  if (n >= timeline_->size()) {
-    pending_.resize(static_cast<std::size_t>(n - timeline_->size()));
-    n_sampled_pending_ = std::min(n_sampled_pending_, pending_.size());
-    logits_valid_ = logits_valid_ && pending_.empty();
-    return {};
+  if (n < n_read_) {
+    if (!timeline_->can_roll_back(n)) {
+      return Error{
+          ErrorCode::kUnsupported, "the sliding windows no longer reach back to token " + std::to_string(n) +
+                                       "; take a checkpoint there"};
+    }
+    unread(n);
   }
-  if (!timeline_->can_roll_back(n)) {
-    return Error{
-        ErrorCode::kUnsupported, "the sliding windows no longer reach back to token " + std::to_string(n) +
-                                     "; take a checkpoint there"};
-  }
-  timeline_->rollback(n);
-  pending_.clear();
-  n_sampled_pending_ = 0;
-  logits_valid_ = false;
+  tokens_.resize(static_cast<std::size_t>(n));
+  n_sampled_unread_ = std::min(n_sampled_unread_, n_unread());
   return {};
 }
 

@@ -3,15 +3,16 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <stop_token>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/base/sampling_params.h"
 #include "core/base/token.h"
+#include "core/engine/drafter.h"
 #include "core/engine/model.h"
 #include "core/engine/timeline.h"
 #include "core/ops/sampling.h"
@@ -23,6 +24,8 @@ struct Usage {
   std::int64_t appended = 0;   // tokens given to append()
   std::int64_t prefilled = 0;  // of these, the ones the model has read
   std::int64_t decoded = 0;    // tokens sampled
+  std::int64_t guessed = 0;    // tokens read ahead of their being sampled (Options::speculate)
+  std::int64_t guessed_right = 0;
 };
 
 // A position to come back to, with what the windowed layers need for it.
@@ -44,7 +47,7 @@ class Session {
   Result<void> append(std::span<const Token> tokens);
 
   // Chooses the next token and adds it. `n_legal`: ids at or above it are never chosen. kCancelled when `stop` was
-  // requested, also between the chunks of a prefill; what was read by then stays read.
+  // requested, also between the chunks of a prefill; what was read by then stays read. kCorrupt when no logit is finite.
   Result<ops::Draw> sample(
       const SamplingParams& params, std::optional<std::span<const std::uint32_t>> mask, int n_legal,
       std::stop_token stop
@@ -61,9 +64,7 @@ class Session {
   // To any length, as far as the windows are still held: kUnsupported when they are not.
   Result<void> rollback(std::int64_t n_tokens);
 
-  std::int64_t n_tokens() const {
-    return timeline_->size() + static_cast<std::int64_t>(pending_.size());
-  }
+  std::int64_t n_tokens() const { return static_cast<std::int64_t>(tokens_.size()); }
   const Usage& usage() const { return usage_; }
   const Model& model() const { return *model_; }
   std::size_t kv_bytes() const { return timeline_->kv_bytes(); }
@@ -71,16 +72,30 @@ class Session {
 
  private:
   Session(const Session& other);  // fork()
-  // Reads pending tokens until `keep` are left.
+  // Reads tokens until `keep` are unread.
   Result<void> read(std::size_t keep, std::stop_token stop);
+  // Reads `n` tokens, and after the last one of all what the drafter guesses.
+  void pass(std::size_t n);
+  // Whether the model has read it already, because it was guessed.
+  bool add(Token token);
+  // Takes back what was read ahead and did not come.
+  void close_guess();
+  // To fewer tokens than are read; the logits there are kept when they are among `rows_`.
+  void unread(std::int64_t n_tokens);
+
+  std::size_t n_unread() const { return tokens_.size() - static_cast<std::size_t>(n_read_); }
 
   std::shared_ptr<const Model> model_;
-  std::unique_ptr<Timeline> timeline_;
+  std::unique_ptr<Timeline> timeline_;  // n_read_ tokens, and the rest of an open guess
   ops::Sampler sampler_;
-  Tokens pending_;                 // appended or sampled, not yet read
-  std::size_t n_sampled_pending_ = 0;  // how many of them, at the front, were sampled
-  std::vector<float> logits_;      // [n_vocab]
-  bool logits_valid_ = false;
+  Tokens tokens_;
+  std::int64_t n_read_ = 0;
+  std::size_t n_sampled_unread_ = 0;  // how many of the unread, at the front, were sampled
+  Drafter drafter_;
+  Tokens guess_;             // read after `tokens_` as they were then; n_right_ of it have been added since
+  std::size_t n_right_ = 0;
+  std::vector<float> rows_;  // [1 + guess_.size(), n_vocab]
+  std::optional<std::size_t> row_;  // of the logits that follow n_read_ tokens
   Usage usage_;
 };
 

@@ -54,11 +54,16 @@ Draw Sampler::draw(
   const std::size_t n = std::min(logits.size(), static_cast<std::size_t>(n_legal));
   TOCCATA_CHECK(!mask || mask->size() * 32 >= n);
   for (std::size_t token = 0; token < n; ++token) {
-    if (allowed(mask, token) && !std::isnan(logits[token])) {
+    if (allowed(mask, token) && std::isfinite(logits[token])) {
       candidates_.push_back({logits[token], static_cast<Token>(token)});
     }
   }
-  TOCCATA_CHECK(!candidates_.empty(), "no token is allowed");
+  if (candidates_.empty()) {
+    throw Exception(
+        ErrorCode::kCorrupt, std::string("no token can be chosen: none ") + (mask ? "that is allowed " : "") +
+                                 "has a finite logit; are the checkpoint's weights damaged?"
+    );
+  }
 
   const Candidate best = *std::min_element(candidates_.begin(), candidates_.end(), likelier);
   double total = 0;

@@ -29,7 +29,7 @@ double uniform(std::uint64_t seed, std::uint64_t counter);
 
 // Chooses a token from logits [n_vocab]. See SamplingParams for the order of the cuts. `mask`: one bit a token, a clear
 // bit forbids it; ids at or above `n_legal` are never drawn. `counter` is the token's position in its session.
-// CHECKs that some token is allowed. A logit that is not a number counts as impossible.
+// A logit that is not finite counts as impossible; throws Exception(kCorrupt) when no possible token is allowed.
 class Sampler {
  public:
   explicit Sampler(int n_vocab);

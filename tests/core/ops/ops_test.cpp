@@ -289,6 +289,10 @@ TEST_F(SamplerTest, LogprobsAreThoseOfTheModelNotOfTheCuts) {
 TEST_F(SamplerTest, TiesGoToTheLowerIdAndBrokenLogitsToNobody) {
   const std::vector<float> logits = {NAN, 2, 2, -INFINITY, 1};
   EXPECT_EQ(sampler_.draw(logits, {.temperature = 0}, std::nullopt, 5, 0).token, 1);
+  const std::vector<float> broken = {NAN, INFINITY, -INFINITY, NAN, NAN};
+  EXPECT_THROW(sampler_.draw(broken, {.temperature = 0}, std::nullopt, 5, 0), Exception);
+  const std::vector<std::uint32_t> none = {1};
+  EXPECT_THROW(sampler_.draw(logits, {.temperature = 1}, none, 5, 0), Exception);
 }
 
 TEST(UniformTest, DependsOnSeedAndCounterAlone) {
