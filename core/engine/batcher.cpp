@@ -38,6 +38,23 @@ Batcher::Counts Batcher::counts() const {
   return counts_;
 }
 
+double Batcher::price() const {
+  const std::scoped_lock lock(mutex_);
+  return price_;
+}
+
+// From passes of one session that decodes, each with a weight of a fifth.
+void Batcher::learn_price() {
+  if (parts_.size() != 1 || parts_[0].n_logits != static_cast<int>(parts_[0].tokens.size())) return;
+  const double seconds = std::chrono::duration<double>(last_pass_).count();
+  const auto mix = [](double& known, double now) { known = known == 0 ? now : known + (now - known) / 5; };
+  if (parts_[0].n_logits == 1) {
+    mix(one_, seconds);
+  } else if (one_ > 0) {
+    mix(price_, std::max(0.0, seconds - one_) / one_ / (parts_[0].n_logits - 1));
+  }
+}
+
 bool Batcher::alone() const {
   const std::scoped_lock lock(mutex_);
   return n_expected_ <= 1 && waiting_.empty();
@@ -60,6 +77,7 @@ void Batcher::lead(std::unique_lock<std::mutex>& lock, const Request& own) {
     const auto took = Clock::now() - begin;
     lock.lock();
     last_pass_ = took;
+    learn_price();
     settle(failure);
     changed_.notify_all();
   }

@@ -35,6 +35,8 @@ class Batcher {
   Counts counts() const;
   // Whether the last pass was of one session.
   bool alone() const;
+  // What a token more in a decoding pass costs, in passes of one token; 0 until it is known.
+  double price() const;
 
  private:
   struct Request {
@@ -46,6 +48,7 @@ class Batcher {
   void await_others(std::unique_lock<std::mutex>& lock);
   void take();
   void settle(std::exception_ptr failure);
+  void learn_price();
 
   const Model& model_;
   Activations activations_;
@@ -57,6 +60,7 @@ class Batcher {
   bool led_ = false;
   std::size_t n_expected_ = 0;        // sessions of the last pass: they will likely come again
   std::chrono::steady_clock::duration last_pass_{};
+  double one_ = 0, price_ = 0;        // seconds of a pass of one token; see price()
   Counts counts_;
 };
 

@@ -13,15 +13,16 @@ namespace toccata::engine {
 class Drafter {
  public:
   // What followed the last place before the end where the last three tokens stand too; a view into `tokens`, at most
-  // `n_max` of them. Empty where there is no such place, and for some time after guesses that were wrong.
-  std::span<const Token> guess(std::span<const Token> tokens, std::size_t n_max);
-  // How the last guess did: guesses become longer or shorter, or pause.
+  // `n_max` of them. Empty where there is no such place. `price`: what reading one token more costs, in passes of one
+  // token; while fewer guesses than that come true, one in thirty-two is made.
+  std::span<const Token> guess(std::span<const Token> tokens, std::size_t n_max, double price);
+  // How the last guess did: guesses become longer or shorter.
   void judge(std::size_t n_guessed, std::size_t n_right);
 
  private:
   std::size_t length_ = 4;
-  int pause_ = 0;  // guesses left out after the next wrong one
-  int wait_ = 0;   // of them, those still to be left out
+  double rate_ = 0.5;  // of guessed tokens that came true, lately
+  int left_out_ = 0;
 };
 
 }  // namespace toccata::engine

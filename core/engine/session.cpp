@@ -82,7 +82,7 @@ void Session::pass(std::size_t n) {
   if (last && n == 1 && n_sampled_unread_ == 1 && model_->options().speculate && model_->batcher() != nullptr &&
       model_->batcher()->alone()) {
     const auto room = std::min<std::int64_t>(model_->options().chunk_tokens - 1, model_->n_context() - n_tokens());
-    const auto guess = drafter_.guess(tokens_, static_cast<std::size_t>(room));
+    const auto guess = drafter_.guess(tokens_, static_cast<std::size_t>(room), model_->batcher()->price());
     ahead.assign(guess.begin(), guess.end());
   }
   const std::size_t n_rows = last ? 1 + ahead.size() : 0;
