@@ -164,8 +164,7 @@ TEST_F(HttpEndpointTest, TheEndOfASessionEndsItsCallsAndItsState) {
   std::jthread asking([&] {
     net::Client own;
     const auto answer = own.send(request(body(1, "tools/call", R"({"name":"wait"})"), with), {});
-    EXPECT_TRUE(answer.ok());
-    if (answer) EXPECT_EQ("", answer->body);  // cancelled: a stream without an answer
+    EXPECT_EQ("", answer ? answer->body : "refused");  // cancelled: a stream without an answer
   });
   started.pass();
   send("", with, "DELETE");
