@@ -15,6 +15,7 @@
 #include "sandbox/linux/unique_fd.h"
 #ifdef TOCCATA_SERVER
 #include "agent/mcp/http_endpoint.h"
+#include "agent/mcp/line_server.h"
 #endif
 
 namespace toccata::cli {
@@ -46,6 +47,7 @@ void serve_on_stdio(McpToolbox& toolbox, const mcp::ServerIdentity& identity, st
 void serve_over_http(const McpServeOptions& options, McpToolbox& toolbox, const mcp::ServerIdentity& identity, const std::stop_token& stop) {
   mcp::EndpointOptions endpoint;
   std::tie(endpoint.http.host, endpoint.http.port) = parse_listen(options.listen);
+  endpoint.http.body_bytes_max = mcp::LineServer::kLineMax;
   endpoint.access = {options.api_keys, options.allowed_hosts, options.cors_origins};
   const std::string& host = endpoint.http.host;
   if (host != "::1" && !host.starts_with("127.") && options.api_keys.empty()) {

@@ -23,6 +23,7 @@ using mcp::ToolInfo;
 using tools::mcp::excerpt;
 
 constexpr std::size_t kTextMax = std::size_t{64} << 10;      // bytes of one result
+constexpr unsigned kRunsAtOnce = 4;  // each has an interpreter and a token log of its own
 constexpr std::size_t kImagesMax = 8;                        // of one result
 constexpr std::size_t kImageBytesMax = std::size_t{4} << 20;  // of these together
 constexpr std::size_t kLinksMax = 32;
@@ -222,7 +223,8 @@ void McpToolbox::describe(const tools::Tool& tool) {
     info.name = mcp_name(recipient);
     info.title = title_of(info.name);
     info.description = description;
-    info.input_schema = with_session(schema);
+    const bool has_state = spec.name_space != "files" || sandbox_ != nullptr;
+    info.input_schema = has_state ? with_session(schema) : schema;
     // A browser changes nothing but what it shows.
     info.read_only = reads || spec.name_space == "browser";
     info.destructive = !info.read_only;
@@ -243,7 +245,8 @@ void McpToolbox::describe(const tools::Tool& tool) {
 }
 
 std::string McpToolbox::lane(const Call& call) const {
-  if (call.tool == "run" || reads_workspace(call.tool, call.arguments)) return {};
+  if (call.tool == "run") return "run:" + std::to_string(n_runs_++ % kRunsAtOnce);
+  if (reads_workspace(call.tool, call.arguments)) return {};
   const std::string session = session_of(call.arguments).value_or("");
   return (call.tool.starts_with("browser_") ? "browser:" : "session:") + scope_of(call.client, session);
 }

@@ -1,6 +1,7 @@
 // Toccata's tools as an MCP server offers them: python, shell, browser, files, and `run`, a whole agent.
 #pragma once
 
+#include <atomic>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -56,6 +57,7 @@ class McpToolbox final : public mcp::Service {
 
   std::mutex mutex_;                       // guards what follows
   std::list<std::shared_ptr<Kept>> kept_;  // the last one used first
+  mutable std::atomic<unsigned> n_runs_ = 0;  // asked for so far
   std::mutex runs_mutex_;
   std::unique_ptr<ServedRuns> runs_;
 };

@@ -174,7 +174,7 @@ class StdioTest(unittest.TestCase):
             for path in ("../x", "/etc/passwd"):
                 self.assertTrue(client.call("files_read", path=path)["isError"], path)
             tools = {t["name"]: t["annotations"] for t in client.ask("tools/list")["result"]["tools"]}
-            self.assertTrue(tools["files_read"]["readOnlyHint"])
+            self.assertTrue(tools["files_read"]["readOnlyHint"], tools)
             self.assertTrue(tools["files_write"]["destructiveHint"])
 
     def test_reading_does_not_wait_for_python(self):
