@@ -25,6 +25,7 @@
 #include "agent/cli/eval_verb.h"
 #include "agent/cli/exit_code.h"
 #include "agent/cli/index_verb.h"
+#include "agent/cli/mcp_serve_verb.h"
 #include "agent/cli/options.h"
 #include "agent/cli/pull_verb.h"
 #ifdef TOCCATA_SERVER
@@ -224,6 +225,33 @@ void add_serve(CLI::App& app, ServeOptions& o, Action& action, const Environment
   serve->callback([&o, &action, &env] { action = [&] { return serve_verb(o, env); }; });
 }
 #endif
+
+void add_mcp_serve(CLI::App& app, McpServeOptions& o, Action& action, const Environment& env) {
+  const auto made = app.get_subcommands([](const CLI::App* verb) { return verb->get_name() == "mcp"; });
+  CLI::App* mcp = made.empty() ? app.add_subcommand("mcp", "Model Context Protocol")->require_subcommand(1) : made.front();
+  CLI::App* serve = mcp->add_subcommand("serve", "Offer Toccata's tools to any MCP client, over stdio or HTTP");
+  add_agent_options(*serve, o.agent);
+  serve->remove_option(serve->get_option("--tools"));
+  o.agent.tools = {"python", "browser", "files", "shell"};
+  serve->add_option("--tools", o.agent.tools, "What is offered: python, browser, files, shell, run (an agent with --model)")
+      ->delimiter(',')->allow_extra_args(false)->capture_default_str();
+  serve->add_option("--run-tools", o.run_tools, "What the agent of `run` may call")
+      ->delimiter(',')->allow_extra_args(false)->capture_default_str();
+  serve->add_option("--listen", o.listen, "Serve streamable HTTP at HOST:PORT instead of stdio; port 0 = any free one");
+  serve->add_option("--api-key", o.api_keys, "Key a client must send; may be repeated")->envname("TOCCATA_SERVER_KEY");
+  serve->add_option("--cors-origin", o.cors_origins, "Web page that may ask, such as https://chat.example; may be repeated");
+  serve->add_option("--allow-host", o.allowed_hosts, "Further name of this server; may be repeated");
+  serve->add_option("--sessions", o.sessions, "Interpreters and browsers kept at once")->check(CLI::Range(1, 1024))->capture_default_str();
+  serve->add_option("--drain", o.drain_s, "Seconds that open requests get after SIGTERM")
+      ->check(CLI::NonNegativeNumber)->capture_default_str();
+  serve->footer(R"(Examples:
+  toccata mcp serve                                 what a client starts: {"command": "toccata", "args": ["mcp", "serve"]}
+  toccata mcp serve --tools python,shell            a sandbox and nothing else
+  toccata mcp serve --tools run -m openai/gpt-oss-20b --run-tools python,browser
+  toccata mcp serve --listen 127.0.0.1:8765         http://127.0.0.1:8765/mcp for clients that take a URL
+More: docs/mcp_serve.md)");
+  serve->callback([&o, &action, &env] { action = [&] { return mcp_serve_verb(o, env); }; });
+}
 
 void add_task(CLI::App& app, TaskOptions& o, Action& action, const Environment& env) {
   CLI::App* task = app.add_subcommand("task", "Task files: steps in an order that code keeps, checked by code");
@@ -655,6 +683,8 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   add_chat(app, chat, action, env);
   TaskOptions task{defaults};
   add_task(app, task, action, env);
+  McpServeOptions mcp_serve{defaults};
+  add_mcp_serve(app, mcp_serve, action, env);
   EvalOptions eval{defaults};
   add_eval(app, eval, action, env);
   IndexOptions index;

@@ -92,16 +92,22 @@ std::string params_json(
   return json_text(json);
 }
 
+}  // namespace
+
+void warn_if_weak(const sandbox::Sandbox& sandbox) {
+  if (sandbox.level() < sandbox::Level::kSeccomp) return;
+  std::cerr << "toccata: WARNING: the sandbox level is '" << sandbox::to_string(sandbox.level())
+            << "': what the model writes can read your files\n";
+}
+
+namespace {
+
 // The session that python and shell share.
 std::shared_ptr<sandbox::SessionSlot> session_slot(const AgentOptions& options, AgentSetup& setup) {
   if (setup.slot) return setup.slot;
   setup.sandbox = std::make_unique<sandbox::Sandbox>(make_sandbox(options));
-  const sandbox::Level level = setup.sandbox->level();
-  setup.config.sandbox_level = sandbox::to_string(level);
-  if (level >= sandbox::Level::kSeccomp) {
-    std::cerr << "toccata: WARNING: the sandbox level is '" << setup.config.sandbox_level
-              << "': what the model writes can read your files\n";
-  }
+  setup.config.sandbox_level = sandbox::to_string(setup.sandbox->level());
+  warn_if_weak(*setup.sandbox);
   setup.slot = std::make_shared<sandbox::SessionSlot>(*setup.sandbox);
   return setup.slot;
 }
@@ -256,6 +262,13 @@ AgentSetup set_up(
     setup.config.constraint = agent::turn_constraint(*setup.model.model, rules).value_or_throw();
   }
   setup.config.params = params_json(options, setup.config.sampling, setup.config.constraint ? &rules : nullptr);
+  return setup;
+}
+
+AgentSetup set_up_tools(const AgentOptions& options, const Environment& env, sandbox::Sandbox* sandbox) {
+  AgentSetup setup;
+  if (sandbox != nullptr) setup.slot = std::make_shared<sandbox::SessionSlot>(*sandbox);
+  add_tools(options, env, setup);
   return setup;
 }
 

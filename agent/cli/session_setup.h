@@ -36,8 +36,14 @@ AgentSetup set_up(
     std::vector<std::unique_ptr<tools::Tool>> more = {}
 );
 
+// Only the tools that the options name: neither model nor ledger, and so no recall. python and shell work in a session
+// of `sandbox`, which may be null without them.
+AgentSetup set_up_tools(const AgentOptions& options, const Environment& env, sandbox::Sandbox* sandbox);
+
 // Where code runs that a person or a model wrote, at options.sandbox or better.
 sandbox::Sandbox make_sandbox(const AgentOptions& options);
+
+void warn_if_weak(const sandbox::Sandbox& sandbox);
 
 // Prints why a run that did not end well ended; nothing when it did.
 void report(const agent::RunOutcome& outcome);

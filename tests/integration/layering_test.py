@@ -34,6 +34,7 @@ ALLOWED = {
     "agent/task": ["core/base", "core/digest", "core/tokenizer", "core/grammar"],
     "agent/eval": ["core/base", "agent/task"],
     "agent/server": ["core/base", "core/tokenizer", "core/grammar", "agent/harmony", "agent/model", "agent/store", "agent/loop"],
+    "agent/mcp": ["core/base", "tools", "sandbox", "agent/server"],
     "agent/python": ["core", "agent", "tools", "sandbox"],
     "agent/cli": ["core", "agent", "tools", "sandbox", "prompts"],
 }

@@ -1,0 +1,129 @@
+#include "agent/mcp/content.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+
+namespace toccata::mcp {
+namespace {
+
+using tools::mcp::Json;
+
+bool is_text(std::string_view bytes) {
+  const auto is_control = [](char c) {
+    const auto u = static_cast<unsigned char>(c);
+    return (u < 0x20 && c != '\n' && c != '\t' && c != '\r') || u == 0x7f;
+  };
+  if (std::any_of(bytes.begin(), bytes.end(), is_control)) return false;
+  try {
+    (void)Json(std::string(bytes)).dump();  // throws for what is no UTF-8
+  } catch (const Json::exception&) {
+    return false;
+  }
+  return true;
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+}  // namespace
+
+std::string base64(std::string_view bytes) {
+  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // the library ends it with a zero byte
+  const int n = EVP_EncodeBlock(
+      reinterpret_cast<unsigned char*>(text.data()), reinterpret_cast<const unsigned char*>(bytes.data()),
+      static_cast<int>(bytes.size())
+  );
+  text.resize(static_cast<std::size_t>(n));
+  return text;
+}
+
+std::optional<std::string> from_base64(std::string_view text) {
+  // The library would skip spaces and take what is not filled up.
+  const std::size_t n_padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+  const auto body = text.substr(0, text.size() - n_padding);
+  const auto is_digit = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '+' || c == '/';
+  };
+  if (text.size() % 4 != 0 || !std::all_of(body.begin(), body.end(), is_digit)) return std::nullopt;
+  std::string bytes(text.size() / 4 * 3, '\0');
+  const int n = EVP_DecodeBlock(
+      reinterpret_cast<unsigned char*>(bytes.data()), reinterpret_cast<const unsigned char*>(text.data()),
+      static_cast<int>(text.size())
+  );
+  if (n < 0) return std::nullopt;
+  bytes.resize(static_cast<std::size_t>(n) - n_padding);
+  return bytes;
+}
+
+std::string image_type(std::string_view bytes) {
+  if (bytes.starts_with("\x89PNG\r\n\x1a\n")) return "image/png";
+  if (bytes.starts_with("\xff\xd8\xff")) return "image/jpeg";
+  if (bytes.starts_with("GIF87a") || bytes.starts_with("GIF89a")) return "image/gif";
+  if (bytes.starts_with("RIFF") && bytes.substr(std::min<std::size_t>(8, bytes.size())).starts_with("WEBP")) return "image/webp";
+  return {};
+}
+
+Json text_block(const std::string& text) { return Json{{"type", "text"}, {"text", text}}; }
+
+Json image_block(std::string_view bytes, const std::string& mime_type) {
+  return Json{{"type", "image"}, {"data", base64(bytes)}, {"mimeType", mime_type}};
+}
+
+Json resource_link(const std::string& uri, const std::string& name, std::uint64_t size) {
+  return Json{{"type", "resource_link"}, {"uri", uri}, {"name", name}, {"size", size}};
+}
+
+Json resource_contents(const std::string& uri, const std::string& bytes) {
+  Json contents{{"uri", uri}};
+  if (const std::string type = image_type(bytes); !type.empty()) {
+    contents["mimeType"] = type;
+  } else if (is_text(bytes)) {
+    contents["mimeType"] = "text/plain";
+    contents["text"] = bytes;
+    return contents;
+  } else {
+    contents["mimeType"] = "application/octet-stream";
+  }
+  contents["blob"] = base64(bytes);
+  return contents;
+}
+
+std::string uri_path(std::string_view path) {
+  constexpr char kHex[] = "0123456789ABCDEF";
+  std::string text;
+  for (const char c : path) {
+    const auto u = static_cast<unsigned char>(c);
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       std::string_view("-._~/").find(c) != std::string_view::npos;
+    if (plain) {
+      text += c;
+    } else {
+      text += {'%', kHex[u >> 4], kHex[u & 15]};
+    }
+  }
+  return text;
+}
+
+std::optional<std::string> from_uri_path(std::string_view text) {
+  std::string path;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      path += text[i];
+      continue;
+    }
+    const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
+    const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
+    if (high < 0 || low < 0) return std::nullopt;
+    path += static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  if (path.find('\0') != std::string::npos) return std::nullopt;
+  return path;
+}
+
+}  // namespace toccata::mcp

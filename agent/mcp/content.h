@@ -1,0 +1,30 @@
+// Content blocks of tool results and resources, as MCP writes them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "tools/mcp/message.h"
+
+namespace toccata::mcp {
+
+std::string base64(std::string_view bytes);
+// nullopt when it is not base64: other characters, wrong padding.
+std::optional<std::string> from_base64(std::string_view text);
+
+// By the first bytes; empty when they are those of no picture that models read (PNG, JPEG, GIF, WebP).
+std::string image_type(std::string_view bytes);
+
+tools::mcp::Json text_block(const std::string& text);
+tools::mcp::Json image_block(std::string_view bytes, const std::string& mime_type);
+tools::mcp::Json resource_link(const std::string& uri, const std::string& name, std::uint64_t size);
+// As text when it is UTF-8 without control characters but tab and line ends, else as base64.
+tools::mcp::Json resource_contents(const std::string& uri, const std::string& bytes);
+
+// Percent-encoding of everything that is neither unreserved in RFC 3986 nor '/'.
+std::string uri_path(std::string_view path);
+// nullopt for a broken escape or a zero byte.
+std::optional<std::string> from_uri_path(std::string_view text);
+
+}  // namespace toccata::mcp

@@ -1,0 +1,298 @@
+#include "agent/mcp/peer.h"
+
+#include <exception>
+#include <vector>
+
+#include "agent/mcp/content.h"
+
+namespace toccata::mcp {
+namespace {
+
+using namespace tools::mcp;  // messages and their codes
+
+constexpr std::size_t kOpenMax = 256;  // requests of one client under way
+
+void refuse(Outlet& outlet, const Json& id, const Refusal& refusal) {
+  outlet.answer(error_text(id, refusal.code, refusal.message, refusal.data), refusal.status);
+}
+
+Refusal no_method(const std::string& method, Era era) {
+  return {kMethodNotFound, "there is no method '" + excerpt(method, 60) + "'", nullptr, era == Era::kModern ? 404 : 200};
+}
+
+// params.`name` when it is a string.
+std::optional<std::string> text_param(const Message& request, const char* name) {
+  if (!request.body.is_object()) return std::nullopt;
+  const auto found = request.body.find(name);
+  if (found == request.body.end() || !found->is_string()) return std::nullopt;
+  return found->get<std::string>();
+}
+
+const ToolInfo* find_tool(const Service& service, const std::string& name) {
+  for (const ToolInfo& tool : service.tools()) {
+    if (tool.name == name) return &tool;
+  }
+  return nullptr;
+}
+
+// What is wrong with a call before any tool sees it.
+std::optional<Refusal> check_call(const Message& request, const Service& service) {
+  const auto name = text_param(request, "name");
+  if (!name) return Refusal{kInvalidParams, "params.name must be the name of a tool"};
+  if (find_tool(service, *name) == nullptr) {
+    Json known = Json::array();
+    for (const ToolInfo& tool : service.tools()) known.push_back(tool.name);
+    return Refusal{kInvalidParams, "unknown tool: " + excerpt(*name, 100), Json{{"name", *name}, {"known", std::move(known)}}};
+  }
+  const auto arguments = request.body.find("arguments");
+  if (arguments != request.body.end() && !arguments->is_object() && !arguments->is_null()) {
+    return Refusal{kInvalidParams, "params.arguments must be an object"};
+  }
+  return std::nullopt;
+}
+
+// Everything fits on one page.
+std::optional<Refusal> check_cursor(const Message& request) {
+  if (!request.body.is_object() || !request.body.contains("cursor") || request.body["cursor"].is_null()) return std::nullopt;
+  return Refusal{kInvalidParams, "params.cursor is none of this server's"};
+}
+
+}  // namespace
+
+// A request that waits for its turn or runs.
+struct Peer::Job {
+  Message request;
+  Era era = Era::kLegacy;
+  std::shared_ptr<Outlet> outlet;
+  std::string key;
+  std::stop_source stop;
+  Call call = {};  // of tools/call
+};
+
+void Peer::request(const Message& request, Era era, const std::shared_ptr<Outlet>& outlet) {
+  if (era == Era::kModern) {
+    auto refusal = check_envelope(request);
+    if (!refusal) refusal = check_version(request);
+    if (refusal) return refuse(*outlet, request.id, *refusal);
+  } else if (!initialized_ && request.method != "initialize" && request.method != "ping") {
+    return refuse(
+        *outlet, request.id,
+        {kInvalidRequest, std::string("expected `initialize` first, or a request that names its version in params._meta.") + kVersionKey}
+    );
+  }
+  const std::string& method = request.method;
+  if (method == "tools/call") {
+    auto refusal = check_call(request, service_);
+    if (!refusal) return start(request, era, outlet);
+    if (era == Era::kLegacy) refusal->status = 200;
+    return refuse(*outlet, request.id, *refusal);
+  }
+  const bool reads = method == "resources/read";
+  if ((reads || method == "resources/list") && service_.has_resources()) {
+    std::optional<Refusal> refusal = reads ? std::nullopt : check_cursor(request);
+    if (reads && !text_param(request, "uri")) refusal = Refusal{kInvalidParams, "params.uri must be a string"};
+    if (!refusal) return start(request, era, outlet);
+    if (era == Era::kLegacy) refusal->status = 200;
+    return refuse(*outlet, request.id, *refusal);
+  }
+  if (era == Era::kModern) {
+    answer_modern(request, *outlet);
+  } else {
+    answer_legacy(request, *outlet);
+  }
+}
+
+void Peer::answer_legacy(const Message& request, Outlet& outlet) {
+  const auto reply = [&](const Json& result) { outlet.answer(result_text(request.id, result), 200); };
+  const std::string& method = request.method;
+  if (method == "initialize") {
+    initialized_ = true;
+    return reply(initialize_result(request, identity_, service_));
+  }
+  if (method == "ping") return reply(Json::object());
+  if (method == "logging/setLevel") {
+    const auto level = log_severity(text_param(request, "level").value_or(""));
+    if (!level) {
+      return refuse(outlet, request.id, {kInvalidParams, "params.level must be one of debug, info, notice, warning, error, critical, alert, emergency", nullptr, 200});
+    }
+    log_level_ = *level;
+    return reply(Json::object());
+  }
+  const bool lists_tools = method == "tools/list";
+  if (lists_tools || (method == "resources/templates/list" && service_.has_resources())) {
+    if (auto refusal = check_cursor(request)) {
+      refusal->status = 200;
+      return refuse(outlet, request.id, *refusal);
+    }
+    return reply(lists_tools ? tools_result(service_) : Json{{"resourceTemplates", service_.resource_templates()}});
+  }
+  refuse(outlet, request.id, no_method(method, Era::kLegacy));
+}
+
+void Peer::answer_modern(const Message& request, Outlet& outlet) {
+  const std::string& method = request.method;
+  Json result;
+  if (method == "server/discover") {
+    result = discover_result(identity_, service_);
+  } else if (method == "tools/list") {
+    if (const auto refusal = check_cursor(request)) return refuse(outlet, request.id, *refusal);
+    result = tools_result(service_);
+  } else if (method == "resources/templates/list" && service_.has_resources()) {
+    if (const auto refusal = check_cursor(request)) return refuse(outlet, request.id, *refusal);
+    result = Json{{"resourceTemplates", service_.resource_templates()}};
+  } else {
+    return refuse(outlet, request.id, no_method(method, Era::kModern));
+  }
+  modernize(result, Freshness::kLasting, identity_);
+  outlet.answer(result_text(request.id, result), 200);
+}
+
+Result<std::shared_ptr<Peer::Job>> Peer::make_job(const Message& request, Era era, const std::shared_ptr<Outlet>& outlet) {
+  auto job = std::make_shared<Job>();
+  job->request = request;
+  job->era = era;
+  job->outlet = outlet;
+  job->key = to_text(request.id);
+  {
+    const std::lock_guard lock(mutex_);
+    if (open_.size() >= kOpenMax) {
+      return Error{ErrorCode::kResourceExhausted, std::to_string(kOpenMax) + " requests of this client are under way; wait for some of them"};
+    }
+    if (!open_.emplace(job->key, job->stop).second) {
+      return Error{ErrorCode::kInvalidArgument, "a request with this id is still under way"};
+    }
+  }
+  job->call.client = client_;
+  job->call.stop = job->stop.get_token();
+  return job;
+}
+
+void Peer::start(const Message& request, Era era, const std::shared_ptr<Outlet>& outlet) {
+  auto made = make_job(request, era, outlet);
+  if (!made) {
+    const bool busy = made.error().code == ErrorCode::kResourceExhausted;
+    return refuse(*outlet, request.id, {busy ? kOverloaded : kInvalidRequest, made.error().message, nullptr, busy ? 429 : 400});
+  }
+  const std::shared_ptr<Job> job = *made;
+  std::string lane;
+  if (request.method == "tools/call") {
+    job->call.tool = *text_param(request, "name");
+    if (const auto given = request.body.find("arguments"); given != request.body.end() && given->is_object()) {
+      job->call.arguments = *given;
+    }
+    lane = service_.lane(job->call);
+    if (find_tool(service_, job->call.tool)->takes_long) outlet->expect_long();
+  } else {
+    lane = service_.resource_lane(client_, text_param(request, "uri").value_or(""));
+  }
+  if (queue_.add(lane, [self = shared_from_this(), job] { self->run(*job); })) return;
+  finish(*job);
+  refuse(*outlet, request.id, {kOverloaded, "too many calls wait already; try again later", nullptr, 429});
+}
+
+void Peer::run(Job& job) {
+  Outlet& outlet = *job.outlet;
+  const Json& id = job.request.id;
+  Json result;
+  std::optional<Refusal> refusal;
+  Freshness freshness = Freshness::kNotKept;
+  if (!job.stop.stop_requested()) {
+    try {
+      if (job.request.method == "tools/call") {
+        const Json token = progress_token(job.request);
+        std::int64_t n_told = 0;
+        job.call.progress = [&](const std::string& message) {
+          if (!token.is_null() && !job.stop.stop_requested()) {
+            outlet.notify(notification_text("notifications/progress", progress_params(token, ++n_told, message)));
+          }
+        };
+        int level = log_level_;
+        if (job.era == Era::kModern) {  // nothing is logged that was not asked for
+          const Json* meta = meta_of(job.request);
+          const Json asked = meta != nullptr ? meta->value(kLogLevelKey, Json()) : Json();
+          level = log_severity(asked.is_string() ? asked.get<std::string>() : "").value_or(8);
+        }
+        job.call.log = [&outlet, &job, level](const char* name, const std::string& text) {
+          if (log_severity(name).value_or(0) >= level && !job.stop.stop_requested()) {
+            outlet.notify(notification_text("notifications/message", log_params(name, text)));
+          }
+        };
+        result = call_result(service_.call(job.call));
+      } else if (job.request.method == "resources/list") {
+        result = Json{{"resources", service_.list_resources(client_)}};
+        freshness = Freshness::kStale;
+      } else {
+        const std::string uri = *text_param(job.request, "uri");
+        Result<Json> contents = service_.read_resource(client_, uri);
+        freshness = Freshness::kStale;
+        if (contents) {
+          result = Json{{"contents", Json::array({std::move(*contents)})}};
+        } else if (contents.error().code == ErrorCode::kNotFound) {
+          const bool modern = job.era == Era::kModern;
+          refusal = Refusal{modern ? kInvalidParams : kResourceNotFoundLegacy, "resource not found", Json{{"uri", uri}}, modern ? 400 : 200};
+        } else {
+          refusal = Refusal{kInternalError, contents.error().message, Json{{"uri", uri}}, 200};
+        }
+      }
+    } catch (const std::exception& failure) {
+      // Of a tool: its client's model may do something about it.
+      if (job.request.method == "tools/call") {
+        result = call_result({Json::array({text_block(std::string("The tool failed: ") + failure.what())}), /*is_error=*/true});
+      } else {
+        refusal = Refusal{kInternalError, failure.what(), nullptr, 200};
+      }
+    }
+  }
+  finish(job);  // before the answer: the client may use the id again
+  if (job.stop.stop_requested()) {
+    outlet.drop();
+  } else if (refusal) {
+    refuse(outlet, id, *refusal);
+  } else {
+    if (job.era == Era::kModern) modernize(result, freshness, identity_);
+    outlet.answer(result_text(id, result), 200);
+  }
+}
+
+void Peer::finish(const Job& job) {
+  const std::lock_guard lock(mutex_);
+  open_.erase(job.key);
+  changed_.notify_all();
+}
+
+void Peer::notification(const Message& notification) {
+  if (notification.method == "notifications/cancelled" && notification.body.is_object()) {
+    cancel(notification.body.value("requestId", Json()));
+  }
+}
+
+void Peer::cancel(const Json& id) {
+  std::optional<std::stop_source> found;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto open = open_.find(to_text(id));
+    if (open != open_.end()) found = open->second;
+  }
+  if (found) found->request_stop();  // may run callbacks of the tool
+}
+
+void Peer::cancel_all() {
+  std::vector<std::stop_source> all;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, stop] : open_) all.push_back(stop);
+  }
+  for (std::stop_source& stop : all) stop.request_stop();
+}
+
+void Peer::wait() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return open_.empty(); });
+}
+
+bool Peer::idle() const {
+  const std::lock_guard lock(mutex_);
+  return open_.empty();
+}
+
+}  // namespace toccata::mcp

@@ -1,0 +1,84 @@
+// The tools and resources that the official conformance suite expects a server to have, behind the protocol of agent/mcp.
+// scripts/mcp_conformance builds and runs it; the product does not have it.
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+#include <thread>
+
+#include "agent/mcp/http_endpoint.h"
+#include "tests/agent/mcp/fake_service.h"
+
+namespace toccata {
+namespace {
+
+using mcp::Json;
+
+const char* const kDot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+const char* const kSilence = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQIAAACAgA==";
+
+void pause() { std::this_thread::sleep_for(std::chrono::milliseconds(50)); }
+
+Json picture() { return Json{{"type", "image"}, {"data", kDot}, {"mimeType", "image/png"}}; }
+Json embedded(const char* uri, const char* type, const char* text) {
+  return Json{{"type", "resource"}, {"resource", {{"uri", uri}, {"mimeType", type}, {"text", text}}}};
+}
+mcp::CallResult of(Json block) { return {Json::array({std::move(block)})}; }
+
+class Fixture final : public testing::FakeService {
+ public:
+  Fixture() {
+    resources = {{"test://static-text", "This is the content of the static text resource."},
+                 {"test://static-binary", mcp::from_base64(kDot).value()}};
+    add("test_simple_text", "", [](const mcp::Call&) { return testing::saying("This is a simple text response for testing."); });
+    add("test_image_content", "", [](const mcp::Call&) { return of(picture()); });
+    add("test_audio_content", "", [](const mcp::Call&) { return of({{"type", "audio"}, {"data", kSilence}, {"mimeType", "audio/wav"}}); });
+    add("test_embedded_resource", "", [](const mcp::Call&) {
+      return of(embedded("test://embedded-resource", "text/plain", "This is an embedded resource content."));
+    });
+    add("test_multiple_content_types", "", [](const mcp::Call&) {
+      return mcp::CallResult{Json::array(
+          {mcp::text_block("Multiple content types test:"), picture(),
+           embedded("test://mixed-content-resource", "application/json", R"({"test":"data","value":123})")}
+      )};
+    });
+    add("test_error_handling", "", [](const mcp::Call&) -> mcp::CallResult {
+      throw std::runtime_error("This tool intentionally returns an error for testing");
+    });
+    const auto speak = [](const mcp::Call& call) {
+      for (const char* text : {"Tool execution started", "Tool processing data", "Tool execution completed"}) {
+        call.log("info", text);
+        call.progress(text);
+        pause();
+      }
+      return testing::saying("done");
+    };
+    // The last two are how the suite looks at a stream: for requests of the server's own, and for logs nobody asked for.
+    for (const char* name : {"test_tool_with_logging", "test_tool_with_progress", "test_logging_tool", "test_streaming_elicitation"}) add(name, "", speak);
+  }
+  Json resource_templates() const override {
+    return Json::array({Json{{"uriTemplate", "test://template/{id}/data"}, {"name", "template"}, {"mimeType", "application/json"}}});
+  }
+  Result<Json> read_resource(const std::string& client, const std::string& uri) override {
+    const std::string before = "test://template/", after = "/data";
+    if (!uri.starts_with(before) || !uri.ends_with(after) || uri.size() <= before.size() + after.size()) return FakeService::read_resource(client, uri);
+    const std::string id = uri.substr(before.size(), uri.size() - before.size() - after.size());
+    const Json data{{"id", id}, {"templateTest", true}, {"data", "Data for ID: " + id}};
+    return Json{{"uri", uri}, {"mimeType", "application/json"}, {"text", data.dump()}};
+  }
+};
+
+}  // namespace
+}  // namespace toccata
+
+int main() {
+  toccata::testing::Gate never;
+  toccata::Fixture fixture;
+  const toccata::mcp::ServerIdentity identity{"1", "Fixture of the conformance suite."};
+  toccata::mcp::EndpointOptions options;
+  options.http.port = 0;
+  std::unique_ptr<toccata::mcp::HttpEndpoint> endpoint;
+  toccata::mcp::WorkQueue queue;
+  endpoint = toccata::mcp::HttpEndpoint::start(fixture, queue, identity, options).value_or_throw();
+  std::cout << "http://127.0.0.1:" << endpoint->port() << "/mcp" << std::endl;
+  never.pass();  // whoever started it ends it
+}
