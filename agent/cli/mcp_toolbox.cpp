@@ -10,6 +10,7 @@
 #include "agent/loop/dispatcher.h"
 #include "agent/loop/watchdog.h"
 #include "agent/mcp/content.h"
+#include "core/base/json.h"
 #include "core/tokenizer/tokenizer.h"
 #include "tools/files/files_tool.h"
 
@@ -84,10 +85,10 @@ std::string title_of(std::string_view name) {
 }
 
 std::string with_session(const std::string& schema) {
-  Json json = schema.empty() ? Json{{"type", "object"}} : Json::parse(schema);
+  Json json = schema.empty() ? Json{{"type", "object"}} : json_from_valid<Json>(schema);
   json["properties"]["session"] = {
       {"type", "string"}, {"description", "a name for a separate state of this tool; leave it out to go on with the usual one"}};
-  return json.dump();
+  return json_text(json);
 }
 
 std::optional<std::string> text_of(const Json& arguments, const char* name) {
@@ -323,7 +324,7 @@ CallResult McpToolbox::call_tool(const Call& call, const std::string& recipient)
 }
 
 void McpToolbox::add_artifacts(CallResult& result, const std::string& metadata, sandbox::Session& session, const std::string& name) const {
-  const Json json = Json::parse(metadata, nullptr, /*allow_exceptions=*/false);
+  const Json json = json_from<Json>(metadata);
   const Json artifacts = json.is_object() ? json.value("artifacts", Json()) : Json();
   std::size_t n_images = 0, n_links = 0, bytes_left = kImageBytesMax;
   for (const Json& artifact : artifacts) {

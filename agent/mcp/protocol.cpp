@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "core/base/json.h"
+
 namespace toccata::mcp {
 namespace {
 
@@ -27,8 +29,8 @@ Json tool_json(const ToolInfo& tool) {
       {"name", tool.name},
       {"title", tool.title},
       {"description", tool.description},
-      {"inputSchema", Json::parse(tool.input_schema)}};
-  if (!tool.output_schema.empty()) json["outputSchema"] = Json::parse(tool.output_schema);
+      {"inputSchema", json_from_valid<Json>(tool.input_schema)}};
+  if (!tool.output_schema.empty()) json["outputSchema"] = json_from_valid<Json>(tool.output_schema);
   json["annotations"] = {
       {"title", tool.title},
       {"readOnlyHint", tool.read_only},

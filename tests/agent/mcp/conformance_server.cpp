@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "agent/mcp/http_endpoint.h"
+#include "core/base/json.h"
 #include "tests/agent/mcp/fake_service.h"
 
 namespace toccata {
@@ -63,7 +64,7 @@ class Fixture final : public testing::FakeService {
     if (!uri.starts_with(before) || !uri.ends_with(after) || uri.size() <= before.size() + after.size()) return FakeService::read_resource(client, uri);
     const std::string id = uri.substr(before.size(), uri.size() - before.size() - after.size());
     const Json data{{"id", id}, {"templateTest", true}, {"data", "Data for ID: " + id}};
-    return Json{{"uri", uri}, {"mimeType", "application/json"}, {"text", data.dump()}};
+    return Json{{"uri", uri}, {"mimeType", "application/json"}, {"text", json_text(data)}};
   }
 };
 

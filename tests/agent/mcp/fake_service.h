@@ -10,6 +10,7 @@
 
 #include "agent/mcp/content.h"
 #include "agent/mcp/peer.h"
+#include "core/base/json.h"
 
 namespace toccata::testing {
 
@@ -68,7 +69,7 @@ class Inbox {
  public:
   void put(const std::string& message) {
     const std::lock_guard lock(mutex_);
-    messages_.push_back(Json::parse(message));
+    messages_.push_back(json_from_valid<Json>(message));
     changed_.notify_all();
   }
   // The answer to `id`, once it is there. A test that waits for none is stopped by its time limit.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "agent/mcp/http_headers.h"
+#include "core/base/json.h"
 #include "core/net/client.h"
 #include "tests/agent/mcp/fake_service.h"
 
@@ -53,7 +54,7 @@ class HttpEndpointTest : public ::testing::Test {
     return client.send(request(body, std::move(headers), method), {}).value_or_throw();
   }
   static std::string body(const Json& id, const std::string& method, const std::string& params = "{}") {
-    return R"({"jsonrpc":"2.0","id":)" + id.dump() + R"(,"method":")" + method + R"(","params":)" + params + "}";
+    return R"({"jsonrpc":"2.0","id":)" + json_text(id) + R"(,"method":")" + method + R"(","params":)" + params + "}";
   }
   static std::string meta(const std::string& more = "") { return std::string("{") + kMeta + (more.empty() ? "" : "," + more) + "}"; }
   static Headers modern(const std::string& method, const std::string& name = "") {
@@ -62,7 +63,7 @@ class HttpEndpointTest : public ::testing::Test {
     return headers;
   }
   std::string open_session() { return std::string(send(kInitialize).header("mcp-session-id").value_or("")); }
-  static int code(const net::Response& answer) { return Json::parse(answer.body)["error"]["code"]; }
+  static int code(const net::Response& answer) { return json_from_valid<Json>(answer.body)["error"]["code"]; }
 
   FakeService service;
   Gate started, ended;
@@ -78,7 +79,7 @@ TEST_F(HttpEndpointTest, LegacySessionsAreOpenedUsedAndEnded) {
   const Headers with = {{"Mcp-Session-Id", id}, {"MCP-Protocol-Version", "2025-11-25"}};
   EXPECT_EQ(202, send(R"({"jsonrpc":"2.0","method":"notifications/initialized"})", with).status);
   EXPECT_EQ(202, send(R"({"jsonrpc":"2.0","id":1,"result":{}})", with).status);
-  EXPECT_EQ("hi", Json::parse(send(body(1, "tools/call", R"({"name":"echo","arguments":{"z":"hi"}})"), with).body)["result"]["content"][0]["text"]);
+  EXPECT_EQ("hi", json_from_valid<Json>(send(body(1, "tools/call", R"({"name":"echo","arguments":{"z":"hi"}})"), with).body)["result"]["content"][0]["text"]);
   EXPECT_EQ(400, send(body(1, "tools/list")).status);
   EXPECT_EQ(404, send(body(1, "tools/list"), {{"Mcp-Session-Id", "feed"}}).status);
   EXPECT_EQ(400, send(body(1, "tools/list"), {{"Mcp-Session-Id", id}, {"MCP-Protocol-Version", "2019-01-01"}}).status);
@@ -198,7 +199,7 @@ TEST_F(HttpEndpointTest, ForeignPagesNamesAndKeysAreRefused) {
   const auto whose = [&](const std::string& key) {
     Headers headers = modern("tools/call", "whose");
     headers.emplace_back("Authorization", "Bearer " + key);
-    return Json::parse(send(body(1, "tools/call", meta(R"("name":"whose")")), headers).body)["result"]["content"][0]["text"];
+    return json_from_valid<Json>(send(body(1, "tools/call", meta(R"("name":"whose")")), headers).body)["result"]["content"][0]["text"];
   };
   EXPECT_EQ(whose("k1"), whose("k1"));
   EXPECT_NE(whose("k1"), whose("k2"));

@@ -5,6 +5,7 @@
 #include <random>
 #include <set>
 
+#include "core/base/json.h"
 #include "tests/agent/mcp/fake_service.h"
 
 namespace toccata::mcp {
@@ -44,7 +45,7 @@ class LineServerTest : public ::testing::Test {
   }
   void send(const std::string& line) { server.push(line + "\n"); }
   Json ask(const Json& id, const std::string& method, const std::string& params = "{}") {
-    send(R"({"jsonrpc":"2.0","id":)" + id.dump() + R"(,"method":")" + method + R"(","params":)" + params + "}");
+    send(R"({"jsonrpc":"2.0","id":)" + json_text(id) + R"(,"method":")" + method + R"(","params":)" + params + "}");
     return inbox.answer(id);
   }
   void initialize() {
