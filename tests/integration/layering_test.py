@@ -35,6 +35,7 @@ ALLOWED = {
     "agent/eval": ["core/base", "agent/task"],
     "agent/server": ["core/base", "core/tokenizer", "core/grammar", "agent/harmony", "agent/model", "agent/store", "agent/loop"],
     "agent/python": ["core", "agent", "tools", "sandbox"],
+    "agent/library": ["core", "agent", "tools", "sandbox"],
     "agent/cli": ["core", "agent", "tools", "sandbox", "prompts"],
 }
 # The only files that join agent and engine.
