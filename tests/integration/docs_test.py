@@ -248,6 +248,19 @@ class DocsTest(unittest.TestCase):
             self.assertIsNotNone(where, f"{command}: not in the output, or not in this order: {line}\n{said}")
             at = where + 1
 
+    def test_every_option_of_run_is_one_of_the_libraries(self):
+        """docs/python.md and docs/cpp.md promise it: agent/cli/agent_options_json.cpp and Agent of _agent.py list them."""
+        package = BUILD / "agent" / "python"
+        if not list(package.glob("toccata/_toccata*.so")):
+            self.skipTest("the Python package is not built")
+        shown = subprocess.run([TOCCATA, "run", "--help"], env=self.env, capture_output=True, text=True, check=True).stdout
+        options = {name.replace("-", "_") for name in re.findall(r"^ +(?:-\w,)?--([\w-]+)", shown, re.MULTILINE)}
+        options -= {"help", "json", "quiet", "no_color", "no_project_notes", "resume"}  # of a terminal, or another call's
+        code = "import inspect, toccata; print(*inspect.signature(toccata.Agent).parameters)"
+        env = {**self.env, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
+        said = subprocess.run([PYTHON, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+        self.assertEqual(options, set(said.split()))
+
     # python, C++
 
     def test_python_blocks(self):
