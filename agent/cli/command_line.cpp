@@ -25,6 +25,7 @@
 #include "agent/cli/eval_verb.h"
 #include "agent/cli/exit_code.h"
 #include "agent/cli/index_verb.h"
+#include "agent/cli/manual.h"
 #include "agent/cli/mcp_serve_verb.h"
 #include "agent/cli/options.h"
 #include "agent/cli/pull_verb.h"
@@ -498,7 +499,10 @@ struct DevOptions {
   DevBrowserOptions browser;
   DevSearchOptions search;
   DevUrlPolicyOptions url_policy;
+  std::string manual;  // its format
 };
+
+CompletionVerb described(const CLI::App& app);
 
 void add_dev(CLI::App& app, DevOptions& o, Action& action, const Environment& env) {
   CLI::App* dev = app.add_subcommand("dev", "Machine interfaces: JSON Lines on stdin, one result a line on stdout");
@@ -558,6 +562,11 @@ void add_dev(CLI::App& app, DevOptions& o, Action& action, const Environment& en
   origins(lines("url-policy", "{id, url, resolved} -> {allow, reason}", [&o] {
             return dev_url_policy(o.url_policy, std::cin, std::cout);
           }), o.url_policy.allow_origins);
+  CLI::App* manual = lines("manual", "This command line as a page: man (roff) or markdown", [&app, &o] {
+    std::cout << (o.manual == "man" ? manual_man(described(app), kVersion) : manual_markdown(described(app)));
+    return kExitDone;
+  });
+  manual->add_option("format", o.manual, "man or markdown")->required()->check(CLI::IsMember({"man", "markdown"}));
   origins(dev->get_subcommand("page"), o.page.allow_origins);
   origins(dev->get_subcommand("browser"), o.browser.allow_origins);
   dev->get_subcommand("browser")->add_option("--search", o.browser.search, "Search service, as of `run`; may be repeated")->delimiter(',')->allow_extra_args(false);
@@ -583,14 +592,20 @@ std::vector<std::string> choices_of(const std::string& type_name) {
 // The tables above, for the shells.
 CompletionVerb described(const CLI::App& app) {
   CompletionVerb verb{app.get_name(), app.get_description()};
+  // CLI11 hands a verb without one that of its parent.
+  if (app.get_parent() == nullptr || app.get_footer() != app.get_parent()->get_footer()) verb.footer = app.get_footer();
   for (const CLI::Option* option : app.get_options()) {
     const bool takes_value = option->get_expected_max() > 0 && option->get_type_size_max() > 0;
     const auto choices = choices_of(option->get_type_name());
     if (option->get_positional()) {
       verb.words.insert(verb.words.end(), choices.begin(), choices.end());
+      verb.arguments.push_back({option->get_name(), option->get_description(), option->get_required(), option->get_items_expected_max() > 1});
       continue;
     }
     CompletionOption described_option{{}, option->get_description(), takes_value, choices};
+    if (takes_value) described_option.value = option->get_type_name().substr(0, option->get_type_name().find(':'));
+    described_option.default_value = option->get_default_str();
+    described_option.variable = option->get_envname();
     for (const std::string& name : option->get_snames()) described_option.names.push_back("-" + name);
     for (const std::string& name : option->get_lnames()) described_option.names.push_back("--" + name);
     verb.options.push_back(std::move(described_option));

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "agent/cli/agent_options_json.h"
 #include "agent/cli/session_setup.h"
 #include "agent/loop/events_json.h"
 #include "agent/python/bindings.h"
@@ -15,53 +16,6 @@ namespace toccata::python {
 namespace {
 
 using nlohmann::ordered_json;
-
-// Keys are the option names of `toccata run`, with underscores.
-cli::AgentOptions options_from(const std::string& json_text) {
-  const ordered_json json = json_from_valid<ordered_json>(json_text);
-  cli::AgentOptions o;
-  const auto take = [&]<class T>(const char* key, T& to) {
-    if (json.contains(key) && !json.at(key).is_null()) to = json.at(key).get<T>();
-  };
-  const auto take_optional = [&]<class T>(const char* key, std::optional<T>& to) {
-    if (json.contains(key) && !json.at(key).is_null()) to = json.at(key).get<T>();
-  };
-  const auto take_path = [&](const char* key, std::filesystem::path& to) {
-    std::string text = to.string();
-    take(key, text);
-    to = text;
-  };
-  take("model", o.model);
-  take("device", o.device);
-  take("precision", o.precision);
-  take("tools", o.tools);
-  take("instructions", o.instructions);
-  take("reasoning", o.reasoning);
-  take("sandbox", o.sandbox);
-  take("approve", o.approve);
-  take("max_turns", o.max_turns);
-  take("budget_tokens", o.budget_tokens);
-  take("max_step_tokens", o.max_step_tokens);
-  take("max_reasoning_tokens", o.max_reasoning_tokens);
-  take("max_calls", o.max_calls);
-  take("context_tokens", o.context_tokens);
-  take("page_text", o.page_text);
-  take("constrain", o.constrain);
-  take("output_schema", o.output_schema);
-  take("timeout", o.timeout_s);
-  take("tool_timeout", o.tool_timeout_s);
-  take("offline", o.offline);
-  take_optional("temperature", o.temperature);
-  take_optional("top_p", o.top_p);
-  take_optional("top_k", o.top_k);
-  take_optional("min_p", o.min_p);
-  take_optional("seed", o.seed);
-  take_path("workspace", o.workspace);
-  take_path("index", o.index);
-  take_path("ledger", o.ledger);
-  o.no_project_notes = true;  // a library reads no files it was not given
-  return o;
-}
 
 std::string outcome_json(const agent::RunOutcome& outcome) {
   return json_text(ordered_json{
@@ -82,7 +36,7 @@ class PythonAgent {
     const py::gil_scoped_release release;
     cli::Environment env = cli::read_environment();
     env.stdin_is_terminal = false;  // nobody is asked on a terminal that is not ours
-    setup_.emplace(cli::set_up(options_from(options), env, std::move(more)));
+    setup_.emplace(cli::set_up(cli::agent_options_from_json(options), env, std::move(more)));
     agent_ = std::make_unique<agent::Agent>(
         *setup_->model.model, setup_->tools, *setup_->ledger, setup_->config,
         [this](const agent::Event& event) { tell(event); }

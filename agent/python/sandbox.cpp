@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "agent/python/bindings.h"
+#include "core/tokenizer/tokenizer.h"
 #include "sandbox/sandbox.h"
 
 namespace py = pybind11;
@@ -51,19 +52,19 @@ class SandboxSession {
 void bind_sandbox(py::module_& module) {
   using Release = py::call_guard<py::gil_scoped_release>;
   py::class_<sandbox::Outcome>(module, "Outcome", "What one execution came to, as the host saw it.")
-      .def_property_readonly("status", [](const sandbox::Outcome& o) { return sandbox::to_string(o.status); }, "ok, error, timeout or died")
-      .def_readonly("output", &sandbox::Outcome::output)
-      .def_readonly("truncated", &sandbox::Outcome::truncated, "characters cut from the middle")
-      .def_readonly("restarted", &sandbox::Outcome::restarted)
-      .def_readonly("state_lost", &sandbox::Outcome::state_lost)
+      .def_property_readonly("status", [](const sandbox::Outcome& o) { return sandbox::to_string(o.status); }, "ok, error, timeout or died.")
+      .def_readonly("output", &sandbox::Outcome::output, "What was printed, and the value of the last expression.")
+      .def_readonly("truncated", &sandbox::Outcome::truncated, "Characters cut from the middle of the output.")
+      .def_readonly("restarted", &sandbox::Outcome::restarted, "The interpreter died and there is a new one.")
+      .def_readonly("state_lost", &sandbox::Outcome::state_lost, "Variables of earlier cells are gone.")
       .def_property_readonly("artifacts", [](const sandbox::Outcome& o) {
         std::vector<std::string> paths;
         for (const sandbox::WorkspaceFile& file : o.artifacts) paths.push_back(file.path);
         return paths;
-      })
-      .def_property_readonly("duration_ms", [](const sandbox::Outcome& o) { return o.duration.count(); })
+      }, "Paths of the workspace's files that are new or changed.")
+      .def_property_readonly("duration_ms", [](const sandbox::Outcome& o) { return o.duration.count(); }, "Milliseconds it took.")
       .def("__repr__", [](const sandbox::Outcome& o) {
-        return "<Outcome " + std::string(sandbox::to_string(o.status)) + ": " + o.output.substr(0, 60) + ">";
+        return "<Outcome " + std::string(sandbox::to_string(o.status)) + ": " + tokenizer::to_valid_utf8(o.output.substr(0, 60)) + ">";
       });
   py::class_<SandboxSession>(module, "Sandbox")
       .def(py::init<const std::string&, const std::string&>(), py::arg("level") = "full-nocg", py::arg("python") = "", Release())

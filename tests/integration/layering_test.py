@@ -36,6 +36,7 @@ ALLOWED = {
     "agent/server": ["core/base", "core/tokenizer", "core/grammar", "agent/harmony", "agent/model", "agent/store", "agent/loop"],
     "agent/mcp": ["core/base", "tools", "sandbox", "agent/server"],
     "agent/python": ["core", "agent", "tools", "sandbox"],
+    "agent/library": ["core", "agent", "tools", "sandbox"],
     "agent/cli": ["core", "agent", "tools", "sandbox", "prompts"],
 }
 # The only files that join agent and engine.

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from . import _toccata
+from ._display import run_html
 from ._tool import Tool, tool
 
 Event = dict[str, Any]
@@ -33,28 +35,31 @@ class Result:
     message: str
     run_id: str  # in the ledger: toccata runs show RUN_ID
     usage: dict[str, int] = field(default_factory=dict)
+    items: list[dict[str, Any]] = field(default_factory=list, repr=False)  # of the events item.completed, in order
 
     @property
     def ok(self) -> bool:
+        """Whether there is an answer."""
         return self.exit_code == 0
 
     def check(self) -> Result:
-        """Itself, or RunFailed."""
+        """Itself, or raises RunFailed."""
         if not self.ok:
             raise RunFailed(self)
         return self
 
     def json(self) -> Any:
-        """The answer as JSON; for runs with an output schema."""
+        """The answer as JSON; for runs with an output schema. ValueError when it is none."""
         return json.loads(self.final)
 
     def __str__(self) -> str:
         return self.final
 
-    def _repr_markdown_(self) -> str:
-        if self.ok:
-            return self.final
-        return f"**No answer** ({self.reason}): {self.message}"
+    def _repr_html_(self) -> str:
+        """What a notebook shows: reasoning and calls folded, then the answer. Escaped."""
+        return run_html(
+            self.items, final=self.final, ok=self.ok, reason=self.reason, message=self.message, run_id=self.run_id, usage=self.usage
+        )
 
 
 class Agent:
@@ -64,28 +69,74 @@ class Agent:
     tools: names of built-in ones ("python", "browser", "shell", "files", "patch", "recall", "skills") and functions (plain,
         or @tool)
     output_schema: the answer is JSON that satisfies it: a dict, or a pydantic model
-    Everything else is an option of `toccata run`, with underscores: instructions, reasoning, temperature, top_p, seed,
-    max_turns, budget_tokens, timeout (seconds), sandbox, approve, workspace, index, ledger, constrain, offline ...
+    sandbox: least protection accepted for python and shell: full, full-nocg, noproc, landlock, seccomp, none
+    approve: of calls that need approval (files that write, patch): "always" lets them run, "never" refuses them
+    workspace: the folder that files and patch work in, never outside
+    search: services that the browser asks: "brave", "searxng=http://127.0.0.1:8888" and so on; keys as the program finds them
+    proxy: for pages and search services: a URL, or "none"; by default that of the environment
+    allow_domain: pages come from these hosts and those below them only
+    allow_origin: origins that may be opened although they are not public: "http://127.0.0.1:8000"
+    page_text: "whole", or "main": pages without menus and other side matter
+    max_calls: "20" in all, "browser=5" of one tool
+    timeout, tool_timeout: seconds, of a run (0: no limit) and of one call of python or shell
 
-    ValueError and the like name the option at fault. One run at a time; stop() and steer() from any thread.
+    Every option is one of `toccata run`, with underscores; None is its default (AGENTS.md is not read here). Raises
+    ValueError naming an option of the wrong kind, FileNotFoundError for a model that is not there, RuntimeError for one
+    that cannot be used or a sandbox below the level asked for. One run at a time; stop() and steer() from any thread.
     """
 
     def __init__(
         self,
-        model: str = "nano",
+        model: str | os.PathLike[str] = "nano",
         *,
         tools: Sequence[str | Tool | Callable[..., Any]] = ("python",),
         output_schema: dict[str, Any] | type | None = None,
-        **options: Any,
+        instructions: str | None = None,
+        reasoning: Literal["low", "medium", "high"] | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        min_p: float | None = None,
+        seed: int | None = None,
+        max_turns: int | None = None,
+        max_calls: str | Sequence[str] | None = None,
+        budget_tokens: int | None = None,
+        max_step_tokens: int | None = None,
+        max_reasoning_tokens: int | None = None,
+        context_tokens: int | None = None,
+        timeout: float | None = None,
+        tool_timeout: float | None = None,
+        sandbox: Literal["full", "full-nocg", "noproc", "landlock", "seccomp", "none"] | None = None,
+        sandbox_start: Literal["zygote", "cold"] | None = None,
+        approve: Literal["never", "on-request", "always"] | None = None,
+        workspace: str | os.PathLike[str] | None = None,
+        index: str | os.PathLike[str] | None = None,
+        ledger: str | os.PathLike[str] | None = None,
+        search: str | Sequence[str] | None = None,
+        proxy: str | None = None,
+        proxy_names: Literal["checked", "trusted"] | None = None,
+        allow_domain: str | Sequence[str] | None = None,
+        allow_origin: str | Sequence[str] | None = None,
+        page_text: Literal["whole", "main"] | None = None,
+        device: Literal["auto", "cpu", "cuda"] | None = None,
+        precision: Literal["auto", "f32", "fast"] | None = None,
+        constrain: Literal["auto", "off"] | None = None,
+        offline: bool | None = None,
     ):
+        options = {k: v for k, v in locals().items() if v is not None and k not in ("self", "model", "tools", "output_schema")}
         functions = [t if isinstance(t, Tool) else tool(t) for t in tools if not isinstance(t, str)]
-        unknown = set(options) - _OPTIONS
-        if unknown:
-            raise TypeError(f"unknown options: {', '.join(sorted(unknown))}; known: {', '.join(sorted(_OPTIONS))}")
-        if hasattr(output_schema, "model_json_schema"):
+        if output_schema is not None and not isinstance(output_schema, dict):
+            if not hasattr(output_schema, "model_json_schema"):
+                raise TypeError(f"output_schema is {output_schema!r}, expected a dict or a pydantic model")
             output_schema = output_schema.model_json_schema()
-        settings = {k: str(v) if k in ("workspace", "index", "ledger") else v for k, v in options.items()} | {
-            "model": str(model),
+        for name in ("workspace", "index", "ledger"):
+            if name in options:
+                options[name] = os.fspath(options[name])
+        for name in ("search", "allow_domain", "allow_origin", "max_calls"):
+            if name in options and not isinstance(options[name], str):
+                options[name] = list(options[name])
+        settings = options | {
+            "model": os.fspath(model),
             "tools": [t for t in tools if isinstance(t, str)],
             "output_schema": "" if output_schema is None else json.dumps(output_schema),
         }
@@ -114,11 +165,15 @@ class Agent:
         self._agent.steer(text)
 
     def run(self, message: str, *, on_event: Callable[[Event], None] | None = None) -> Result:
-        """One turn: from a message to the answer. Further runs go on in the same conversation."""
+        """One turn: from a message to the answer. Further runs go on in the same conversation.
+
+        What the model or a tool does never raises: Result.check() does. What `on_event` raises stops the run and is
+        raised here. ValueError when this agent is running already.
+        """
         return self._drain(self.stream(message), on_event)
 
     def resume(self, run_id: str, message: str | None = None, *, on_event: Callable[[Event], None] | None = None) -> Result:
-        """Goes on with a recorded run; the first thing an agent does."""
+        """Goes on with a recorded run of the same ledger; the first thing an agent does. exit_code 2: it cannot be."""
         return self._drain(_Stream(self, lambda sink: self._agent.resume(run_id, message, sink)), on_event)
 
     def stream(self, message: str) -> _Stream:
@@ -126,6 +181,7 @@ class Agent:
         return _Stream(self, lambda sink: self._agent.run(message, sink))
 
     async def arun(self, message: str) -> Result:
+        """As run(), without blocking the event loop."""
         stream = self.astream(message)
         async for _ in stream:
             pass
@@ -143,25 +199,28 @@ class Agent:
         return stream.result
 
 
-_OPTIONS = {
-    "device", "precision", "instructions", "reasoning", "sandbox", "approve", "max_turns", "budget_tokens", "max_step_tokens",
-    "max_reasoning_tokens", "max_calls", "context_tokens", "constrain", "timeout", "tool_timeout", "offline", "temperature",
-    "top_p", "top_k", "min_p", "seed", "workspace", "index", "page_text", "ledger",
-}
-
-
 class _Stream:
-    """The run is on a thread of its own, so that Ctrl-C and other threads get through."""
+    """Events as they come, once; `result` afterwards.
+
+    The run is on a thread of its own, so that Ctrl-C and other threads get through.
+    """
 
     def __init__(self, agent: Agent, work: Callable[[Callable[[str], None]], str]):
         self._agent = agent
         self._queue: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._result: Result | None = None
+        self._items: list[dict[str, Any]] = []
+
+        def hear(text: str) -> None:
+            event = json.loads(text)
+            if event["type"] == "item.completed":
+                self._items.append(event["item"])
+            self._queue.put(("event", event))
 
         def run() -> None:
             try:
-                outcome = work(lambda text: self._queue.put(("event", json.loads(text))))
-                self._queue.put(("result", Result(**json.loads(outcome))))
+                outcome = work(hear)
+                self._queue.put(("result", Result(**json.loads(outcome), items=self._items)))
             except BaseException as error:  # goes to whoever reads the stream
                 self._queue.put(("error", error))
 
@@ -170,13 +229,13 @@ class _Stream:
 
     @property
     def result(self) -> Result:
-        """How the run ended; what has not been read yet is skipped."""
+        """How the run ended; what has not been read yet is skipped. Raises what the run raised."""
         for _ in self:
             pass
         assert self._result is not None
         return self._result
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> Generator[Event, None, None]:
         try:
             while self._result is None:
                 kind, value = self._queue.get()
@@ -197,17 +256,20 @@ class _Stream:
 
 
 class _AsyncStream:
+    """As _Stream, for `async for`."""
+
     def __init__(self, stream: _Stream):
         self._stream = stream
 
     @property
     def result(self) -> Result:
+        """How the run ended."""
         return self._stream.result
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         loop = asyncio.get_running_loop()
         events = iter(self._stream)
-        end = object()
+        end: Any = object()
         try:
             while (event := await loop.run_in_executor(None, next, events, end)) is not end:
                 yield event

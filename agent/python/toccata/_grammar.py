@@ -10,7 +10,7 @@ from . import _toccata
 class Grammar:
     """The texts that satisfy a JSON schema (a dict, JSON text, or a pydantic model) or a regular expression.
 
-    NotImplementedError names keyword and path of what cannot be enforced; nothing is ignored.
+    Raises NotImplementedError naming keyword and path of what cannot be enforced; nothing is ignored.
     """
 
     def __init__(self, schema: dict[str, Any] | bool | str | type):
@@ -20,7 +20,7 @@ class Grammar:
 
     @classmethod
     def regex(cls, pattern: str) -> Grammar:
-        """Texts that match `pattern` as a whole."""
+        """Texts that match `pattern` as a whole. ValueError says what is wrong with a pattern."""
         self = cls.__new__(cls)
         self._grammar = _toccata.Grammar.from_regex(pattern)
         return self
@@ -46,10 +46,11 @@ class Matcher:
         self._matcher = _toccata.Matcher(grammar._grammar, _trie(tokenizer))
 
     def mask(self) -> bytes:
-        """One bit a token, least significant first, in 32-bit words: numpy.frombuffer(mask, "<u4")."""
+        """One bit a token, least significant first, in [ceil(n_vocab / 32)] 32-bit words: numpy.frombuffer(mask, "<u4")."""
         return self._matcher.mask()
 
     def allows(self, token: int) -> bool:
+        """Whether this token may come next."""
         return self._matcher.allows(token)
 
     def accept(self, token: int) -> bool:
@@ -57,10 +58,11 @@ class Matcher:
         return self._matcher.accept(token)
 
     def accept_text(self, text: str) -> bool:
+        """Takes the text, character by character, or returns False and changes nothing."""
         return self._matcher.accept_text(text)
 
     def rollback(self, n: int) -> None:
-        """Takes back the last n accepted tokens."""
+        """Takes back the last n accepted tokens. ValueError when there were fewer."""
         self._matcher.rollback(n)
 
     def forced_text(self) -> bytes:

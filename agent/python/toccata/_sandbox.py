@@ -12,8 +12,8 @@ class Sandbox:
         sandbox.execute("x = 6 * 7")
         print(sandbox.execute("x").output)      # 42
 
-    `level` is the least protection accepted (full, full-nocg, noproc, landlock, seccomp, none): RuntimeError names what
-    is missing. `python`: the interpreter; "" = the system's.
+    `level` is the least protection accepted (full, full-nocg, noproc, landlock, seccomp, none): raises RuntimeError naming
+    what is missing. `python`: the interpreter; "" = the system's.
     """
 
     def __init__(self, level: str = "full-nocg", python: str = ""):
@@ -32,16 +32,20 @@ class Sandbox:
         return dict(self._session.list_files())
 
     def download(self, path: str) -> bytes:
+        """A file of the workspace. FileNotFoundError when there is none, RuntimeError for a path that leads outside."""
         return self._session.download(path)
 
     def upload(self, path: str, data: bytes) -> None:
+        """Writes a file of the workspace, over one that is there. RuntimeError for a path that leads outside."""
         self._session.upload(path, data)
 
     @property
     def level(self) -> str:
+        """The protection reached: "full", "full-nocg", ..."""
         return self._session.level
 
     def close(self) -> None:
+        """Ends the session and deletes its files; ValueError from every call after it."""
         self._session.close()
 
     def __enter__(self) -> Sandbox:

@@ -22,7 +22,8 @@ def schema_of(hint: Any) -> dict[str, Any]:
     if hint in _SCALARS:
         return {"type": _SCALARS[hint]}
     if hasattr(hint, "model_json_schema"):
-        return hint.model_json_schema()
+        schema: dict[str, Any] = hint.model_json_schema()
+        return schema
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
         described = [a for a in args[1:] if isinstance(a, str)]
@@ -98,7 +99,11 @@ def _parse_docstring(text: str | None) -> tuple[str, dict[str, str]]:
 
 
 class Tool:
-    """A function the model may call. Calling it calls the function."""
+    """A function the model may call. Calling it calls the function.
+
+    `parameters` is the JSON schema from its hints, `description` its docstring before "Args:". Raises TypeError for a
+    hint that has no schema and for arguments that cannot be given by name.
+    """
 
     def __init__(self, function: Callable[..., Any], *, name: str | None = None, description: str | None = None, pure: bool = False):
         self.function = function
@@ -132,15 +137,14 @@ class Tool:
         unknown = sorted(set(given) - set(self.parameters["properties"]))
         missing = sorted(set(self.parameters["required"]) - set(given))
         if unknown or missing:
-            raise TypeError("; ".join(filter(None, [
-                unknown and "unknown arguments: " + ", ".join(unknown),
-                missing and "missing arguments: " + ", ".join(missing),
-            ])))
+            raise TypeError("; ".join(
+                f"{what} arguments: {', '.join(names)}" for what, names in (("unknown", unknown), ("missing", missing)) if names
+            ))
         result = self.function(**{k: _convert(v, self._hints.get(k, Any)) for k, v in given.items()})
         if isinstance(result, str):
             return result
         if hasattr(result, "model_dump_json"):
-            return result.model_dump_json()
+            return str(result.model_dump_json())
         if dataclasses.is_dataclass(result) and not isinstance(result, type):
             result = dataclasses.asdict(result)
         return json.dumps(result, ensure_ascii=False, default=str)

@@ -20,6 +20,8 @@ class Warning(NamedTuple):
 
 
 class Parsed(NamedTuple):
+    """Messages in order, and what had to be mended to read them."""
+
     messages: list[dict[str, Any]]
     warnings: list[Warning]
 

@@ -1,0 +1,130 @@
+#include "agent/cli/agent_options_json.h"
+
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "core/base/error.h"
+
+namespace toccata::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+using Taker = std::function<void(const ordered_json&)>;
+
+template <class T>
+Taker into(T& to) {
+  return [&to](const ordered_json& value) { to = value.get<T>(); };
+}
+template <class T>
+Taker into(std::optional<T>& to) {
+  return [&to](const ordered_json& value) { to = value.get<T>(); };
+}
+Taker into(std::filesystem::path& to) {
+  return [&to](const ordered_json& value) { to = value.get<std::string>(); };
+}
+Taker into(std::vector<std::string>& to) {
+  return [&to](const ordered_json& value) {
+    to = value.is_string() ? std::vector{value.get<std::string>()} : value.get<std::vector<std::string>>();
+  };
+}
+
+std::string shown(const ordered_json& value) {
+  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace).substr(0, 80);
+}
+
+// What the command line checks before it sets a value, and JSON's conversions would let through.
+std::string expected(const std::string& key, const ordered_json& value) {
+  static const std::set<std::string> flags = {"offline"};
+  static const std::set<std::string> whole = {"max_turns", "budget_tokens", "max_step_tokens", "max_reasoning_tokens",
+                                              "context_tokens", "top_k", "seed"};
+  static const std::map<std::string, std::vector<std::string>> words = {
+      {"device", {"auto", "cpu", "cuda"}},       {"precision", {"auto", "f32", "fast"}},
+      {"constrain", {"auto", "off"}},            {"approve", {"never", "on-request", "always"}},
+      {"sandbox_start", {"zygote", "cold"}},
+  };
+  if (flags.contains(key)) return value.is_boolean() ? "" : "true or false";
+  if (value.is_boolean()) return "no true or false";
+  if (value.is_number() && value.get<double>() < 0) return "no negative number";
+  if (whole.contains(key)) return value.is_number_integer() ? "" : "a whole number";
+  const auto known = words.find(key);
+  if (known == words.end() || !value.is_string()) return "";
+  std::string list;
+  for (const std::string& word : known->second) {
+    if (word == value.get<std::string>()) return "";
+    list += (list.empty() ? "one of " : ", ") + word;
+  }
+  return list;
+}
+
+std::map<std::string, Taker> takers(AgentOptions& o) {
+  return {
+      {"model", into(o.model)},
+      {"device", into(o.device)},
+      {"precision", into(o.precision)},
+      {"tools", into(o.tools)},
+      {"instructions", into(o.instructions)},
+      {"reasoning", into(o.reasoning)},
+      {"sandbox", into(o.sandbox)},
+      {"sandbox_start", into(o.sandbox_start)},
+      {"approve", into(o.approve)},
+      {"max_turns", into(o.max_turns)},
+      {"budget_tokens", into(o.budget_tokens)},
+      {"max_step_tokens", into(o.max_step_tokens)},
+      {"max_reasoning_tokens", into(o.max_reasoning_tokens)},
+      {"max_calls", into(o.max_calls)},
+      {"context_tokens", into(o.context_tokens)},
+      {"constrain", into(o.constrain)},
+      {"output_schema", into(o.output_schema)},
+      {"timeout", into(o.timeout_s)},
+      {"tool_timeout", into(o.tool_timeout_s)},
+      {"temperature", into(o.temperature)},
+      {"top_p", into(o.top_p)},
+      {"top_k", into(o.top_k)},
+      {"min_p", into(o.min_p)},
+      {"seed", into(o.seed)},
+      {"workspace", into(o.workspace)},
+      {"index", into(o.index)},
+      {"ledger", into(o.ledger)},
+      {"allow_origin", into(o.allow_origins)},
+      {"allow_domain", into(o.allow_domains)},
+      {"page_text", into(o.page_text)},
+      {"search", into(o.search)},
+      {"proxy", into(o.proxy)},
+      {"proxy_names", into(o.proxy_names)},
+      {"offline", into(o.offline)},
+  };
+}
+
+}  // namespace
+
+AgentOptions agent_options_from_json(const std::string& text) {
+  const ordered_json json = ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) {
+    throw Exception(ErrorCode::kInvalidArgument, "options are '" + text.substr(0, 80) + "', expected one JSON object");
+  }
+  AgentOptions options;
+  options.no_project_notes = true;
+  const std::map<std::string, Taker> known = takers(options);
+  for (const auto& [key, value] : json.items()) {
+    const auto taker = known.find(key);
+    if (taker == known.end()) {
+      std::string names;
+      for (const auto& [name, _] : known) names += (names.empty() ? "" : ", ") + name;
+      throw Exception(ErrorCode::kInvalidArgument, "unknown option '" + key + "'; known: " + names);
+    }
+    if (value.is_null()) continue;
+    std::string wanted = expected(key, value);
+    try {
+      if (wanted.empty()) taker->second(value);
+    } catch (const ordered_json::type_error&) {
+      wanted = "another type";
+    }
+    if (!wanted.empty()) {
+      throw Exception(ErrorCode::kInvalidArgument, "option " + key + " is " + shown(value) + ", expected " + wanted);
+    }
+  }
+  return options;
+}
+
+}  // namespace toccata::cli
