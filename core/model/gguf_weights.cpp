@@ -66,8 +66,7 @@ class Loader {
   }
 
   std::span<const Bf16> keep(std::vector<Bf16> values) const {
-    weights_.made.push_back(std::move(values));
-    return weights_.made.back();
+    return *weights_.made.emplace_back(std::make_shared<const std::vector<Bf16>>(std::move(values)));
   }
 
   Linear matrix(const std::string& tensor, int n_out, int n_in) const {

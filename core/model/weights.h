@@ -63,7 +63,8 @@ struct Weights {
   std::vector<LayerWeights> layers;
   std::span<const Bf16> norm;         // [hidden]
   Linear unembedding;                 // [n_vocab, hidden], no bias
-  std::vector<std::vector<Bf16>> made;  // small vectors a GGUF holds as f32
+  // Small vectors a GGUF holds as f32. Spans point into them, from copies of this object too.
+  std::vector<std::shared_ptr<const std::vector<Bf16>>> made;
   std::shared_ptr<CheckpointFiles> files;  // what the spans point into
 };
 
