@@ -26,7 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "bench" / "vs_llamacpp"))
 import compare  # noqa: E402
 
-PEERS = ["torch==2.14.1", "transformers==5.18.0"]
+PEERS = ["torch==2.14.1", "transformers==5.24.0"]
 SKIPPED = 77
 ROW_ERROR_MAX = 1e-4
 LOGPROB_ERROR_MAX = {"f32": 0.003, "fast": 0.012}
