@@ -8,7 +8,8 @@
 Writes a random GGUF of the shape (synthetic_gguf.py; kept in --cache), fetches llama.cpp pinned as npm's prebuilt
 library (peer.py), then alternates: limits, one engine, the other, each a process of its own; the next round begins with
 the other engine. Prints medians with their range, the ratio of the two, and the share of what the machine's memory and
-arithmetic allow. Load is until one token was sampled, the file in the page cache. Where the peer cannot be had: SKIPPED, 77.
+arithmetic allow. Load is until one token was sampled, the file in the page cache. llama.cpp's threads wait for each
+other in loops: with other work on the processors it collapses, so compare on an idle machine, or --under. Where the peer cannot be had: SKIPPED, 77.
 """
 import argparse
 import json
