@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
+#include "core/base/json.h"
 
 namespace toccata::cli {
 namespace {
@@ -30,7 +31,7 @@ Taker into(std::vector<std::string>& to) {
 }
 
 std::string shown(const ordered_json& value) {
-  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace).substr(0, 80);
+  return json_text(value).substr(0, 80);
 }
 
 // What the command line checks before it sets a value, and JSON's conversions would let through.
@@ -99,7 +100,7 @@ std::map<std::string, Taker> takers(AgentOptions& o) {
 }  // namespace
 
 AgentOptions agent_options_from_json(const std::string& text) {
-  const ordered_json json = ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const ordered_json json = json_from<ordered_json>(text);
   if (!json.is_object()) {
     throw Exception(ErrorCode::kInvalidArgument, "options are '" + text.substr(0, 80) + "', expected one JSON object");
   }

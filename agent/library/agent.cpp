@@ -7,6 +7,7 @@
 #include "agent/library/toccata/agent.h"
 #include "agent/loop/agent.h"
 #include "agent/loop/events_json.h"
+#include "core/base/json.h"
 
 namespace toccata {
 namespace {
@@ -34,7 +35,7 @@ class FunctionTool final : public tools::Tool {
 };
 
 cli::AgentOptions merged(const Options& options) {
-  nlohmann::ordered_json more = nlohmann::ordered_json::parse(options.more, nullptr, /*allow_exceptions=*/false);
+  nlohmann::ordered_json more = json_from<nlohmann::ordered_json>(options.more);
   if (!more.is_object()) {
     throw Exception(ErrorCode::kInvalidArgument, "Options::more is '" + options.more.substr(0, 80) + "', expected one JSON object");
   }
@@ -55,7 +56,7 @@ cli::AgentOptions merged(const Options& options) {
   if (options.temperature) all["temperature"] = *options.temperature;
   if (options.seed) all["seed"] = *options.seed;
   all.update(more);
-  return cli::agent_options_from_json(all.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  return cli::agent_options_from_json(json_text(all));
 }
 
 Outcome outcome_of(agent::RunOutcome outcome) {
@@ -124,7 +125,7 @@ std::string Agent::run_id() const { return impl_->agent().run_id(); }
 std::string Agent::sandbox_level() const { return impl_->sandbox_level(); }
 
 std::string to_json_line(const agent::Event& event) {
-  return agent::to_json(event).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return json_text(agent::to_json(event));
 }
 
 std::string_view version() { return cli::kVersion; }

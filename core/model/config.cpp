@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/json.h"
+#include "core/base/json_depth.h"
 
 namespace toccata::model {
 namespace {
@@ -32,10 +33,11 @@ class Reader {
   }
 
   double number(std::initializer_list<const char*> keys, double fallback) const {
+    constexpr double kMost = 1e9;  // above any real one, and still an int
     const json* value = find(keys);
     if (value == nullptr) return fallback;
-    if (!value->is_number() || !(value->get<double>() > 0)) {
-      fail(std::string("'") + *keys.begin() + "' is " + json_text(*value) + ", expected a number above 0");
+    if (!value->is_number() || !(value->get<double>() > 0 && value->get<double>() <= kMost)) {
+      fail(std::string("'") + *keys.begin() + "' is " + json_text(*value) + ", expected a number above 0, at most 1e9");
     }
     return value->get<double>();
   }
@@ -125,6 +127,7 @@ void check_consistency(const Reader& top, const Config& c) {
 }  // namespace
 
 Result<Config> parse_config(std::string_view json_text, const std::string& file) {
+  if (json_depth(json_text) > 32) return Error{ErrorCode::kCorrupt, file + ": nested more than 32 deep"};
   const json object = json_from<json>(json_text);
   if (!object.is_object()) return Error{ErrorCode::kCorrupt, file + ": not a JSON object"};
   try {

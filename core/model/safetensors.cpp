@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/base/json.h"
+#include "core/base/json_depth.h"
 
 namespace toccata::model {
 namespace {
@@ -14,6 +15,8 @@ using nlohmann::json;
 
 // More than any published checkpoint by orders of magnitude; bounds what a hostile header makes us allocate.
 constexpr std::uint64_t kHeaderBytesMax = std::uint64_t{100} << 20;
+// A tensor's shape is at depth 3.
+constexpr int kHeaderDepthMax = 8;
 
 Error corrupt(const std::string& file, const std::string& what) {
   return Error{ErrorCode::kCorrupt, file + ": " + what};
@@ -140,8 +143,9 @@ Result<std::map<std::string, TensorView>> parse_safetensors(
                   std::to_string(bytes.size()) + ": truncated, or not a safetensors file"
     );
   }
-  const auto* text = reinterpret_cast<const char*>(bytes.data()) + sizeof header_size;
-  const json header = json_from<json>({text, header_size});
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + sizeof header_size, header_size);
+  if (json_depth(text) > kHeaderDepthMax) return corrupt(file, "the header is nested too deeply to be that of a safetensors file");
+  const json header = json_from<json>(text);
   if (!header.is_object()) return corrupt(file, "the header is not a JSON object");
   const auto data = bytes.subspan(sizeof header_size + header_size);
 

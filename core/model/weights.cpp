@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/base/json.h"
+#include "core/base/json_depth.h"
 #include "core/model/gguf_checkpoint.h"
 #include "core/model/safetensors.h"
 
@@ -31,6 +32,8 @@ class Tensors {
   }
 
   bool has(const std::string& name) const { return tensors_.contains(name); }
+  // The file that holds a tensor that is there.
+  const std::string& file_of(const std::string& name) const { return tensors_.at(name).file; }
 
   // The tensor, of exactly this type and shape.
   const TensorView& get(const std::string& name, DType dtype, const Shape& shape) const {
@@ -76,7 +79,8 @@ class Tensors {
   // weight_map says which file holds which tensor; file names are not interpreted.
   void read_index() {
     const std::string file = "model.safetensors.index.json";
-    const auto index = json_from<nlohmann::json>(as_text(files_.read(file).value_or_throw()));
+    const std::string_view text = as_text(files_.read(file).value_or_throw());
+    const auto index = json_depth(text) > 8 ? nlohmann::json() : json_from<nlohmann::json>(text);
     const auto map = index.is_object() ? index.value("weight_map", nlohmann::json()) : nlohmann::json();
     if (!map.is_object()) {
       throw Exception(ErrorCode::kCorrupt, files_.name() + "/" + file + ": no 'weight_map' object");
@@ -144,34 +148,34 @@ void load_qkv(const Tensors& tensors, const Names& names, const std::string& pre
   layer.v = rows(qkv, c.q_size() + c.kv_size(), c.kv_size());
 }
 
+// 255 is NaN in the MX standard and in no sound checkpoint. Scales are 1/17 of the experts' bytes.
+void check_scales(std::span<const std::uint8_t> scales, const std::string& file, const std::string& name) {
+  const auto bad = std::find(scales.begin(), scales.end(), std::uint8_t{255});
+  if (bad == scales.end()) return;
+  throw Exception(
+      ErrorCode::kCorrupt, file + ": tensor " + name + ": scale " + std::to_string(bad - scales.begin()) +
+                               " is 255 (NaN): the checkpoint is damaged"
+  );
+}
+
 ExpertLinear experts(const Tensors& tensors, const Names& names, const std::string& name, int n_experts, int n_out, int n_in) {
   const std::string blocks = name + (names.hf ? "_blocks" : "_weight.blocks");
   const std::string scales = name + (names.hf ? "_scales" : "_weight.scales");
   if (!tensors.has(blocks) && tensors.has(name)) {
     throw Exception(
         ErrorCode::kUnsupported,
-        "tensor " + name + " holds unpacked experts; expected MXFP4 (" + blocks + " and " + scales + ")"
+        tensors.file_of(name) + ": tensor " + name + " holds unpacked experts; expected MXFP4 (" + blocks + " and " + scales + ")"
     );
   }
   ExpertLinear e;
   e.blocks = tensors.u8(blocks, {n_experts, n_out, n_in / 32, 16});
   e.scales = tensors.u8(scales, {n_experts, n_out, n_in / 32});
+  check_scales(e.scales, tensors.file_of(scales), scales);
   e.bias = tensors.bf16(name + "_bias", {n_experts, n_out});
   e.n_experts = n_experts;
   e.n_out = n_out;
   e.n_in = n_in;
   return e;
-}
-
-// 255 is NaN in the MX standard and in no sound checkpoint. Scales are 1/17 of the experts' bytes.
-void check_scales(const ExpertLinear& e, const std::string& name) {
-  const auto bad = std::find(e.scales.begin(), e.scales.end(), std::uint8_t{255});
-  if (bad != e.scales.end()) {
-    throw Exception(
-        ErrorCode::kCorrupt, "tensor " + name + ": scale " + std::to_string(bad - e.scales.begin()) +
-                                 " is 255 (NaN): the checkpoint is damaged"
-    );
-  }
 }
 
 LayerWeights load_layer(const Tensors& tensors, const Names& names, const Config& c, int n) {
@@ -186,8 +190,6 @@ LayerWeights load_layer(const Tensors& tensors, const Names& names, const Config
   layer.gate_up =
       experts(tensors, names, prefix + names.gate_up(), c.n_experts, 2 * c.intermediate, c.hidden);
   layer.down = experts(tensors, names, prefix + names.down(), c.n_experts, c.hidden, c.intermediate);
-  check_scales(layer.gate_up, prefix + names.gate_up());
-  check_scales(layer.down, prefix + names.down());
   return layer;
 }
 

@@ -63,7 +63,7 @@ struct Weights {
   std::vector<LayerWeights> layers;
   std::span<const Bf16> norm;         // [hidden]
   Linear unembedding;                 // [n_vocab, hidden], no bias
-  // Small vectors a GGUF holds as f32; shared, because the spans of a copy point there too.
+  // Small vectors a GGUF holds as f32. Spans point into them, from copies of this object too.
   std::vector<std::shared_ptr<const std::vector<Bf16>>> made;
   std::shared_ptr<CheckpointFiles> files;  // what the spans point into
 };

@@ -26,8 +26,8 @@ struct Story {
 
 class BatcherTest : public ::testing::TestWithParam<bool> {
  protected:
-  std::shared_ptr<const Model> load() {
-    Options options{.n_threads = 2, .chunk_tokens = 16};
+  std::shared_ptr<const Model> load(int n_threads = 2) {
+    Options options{.n_threads = n_threads, .chunk_tokens = 16};
     options.exact = GetParam();
     checkpoints_.push_back(std::make_unique<TinyCheckpoint>());
     return Model::load(checkpoints_.back()->files(), options);
@@ -55,16 +55,16 @@ class BatcherTest : public ::testing::TestWithParam<bool> {
   std::vector<std::unique_ptr<TinyCheckpoint>> checkpoints_;
 };
 
-TEST_P(BatcherTest, AmongOthersASessionGetsTheBitsItGetsAlone) {
+TEST_P(BatcherTest, AmongOthersASessionGetsTheBitsItGetsAloneOnOneThread) {
   std::vector<Story> alone(kSessions), together(kSessions);
-  const auto quiet = load();
+  const auto quiet = load(1);
   for (int i = 0; i < kSessions; ++i) {
     Session session(quiet);
     alone[i] = tell(session, i);
   }
   EXPECT_EQ(quiet->batcher()->counts().shared_passes, 0);
 
-  const auto busy = load();
+  const auto busy = load(2);
   std::barrier start(kSessions);
   {
     std::vector<std::jthread> threads;

@@ -59,7 +59,8 @@ TEST(GgufSessionTest, Bf16MatricesGiveTheSameBitsAsTheHuggingFaceLayout) {
   EXPECT_EQ(got.greedy, wanted.greedy);
 }
 
-TEST(GgufSessionTest, AndTheSameBitsInTheFastMode) {
+// Norms and biases of a GGUF are copies, which must outlive the repacking of the matrices; blocks lie in another order.
+TEST(GgufSessionTest, InTheFastModeTooTheBitsAreThoseOfTheHuggingFaceLayout) {
   TinyCheckpoint source;
   const Output wanted = run(source.files(), /*exact=*/false);
   const Output got = run_gguf(source, GgufDense::kBf16, /*exact=*/false);
