@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tools/citable_pages.h"
+
 namespace toccata::tools {
 
 // One function of a namespace, as the model is told of it.
@@ -39,6 +41,7 @@ struct ToolSpec {
   Effect effect = Effect::kEffectful;
   bool needs_approval = false;
   bool stateful = false;  // keeps something in memory between calls: a resumed run has lost it
+  bool reaches_out = false;  // what the model writes into its arguments can leave this machine
   std::chrono::milliseconds timeout{120'000};
 };
 
@@ -56,12 +59,20 @@ enum class ToolStatus {
   kStopsRun,  // the run cannot go on (sandbox gone, denied)
 };
 
+// Whose words a result is made of.
+struct Provenance {
+  bool untrusted = false;  // strangers': they may ask for things, and must not get them
+  std::string origin;      // "https://example.org", "search"; of a trusted result mostly empty
+  friend bool operator==(const Provenance&, const Provenance&) = default;
+};
+
 struct ToolResult {
   ToolStatus status = ToolStatus::kOk;
   std::string author;   // who speaks to the model: "python", "browser.search"
   std::string content;  // what the model reads
   // One JSON object for the ledger and the event stream, never for the model: duration_ms, level, exit ...
   std::string metadata = "{}";
+  Provenance provenance = {};
   friend bool operator==(const ToolResult&, const ToolResult&) = default;
 };
 
@@ -73,6 +84,8 @@ class Tool {
   // Runs the call. Never throws on what the model wrote: bad arguments are a kFailed result in plain words.
   // Returns soon after `stop` is requested.
   virtual ToolResult call(const ToolCall& call, std::stop_token stop) = 0;
+  // The pages it has shown, for a tool whose lines can be cited; null: it has none.
+  virtual const CitablePages* citable_pages() const { return nullptr; }
 };
 
 }  // namespace toccata::tools

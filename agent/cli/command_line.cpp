@@ -127,8 +127,8 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--tool-timeout", o.tool_timeout_s, "Seconds for one call of python or shell")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--approve", o.approve, "Ask before tools that need approval")
-      ->check(CLI::IsMember({"never", "on-request", "always"}))
+  app.add_option("--approve", o.approve, "Ask before tools that need approval; trusted = only once the run has read what strangers wrote (pages, searches)")
+      ->check(CLI::IsMember({"never", "on-request", "trusted", "always"}))
       ->capture_default_str();
   app.add_option("--sandbox", o.sandbox, "Least level of protection accepted")
       ->check(levels)
@@ -153,6 +153,8 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->envname("TOCCATA_SEARCH");
+  app.add_option("--page-cache", o.page_cache, "SQLite file that keeps pages between runs and records what each run read; none = neither (default: pages.db beside the ledger of the user)")
+      ->envname("TOCCATA_PAGE_CACHE");
   app.add_option("--proxy", o.proxy, "Proxy for pages and search services, or none (default: http_proxy, HTTPS_PROXY, NO_PROXY)")
       ->envname("TOCCATA_PROXY");
   app.add_option("--proxy-names", o.proxy_names, "trusted = the proxy may open names that have no address here; else they are refused")
@@ -353,6 +355,7 @@ void add_runs_again(CLI::App& runs, RunsAgainOptions& o, Action& action, const E
   CLI::App* replay = runs.add_subcommand("replay", "Does the model say the same tokens again?");
   replay->add_option("run", o.replay.run, "Id, or the beginning of one, or last")->required();
   replay->add_flag("--recorded-tools", o.replay.recorded_tools, "A new run whose tools answer what was recorded");
+  replay->add_flag("--recorded-pages", o.replay.recorded_pages, "A new run whose browser reads the pages and searches that were recorded, without the network; other tools run");
   add_agent_options(*resume, o.resume.agent);
   add_agent_options(*fork, o.fork.resume.agent);
   add_agent_options(*replay, o.replay.agent);

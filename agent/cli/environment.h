@@ -30,6 +30,7 @@ struct Environment {
 
   std::filesystem::path ledger_path() const { return data_home / "runs.db"; }
   std::filesystem::path index_path() const { return data_home / "index.db"; }
+  std::filesystem::path pages_path() const { return data_home / "pages.db"; }
 };
 
 // The only place that calls getenv.

@@ -72,7 +72,7 @@ AgentOptions agent_of(const EvalOptions& options) {
   AgentOptions agent = options.agent;
   if (!options.given.contains("--tools")) agent.tools = {"none"};
   agent.no_project_notes = true;                             // of whatever folder this is
-  if (agent.approve == "on-request") agent.approve = "never";  // nobody can be asked
+  if (agent.approve == "on-request" || agent.approve == "trusted") agent.approve = "never";  // nobody can be asked
   return agent;
 }
 

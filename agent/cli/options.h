@@ -57,6 +57,8 @@ struct AgentOptions {
   std::map<std::string, SearchSettings> search_services = {};  // by name; from the user's config.toml only
   std::string proxy = {};  // for pages and search services; empty = that of the environment; "none"
   std::string proxy_names = "checked";  // checked, trusted: who says that a name leads to no private address
+  std::filesystem::path page_cache = {};  // pages kept between runs; empty = the user's pages.db; "none"
+  std::string recorded_pages_of = {};       // the browser reads what this run read; empty = the web
   bool offline = false;
   bool json = false;
   bool quiet = false;
@@ -100,6 +102,7 @@ struct RunsReplayOptions {
   std::set<std::string> given = {};
   std::string run = {};
   bool recorded_tools = false;  // a new run whose tools answer what was recorded
+  bool recorded_pages = false;  // a new run whose browser reads the pages that were recorded
 };
 
 // export, rm, gc, check

@@ -122,10 +122,11 @@ int runs_replay_verb(const RunsReplayOptions& options, const Environment& env) {
   const auto ledger = open_ledger(options.agent, env);
   const auto run = ledger->load_run(options.run).value_or_throw();
   AgentOptions agent_options = options.agent;
-  if (options.recorded_tools) {
+  if (options.recorded_tools || options.recorded_pages) {
     apply_recorded(run, options.given, agent_options);
+    if (options.recorded_pages) agent_options.recorded_pages_of = run.summary.id;
     const auto use_recording = [&](AgentSetup& setup) {
-      setup.tools = agent::recorded_tools(setup.tools, run);
+      if (options.recorded_tools) setup.tools = agent::recorded_tools(setup.tools, run);
     };
     return with_agent(
         agent_options,

@@ -11,6 +11,7 @@
 
 #include "agent/cli/project_notes.h"
 #include "agent/cli/search_setup.h"
+#include "agent/cli/terminal_view.h"
 #include "agent/cli/token_prefix.h"
 #include "agent/loop/recall_tool.h"
 #include "agent/loop/turn_rules.h"
@@ -59,15 +60,21 @@ SamplingParams sampling(const AgentOptions& options, SamplingParams params) {
 agent::ApprovalPolicy approval(const std::string& mode, const Environment& env) {
   using Mode = agent::ApprovalPolicy::Mode;
   if (mode == "always") return {Mode::kAlways, {}};
+  if (mode == "trusted" && !env.stdin_is_terminal) return {Mode::kTrusted, {}};
   if (mode == "never" || !env.stdin_is_terminal) return {Mode::kNever, {}};
   const auto ask = [](const agent::ApprovalRequest& request) {
-    std::cerr << "allow " << request.recipient << " " << request.arguments << "? [y/N/q] ";
+    if (!request.untrusted_origins.empty()) {
+      std::cerr << "This run has read text that others wrote, which may be behind this call:";
+      for (const std::string& origin : request.untrusted_origins) std::cerr << " " << for_terminal(origin);
+      std::cerr << "\n";
+    }
+    std::cerr << "allow " << request.recipient << " " << for_terminal(request.arguments) << "? [y/N/q] ";
     std::string answer;
     std::getline(std::cin, answer);
     if (answer == "q" || !std::cin) return agent::Decision::kStop;
     return answer == "y" || answer == "Y" ? agent::Decision::kApprove : agent::Decision::kRefuse;
   };
-  return {Mode::kOnRequest, ask};
+  return {mode == "trusted" ? Mode::kTrusted : Mode::kOnRequest, ask};
 }
 
 // `rules`: of the masks; null without.
@@ -115,6 +122,23 @@ std::shared_ptr<sandbox::SessionSlot> session_slot(const AgentOptions& options, 
 void add_browser(const AgentOptions& options, const Environment& env, AgentSetup& setup) {
   const auto path = options.index.empty() ? env.index_path() : options.index;
   const tools::PageScope scope = tools::page_scope(options.page_text).value_or_throw();
+  std::shared_ptr<tools::PageStore> store;
+  const auto kept = options.page_cache.empty() ? env.pages_path() : options.page_cache;
+  if (kept != "none") {
+    store = std::make_shared<tools::PageStore>(kept, [](const std::string& warning) { std::cerr << "toccata: WARNING: " << warning << '\n'; });
+  }
+  if (!options.recorded_pages_of.empty()) {
+    if (store == nullptr || store->n_recorded(options.recorded_pages_of) == 0) {
+      throw Exception(
+          ErrorCode::kNotFound, kept.string() + " holds no recorded pages of run " + options.recorded_pages_of +
+                                    ": the run read none, ran without a page cache, or they gave way to newer ones"
+      );
+    }
+    setup.tools.add(std::make_unique<tools::BrowserTool>(
+        std::make_unique<tools::ReplayingBackend>(std::move(store), options.recorded_pages_of), o200k_prefix(), scope
+    ));
+    return;
+  }
   if (options.offline) {
     setup.tools.add(tools::open_local_browser(path, o200k_prefix(), scope).value_or_throw());
     return;
@@ -126,10 +150,11 @@ void add_browser(const AgentOptions& options, const Environment& env, AgentSetup
   }
   const tools::ProxyRules proxy = proxy_rules(options.proxy, options.proxy_names, env);
   tools::Fetcher fetcher(tools::AddressPolicy::make(options.allow_origins, options.allow_domains).value_or_throw(), {}, {}, proxy);
-  setup.tools.add(std::make_unique<tools::BrowserTool>(
-      std::make_unique<tools::LivePages>(std::move(index), std::move(fetcher), make_searches(options.search, options.search_services, proxy, env)),
-      o200k_prefix(), scope
-  ));
+  std::unique_ptr<tools::BrowserBackend> pages = std::make_unique<tools::LivePages>(
+      std::move(index), std::move(fetcher), make_searches(options.search, options.search_services, proxy, env), store
+  );
+  if (store != nullptr) pages = std::make_unique<tools::RecordingBackend>(std::move(pages), store);
+  setup.tools.add(std::make_unique<tools::BrowserTool>(std::move(pages), o200k_prefix(), scope));
 }
 
 // Both places when code runs in this run, also when its tool is named later.

@@ -250,7 +250,7 @@ int run_dataset(const TaskOptions& options, const task::Task& task, const Enviro
                                          : task::ResultsFile::open(options.results).value_or_throw();
   SignalStop signals;
   AgentOptions agent = options.agent;
-  if (agent.approve == "on-request") agent.approve = "never";  // rows run side by side: nobody can be asked
+  if (agent.approve == "on-request" || agent.approve == "trusted") agent.approve = "never";  // rows run side by side: nobody can be asked
   TaskHost host(agent, env, {}, options.judge);
   host.set_artifacts(options.artifacts);
   std::optional<Progress> progress(std::in_place, task.name, env.stderr_is_terminal && !options.agent.quiet);

@@ -1,5 +1,7 @@
 #include "agent/cli/terminal_view.h"
 
+#include <algorithm>
+#include <utility>
 #include <variant>
 
 namespace toccata::cli {
@@ -16,6 +18,30 @@ struct Overloaded : Ts... {
 };
 template <class... Ts>
 Overloaded(Ts...) -> Overloaded<Ts...>;
+
+// Where character `n` of `text` begins.
+std::size_t byte_of(std::string_view text, std::int64_t n) {
+  std::size_t at = 0;
+  for (; at < text.size(); ++at) {
+    const bool begins = (static_cast<unsigned char>(text[at]) & 0xC0) != 0x80;
+    if (begins && n-- == 0) break;
+  }
+  return at;
+}
+
+std::string indented(std::string text) {
+  for (std::size_t at = text.find('\n'); at != std::string::npos; at = text.find('\n', at + 1)) text.insert(at + 1, "        ");
+  return text;
+}
+
+std::string spelled(const std::vector<agent::LineSpan>& lines) {
+  std::string text;
+  for (const agent::LineSpan& span : lines) {
+    text += (text.empty() ? "L" : ", L") + std::to_string(span.first);
+    if (span.last != span.first) text += "-L" + std::to_string(span.last);
+  }
+  return text.empty() ? "the page" : text;
+}
 
 }  // namespace
 
@@ -94,12 +120,52 @@ void TerminalView::on(const agent::ItemDelta& event) {
     say(event.kind == agent::ItemDelta::Kind::kReasoning ? kDim : "", event.delta);
     return;
   }
-  const std::string text =
-      style_.stdout_is_terminal ? for_terminal(event.delta) : event.delta;
+  const std::string numbered = with_numbers(event);
+  const std::string text = style_.stdout_is_terminal ? for_terminal(numbered) : numbered;
   if (text.empty()) return;
   std::fwrite(text.data(), 1, text.size(), out_);
   std::fflush(out_);
   answer_open_line_ = text.back() != '\n';
+}
+
+std::size_t TerminalView::number_of(const agent::Citation& citation) {
+  const auto known = std::find(sources_.begin(), sources_.end(), citation.url);
+  if (known != sources_.end()) return static_cast<std::size_t>(known - sources_.begin()) + 1;
+  sources_.push_back(citation.url);
+  return sources_.size();
+}
+
+std::string TerminalView::with_numbers(const agent::ItemDelta& event) {
+  const std::string_view text = event.delta;
+  std::string shown;
+  std::size_t done = 0;
+  for (const agent::Citation& citation : event.citations) {
+    const std::size_t begin = byte_of(text, citation.start - n_answer_chars_);
+    shown += std::string(text.substr(done, begin - done)) + "[" + std::to_string(number_of(citation)) + "]";
+    done = byte_of(text, citation.end - n_answer_chars_);
+  }
+  n_answer_chars_ += agent::count_code_points(text);
+  return shown + std::string(text.substr(done));
+}
+
+void TerminalView::list_sources(const std::vector<agent::Citation>& citations) {
+  if (!citations.empty()) say(kBold, "Sources\n");
+  for (std::size_t n = 1; n <= sources_.size(); ++n) {
+    bool headed = false;
+    std::vector<std::string> told;  // the same lines may be cited many times
+    for (const agent::Citation& citation : citations) {
+      if (citation.url != sources_[n - 1]) continue;
+      if (!std::exchange(headed, true)) say("", "  [" + std::to_string(n) + "] " + citation.title + "  " + citation.url + "\n");
+      const bool ok = citation.check == agent::CitationCheck::kOk;
+      const std::string line = spelled(citation.lines) + (ok ? "" : std::string("  (") + agent::to_string(citation.check) + ")");
+      if (std::find(told.begin(), told.end(), line) != told.end()) continue;
+      told.push_back(line);
+      say(ok ? kDim : kRed, "      " + line + "\n");
+      if (!citation.quote.empty()) block(kDim, "        " + indented(citation.quote), style_.output_lines_max);
+    }
+  }
+  sources_.clear();
+  n_answer_chars_ = 0;
 }
 
 void TerminalView::on(const agent::ItemCompleted& event) {
@@ -123,6 +189,7 @@ void TerminalView::on(const agent::ItemCompleted& event) {
               std::fflush(out_);
               answer_open_line_ = false;
             }
+            list_sources(item.citations);
           },
           [](const agent::ReasoningItem&) {},
       },

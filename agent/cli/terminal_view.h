@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/loop/events.h"
 
@@ -33,6 +34,10 @@ class TerminalView {
   void on(const agent::TurnFailed&) {}  // the verb prints the outcome
   void on(const agent::StreamError& event);
 
+  // A piece of the answer with "[n]" in place of what cites source n.
+  std::string with_numbers(const agent::ItemDelta& event);
+  std::size_t number_of(const agent::Citation& citation);
+  void list_sources(const std::vector<agent::Citation>& citations);
   void say(const char* style, std::string_view text);
   void block(const char* style, std::string_view text, int lines_max);
 
@@ -41,6 +46,8 @@ class TerminalView {
   std::FILE* err_;
   bool answer_open_line_ = false;  // the answer so far does not end in a newline
   bool stderr_open_line_ = false;
+  std::int64_t n_answer_chars_ = 0;   // of the open answer, as the model wrote it
+  std::vector<std::string> sources_;  // URLs the open answer cites, in that order
 };
 
 // `text` with every control character but newline and tab replaced by U+FFFD, so that what a model or a page wrote

@@ -13,6 +13,7 @@
 #include "agent/loop/prompt.h"
 #include "agent/loop/recall_tool.h"
 #include "agent/loop/resume_point.h"
+#include "agent/loop/shown_pages.h"
 #include "agent/loop/step.h"
 #include "agent/loop/token_log.h"
 #include "agent/loop/watchdog.h"
@@ -40,6 +41,7 @@ class Agent::Impl {
   )
       : model_(model),
         registry_(registry),
+        pages_(registry),
         ledger_(ledger),
         config_(std::move(config)),
         sink_(std::move(sink)) {}
@@ -166,7 +168,7 @@ class Agent::Impl {
     ) {
       return ending;
     }
-    step_.emplace(*log_, *renderer_, *writer_, *events_, config_, tool_names(registry_).all_shown());
+    step_.emplace(*log_, *renderer_, *writer_, *events_, config_, tool_names(registry_).all_shown(), pages_);
     return std::nullopt;
   }
 
@@ -303,6 +305,12 @@ class Agent::Impl {
     if (auto ending = open_session(&record)) return *ending;
     for (const store::CallRow& call : record.calls) {
       dispatcher_->forget_state_of(call.intent.recipient);
+      if (!call.result) continue;
+      pages_.show(call.result->author, call.result->content);
+      dispatcher_->trust().read(provenance_in(call.result->metadata), call.result->content);
+    }
+    for (const store::MessageRow& message : record.messages) {
+      if (message.role == "user" || message.role == "developer") dispatcher_->trust().tell(message.content);
     }
     dispatcher_->budget().recall(record.calls);
     has_history_ = true;
@@ -449,6 +457,7 @@ class Agent::Impl {
       std::optional<Ending> appended;
       if (Result<void> settled = log_->settle(); !settled) appended = ending_for(settled.error());
       if (!appended) appended = append_result(outcome.answer);
+      pages_.show(outcome.answer.name.value_or(""), outcome.answer.text());
       if (!appended && outcome.n_loop_steps > 0 && calls.size() == 1) {
         appended = cut_loop(
             outcome.n_loop_steps, call.message.recipient.value_or(""), outcome.answer.text()
@@ -552,7 +561,11 @@ class Agent::Impl {
     if (Result<void> appended = log_->append(kind, tokens); !appended) {
       return ending_for(appended.error());
     }
-    for (const harmony::Message& message : messages) writer_->add_message(recorded(message));
+    for (const harmony::Message& message : messages) {
+      const store::MessageRow row = recorded(message);
+      writer_->add_message(row);
+      if (row.role == "user" || row.role == "developer") dispatcher_->trust().tell(row.content);
+    }
     return std::nullopt;
   }
 
@@ -597,6 +610,7 @@ class Agent::Impl {
 
   TokenModel& model_;
   tools::Registry& registry_;
+  RunPages pages_;
   store::Ledger& ledger_;
   const AgentConfig config_;
   const EventSink sink_;

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace toccata::agent {
 
@@ -10,6 +11,8 @@ struct ApprovalRequest {
   std::string run_id;
   std::string recipient;
   std::string arguments;
+  // Whose words the run has read so far that are not the user's: they may be behind this call. Empty: nobody's.
+  std::vector<std::string> untrusted_origins = {};
 };
 
 enum class Decision {
@@ -23,6 +26,7 @@ struct ApprovalPolicy {
   enum class Mode {
     kNever,      // nobody can be asked: such a call ends the run (exit 5, "approval_needed")
     kOnRequest,  // `ask` decides each call; without an `ask` as kNever
+    kTrusted,    // approved beforehand until the run has read what strangers wrote; then as kOnRequest
     kAlways,     // approved beforehand
   } mode = Mode::kNever;
   std::function<Decision(const ApprovalRequest&)> ask;

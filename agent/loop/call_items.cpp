@@ -81,6 +81,7 @@ Item call_started_item(std::string id, const std::string& recipient, const std::
 Item call_completed_item(Item started, const tools::ToolResult& result) {
   const ItemStatus status =
       result.status == tools::ToolStatus::kOk ? ItemStatus::kCompleted : ItemStatus::kFailed;
+  started.provenance = result.provenance;
   std::visit([&](auto& details) { complete(details, result, status); }, started.details);
   return started;
 }

@@ -211,6 +211,18 @@ std::string Dispatcher::how_to_see(int call) const {
   return "; " + std::string(kRecallRecipient) + " {\"call\": " + std::to_string(call) + "} shows them";
 }
 
+// Before the model reads it.
+void Dispatcher::read(int call, ToolResult& result) {
+  if (result.provenance.untrusted) {
+    result.content = without_control_spellings(result.content);
+    if (!trust_.has_read_untrusted()) {
+      writer_.note("trust", "from call " + std::to_string(call) + " on the run has read untrusted text, first of " + result.provenance.origin);
+    }
+  }
+  trust_.read(result.provenance, result.content);
+  result.metadata = with_provenance(result.metadata, result.provenance);
+}
+
 CallOutcome Dispatcher::run_tool(
     const Target& target,
     const harmony::Message& call,
@@ -243,6 +255,7 @@ CallOutcome Dispatcher::run_tool(
 
   const auto started = Watchdog::Clock::now();
   ToolResult result = call_bounded(*target.tool, request, watchdog, run_deadline);
+  read(number, result);
   const std::size_t bytes_max = config_.limits.tool_output_bytes_max;
   std::string full = result.content.size() > bytes_max ? result.content : std::string();
   result.content = shorten(std::move(result.content), bytes_max, how_to_see(number));
@@ -348,14 +361,20 @@ CallOutcome Dispatcher::dispatch(
     outcome.reason = *refused;
     return outcome;
   }
+  if (auto reason = trust_.objection(target.tool->spec(), call.text())) {
+    writer_.note("trust", "a call to " + target.recipient + " was refused: its address carried private text");
+    return answer_without_running(target, call, "refused", std::move(*reason));
+  }
   if (!target.tool->spec().needs_approval) return run_tool(target, call, nullptr, watchdog, run_deadline);
 
   const ApprovalPolicy& policy = config_.approval;
   Decision decision = Decision::kStop;
-  if (policy.mode == ApprovalPolicy::Mode::kAlways) decision = Decision::kApprove;
-  const bool asked = policy.mode == ApprovalPolicy::Mode::kOnRequest && policy.ask;
+  using Mode = ApprovalPolicy::Mode;
+  const bool beforehand = policy.mode == Mode::kAlways || (policy.mode == Mode::kTrusted && !trust_.has_read_untrusted());
+  if (beforehand) decision = Decision::kApprove;
+  const bool asked = !beforehand && policy.mode != Mode::kNever && policy.ask;
   if (asked) events_.flush();  // the person sees what led to the call
-  if (asked) decision = policy.ask({writer_.id(), target.recipient, call.text()});
+  if (asked) decision = policy.ask({writer_.id(), target.recipient, call.text(), trust_.origins()});
   if (decision == Decision::kApprove) return run_tool(target, call, nullptr, watchdog, run_deadline);
   auto outcome = answer_without_running(
       target,

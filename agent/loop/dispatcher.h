@@ -10,6 +10,7 @@
 #include "agent/loop/agent.h"
 #include "agent/loop/budget.h"
 #include "agent/loop/message_stream.h"
+#include "agent/loop/trust.h"
 #include "agent/loop/watchdog.h"
 #include "agent/store/ledger.h"
 #include "tools/registry.h"
@@ -66,6 +67,8 @@ class Dispatcher {
   void forget_state_of(const std::string& recipient);
   // The budget, for what earlier processes spent.
   Budget& budget() { return budget_; }
+  // Whose words the run has read: the loop tells it the user's and what earlier processes read.
+  Trust& trust() { return trust_; }
 
  private:
   struct Target {
@@ -78,6 +81,7 @@ class Dispatcher {
   // Calls at the end of the history, and this one, that repeat earlier ones: 0 when they do not.
   int repeats(const Target& target, const std::string& arguments) const;
   void remember(const Target& target, const std::string& arguments, const std::string& content);
+  void read(int call, tools::ToolResult& result);
   CallOutcome run_tool(
       const Target& target,
       const harmony::Message& call,
@@ -105,6 +109,7 @@ class Dispatcher {
   const AgentConfig& config_;
   std::string how_to_see(int call) const;
   Budget budget_;
+  Trust trust_;
   std::set<std::string> lost_state_;  // recipients
   // The last calls that ran, newest last.
   struct Made {

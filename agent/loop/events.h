@@ -9,6 +9,10 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
+
+#include "agent/loop/citation.h"
+#include "tools/tool.h"
 
 namespace toccata::agent {
 
@@ -26,7 +30,8 @@ enum class ItemStatus { kInProgress, kCompleted, kFailed };
 // Text the user may see: the answer, or a preamble before a call.
 struct AgentMessageItem {
   enum class Phase { kPreamble, kFinal } phase = Phase::kFinal;
-  std::string text;
+  std::string text;                       // as the model wrote it, markers of citations included
+  std::vector<Citation> citations = {};   // of an answer, in the order of the text
   friend bool operator==(const AgentMessageItem&, const AgentMessageItem&) = default;
 };
 struct ReasoningItem {
@@ -69,6 +74,7 @@ struct Item {
   std::
       variant<AgentMessageItem, ReasoningItem, CommandItem, ToolCallItem, WebSearchItem, NoticeItem>
           details;
+  tools::Provenance provenance = {};  // of a tool's result, once it is there
   friend bool operator==(const Item&, const Item&) = default;
 };
 
@@ -85,6 +91,8 @@ struct ItemDelta {
   std::string item_id;
   enum class Kind { kFinal, kPreamble, kReasoning, kOutput } kind = Kind::kFinal;
   std::string delta;
+  // Whose markers stand in this delta; a marker is never split between two.
+  std::vector<Citation> citations = {};
 };
 struct ItemCompleted {
   Item item;

@@ -41,8 +41,31 @@ Json or_null(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
+// OpenAI's url_citation, which ends at "title", and what was found out about it.
+Json annotations_of(const std::vector<Citation>& citations) {
+  Json all = Json::array();
+  for (const Citation& c : citations) {
+    Json lines = Json::array();
+    for (const LineSpan& span : c.lines) lines.push_back({span.first, span.last});
+    all.push_back(
+        {{"type", "url_citation"},
+         {"start_index", c.start},
+         {"end_index", c.end},
+         {"url", c.url},
+         {"title", c.title},
+         {"cursor", c.cursor},
+         {"lines", std::move(lines)},
+         {"quote", c.quote},
+         {"checked", to_string(c.check)}}
+    );
+  }
+  return all;
+}
+
 Json details_of(const AgentMessageItem& item) {
-  return {{"type", "agent_message"}, {"phase", to_string(item.phase)}, {"text", item.text}};
+  Json json = {{"type", "agent_message"}, {"phase", to_string(item.phase)}, {"text", item.text}};
+  if (!item.citations.empty()) json["annotations"] = annotations_of(item.citations);
+  return json;
 }
 Json details_of(const ReasoningItem& item) { return {{"type", "reasoning"}, {"text", item.text}}; }
 Json details_of(const CommandItem& item) {
@@ -82,10 +105,9 @@ Json delta_of(const ItemDelta& event) {
   const char* type = "agent_message";
   if (event.kind == ItemDelta::Kind::kReasoning) type = "reasoning";
   if (event.kind == ItemDelta::Kind::kOutput) type = "command_execution";
-  return {
-      {"id", event.item_id},
-      {"type", type},
-      {"delta", event.delta}};
+  Json json = {{"id", event.item_id}, {"type", type}, {"delta", event.delta}};
+  if (!event.citations.empty()) json["annotations"] = annotations_of(event.citations);
+  return json;
 }
 
 }  // namespace
@@ -101,6 +123,7 @@ Json to_json(const TokenUsage& usage) {
 Json to_json(const Item& item) {
   Json json = {{"id", item.id}};
   json.update(std::visit([](const auto& details) { return details_of(details); }, item.details));
+  if (item.provenance.untrusted) json["provenance"] = {{"trust", "untrusted"}, {"origin", item.provenance.origin}};
   return json;
 }
 

@@ -27,8 +27,8 @@ store::MessageRow row_of(const harmony::Message& message) {
   return row;
 }
 
-MessageStream::MessageStream(store::RunWriter& writer, EventQueue& events)
-    : writer_(writer), events_(events), last_flush_(std::chrono::steady_clock::now()) {}
+MessageStream::MessageStream(store::RunWriter& writer, EventQueue& events, const tools::CitablePages& pages)
+    : writer_(writer), events_(events), pages_(pages), last_flush_(std::chrono::steady_clock::now()) {}
 
 void MessageStream::take(const std::vector<harmony::ParseEvent>& parsed) {
   for (const harmony::ParseEvent& event : parsed) {
@@ -73,6 +73,9 @@ void MessageStream::take_one(const harmony::MessageStarted& started) {
   writer_.open_message(row_of(header));
   open_ = true;
   item_id_.clear();
+  cited_.clear();
+  citing_.reset();
+  if (kind_ == Kind::kFinal) citing_.emplace(pages_);
 }
 
 void MessageStream::take_one(const harmony::ContentDelta& delta) { add_text(delta.text); }
@@ -87,7 +90,21 @@ void MessageStream::add_text(std::string_view text) {
     events_.push(ItemStarted{item_with("")});
     first_piece_ = true;
   }
+  if (citing_) return show(citing_->push(text));
   pending_delta_ += text;
+}
+
+void MessageStream::show(std::vector<CitationStream::Piece> pieces) {
+  for (CitationStream::Piece& piece : pieces) {
+    pending_delta_ += piece.text;
+    if (!piece.citation) continue;
+    const Citation& found = *piece.citation;
+    if (found.check != CitationCheck::kOk) {
+      writer_.note("citation", piece.text + " at character " + std::to_string(found.start) + ", " + found.url + ": " + to_string(found.check));
+    }
+    pending_cited_.push_back(found);
+    cited_.push_back(std::move(*piece.citation));
+  }
 }
 
 void MessageStream::take_one(const harmony::MessageDone& done) {
@@ -98,6 +115,7 @@ void MessageStream::take_one(const harmony::MessageDone& done) {
   whole.complete = done.end != End::kEos;
   writer_.close_message(whole);
   if (!item_id_.empty()) {
+    if (citing_) show(citing_->finish());
     queue_delta();
     events_.push(ItemCompleted{item_with(row.content)});
   }
@@ -114,7 +132,7 @@ void MessageStream::take_one(const harmony::Warning& warning) {
 
 void MessageStream::queue_delta() {
   if (pending_delta_.empty()) return;
-  ItemDelta delta{item_id_, ItemDelta::Kind::kFinal, std::move(pending_delta_)};
+  ItemDelta delta{item_id_, ItemDelta::Kind::kFinal, std::move(pending_delta_), std::exchange(pending_cited_, {})};
   if (kind_ == Kind::kReasoning) delta.kind = ItemDelta::Kind::kReasoning;
   if (kind_ == Kind::kPreamble) delta.kind = ItemDelta::Kind::kPreamble;
   pending_delta_.clear();
@@ -125,7 +143,7 @@ Item MessageStream::item_with(std::string text) const {
   using Phase = AgentMessageItem::Phase;
   if (kind_ == Kind::kReasoning) return Item{item_id_, ReasoningItem{std::move(text)}};
   const Phase phase = kind_ == Kind::kPreamble ? Phase::kPreamble : Phase::kFinal;
-  return Item{item_id_, AgentMessageItem{phase, std::move(text)}};
+  return Item{item_id_, AgentMessageItem{phase, std::move(text), cited_}};
 }
 
 }  // namespace toccata::agent

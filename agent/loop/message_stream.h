@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/harmony/parser.h"
+#include "agent/loop/citation.h"
 #include "agent/loop/events.h"
 #include "agent/store/ledger.h"
 
@@ -46,7 +47,8 @@ class MessageStream {
     harmony::MessageDone::End end = harmony::MessageDone::End::kEnd;
   };
 
-  MessageStream(store::RunWriter& writer, EventQueue& events);
+  // `pages`: what an answer may cite; must outlive it.
+  MessageStream(store::RunWriter& writer, EventQueue& events, const tools::CitablePages& pages);
 
   // After each token. Flushes when a piece is full.
   void take(const std::vector<harmony::ParseEvent>& parsed);
@@ -70,6 +72,8 @@ class MessageStream {
   void take_one(const harmony::Warning& warning);
   void add_text(std::string_view text);
   void queue_delta();
+  // Text of an answer, and what it cites: a marker is shown whole or not at all.
+  void show(std::vector<CitationStream::Piece> pieces);
   Item item_with(std::string text) const;
 
   store::RunWriter& writer_;
@@ -80,6 +84,10 @@ class MessageStream {
   Kind kind_ = Kind::kFinal;
   std::string item_id_;  // empty until the open message has text
   std::string pending_delta_;
+  const tools::CitablePages& pages_;
+  std::optional<CitationStream> citing_;   // of an open answer
+  std::vector<Citation> pending_cited_;    // in pending_delta_
+  std::vector<Citation> cited_;            // in the open answer
   bool first_piece_ = false;  // the open message has text that nobody has seen yet
   int n_tokens_since_flush_ = 0;
   std::chrono::steady_clock::time_point last_flush_;

@@ -6,6 +6,8 @@
 #include <queue>
 #include <utility>
 
+#include "agent/loop/trust.h"
+
 namespace toccata::agent {
 namespace {
 
@@ -39,7 +41,7 @@ class RecordedTool final : public tools::Tool {
     tools::ToolStatus status = tools::ToolStatus::kFailed;
     if (result.status == "ok") status = tools::ToolStatus::kOk;
     if (result.status == "stops_run") status = tools::ToolStatus::kStopsRun;
-    return {status, result.author, result.content, result.metadata};
+    return {status, result.author, result.content, result.metadata, provenance_in(result.metadata)};
   }
 
  private:

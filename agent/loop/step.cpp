@@ -81,14 +81,16 @@ Step::Step(
     store::RunWriter& writer,
     EventQueue& events,
     const AgentConfig& config,
-    std::vector<std::string> recipients
+    std::vector<std::string> recipients,
+    const tools::CitablePages& pages
 )
     : log_(log),
       renderer_(renderer),
       writer_(writer),
       events_(events),
       config_(config),
-      recipients_(std::move(recipients)) {
+      recipients_(std::move(recipients)),
+      pages_(pages) {
   if (config_.constraint) constraint_.emplace(config_.constraint);
 }
 
@@ -97,7 +99,7 @@ Step::Reader Step::make_reader() {
       .role = harmony::Role::kAssistant, .strict = false, .tools = recipients_};
   if (constraint_) constraint_->begin();
   return Reader{
-      harmony::Parser(renderer_, options), MessageStream(writer_, events_), constraint_ ? &*constraint_ : nullptr};
+      harmony::Parser(renderer_, options), MessageStream(writer_, events_, pages_), constraint_ ? &*constraint_ : nullptr};
 }
 
 StepResult Step::take(bool force_final, const std::stop_token& stop, TokenUsage& usage) {

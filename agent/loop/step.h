@@ -48,7 +48,8 @@ class Step {
       store::RunWriter& writer,
       EventQueue& events,
       const AgentConfig& config,
-      std::vector<std::string> recipients
+      std::vector<std::string> recipients,
+      const tools::CitablePages& pages  // what an answer may cite
   );
 
   // `force_final`: the message is opened as `<|channel|>final<|message|>`, so that the model can only answer.
@@ -90,6 +91,7 @@ class Step {
   EventQueue& events_;
   const AgentConfig& config_;
   const std::vector<std::string> recipients_;
+  const tools::CitablePages& pages_;
   std::optional<harmony::Constraint> constraint_;
   int n_ = 0;  // steps taken
 };

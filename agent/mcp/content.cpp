@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/tokenizer/utf8.h"
+
 namespace toccata::mcp {
 namespace {
 
@@ -14,13 +16,7 @@ bool is_text(std::string_view bytes) {
     const auto u = static_cast<unsigned char>(c);
     return (u < 0x20 && c != '\n' && c != '\t' && c != '\r') || u == 0x7f;
   };
-  if (std::any_of(bytes.begin(), bytes.end(), is_control)) return false;
-  try {
-    (void)Json(std::string(bytes)).dump();  // throws for what is no UTF-8
-  } catch (const Json::exception&) {
-    return false;
-  }
-  return true;
+  return std::none_of(bytes.begin(), bytes.end(), is_control) && tokenizer::is_valid_utf8(bytes);
 }
 
 int hex_digit(char c) {

@@ -2,6 +2,7 @@
 
 #include "agent/server/logprob_json.h"
 #include "agent/server/request_fields.h"
+#include "agent/server/url_citation.h"
 #include "core/base/calendar.h"
 #include "core/base/json.h"
 
@@ -154,6 +155,7 @@ ChatCall read_chat(const Json& body, const Services& services) {
   call.step.max_tokens = integer_field(body, "max_completion_tokens", 1, INT32_MAX)
                              .value_or(integer_field(body, "max_tokens", 1, INT32_MAX).value_or(0));
   for (const auto& f : call.request.functions) call.step.recipients.push_back("functions." + f.name);
+  call.step.pages = pages_of(call.request);
   call.step.constraint = services.masks.of(call.request, call.step.must_call);
   call.n = static_cast<int>(integer_field(body, "n", 1, 64).value_or(1));
   call.stream = bool_field(body, "stream", false);
@@ -229,6 +231,12 @@ class ChatChoice : public StepListener {
     if (stream_ != nullptr) send({{"content", piece}}, call_.logprobs ? Json{{"content", entries}} : Json(nullptr));
   }
 
+  void cited(const agent::Citation& citation, std::string_view link) override {
+    const std::int64_t n_before = agent::count_code_points(content_) + (separator_due_ ? 2 : 0);
+    annotations_.push_back({{"type", "url_citation"}, {"url_citation", url_citation(citation, n_before, link)}});
+    if (stream_ != nullptr) send({{"annotations", Json::array({annotations_.back()})}});
+  }
+
   void done(MessageKind, const std::string&, bool) override {}
 
   void end(const StepOutcome& outcome) {
@@ -239,6 +247,7 @@ class ChatChoice : public StepListener {
   Json whole() const {
     Json message = {{"role", "assistant"}, {"content", content_.empty() && !calls_.empty() ? Json(nullptr) : Json(content_)}};
     if (call_.show_reasoning && !reasoning_.empty()) add_reasoning(message, reasoning_);
+    if (!annotations_.empty()) message["annotations"] = annotations_;
     if (!calls_.empty()) message["tool_calls"] = calls_;
     Json choice = {{"index", index_}, {"message", message}, {"logprobs", nullptr}, {"finish_reason", finish_}};
     if (call_.logprobs) choice["logprobs"] = {{"content", logprobs_}};
@@ -282,7 +291,7 @@ class ChatChoice : public StepListener {
   const Json head_;
   const int index_;
   std::string content_, reasoning_;
-  Json calls_ = Json::array(), logprobs_ = Json::array();
+  Json calls_ = Json::array(), logprobs_ = Json::array(), annotations_ = Json::array();
   bool separator_due_ = false;
   const char* finish_ = "stop";
 };

@@ -118,7 +118,7 @@ class StepRunner {
       return false;
     }
     if (events) handle(*events);
-    pending_logprobs_.clear();
+    if (!citing_ || !citing_->is_holding()) pending_logprobs_.clear();
     if (stops_.matched()) {
       outcome_.finish = Finish::kStopString;
       outcome_.stop_string = stops_.match();
@@ -215,6 +215,8 @@ class StepRunner {
         recipient_ = std::move(*resolved);
       }
     }
+    citing_.reset();
+    if (kind_ == MessageKind::kFinal && options_.pages) citing_.emplace(*options_.pages);
     if (visible() && !outcome_.step.text.empty()) separator_due_ = true;
     listener_.started(kind_, recipient_);
   }
@@ -223,8 +225,27 @@ class StepRunner {
 
   void on(const harmony::ContentDelta& delta) {
     if (!open_) return;
-    if (!visible() || options_.stop_strings.empty()) return emit(delta.text);
-    emit(stops_.push(delta.text));
+    if (!visible() || options_.stop_strings.empty()) return show(delta.text);
+    show(stops_.push(delta.text));
+  }
+
+  void show(const std::string& text) {
+    if (!citing_) return emit(text);
+    show(citing_->push(text));
+  }
+
+  void show(const std::vector<agent::CitationStream::Piece>& pieces) {
+    for (const agent::CitationStream::Piece& piece : pieces) {
+      if (!piece.citation) {
+        emit(piece.text);
+        continue;
+      }
+      const char last = text_.empty() ? ' ' : text_.back();
+      if (last != ' ' && last != '\n' && last != '(') emit(" ");
+      const std::string link = link_of(*piece.citation);
+      listener_.cited(*piece.citation, link);
+      emit(link);
+    }
   }
 
   void emit(const std::string& text) {
@@ -234,12 +255,15 @@ class StepRunner {
     if (visible()) outcome_.step.text += text;
     if (kind_ == MessageKind::kReasoning) outcome_.step.reasoning += text;
     static const std::vector<TokenLogprob> none;
-    listener_.text(kind_, text, kind_ == MessageKind::kFinal ? pending_logprobs_ : none);
+    const bool has_logprobs = kind_ == MessageKind::kFinal && !pending_logprobs_.empty();
+    listener_.text(kind_, text, has_logprobs ? pending_logprobs_ : none);
+    if (citing_) pending_logprobs_.clear();  // of several pieces the first has them
   }
 
   void on(const harmony::MessageDone& done) {
     if (!open_) return;
-    if (visible() && !options_.stop_strings.empty()) emit(stops_.rest());
+    if (visible() && !options_.stop_strings.empty()) show(stops_.rest());
+    if (citing_) show(citing_->finish());
     open_ = false;
     boundary_ = lease_.timeline().size();
     if (kind_ == MessageKind::kCall) {
@@ -263,6 +287,7 @@ class StepRunner {
   StepListener& listener_;
   PenalizedSampling sampling_;
   StopStrings stops_;
+  std::optional<agent::CitationStream> citing_;  // of an open answer
   const std::size_t begin_;  // length of the prompt
   std::size_t boundary_;     // where the open message begins
   std::optional<harmony::Parser> parser_;
@@ -291,6 +316,32 @@ StepOutcome run_step(
     const std::stop_token& stop
 ) {
   return StepRunner(lease, renderer, options, listener).run(stop);
+}
+
+std::shared_ptr<const agent::ShownPages> pages_of(const ChatRequest& request) {
+  auto pages = std::make_shared<agent::ShownPages>();
+  for (const Turn& turn : request.turns) {
+    const auto* result = std::get_if<ToolText>(&turn);
+    if (result != nullptr && agent::shows_pages(result->author)) pages->show(result->text);
+  }
+  return pages->empty() ? nullptr : pages;
+}
+
+std::string link_of(const agent::Citation& citation) {
+  // What ends a link in Markdown is spelled out in it.
+  std::string url;
+  for (const char c : citation.url) {
+    if (c == '(') url += "%28";
+    else if (c == ')') url += "%29";
+    else if (c == '<' || c == '>' || static_cast<unsigned char>(c) <= ' ') url += "%20";
+    else url += c;
+  }
+  const std::size_t scheme = url.find("://");
+  std::string host = scheme == std::string::npos ? url : url.substr(scheme + 3);
+  host.resize(std::min(host.size(), host.find_first_of("/?#")));
+  if (host.empty()) host = citation.title;
+  std::erase_if(host, [](char c) { return c == '[' || c == ']'; });
+  return "([" + host + "](" + url + "))";
 }
 
 std::string StopStrings::push(std::string_view piece) {

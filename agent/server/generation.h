@@ -12,7 +12,9 @@
 #include "agent/harmony/constraint.h"
 #include "agent/harmony/parser.h"
 #include "agent/harmony/renderer.h"
+#include "agent/loop/citation.h"
 #include "agent/loop/message_stream.h"
+#include "agent/loop/shown_pages.h"
 #include "agent/server/conversation.h"
 #include "agent/server/metrics.h"
 #include "agent/server/penalties.h"
@@ -42,6 +44,9 @@ class StepListener {
   virtual void text(
       MessageKind kind, std::string_view delta, const std::vector<TokenLogprob>& logprobs
   ) = 0;
+  // Before the text() of a link that stands in an answer where the model wrote a citation. `link`: what cites, without
+  // the blank that may come before it.
+  virtual void cited(const agent::Citation& /*citation*/, std::string_view /*link*/) {}
   // `whole`: the model ended the message itself; false where a limit or a failure cut it off.
   virtual void done(MessageKind kind, const std::string& text, bool whole) = 0;
 };
@@ -56,6 +61,8 @@ struct StepOptions {
   std::optional<std::string> must_call;
   // Masks for what is written (TurnMasks); null: the model writes what it likes.
   std::shared_ptr<const harmony::ConstraintPlan> constraint;
+  // What an answer may cite: its markers become links. Null: an answer is shown as it is written.
+  std::shared_ptr<const agent::ShownPages> pages;
 };
 
 struct StepOutcome {
@@ -77,6 +84,12 @@ StepOutcome run_step(
     StepListener& listener,
     const std::stop_token& stop
 );
+
+// What the browser tool showed in this conversation; null: nothing.
+std::shared_ptr<const agent::ShownPages> pages_of(const ChatRequest& request);
+
+// "([example.org](https://example.org/page))": what stands in an answer for a citation.
+std::string link_of(const agent::Citation& citation);
 
 // Finds the first of some strings in a text that comes in pieces, and holds back what may be its beginning.
 class StopStrings {

@@ -3,14 +3,15 @@
 #include <algorithm>
 
 #include "agent/server/logprob_json.h"
+#include "agent/server/url_citation.h"
 
 namespace toccata::server {
 namespace {
 
 constexpr std::string_view kFunctions = "functions.";
 
-Json output_text(std::string_view text, Json logprobs) {
-  return {{"type", "output_text"}, {"text", text}, {"annotations", Json::array()}, {"logprobs", std::move(logprobs)}};
+Json output_text(std::string_view text, Json logprobs, Json annotations = Json::array()) {
+  return {{"type", "output_text"}, {"text", text}, {"annotations", std::move(annotations)}, {"logprobs", std::move(logprobs)}};
 }
 Json reasoning_text(std::string_view text) { return {{"type", "reasoning_text"}, {"text", text}}; }
 
@@ -79,6 +80,8 @@ void ResponseWriter::open_item(MessageKind kind) {
   }
   item_["status"] = "in_progress";
   logprobs_ = Json::array();
+  annotations_ = Json::array();
+  n_chars_ = 0;
   event("response.output_item.added", {{"item", item_}});
   if (kind == MessageKind::kReasoning) part("response.content_part.added", reasoning_text(""));
   if (item_["type"] == "message") part("response.content_part.added", output_text("", Json::array()));
@@ -101,6 +104,7 @@ void ResponseWriter::text(
   fields["content_index"] = 0;
   fields["delta"] = delta;
   if (kind == MessageKind::kReasoning) return event("response.reasoning_text.delta", std::move(fields));
+  n_chars_ += agent::count_code_points(delta);
   Json entries = Json::array();
   if (options_.logprobs) {
     for (const TokenLogprob& token : logprobs) entries.push_back(logprob_json(token));
@@ -108,6 +112,17 @@ void ResponseWriter::text(
   }
   fields["logprobs"] = std::move(entries);
   event("response.output_text.delta", std::move(fields));
+}
+
+void ResponseWriter::cited(const agent::Citation& citation, std::string_view link) {
+  if (item_.is_null()) open_item(MessageKind::kFinal);
+  Json annotation = {{"type", "url_citation"}};
+  annotation.update(url_citation(citation, n_chars_, link));
+  event(
+      "response.output_text.annotation.added",
+      {{"item_id", item_["id"]}, {"content_index", 0}, {"annotation_index", annotations_.size()}, {"annotation", annotation}}
+  );
+  annotations_.push_back(std::move(annotation));
 }
 
 void ResponseWriter::done(MessageKind kind, const std::string& text, bool whole) {
@@ -124,7 +139,7 @@ void ResponseWriter::done(MessageKind kind, const std::string& text, bool whole)
     fields["text"] = text;
     if (!is_reasoning) fields["logprobs"] = logprobs_;
     event(is_reasoning ? "response.reasoning_text.done" : "response.output_text.done", std::move(fields));
-    Json finished = is_reasoning ? reasoning_text(text) : output_text(text, logprobs_);
+    Json finished = is_reasoning ? reasoning_text(text) : output_text(text, logprobs_, annotations_);
     item_["content"].push_back(finished);
     part("response.content_part.done", std::move(finished));
   }

@@ -40,6 +40,7 @@ class ResponseWriter : public StepListener {
   void created();
   void started(MessageKind kind, const std::string& recipient) override;
   void text(MessageKind kind, std::string_view delta, const std::vector<TokenLogprob>& logprobs) override;
+  void cited(const agent::Citation& citation, std::string_view link) override;
   void done(MessageKind kind, const std::string& text, bool whole) override;
 
   // The ends: each makes the last event, which is returned and not sent.
@@ -63,7 +64,8 @@ class ResponseWriter : public StepListener {
   std::int64_t n_events_ = 0;
   Json item_;  // the open one; null: none
   std::string recipient_;
-  Json logprobs_ = Json::array();  // of the open message
+  Json logprobs_ = Json::array(), annotations_ = Json::array();  // of the open message
+  std::int64_t n_chars_ = 0;                                     // of its text so far
 };
 
 }  // namespace toccata::server

@@ -374,6 +374,7 @@ ResponsesCall read_responses(const Json& body, const Services& services) {
   call.step.sampling.n_top = read_n_top(body, "top_logprobs", services);
   call.step.max_tokens = integer_field(body, "max_output_tokens", 1, INT32_MAX).value_or(0);
   for (const auto& f : call.request.functions) call.step.recipients.push_back("functions." + f.name);
+  call.step.pages = pages_of(call.request);
   call.step.constraint = services.masks.of(call.request, call.step.must_call);
   call.stream = bool_field(body, "stream", false);
   call.store = bool_field(body, "store", true);

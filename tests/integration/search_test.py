@@ -90,6 +90,56 @@ class SearchTest(unittest.TestCase):
         for file in self.program.ledger.parent.glob("runs.db*"):
             self.assertNotIn(KEY.encode(), file.read_bytes())
 
+    def test_an_answer_tells_its_sources(self):
+        page = self.web.url + "/tides"
+        script = [call("open", id=page), FINAL + "High water comes every 12 hours【0†L2】, and bananas are blue 【0†L99】.<|return|>"]
+        done = self.browse("--allow-origin", self.web.url, script=script)
+        self.assertEqual(0, done.returncode, done.stderr)
+        answer = [e["item"] for e in events(done.stdout) if e["type"] == "item.completed"][-1]
+        self.assertEqual(["ok", "no such line"], [a["checked"] for a in answer["annotations"]])
+        cited = answer["annotations"][0]
+        self.assertEqual("【0†L2】", answer["text"][cited["start_index"]:cited["end_index"]])
+        self.assertEqual((page, "Tides", [[2, 2]], "High water comes every 12 hours and 25 minutes."),
+                         (cited["url"], cited["title"], cited["lines"], cited["quote"]))
+        opened = [e["item"] for e in events(done.stdout) if e["type"] == "item.completed"][0]
+        self.assertEqual({"trust": "untrusted", "origin": self.web.url}, opened["provenance"])
+
+        model = self.program.script(*script)
+        done = self.program.run("run", "-m", model, "--tools", "browser", "--allow-origin", self.web.url, "When is high water?")
+        self.assertEqual("High water comes every 12 hours[1], and bananas are blue [1].\n", done.stdout)
+        sources = done.stderr[done.stderr.index("Sources"):].splitlines()
+        self.assertEqual(f"  [1] Tides  {page}", sources[1])
+        self.assertIn("High water comes every 12 hours and 25 minutes.", sources[3])
+        self.assertIn("L99  (no such line)", sources[4])
+
+    def test_a_run_is_replayed_without_the_network(self):
+        script = [call("search", query="tides"), call("open", id=0), call("open", id=self.web.url + "/gone"), FINAL + "Every 12 h.<|return|>"]
+        done = self.browse("--search", f"searxng={self.web.url}/", "--allow-origin", self.web.url, script=script)
+        self.assertEqual(0, done.returncode, done.stderr)
+        shown = self.shown()
+        self.web.close()
+        n_asked = len(self.web.requests)
+        again = self.program.run("runs", "replay", "last", "--recorded-pages", "-m", self.program.script(*script))
+        self.assertEqual((0, "Every 12 h.\n"), (again.returncode, again.stdout), again.stderr)
+        self.assertEqual(shown, self.shown())
+        self.assertEqual(n_asked, len(self.web.requests))
+        other = self.program.script(call("search", query="another"), FINAL + "no<|return|>")
+        run = json.loads(self.program.run("runs", "list", "--json").stdout.splitlines()[-1])["id"]
+        self.program.run("runs", "replay", run, "--recorded-pages", "-m", other)
+        self.assertIn("has no such search", self.shown()[0])
+        self.program.run("run", "-m", self.program.script(FINAL + "hi<|return|>"), "hi")
+        nothing = self.program.run("runs", "replay", "last", "--recorded-pages")
+        self.assertEqual(2, nothing.returncode, nothing.stderr)
+        self.assertIn("holds no recorded pages", nothing.stderr)
+
+    def test_a_broken_page_cache_is_told_of_and_the_run_goes_on(self):
+        cache = self.program.home / "cache.db"
+        cache.write_bytes(b"x" * 4096)
+        done = self.browse("--search", f"searxng={self.web.url}/", "--page-cache", str(cache))
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertIn(f"WARNING: the page cache {cache} cannot be used", done.stderr)
+        self.assertEqual(b"x" * 4096, cache.read_bytes())
+
     def test_a_result_of_searxng_is_found_opened_and_resumed(self):
         done = self.browse(
             "--search", f"searxng={self.web.url}/", "--allow-origin", self.web.url,

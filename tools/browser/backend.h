@@ -26,6 +26,10 @@ class BrowserBackend {
   // Best first, at most `n_max`.
   virtual Result<std::vector<SearchHit>> search(const std::string& query, int n_max, std::stop_token stop) = 0;
   virtual Result<Document> fetch(const std::string& url, std::stop_token stop) = 0;
+  // Whether it asks nobody outside this machine.
+  virtual bool is_local() const { return false; }
+  // What follows belongs to this call: "RUN/NUMBER", as its idempotency key.
+  virtual void begin_call(const std::string& /*key*/) {}
 };
 
 }  // namespace toccata::tools

@@ -79,6 +79,19 @@ std::string percent_encoded(std::string_view text) {
   return out;
 }
 
+bool is_of_the_web(const std::string& url) { return url.starts_with("http://") || url.starts_with("https://"); }
+
+// Documents of this machine are the user's own. A list of hits is as good as the worst of them.
+Provenance provenance_of(const Page& page) {
+  if (page.url.empty()) {
+    const bool untrusted = std::any_of(page.links.begin(), page.links.end(), is_of_the_web);
+    return {untrusted, untrusted ? "search" : ""};
+  }
+  if (!is_of_the_web(page.url)) return {};
+  const std::size_t host = page.url.find("://") + 3;
+  return {true, page.url.substr(0, page.url.find_first_of("/?#", host))};
+}
+
 }  // namespace
 
 // Arguments as models write them: numbers as text or with a point, unknown keys, null for "not given".
@@ -132,11 +145,14 @@ struct BrowserTool::Arguments {
 };
 
 BrowserTool::BrowserTool(std::unique_ptr<BrowserBackend> backend, TokenPrefix prefix, PageScope scope)
-    : backend_(std::move(backend)), prefix_(std::move(prefix)), scope_(scope), spec_(browser_spec()) {}
+    : backend_(std::move(backend)), prefix_(std::move(prefix)), scope_(scope), spec_(browser_spec()) {
+  spec_.reaches_out = !backend_->is_local();
+}
 
 ToolResult BrowserTool::call(const ToolCall& call, std::stop_token stop) {
   ToolResult result;
   result.author = call.recipient;
+  backend_->begin_call(call.idempotency_key);
   const std::string function = call.recipient.substr(call.recipient.rfind('.') + 1);
   const bool known = function == "search" || function == "open" || function == "find";
   if (known) result.author = spec_.name_space + "." + function;
@@ -160,6 +176,7 @@ ToolResult BrowserTool::call(const ToolCall& call, std::stop_token stop) {
     result.content = error.text;
   }
   result.metadata = json_text(ordered_json{{"pages", stack_.size()}});
+  if (result.status == ToolStatus::kOk) result.provenance = provenance_of(*stack_.back());
   return result;
 }
 
@@ -307,6 +324,14 @@ std::string BrowserTool::push(std::shared_ptr<const Page> page, int loc, int n_l
   std::string shown = show_page(*page, cursor, loc, n_lines, prefix_);
   stack_.push_back(std::move(page));
   return shown;
+}
+
+std::optional<CitablePage> BrowserTool::citable(std::int64_t cursor) const {
+  if (cursor < 0 || cursor >= static_cast<std::int64_t>(stack_.size())) return std::nullopt;
+  const Page& page = *stack_[static_cast<std::size_t>(cursor)];
+  // What find shows is cited as the page it was found on: its own address cannot be opened.
+  const bool found = page.is_results && !page.url.empty() && !page.links.empty();
+  return CitablePage{found ? page.links.front() : page.url, page.title, without_markers(page.lines)};
 }
 
 Result<std::unique_ptr<Tool>> open_local_browser(

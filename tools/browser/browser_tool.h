@@ -18,13 +18,14 @@ namespace toccata::tools {
 
 // Every search, open, scroll and find that succeeds adds one page to the stack; cursor k is the k-th. One per run.
 // With PageScope::kMain pages open as their main content; the view says so, and `open` with `view_source` shows the whole.
-class BrowserTool final : public Tool {
+class BrowserTool final : public Tool, private CitablePages {
  public:
   BrowserTool(std::unique_ptr<BrowserBackend> backend, TokenPrefix prefix, PageScope scope = PageScope::kWhole);
 
   const ToolSpec& spec() const override { return spec_; }
   // Errors are plain words for the model (kFailed); nothing is added to the stack then.
   ToolResult call(const ToolCall& call, std::stop_token stop) override;
+  const CitablePages* citable_pages() const override { return this; }
 
  private:
   struct Arguments;
@@ -35,6 +36,7 @@ class BrowserTool final : public Tool {
   const std::shared_ptr<const Page>& page_at(std::int64_t cursor) const;
   std::shared_ptr<const Page> load(const std::string& url, bool anew, std::stop_token stop);
   std::string push(std::shared_ptr<const Page> page, int loc, int n_lines);
+  std::optional<CitablePage> citable(std::int64_t cursor) const override;
 
   std::unique_ptr<BrowserBackend> backend_;
   TokenPrefix prefix_;

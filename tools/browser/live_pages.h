@@ -7,6 +7,7 @@
 
 #include "tools/browser/backend.h"
 #include "tools/browser/local_index.h"
+#include "tools/browser/page_cache.h"
 #include "tools/web/fetcher.h"
 #include "tools/web/merged_search.h"
 
@@ -16,9 +17,13 @@ namespace toccata::tools {
 class LivePages final : public BrowserBackend {
  public:
   // `index` may be null and `services` empty: without both there is no search.
-  LivePages(std::unique_ptr<LocalIndex> index, Fetcher fetcher, std::vector<std::unique_ptr<SearchService>> services = {})
+  // Pages are kept in `store`, if there is one.
+  LivePages(
+      std::unique_ptr<LocalIndex> index, Fetcher fetcher, std::vector<std::unique_ptr<SearchService>> services = {},
+      std::shared_ptr<PageStore> store = nullptr
+  )
       : index_(std::move(index)), can_search_(index_ != nullptr || !services.empty()), search_(with_index(index_.get(), std::move(services))),
-        fetcher_(std::move(fetcher)) {}
+        fetcher_(std::move(fetcher)), store_(std::move(store)) {}
 
   Result<std::vector<SearchHit>> search(const std::string& query, int n_max, std::stop_token stop) override {
     if (!can_search_) {
@@ -33,7 +38,7 @@ class LivePages final : public BrowserBackend {
     if (index_ != nullptr) {
       if (auto found = index_->fetch(url, stop)) return found;
     }
-    auto page = fetcher_.fetch(url, stop);
+    auto page = fetch_cached(fetcher_, store_.get(), url, stop);
     if (!page) return page.error();
     return Document{page->url, "", std::move(page->body), page->html ? DocumentKind::kHtml : DocumentKind::kText};
   }
@@ -60,6 +65,7 @@ class LivePages final : public BrowserBackend {
   bool can_search_;
   MergedSearch search_;
   Fetcher fetcher_;
+  std::shared_ptr<PageStore> store_;
 };
 
 }  // namespace toccata::tools

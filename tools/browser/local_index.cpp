@@ -8,6 +8,7 @@
 
 #include "core/base/mapped_file.h"
 #include "tools/browser/page_text.h"
+#include "tools/browser/statement.h"
 
 namespace toccata::tools {
 namespace {
@@ -25,52 +26,6 @@ CREATE TABLE documents(
   html INTEGER NOT NULL, modified INTEGER NOT NULL, bytes INTEGER NOT NULL, source TEXT NOT NULL);
 CREATE VIRTUAL TABLE words USING fts5(title, body, tokenize = 'porter unicode61 remove_diacritics 2');
 )sql";
-
-// A prepared statement; bound from 1, stepped, finalized.
-class Statement {
- public:
-  Statement(sqlite3* db, const char* sql) : db_(db) {
-    if (sqlite3_prepare_v2(db, sql, -1, &statement_, nullptr) != SQLITE_OK) fail();
-  }
-  ~Statement() { sqlite3_finalize(statement_); }
-  Statement(const Statement&) = delete;
-  Statement& operator=(const Statement&) = delete;
-
-  Statement& bind(int at, const std::string& text) {
-    sqlite3_bind_text64(statement_, at, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
-    return *this;
-  }
-  Statement& bind(int at, std::int64_t number) {
-    sqlite3_bind_int64(statement_, at, number);
-    return *this;
-  }
-  // Whether there is a row.
-  bool step() {
-    const int code = sqlite3_step(statement_);
-    if (code == SQLITE_ROW) return true;
-    if (code != SQLITE_DONE) fail();
-    return false;
-  }
-  void run_again() { sqlite3_reset(statement_); }
-  std::string text(int column) const {
-    const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
-    return data == nullptr ? "" : std::string(data, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)));
-  }
-  std::int64_t number(int column) const { return sqlite3_column_int64(statement_, column); }
-
- private:
-  [[noreturn]] void fail() const {
-    const int code = sqlite3_errcode(db_);
-    const ErrorCode kind = code == SQLITE_BUSY                             ? ErrorCode::kUnavailable
-                           : code == SQLITE_FULL                           ? ErrorCode::kResourceExhausted
-                           : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? ErrorCode::kCorrupt
-                                                                           : ErrorCode::kIo;
-    const char* file = sqlite3_db_filename(db_, "main");
-    throw Exception(kind, std::string(file == nullptr ? "" : file) + ": " + sqlite3_errmsg(db_));
-  }
-  sqlite3* db_;
-  sqlite3_stmt* statement_ = nullptr;
-};
 
 bool is_word_byte(unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c >= 0x80; }
 

@@ -47,6 +47,7 @@ class LocalIndex final : public BrowserBackend {
   // Best first. Any text is a query: words are looked for, operators are not understood.
   Result<std::vector<SearchHit>> search(const std::string& query, int n_max, std::stop_token stop = {}) override;
   Result<Document> fetch(const std::string& url, std::stop_token stop = {}) override;
+  bool is_local() const override { return true; }
 
  private:
   class Impl;

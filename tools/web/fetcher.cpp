@@ -1,6 +1,7 @@
 #include "tools/web/fetcher.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "tools/web/charset.h"
 #include "tools/web/name_lookup.h"
@@ -18,6 +19,8 @@ constexpr std::size_t kSentOnMax = 200;  // a page with more to read than this i
 constexpr std::size_t kErrorPageBytes = std::size_t{64} << 10;
 constexpr seconds kWaitUnnamed{30};  // after 429 without a Retry-After
 constexpr seconds kWaitShort{1};     // after a gateway's hiccup
+constexpr seconds kFreshMax{7 * 24 * 3600};
+constexpr std::size_t kValidatorBytesMax = 512;
 
 bool is_redirect(int status) { return status == 301 || status == 302 || status == 303 || status == 307 || status == 308; }
 
@@ -54,6 +57,37 @@ bool looks_like_html(std::string_view body) {
          start.find("<body") != std::string::npos;
 }
 
+// A number of seconds behind "name="; bounded, so that no server keeps a page here for ever.
+std::optional<seconds> directive(std::string_view header, std::string_view name) {
+  const std::size_t at = header.find(name);
+  if (at == std::string_view::npos) return std::nullopt;
+  std::int64_t value = 0;
+  const char* begin = header.data() + at + name.size();
+  const auto [end, error] = std::from_chars(begin, header.data() + header.size(), value);
+  if (error == std::errc::result_out_of_range) return kFreshMax;
+  if (error != std::errc() || value < 0) return std::nullopt;
+  return std::min(seconds(value), kFreshMax);
+}
+
+// A header that goes back to the server as it came: one line, not endless.
+std::string validator(const net::Response& response, const char* name) {
+  const std::string value(response.header(name).value_or(""));
+  const bool sound = value.size() <= kValidatorBytesMax &&
+                     std::all_of(value.begin(), value.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7F; });
+  return sound ? value : "";
+}
+
+// RFC 9111, the part that matters to one reader. A page that names no lifetime is asked for again each time.
+void note_keeping(const net::Response& response, bool has_cookies, FetchedPage& page) {
+  const std::string rules = lower(response.header("cache-control").value_or(""));
+  page.may_keep = !has_cookies && rules.find("no-store") == std::string::npos && response.header("vary") != "*";
+  page.etag = validator(response, "etag");
+  page.last_modified = validator(response, "last-modified");
+  if (rules.find("no-cache") != std::string::npos) return;
+  const auto age = directive("age=" + lower(response.header("age").value_or("0")), "age=").value_or(seconds(0));
+  page.fresh = std::max(seconds(0), directive(rules, "max-age=").value_or(seconds(0)) - age);
+}
+
 }  // namespace
 
 Result<bool> is_html_type(std::string_view content_type, std::string_view url) {
@@ -72,9 +106,18 @@ Result<bool> is_html_type(std::string_view content_type, std::string_view url) {
 Fetcher::Fetcher(AddressPolicy policy, FetchLimits limits, std::vector<std::string> resolve, ProxyRules proxy, WebClock clock)
     : policy_(std::move(policy)), limits_(limits), resolve_(std::move(resolve)), proxy_(std::move(proxy)), clock_(std::move(clock)) {}
 
-Result<FetchedPage> Fetcher::fetch(const std::string& text, std::stop_token stop) {
+Result<void> Fetcher::judge(const std::string& text) const {
+  const auto url = parse_web_url(text);
+  if (!url) return url.error();
+  const Verdict verdict = judge_url(policy_, *url);
+  if (!verdict.allow) return Error{ErrorCode::kPermissionDenied, "not allowed: " + verdict.reason};
+  return {};
+}
+
+Result<FetchedPage> Fetcher::fetch(const std::string& text, std::stop_token stop, const Validators& known) {
   const Time deadline = clock_.now() + limits_.total;
   std::string next = text;
+  has_cookies_ = false;
   for (int n_redirects = 0; n_redirects <= limits_.redirects_max; ++n_redirects) {
     const auto url = parse_web_url(next);
     if (!url) return url.error();
@@ -84,13 +127,20 @@ Result<FetchedPage> Fetcher::fetch(const std::string& text, std::stop_token stop
     if (n_redirects == 0) {
       if (const auto waited = keep_distance(*url, deadline, stop); !waited) return waited.error();
     }
-    auto exchange = ask(*url, deadline, stop);
+    auto exchange = ask(*url, deadline, n_redirects == 0 ? known : Validators{}, stop);
     if (!exchange) return exchange.error();
     const net::Response& response = exchange->response();
     const auto location = response.header("location");
     if (is_redirect(response.status) && location) {
       next = located(*url, std::string(*location));
       continue;
+    }
+    const bool asked_for_change = n_redirects == 0 && !(known.etag.empty() && known.last_modified.empty());
+    if (response.status == 304 && asked_for_change) {
+      FetchedPage same{url->text(), false, ""};
+      same.not_modified = true;
+      note_keeping(response, has_cookies_, same);
+      return same;
     }
     if (response.status / 100 != 2) return refusal(*url, *exchange, stop);
     const std::string type(response.header("content-type").value_or(""));
@@ -105,6 +155,7 @@ Result<FetchedPage> Fetcher::fetch(const std::string& text, std::stop_token stop
       return Error{ErrorCode::kUnsupported, url->text().substr(0, 200) + " is no text, whatever its type says"};
     }
     FetchedPage page{url->text(), html, decode(*body, charset.encoding)};
+    note_keeping(response, has_cookies_, page);
     if (!html) return page;
     const PageLook look = look_at_page(page.body);
     const Obstacle obstacle = obstacle_of(look);
@@ -118,14 +169,19 @@ Result<FetchedPage> Fetcher::fetch(const std::string& text, std::stop_token stop
 }
 
 // One address, asked again when the server wants a short pause. The caller has judged the URL.
-Result<net::Exchange> Fetcher::ask(const WebUrl& url, Time deadline, std::stop_token stop) {
+Result<net::Exchange> Fetcher::ask(const WebUrl& url, Time deadline, const Validators& known, std::stop_token stop) {
   for (int n_retries = 0;; ++n_retries) {
     net::Request request;
     request.url = url.text();
     request.headers = {{"User-Agent", "Mozilla/5.0 (compatible; Toccata)"},
                        {"Accept", "text/html,application/xhtml+xml,text/*;q=0.9,application/json;q=0.9,application/xml;q=0.8"},
                        {"Accept-Language", "en;q=0.9,*;q=0.5"}};
-    if (const std::string cookies = cookies_.header(url, today()); !cookies.empty()) request.headers.emplace_back("Cookie", cookies);
+    if (const std::string cookies = cookies_.header(url, today()); !cookies.empty()) {
+      request.headers.emplace_back("Cookie", cookies);
+      has_cookies_ = true;
+    }
+    if (!known.etag.empty()) request.headers.emplace_back("If-None-Match", known.etag);
+    if (!known.last_modified.empty()) request.headers.emplace_back("If-Modified-Since", known.last_modified);
     request.resolve = resolve_;
     request.decompress = true;
     request.expansion_max = limits_.expansion_max;
@@ -138,7 +194,9 @@ Result<net::Exchange> Fetcher::ask(const WebUrl& url, Time deadline, std::stop_t
     if (!exchange) return exchange;
     const net::Response& response = exchange->response();
     for (const auto& [name, value] : response.headers) {
-      if (name == "set-cookie") cookies_.store(url, value, today());
+      if (name != "set-cookie") continue;
+      cookies_.store(url, value, today());
+      has_cookies_ = true;
     }
     const bool is_busy = response.status == 429 || is_hiccup(response.status);
     if (!is_busy) return exchange;

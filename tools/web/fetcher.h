@@ -34,6 +34,16 @@ struct FetchedPage {
   std::string url;    // where it came from, after redirects
   bool html = false;  // otherwise plain text
   std::string body;   // UTF-8
+  // What the server says of keeping it (RFC 9111). Not kept is also what a cookie may have made personal.
+  bool may_keep = false;
+  std::chrono::seconds fresh{0};             // how long it need not be asked for again
+  std::string etag = {}, last_modified = {};  // to ask with whether it has changed
+  bool not_modified = false;                 // the answer to that: no; the body is empty
+};
+
+// A page that was read before, to be read again only if it has changed.
+struct Validators {
+  std::string etag, last_modified;
 };
 
 // What may be read of a Content-Type: true = HTML, false = text. kUnsupported names the type and what is read.
@@ -49,11 +59,13 @@ class Fetcher {
   // Errors: kPermissionDenied (the policy refused the URL, a redirect or the address connected to), kInvalidArgument (no URL),
   // kNotFound or kUnavailable (HTTP status, network), kUnsupported (not text; nothing readable), kResourceExhausted (a cap; the host asks for
   // a pause), kTimeout, kCancelled.
-  Result<FetchedPage> fetch(const std::string& url, std::stop_token stop = {});
+  Result<FetchedPage> fetch(const std::string& url, std::stop_token stop = {}, const Validators& known = {});
+  // Whether the policy lets this URL be read: for pages that come from elsewhere than the network.
+  Result<void> judge(const std::string& url) const;
 
  private:
   using Time = WebClock::Time;
-  Result<net::Exchange> ask(const WebUrl& url, Time deadline, std::stop_token stop);
+  Result<net::Exchange> ask(const WebUrl& url, Time deadline, const Validators& known, std::stop_token stop);
   Result<void> route(const WebUrl& url, net::Request& request, std::stop_token stop);
   Result<void> keep_distance(const WebUrl& url, Time deadline, std::stop_token stop);
   Error refusal(const WebUrl& url, net::Exchange& exchange, std::stop_token stop);
@@ -72,6 +84,7 @@ class Fetcher {
   net::Client client_;
   CookieJar cookies_;
   std::map<std::string, Host> hosts_;  // by origin
+  bool has_cookies_ = false;           // of the page that is being fetched
 };
 
 }  // namespace toccata::tools

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <sstream>
 #include <thread>
 
 #include "core/base/json.h"
@@ -94,6 +95,76 @@ response.completed {"sequence_number":28,"response":"completed 3"}
 )",
       Golden().of(events)
   );
+}
+
+const std::string kSaltPage =
+    "[0] Salt (https://example.org/salt_(mine))\n**viewing lines [0 - 3] of 3**\n\nL0: \nL1: URL: https://example.org/salt_(mine)\nL2: # Salt\n"
+    "L3: The mine opened in 1287.";
+const Json kBrowsed = {
+    {{"role", "user"}, {"content", "How old?"}},
+    {{"type", "function_call"}, {"call_id", "c1"}, {"name", "browser.open"}, {"arguments", "{\"id\":\"https://example.org/salt_(mine)\"}"}},
+    {{"type", "function_call_output"}, {"call_id", "c1"}, {"output", kSaltPage}}};
+const std::string kCiting = "ß: it opened in 1287【0†L3】. Unknown 【7†L1】, cut 【0†L";
+const std::string kLink = "([example.org](https://example.org/salt_%28mine%29))";
+
+TEST(Responses, CitationsBecomeLinksWithAnnotations) {
+  LiveServer server({says_final(kCiting), says_final("More.")});
+  const Json request = {{"input", kBrowsed}, {"tools", {{{"type", "web_search"}}}}};
+  const std::vector<Json> events = server.stream("/v1/responses", request);
+  const std::string shown = "ß: it opened in 1287 " + kLink + ". Unknown 【7†L1】, cut 【0†L";
+  const Json annotation = {
+      {"type", "url_citation"}, {"start_index", 21}, {"end_index", 21 + kLink.size()}, {"url", "https://example.org/salt_(mine)"}, {"title", "Salt"}};
+  std::string streamed;
+  std::size_t n_before_annotation = 0;
+  for (const Json& event : events) {
+    if (event["type"] == "response.output_text.delta") streamed += event["delta"].get<std::string>();
+    if (event["type"] != "response.output_text.annotation.added") continue;
+    EXPECT_EQ(annotation, event["annotation"]);
+    EXPECT_EQ(0, event["annotation_index"]);
+    n_before_annotation = streamed.size();
+  }
+  EXPECT_EQ(shown, streamed);
+  EXPECT_EQ(shown.find(kLink), n_before_annotation);
+  const Json response = events.back()["response"];
+  const Json content = response["output"].back()["content"][0];
+  EXPECT_EQ(shown, content["text"]);
+  EXPECT_EQ(Json::array({annotation}), content["annotations"]);
+  // What the client saw of it leads back to what was sampled.
+  Json next = request;
+  for (const Json& item : response["output"]) next["input"].push_back(item);
+  next["input"].push_back({{"role", "user"}, {"content", "More"}});
+  const Json second = server.post("/v1/responses", next);
+  EXPECT_EQ(response["usage"]["total_tokens"], second["usage"]["input_tokens_details"]["cached_tokens"]);
+}
+
+TEST(Responses, ChatCitesInItsOwnShape) {
+  const Json call = {{"id", "c1"}, {"type", "function"}, {"function", {{"name", "browser.open"}, {"arguments", "{}"}}}};
+  const Json request = {
+      {"messages",
+       {{{"role", "user"}, {"content", "How old?"}},
+        {{"role", "assistant"}, {"tool_calls", {call}}},
+        {{"role", "tool"}, {"tool_call_id", "c1"}, {"content", kSaltPage}}}}};
+  const Json annotation = {
+      {"type", "url_citation"},
+      {"url_citation", {{"start_index", 21}, {"end_index", 21 + kLink.size()}, {"url", "https://example.org/salt_(mine)"}, {"title", "Salt"}}}};
+  const Json message = LiveServer({says_final(kCiting)}).post("/v1/chat/completions", request)["choices"][0]["message"];
+  EXPECT_EQ(Json::array({annotation}), message["annotations"]);
+  Json streaming = request;
+  streaming["stream"] = true;
+  std::string streamed;
+  Json annotations = Json::array();
+  std::istringstream lines(LiveServer({says_final(kCiting)}).send("POST", "/v1/chat/completions", streaming.dump()).body);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("data: {")) continue;
+    const Json delta = Json::parse(line.substr(6))["choices"][0]["delta"];
+    if (delta.contains("content")) streamed += delta["content"].get<std::string>();
+    if (delta.contains("annotations")) annotations.push_back(delta["annotations"][0]);
+  }
+  EXPECT_EQ(message["content"], streamed);
+  EXPECT_EQ(message["annotations"], annotations);
+  const Json plain = LiveServer({says_final(kCiting)}).post("/v1/chat/completions", {{"messages", {{{"role", "user"}, {"content", "Hi"}}}}});
+  EXPECT_EQ(kCiting, plain["choices"][0]["message"]["content"]);
+  EXPECT_FALSE(plain["choices"][0]["message"].contains("annotations"));
 }
 
 TEST(Responses, TheObjectIsTheSameStreamedOrNot) {
