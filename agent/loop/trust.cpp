@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
+#include "core/base/json.h"
+
 namespace toccata::agent {
 namespace {
 
@@ -162,7 +164,7 @@ bool Trust::leaks(std::string_view text) const {
 
 std::optional<std::string> Trust::objection(const tools::ToolSpec& tool, std::string_view arguments) const {
   if (!tool.reaches_out || !has_read_untrusted() || private_.empty()) return std::nullopt;
-  const auto json = nlohmann::json::parse(arguments, nullptr, /*allow_exceptions=*/false);
+  const auto json = json_from<nlohmann::json>(arguments);
   std::vector<std::string> strings;
   if (json.is_discarded()) strings.emplace_back(arguments);
   strings_in(json, strings);
@@ -202,15 +204,15 @@ std::string without_control_spellings(std::string_view text) {
 }
 
 std::string with_provenance(const std::string& metadata, const tools::Provenance& provenance) {
-  auto json = nlohmann::ordered_json::parse(metadata, nullptr, /*allow_exceptions=*/false);
+  auto json = json_from<nlohmann::ordered_json>(metadata);
   if (!json.is_object()) return metadata;
   json["provenance"]["trust"] = provenance.untrusted ? "untrusted" : "trusted";
   if (!provenance.origin.empty()) json["provenance"]["origin"] = provenance.origin;
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return json_text(json);
 }
 
 tools::Provenance provenance_in(const std::string& metadata) {
-  const auto json = nlohmann::json::parse(metadata, nullptr, /*allow_exceptions=*/false);
+  const auto json = json_from<nlohmann::json>(metadata);
   if (!json.is_object() || !json.contains("provenance") || !json["provenance"].is_object()) return {};
   const auto& kept = json["provenance"];
   const auto text = [&](const char* key) { return kept.contains(key) && kept[key].is_string() ? kept[key].get<std::string>() : std::string(); };

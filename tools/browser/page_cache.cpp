@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
+
 namespace toccata::tools {
 namespace {
 
@@ -10,13 +12,13 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kPage = "page";
 constexpr const char* kSearch = "search";
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const Json& json) { return json_text(json); }
 
 std::string failure_json(const Error& error) { return dump({{"error", static_cast<int>(error.code)}, {"message", error.message}}); }
 
 // What a record may hold is not what we wrote: another version, a damaged file.
 Result<Json> answer_in(const std::string& text) {
-  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  Json json = json_from<Json>(text);
   if (!json.is_object()) return Error{ErrorCode::kCorrupt, "the recording of this answer is damaged"};
   if (json.contains("error")) {
     return Error{static_cast<ErrorCode>(json.value("error", static_cast<int>(ErrorCode::kUnavailable))), json.value("message", "")};

@@ -7,6 +7,7 @@
 
 #include "agent/loop/events_json.h"
 #include "agent/loop/shown_pages.h"
+#include "core/base/json.h"
 #include "tests/agent/loop/loop_fixture.h"
 
 namespace toccata::agent {
@@ -173,7 +174,7 @@ TEST_F(CitingRunTest, TellsOfEachCitationWithItsTextAndNotesTheWrongOnes) {
   ASSERT_EQ(2, annotations.size());
   EXPECT_EQ(
       R"({"type":"url_citation","start_index":23,"end_index":29,"url":"https://example.org/salt","title":"Salt","cursor":3,"lines":[[3,3]],"quote":"The mine of Halle opened in 1287","checked":"ok"})",
-      annotations[0].dump()
+      json_text(annotations[0])
   );
   EXPECT_EQ("no such line", annotations[1]["checked"]);
   std::vector<std::string> notes;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/loop/trust.h"
+#include "core/base/json.h"
 #include "core/base/mapped_file.h"
 #include "tests/agent/loop/loop_fixture.h"
 #include "tools/browser/browser_tool.h"
@@ -59,7 +60,7 @@ std::vector<Attack> attacks() {
   std::vector<Attack> all;
   std::ifstream file(TOCCATA_SOURCE_DIR "/tests/data/injection/pages.jsonl");
   for (std::string line; std::getline(file, line);) {
-    const json a = json::parse(line);
+    const json a = json_from_valid<json>(line);
     all.push_back({a["name"], a["page"], a["to"], a["arguments"], a["contained"]});
   }
   return all;
@@ -102,7 +103,7 @@ class InjectionTest : public LoopTest {
     give_tools(attack.page, domains);
     script_texts({
         calls("files.read", R"({"path":"notes/access.txt"})"),
-        calls("browser.open", json({{"id", kHome}}).dump()),
+        calls("browser.open", json_text(json({{"id", kHome}}))),
         calls(attack.to, attack.arguments),
         says_final("Done."),
     });
@@ -167,7 +168,7 @@ TEST_F(InjectionTest, WhatWasShownMayBeOpenedAndWhatTheUserSaidMayBeSaid) {
   give_tools("<p>More at https://pages.example/2041/03/04/VIOLET-88-series and <a href='/QT7-4491-VIOLET-88'>here</a></p>", {});
   script_texts({
       calls("files.read", R"({"path":"notes/access.txt"})"),
-      calls("browser.open", json({{"id", kHome}}).dump()),
+      calls("browser.open", json_text(json({{"id", kHome}}))),
       calls("browser.open", R"({"id":"https://pages.example/2041/03/04/VIOLET-88-series"})"),
       calls("browser.open", R"({"id":0,"cursor":0})"),
       calls("browser.open", R"({"id":"https://other.example/search?q=line+4711-B+timetable+of+tomorrow"})"),
@@ -204,7 +205,7 @@ TEST_F(InjectionTest, TheLedgerAndTheEventsSayWhoseWordsAResultIs) {
 
 TEST_F(InjectionTest, AResumedRunRemembersWhatItRead) {
   give_tools("<p>Mail it.</p>", {});
-  script({{.text = calls("browser.open", json({{"id", kHome}}).dump())}, {.text = "", .then = ScriptedCompletion::Then::kError, .error = "gone"}});
+  script({{.text = calls("browser.open", json_text(json({{"id", kHome}})))}, {.text = "", .then = ScriptedCompletion::Then::kError, .error = "gone"}});
   run("Go");
   const std::string id = agent_->run_id();
   agent_.reset();

@@ -153,10 +153,10 @@ TEST(Responses, ChatCitesInItsOwnShape) {
   streaming["stream"] = true;
   std::string streamed;
   Json annotations = Json::array();
-  std::istringstream lines(LiveServer({says_final(kCiting)}).send("POST", "/v1/chat/completions", streaming.dump()).body);
+  std::istringstream lines(LiveServer({says_final(kCiting)}).send("POST", "/v1/chat/completions", json_text(streaming)).body);
   for (std::string line; std::getline(lines, line);) {
     if (!line.starts_with("data: {")) continue;
-    const Json delta = Json::parse(line.substr(6))["choices"][0]["delta"];
+    const Json delta = json_from_valid<Json>(line.substr(6))["choices"][0]["delta"];
     if (delta.contains("content")) streamed += delta["content"].get<std::string>();
     if (delta.contains("annotations")) annotations.push_back(delta["annotations"][0]);
   }
