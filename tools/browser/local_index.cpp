@@ -19,7 +19,7 @@ constexpr int kSchemaVersion = 2;
 constexpr int kApplicationId = 0x746f6363;  // "tocc"
 constexpr std::size_t kFileBytesMax = std::size_t{8} << 20;
 // What is kept in memory before it is written and committed: a process that dies loses no more work than this.
-constexpr std::size_t kBatchBytes = std::size_t{64} << 20;
+constexpr std::size_t kBatchBytes = std::size_t{192} << 20;
 // Of how many documents the text is looked at, and how much of it, to order them by how close together the words stand.
 constexpr std::size_t kRerankedDocuments = 50;
 constexpr std::size_t kRerankedBytes = std::size_t{16} << 10;

@@ -10,15 +10,23 @@ namespace {
 // Measured with scripts/bench_search.py: see there.
 constexpr std::uint32_t kTitleWeight = 3;
 constexpr std::uint32_t kPlaceWeight = 2;
+constexpr std::size_t kWordBytes = 130;  // of memory, besides its letters
 
 }  // namespace
 
 std::uint32_t SegmentBuilder::word_id(std::string_view word) {
+  if (static_cast<unsigned char>(word.front()) >= 0x80) {  // no English: the word is its stem
+    const auto known = stems_.find(word);
+    if (known != stems_.end()) return known->second;
+    bytes_ += word.size() + kWordBytes;
+    words_.emplace_back();
+    return stems_.emplace(std::string(word), static_cast<std::uint32_t>(words_.size() - 1)).first->second;
+  }
   const auto known = spelled_.find(word);
   if (known != spelled_.end()) return known->second;
   const auto [of_stem, is_new] = stems_.try_emplace(stem(word), static_cast<std::uint32_t>(words_.size()));
   if (is_new) words_.emplace_back();
-  bytes_ += 2 * word.size() + sizeof(Word) + 150;
+  bytes_ += 2 * (word.size() + kWordBytes);
   return spelled_.emplace(std::string(word), of_stem->second).first->second;
 }
 
