@@ -34,6 +34,7 @@ int index_add_verb(const IndexOptions& options, const Environment& env) {
             .value_or_throw();
     std::cout << path << ": " << change.added << " added, " << change.updated << " updated, " << change.removed
               << " removed, " << change.unchanged << " unchanged, " << change.skipped << " skipped\n";
+    if (change.unreadable > 0) std::cerr << path << ": " << change.unreadable << " folders could not be read; what the index has of them stays\n";
   }
   return kExitDone;
 }

@@ -1,4 +1,5 @@
-// Documents of this machine in one SQLite file, found by full-text search (FTS5, BM25; a hit in the title counts more).
+// Documents of this machine in one SQLite file, found by their words: BM25, where words in the title and the file's name count
+// more, and the best of them ordered anew by how close together the words stand.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,8 @@ struct IndexedDocument {
 
 struct IndexChange {
   int added = 0, updated = 0, removed = 0, unchanged = 0;
-  int skipped = 0;  // binary, too large, not readable
+  int skipped = 0;     // binary, too large, not readable
+  int unreadable = 0;  // folders; what the index has of them stays
 };
 
 // Called after each file: done, total, its path.
@@ -37,7 +39,7 @@ class LocalIndex final : public BrowserBackend {
   ~LocalIndex() override;
 
   // Adds the text files below a folder (or one file): new ones, changed ones again, and forgets those that are gone. Links
-  // are not followed. One transaction: a process that dies leaves the index as it was.
+  // are not followed. A process that dies leaves a whole index, with what was committed by then: the next add goes on.
   Result<IndexChange> add(const std::filesystem::path& root, const IndexProgress& progress = {});
   // Forgets every document at or below a path. How many.
   Result<int> remove(const std::filesystem::path& root);

@@ -389,8 +389,6 @@ Result<PageScope> page_scope(std::string_view name) {
 
 PageText page_text(const Document& document, PageScope scope) { return read(document, /*with_links=*/true, scope); }
 
-std::string plain_text(const Document& document) {
-  return read(document, /*with_links=*/false, PageScope::kWhole).text;
-}
+PageText plain_page(const Document& document) { return read(document, /*with_links=*/false, PageScope::kWhole); }
 
 }  // namespace toccata::tools

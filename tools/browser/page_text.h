@@ -26,6 +26,6 @@ Result<PageScope> page_scope(std::string_view name);
 PageText page_text(const Document& document, PageScope scope = PageScope::kWhole);
 
 // The same without link markers: what is put into an index.
-std::string plain_text(const Document& document);
+PageText plain_page(const Document& document);
 
 }  // namespace toccata::tools

@@ -1,0 +1,84 @@
+#include "tools/browser/document_file.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstdio>
+
+#include "tools/browser/page_text.h"
+#include "tools/browser/text.h"
+#include "tools/index/file_tree.h"
+#include "tools/web/charset.h"
+
+namespace toccata::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kHeadBytes = 8192;
+
+template <std::size_t n>
+bool has_ending(const fs::path& path, const std::array<std::string_view, n>& endings) {
+  return std::find(endings.begin(), endings.end(), lower_ascii(path.extension().string())) != endings.end();
+}
+
+bool is_html(const fs::path& path) { return has_ending(path, std::array<std::string_view, 3>{".html", ".htm", ".xhtml"}); }
+
+// Where the first line says what the text is about. Programs begin with a licence, tables with their columns.
+bool has_heading(const fs::path& path) {
+  return has_ending(path, std::array<std::string_view, 9>{"", ".md", ".markdown", ".txt", ".text", ".rst", ".adoc", ".org", ".tex"});
+}
+
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 && !is_blank(c) && c != '\b' && c != 0x1B; }
+
+// A NUL says so, unless the encoding has two bytes a letter; so do many control characters.
+bool is_binary(std::string_view head, std::string_view encoding) {
+  if (encoding.starts_with("UTF-16")) return false;
+  const auto n_control = static_cast<std::size_t>(std::count_if(head.begin(), head.end(), is_control));
+  return head.find('\0') != std::string_view::npos || n_control * 20 > head.size();
+}
+
+}  // namespace
+
+std::string file_url(const fs::path& path) {
+  std::string url = "file://";
+  for (const char c : path.string()) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || std::string_view("/-._~").find(c) != std::string_view::npos) {
+      url += c;
+    } else {
+      char escaped[4];
+      std::snprintf(escaped, sizeof escaped, "%%%02X", byte);
+      url += escaped;
+    }
+  }
+  return url;
+}
+
+IndexedFile indexed_file(Document document, const std::string& name) {
+  IndexedFile file{std::move(document), ""};
+  if (file.document.kind == DocumentKind::kHtml) {
+    PageText page = plain_page(file.document);
+    file.text = std::move(page.text);
+    file.document.title = std::move(page.title);
+  } else if (file.document.title.empty()) {
+    Document head{"", "", file.document.source.substr(0, kHeadBytes), DocumentKind::kText};
+    file.document.title = page_text(head).title;
+  }
+  if (file.document.title.empty()) file.document.title = collapsed(neutral(valid_utf8(name)));
+  return file;
+}
+
+std::optional<IndexedFile> read_document_file(const fs::path& path, std::size_t bytes_max) {
+  const auto bytes = read_regular_file(path, bytes_max);
+  if (!bytes) return std::nullopt;
+  const bool html = is_html(path);
+  const std::string_view encoding = find_charset(*bytes, "", html).encoding;
+  if (is_binary(std::string_view(*bytes).substr(0, kHeadBytes), encoding)) return std::nullopt;
+  const std::string name = path.filename().string();
+  Document document{file_url(path), "", decode(*bytes, encoding), html ? DocumentKind::kHtml : DocumentKind::kText};
+  if (!html && !has_heading(path)) document.title = collapsed(neutral(valid_utf8(name)));
+  return indexed_file(std::move(document), name);
+}
+
+}  // namespace toccata::tools
