@@ -218,6 +218,7 @@ void add_serve(CLI::App& app, ServeOptions& o, Action& action, const Environment
   serve->add_option("--drain", o.drain_s, "Seconds that open requests get after SIGTERM")
       ->check(CLI::NonNegativeNumber)->capture_default_str();
   serve->add_flag("--metric-aliases", o.metric_aliases, "Metrics under vLLM's names too");
+  serve->add_flag("--forget-responses", o.forget_responses, "Keep stored responses in memory, not in the ledger");
   serve->add_flag("--agent", o.agent_runs, "Run agents here, with --tools: POST /v1/toccata/runs, and in the page's chat");
   serve->add_option("--show-runs", o.show_runs, "Show the ledger's runs to everyone who may ask: auto = when listening on this machine only")
       ->check(CLI::IsMember({"auto", "on", "off"}))->capture_default_str();

@@ -89,6 +89,10 @@ int serve_verb(const ServeOptions& options, const Environment& env) {
   server::ServerOptions o = server_options(options, setup);
   if (shows_runs(options)) o.service.ledger = setup.ledger->path();
   if (options.agent_runs) o.service.host = std::make_shared<ServedRuns>(options.agent, env, setup.model);
+  if (!options.forget_responses) {
+    o.service.archive = setup.ledger->path();
+    o.service.seal_key = setup.ledger->path().parent_path() / "server.key";
+  }
   warn_if_open(options, o);
   auto server = server::Server::start(*setup.model.model, o).value_or_throw();
   const bool v6 = options.host.find(':') != std::string::npos;

@@ -26,6 +26,7 @@ struct ServeOptions {
   int max_body_mb = 32;
   double drain_s = 30;                     // after SIGTERM
   bool metric_aliases = false;
+  bool forget_responses = false;           // stored responses live in memory only
   bool agent_runs = false;                 // agents run here, with the tools of `agent`
   std::string show_runs = "auto";          // the ledger's runs: auto = when only this machine can ask, on, off
 };

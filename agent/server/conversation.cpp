@@ -91,7 +91,7 @@ class Builder {
     PrefixHash before = prompt_.before;
     const Tokens opening = renderer_.opening(Role::kAssistant);
     before.add(opening);
-    if (auto sampled = memory_.recall(before, seen_of(step))) {
+    if (auto sampled = recall(step_key(before, seen_of(step)))) {
       settle(*sampled, renderer_.control());
       add(opening);
       add(*sampled);
@@ -109,6 +109,11 @@ class Builder {
       message.content_type = is_function ? "<|constrain|>json" : "code";
       add(message);
     }
+  }
+
+  std::optional<Tokens> recall(const std::string& key) {
+    const auto sent = request_.sampled.find(key);
+    return sent != request_.sampled.end() ? sent->second : memory_.recall(key);
   }
 
   static Message assistant(std::string text, const char* channel) {
@@ -151,6 +156,8 @@ std::string seen_of(const AssistantStep& step) {
   }
   return seen;
 }
+
+std::string step_key(const Prompt& prompt, const AssistantStep& step) { return step_key(prompt.before, seen_of(step)); }
 
 void settle(Tokens& tokens, const harmony::ControlTokens& control) {
   if (tokens.empty()) return;

@@ -1,6 +1,7 @@
 // A request of any protocol, as one shape; and the prompt it becomes.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -48,6 +49,7 @@ struct ChatRequest {
   std::set<std::string> strict_functions;  // the same for the arguments of these
   std::optional<std::string> current_date;
   std::vector<Turn> turns;
+  std::map<std::string, Tokens> sampled;  // step_key() -> tokens, from the boxes that the client sent back
 };
 
 struct Prompt {
@@ -55,6 +57,9 @@ struct Prompt {
   PrefixHash before;  // of `tokens`
   bool has_functions = false;
 };
+
+// The step that was sampled after `prompt`, as it is remembered, kept and sealed.
+std::string step_key(const Prompt& prompt, const AssistantStep& step);
 
 // Renders what came from outside, and puts the tokens that were sampled where the client sends back what it saw of
 // them. Reasoning of turns that are finished is left out where it must be rendered, as the format document says; where

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "agent/server/json_fields.h"
+
 namespace toccata::server {
 
 std::string StoredResponse::json() const {
@@ -34,6 +36,10 @@ void StoredResponse::follow(const std::shared_ptr<Exchange>& client, std::int64_
   const std::lock_guard lock(mutex_);
   const auto first = static_cast<std::size_t>(std::max<std::int64_t>(after + 1, 0));
   for (std::size_t i = first; i < events_.size(); ++i) client->send(events_[i]);
+  if (lost_) {
+    const Json failed = {{"type", "response.failed"}, {"sequence_number", after + 1}, {"response", Json::parse(json_)}};
+    client->send(sse(failed, "response.failed"));
+  }
   if (finished_) {
     client->finish();
   } else {
@@ -54,7 +60,13 @@ void StoredResponse::finish(std::string json, std::vector<ItemText> output, std:
   if (background) events_.push_back(std::move(last_event));
 }
 
+std::vector<std::string> StoredResponse::events() const {
+  const std::lock_guard lock(mutex_);
+  return events_;
+}
+
 void ResponseStore::add(const std::shared_ptr<StoredResponse>& response) {
+  if (archive_ != nullptr) archive_->begin(response->id, response->background, response->json());
   const std::lock_guard lock(mutex_);
   const auto [it, is_new] = entries_.try_emplace(response->id);
   if (!is_new) return;
@@ -66,9 +78,16 @@ void ResponseStore::add(const std::shared_ptr<StoredResponse>& response) {
 void ResponseStore::finish(
     StoredResponse& response,
     std::string json,
-    std::vector<std::pair<std::string, ItemText>> output,
-    std::string last_event
+    std::vector<NamedItem> output,
+    std::string last_event,
+    const std::vector<store::SampledStep>& steps
 ) {
+  // First, so that whoever hears of the end finds it even if the server dies at once.
+  if (archive_ != nullptr) {
+    std::vector<std::string> events = response.events();
+    if (response.background) events.push_back(last_event);
+    archive_->finish(response.id, json, response.input, output, events, steps);
+  }
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(response.id);
   if (found != entries_.end()) {
@@ -90,21 +109,49 @@ void ResponseStore::finish(
 }
 
 std::shared_ptr<StoredResponse> ResponseStore::find(const std::string& id) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = entries_.find(id);
-  return found == entries_.end() ? nullptr : found->second.response;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = entries_.find(id); found != entries_.end()) return found->second.response;
+  }
+  return archive_ != nullptr ? find_archived(id) : nullptr;
+}
+
+// One whose server died in the middle of it has failed, and its stream goes on with that.
+std::shared_ptr<StoredResponse> ResponseStore::find_archived(const std::string& id) const {
+  std::optional<store::ArchivedResponse> kept = archive_->find(id);
+  if (!kept) return nullptr;
+  auto response = std::make_shared<StoredResponse>(id, std::move(kept->input), kept->background);
+  response->json_ = std::move(kept->json);
+  response->output_ = std::move(kept->output);
+  response->events_ = std::move(kept->events);
+  response->finished_ = kept->finished;
+  if (kept->finished || kept->is_alive) return response;
+  Json json = Json::parse(response->json_);
+  json["status"] = "failed";
+  json["error"] = {{"code", "server_error"}, {"message", "the server ended before the response did"}};
+  response->json_ = dump(json);
+  response->finished_ = true;
+  response->lost_ = true;
+  return response;
 }
 
 ItemText ResponseStore::find_item(const std::string& item_id) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = items_.find(item_id);
-  return found == items_.end() ? nullptr : found->second;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = items_.find(item_id); found != items_.end()) return found->second;
+  }
+  return archive_ != nullptr ? archive_->find_item(item_id) : nullptr;
+}
+
+std::optional<Tokens> ResponseStore::find_step(const std::string& key) const {
+  return archive_ != nullptr ? archive_->find_step(key) : std::nullopt;
 }
 
 bool ResponseStore::erase(const std::string& id) {
+  const bool archived = archive_ != nullptr && archive_->erase(id);
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(id);
-  if (found == entries_.end()) return false;
+  if (found == entries_.end()) return archived;
   found->second.response->stop.request_stop();
   erase(found);
   return true;

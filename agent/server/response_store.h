@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -13,11 +14,12 @@
 #include <vector>
 
 #include "agent/server/http_server.h"
+#include "agent/store/response_archive.h"
 
 namespace toccata::server {
 
-// An item of a conversation as JSON text, shared by all the responses whose history it is in.
-using ItemText = std::shared_ptr<const std::string>;
+using store::ItemText;
+using store::NamedItem;
 
 // One response from its creation on. Any thread.
 class StoredResponse {
@@ -45,6 +47,7 @@ class StoredResponse {
  private:
   friend class ResponseStore;
   void finish(std::string json, std::vector<ItemText> output, std::string last_event);
+  std::vector<std::string> events() const;
 
   mutable std::mutex mutex_;
   std::string json_;
@@ -52,6 +55,7 @@ class StoredResponse {
   std::vector<std::string> events_;  // an event's index is its sequence_number
   std::vector<std::shared_ptr<Exchange>> followers_;
   bool finished_ = false;
+  bool lost_ = false;  // its server died; the events are gone with it
 };
 
 struct StoreLimits {
@@ -61,23 +65,27 @@ struct StoreLimits {
   std::size_t bytes_max = std::size_t{256} << 20;
 };
 
-// In memory: a restart forgets. The oldest finished responses go first. Any thread.
+// In memory, where the oldest finished responses go first; and in the archive, where there is one, which still has them
+// then and after a restart. Any thread.
 class ResponseStore {
  public:
-  explicit ResponseStore(StoreLimits limits = {}) : limits_(limits) {}
+  explicit ResponseStore(StoreLimits limits = {}, std::unique_ptr<store::ResponseArchive> archive = {})
+      : limits_(limits), archive_(std::move(archive)) {}
 
   void add(const std::shared_ptr<StoredResponse>& response);
-  // The end of a response, with the ids of its output items; `last_event` goes to its followers when the response can
-  // be found finished. Also for a response that is not (or no longer) in the store.
+  // The end of a response; `last_event` goes to its followers when the response can be found finished. `steps`: what
+  // was sampled for it. Also for a response that is not (or no longer) in the store.
   void finish(
       StoredResponse& response,
       std::string json,
-      std::vector<std::pair<std::string, ItemText>> output,
-      std::string last_event
+      std::vector<NamedItem> output,
+      std::string last_event,
+      const std::vector<store::SampledStep>& steps = {}
   );
   // nullptr when there is none.
   std::shared_ptr<StoredResponse> find(const std::string& id) const;
   ItemText find_item(const std::string& item_id) const;
+  std::optional<Tokens> find_step(const std::string& key) const;
   // False when there is none. A response that still runs is cancelled.
   bool erase(const std::string& id);
   void cancel_all();
@@ -90,10 +98,12 @@ class ResponseStore {
     std::vector<std::string> item_ids;
   };
   using Entries = std::map<std::string, Entry>;
+  std::shared_ptr<StoredResponse> find_archived(const std::string& id) const;
   void erase(Entries::iterator entry);
   void evict();
 
   const StoreLimits limits_;
+  const std::unique_ptr<store::ResponseArchive> archive_;  // null: a restart forgets
   mutable std::mutex mutex_;
   Entries entries_;
   std::map<std::string, ItemText> items_;

@@ -148,6 +148,16 @@ void ResponseWriter::done(MessageKind kind, const std::string& text, bool whole)
   response_["output"].push_back(std::exchange(item_, nullptr));
 }
 
+void ResponseWriter::sealed(std::string box) {
+  item_ = {{"id", make_id("rs_")}, {"type", "reasoning"}, {"summary", Json::array()}, {"content", Json::array()}};
+  item_["encrypted_content"] = std::move(box);
+  item_["status"] = "in_progress";
+  event("response.output_item.added", {{"item", item_}});
+  item_["status"] = "completed";
+  event("response.output_item.done", {{"item", item_}});
+  response_["output"].push_back(std::exchange(item_, nullptr));
+}
+
 // --- Ends ------------------------------------------------------------------------------------------------------------
 
 std::string ResponseWriter::end(const StepOutcome& outcome, const Counts& counts) {
@@ -169,10 +179,10 @@ std::string ResponseWriter::fail(const ApiError& error, bool cancelled) {
   return last_event("response.failed");
 }
 
-std::vector<std::pair<std::string, ItemText>> ResponseWriter::output() const {
-  std::vector<std::pair<std::string, ItemText>> items;
+std::vector<NamedItem> ResponseWriter::output() const {
+  std::vector<NamedItem> items;
   for (const Json& item : response_["output"]) {
-    items.emplace_back(item["id"].get<std::string>(), std::make_shared<const std::string>(dump(item)));
+    items.push_back({item["id"].get<std::string>(), std::make_shared<const std::string>(dump(item))});
   }
   return items;
 }

@@ -43,13 +43,16 @@ class ResponseWriter : public StepListener {
   void cited(const agent::Citation& citation, std::string_view link) override;
   void done(MessageKind kind, const std::string& text, bool whole) override;
 
+  // An item that carries only `encrypted_content`. Last of a step: it holds all of it.
+  void sealed(std::string box);
+
   // The ends: each makes the last event, which is returned and not sent.
   std::string end(const StepOutcome& outcome, const Counts& counts);
   std::string fail(const ApiError& error, bool cancelled);
 
   const Json& response() const { return response_; }
   // Ids and texts of the finished items.
-  std::vector<std::pair<std::string, ItemText>> output() const;
+  std::vector<NamedItem> output() const;
 
  private:
   void open_item(MessageKind kind);

@@ -24,6 +24,20 @@ Prompt prompt_of(const ResponsesCall& call, Services& services) {
   return std::move(*prompt);
 }
 
+// What was asked and answered, as the conversation's next items.
+void remember_turn(Services& services, const Run& run, const ResponseWriter& writer) {
+  const ResponsesCall& call = run.call;
+  if (call.conversation.empty()) return;
+  std::vector<NamedItem> items;
+  const std::vector<ItemText>& input = run.response->input;
+  for (std::size_t i = call.n_history; i < input.size(); ++i) {
+    items.push_back({Json::parse(*input[i])["id"].get<std::string>(), input[i]});
+  }
+  for (NamedItem& item : writer.output()) items.push_back(std::move(item));
+  if (services.conversations->append(call.conversation, items)) return;
+  throw ApiError(404, "the conversation '" + call.conversation + "' was deleted meanwhile", "not_found", "conversation");
+}
+
 // Generates, tells `send` each event but the last, and leaves the response finished in the store. Returns the last
 // event. Nothing is thrown but what goes wrong before the first event.
 struct Ended {
@@ -32,11 +46,12 @@ struct Ended {
 };
 Ended generate(Services& services, Run& run, ResponseWriter::Send send) {
   const Prompt prompt = prompt_of(run.call, services);
-  if (run.call.store) services.responses.add(run.response);
   ResponseWriter writer(run.call.response, run.call.writer, std::move(send));
   run.response->set_json(dump(writer.response()));
+  if (run.call.store && !run.call.background) services.responses.add(run.response);
   writer.created();
   Ended ended;
+  std::vector<store::SampledStep> steps;
   const auto fail = [&](const ApiError& error) {
     ended.last_event = writer.fail(error, run.response->stop.stop_requested());
     ended.error = error;
@@ -45,11 +60,14 @@ Ended generate(Services& services, Run& run, ResponseWriter::Send send) {
     Counts counts;
     const StepOutcome outcome =
         run_prompt(services, prompt, run.call.step, writer, run.response->stop.get_token(), counts);
+    steps.push_back({step_key(prompt, outcome.step), outcome.tokens});
+    if (run.call.seals) writer.sealed(services.seal.close(steps.back()));
+    remember_turn(services, run, writer);
     ended.last_event = writer.end(outcome, counts);
   } catch (const std::exception&) {
     fail(current_api_error());
   }
-  services.responses.finish(*run.response, dump(writer.response()), writer.output(), ended.last_event);
+  services.responses.finish(*run.response, dump(writer.response()), writer.output(), ended.last_event, steps);
   return ended;
 }
 
@@ -108,9 +126,21 @@ void get_response(StoredResponse& response, const std::shared_ptr<Exchange>& exc
   response.follow(exchange, after);
 }
 
-// Newest first, unless order=asc.
 HttpReply list_input_items(const StoredResponse& response, const HttpRequest& request) {
-  std::vector<ItemText> items = response.input;
+  return {.body = dump(page_of(response.input, request))};
+}
+
+HttpReply cancel_response(StoredResponse& response) {
+  response.stop.request_stop();
+  // Its worker writes the end within a step; this is what it will say.
+  Json json = Json::parse(response.json());
+  if (json["status"] == "queued" || json["status"] == "in_progress") json["status"] = "cancelled";
+  return {.body = dump(json)};
+}
+
+}  // namespace
+
+Json page_of(std::vector<ItemText> items, const HttpRequest& request) {
   if (query_text(request, "order") != "asc") std::reverse(items.begin(), items.end());
   const auto limit = static_cast<std::size_t>(query_number(request, "limit", 20, 1, 100));
   const std::string after = query_text(request, "after");
@@ -127,18 +157,8 @@ HttpReply list_input_items(const StoredResponse& response, const HttpRequest& re
     data.push_back(std::move(item));
   }
   const Json first = data.empty() ? Json(nullptr) : data.front()["id"], last = data.empty() ? Json(nullptr) : data.back()["id"];
-  return {.body = dump({{"object", "list"}, {"data", data}, {"first_id", first}, {"last_id", last}, {"has_more", has_more}})};
+  return {{"object", "list"}, {"data", data}, {"first_id", first}, {"last_id", last}, {"has_more", has_more}};
 }
-
-HttpReply cancel_response(StoredResponse& response) {
-  response.stop.request_stop();
-  // Its worker writes the end within a step; this is what it will say.
-  Json json = json_from_valid<Json>(response.json());
-  if (json["status"] == "queued" || json["status"] == "in_progress") json["status"] = "cancelled";
-  return {.body = dump(json)};
-}
-
-}  // namespace
 
 void create_response(Services& services, const std::shared_ptr<Exchange>& exchange) {
   auto run = std::make_shared<Run>();

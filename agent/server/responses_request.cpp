@@ -28,7 +28,7 @@ bool is_foreign_item(const std::string& type) {
 // client answers, and where its order cannot go on.
 class TurnReader {
  public:
-  explicit TurnReader(ChatRequest& request) : request_(request) {}
+  TurnReader(ChatRequest& request, const TokenSeal& seal) : request_(request), seal_(seal) {}
 
   void add(const Json& item) {
     const std::string type = string_field(item, "type").value_or("message");
@@ -72,11 +72,29 @@ class TurnReader {
   }
 
   void reasoning(const Json& item) {
+    const bool opened = open_box(string_field(item, "encrypted_content").value_or(""));
+    const Json *content = array_field(item, "content"), *summary = array_field(item, "summary");
+    // The box stands behind the whole of its step and begins nothing.
+    if (opened && (content == nullptr || content->empty()) && (summary == nullptr || summary->empty())) return;
     AssistantStep& step = open_step(/*anew=*/has_calls() || answered_);
     std::string text = read_text(array_field(item, "content"), "input");
     if (text.empty()) text = read_text(array_field(item, "summary"), "input");
     if (!step.reasoning.empty() && !text.empty()) step.reasoning += "\n\n";
     step.reasoning += text;
+  }
+
+  // False for what another maker sealed: its words, if any, are all there is.
+  bool open_box(const std::string& box) {
+    if (!TokenSeal::is_ours(box)) return false;
+    auto step = seal_.open(box);
+    if (!step) {
+      throw ApiError(
+          400, "an item's 'encrypted_content' was changed, or sealed by a server with another key; leave the item out",
+          "invalid_encrypted_content", "input"
+      );
+    }
+    request_.sampled.insert_or_assign(std::move(step->key), std::move(step->tokens));
+    return true;
   }
 
   void call(const Json& item, const char* arguments_key) {
@@ -115,37 +133,35 @@ class TurnReader {
   }
 
   ChatRequest& request_;
+  const TokenSeal& seal_;
   bool is_open_ = false;   // the last turn is a step that may go on
   bool answered_ = false;  // and it has its answer
   std::map<std::string, std::string> recipient_of_call_;
 };
 
-// The item as it is kept and listed: with an id, and text as parts.
-Json with_id(Json item) {
-  const std::string type = string_field(item, "type").value_or("message");
-  item["type"] = type;
-  if (string_field(item, "id").value_or("").empty()) {
-    const char* prefix = type == "message" ? "msg_" : type == "reasoning" ? "rs_" : type == "function_call" ? "fc_" : "item_";
-    item["id"] = make_id(prefix);
-  }
-  if (type == "message" && item.contains("content") && item["content"].is_string()) {
-    const bool is_output = item.contains("role") && item["role"] == "assistant";
-    Json part = {{"type", is_output ? "output_text" : "input_text"}, {"text", item["content"]}};
-    if (is_output) part["annotations"] = Json::array();
-    item["content"] = Json::array({std::move(part)});
-  }
-  return item;
+std::string item_id(const std::string& type, const Json& item, std::size_t index) {
+  const char* prefix = type == "message" ? "msg_" : type == "reasoning" ? "rs_" : type == "function_call" ? "fc_" : "item_";
+  return prefix + text_hash(std::to_string(index) + " " + dump(item)).substr(0, 24);
+}
+
+// The items of the conversation that the request goes on with.
+void read_conversation(const Json& conversation, const Services& services, ResponsesCall& call) {
+  const auto id = conversation.is_object() ? string_field(conversation, "id") : std::optional(read_text(&conversation, "conversation"));
+  const auto items = services.conversations != nullptr && id ? services.conversations->items(*id) : std::nullopt;
+  if (!items) throw ApiError(404, "there is no conversation '" + id.value_or("") + "'", "not_found", "conversation");
+  call.conversation = *id;
+  for (const NamedItem& item : *items) call.input.push_back(item.json);
 }
 
 void read_input(const Json& body, const Services& services, ResponsesCall& call) {
-  TurnReader reader(call.request);
+  TurnReader reader(call.request, services.seal);
   if (const auto id = string_field(body, "previous_response_id")) {
     const auto previous = services.responses.find(*id);
     if (previous == nullptr) {
       throw ApiError(
           400,
-          "the previous response '" + *id + "' is not stored here: it was not stored, was deleted, or is from before a "
-          "restart; send the whole conversation as 'input'",
+          "the previous response '" + *id + "' is not stored here: it was not stored, or it was deleted; send the whole "
+          "conversation as 'input'",
           "previous_response_not_found", "previous_response_id"
       );
     }
@@ -154,8 +170,13 @@ void read_input(const Json& body, const Services& services, ResponsesCall& call)
     }
     call.input = previous->input;
     for (ItemText& item : previous->output()) call.input.push_back(std::move(item));
-    for (const ItemText& item : call.input) reader.add(json_from_valid<Json>(*item));
   }
+  if (const Json* conversation = field(body, "conversation")) {
+    if (!call.input.empty()) throw ApiError::bad("conversation", "a request has a 'conversation' or a 'previous_response_id', not both");
+    read_conversation(*conversation, services, call);
+  }
+  for (const ItemText& item : call.input) reader.add(Json::parse(*item));
+  call.n_history = call.input.size();
   const Json* input = field(body, "input");
   if (input == nullptr && call.input.empty()) {
     throw ApiError::bad("input", "'input' is missing; expected a string or an array of items");
@@ -163,7 +184,7 @@ void read_input(const Json& body, const Services& services, ResponsesCall& call)
   if (input == nullptr) return;
   const auto add = [&](const Json& item) {
     reader.add(item);
-    call.input.push_back(std::make_shared<const std::string>(dump(with_id(item))));
+    call.input.push_back(keepable_item(item, call.input.size()).json);
   };
   if (input->is_string()) return add({{"type", "message"}, {"role", "user"}, {"content", *input}});
   if (!input->is_array()) throw ApiError::bad("input", std::string("'input' must be a string or an array of items, not ") + input->type_name());
@@ -283,23 +304,11 @@ void read_format(const Json& body, const Services& services, ResponsesCall& call
   }
 }
 
-void check_metadata(const Json& body) {
-  const Json* metadata = object_field(body, "metadata");
-  if (metadata == nullptr) return;
-  if (metadata->size() > 16) throw ApiError::bad("metadata", "'metadata' has more than 16 keys");
-  for (const auto& [key, value] : metadata->items()) {
-    if (!value.is_string()) throw ApiError::bad("metadata", "the value of metadata '" + key + "' must be a string");
-  }
-}
-
 void refuse_unsupported(const Json& body) {
-  for (const char* key : {"conversation", "prompt"}) {
-    if (field(body, key) == nullptr) continue;
-    throw ApiError(
-        400, std::string("'") + key + "' is not supported; send the conversation as 'input', or 'previous_response_id'",
-        "unsupported_parameter", key
-    );
-  }
+  if (field(body, "prompt") == nullptr) return;
+  throw ApiError(
+      400, "'prompt' is not supported; send the template's text as 'instructions' and 'input'", "unsupported_parameter", "prompt"
+  );
 }
 
 // The request's field, or what stands there without one.
@@ -317,6 +326,7 @@ Json response_of(const Json& body, const Services& services, const ResponsesCall
       {"id", make_id("resp_")},
       {"object", "response"},
       {"created_at", unix_time()},
+      {"conversation", call.conversation.empty() ? Json(nullptr) : Json({{"id", call.conversation}})},
       {"completed_at", nullptr},
       {"status", "in_progress"},
       {"background", call.background},
@@ -352,6 +362,30 @@ Json response_of(const Json& body, const Services& services, const ResponsesCall
 
 }  // namespace
 
+void check_metadata(const Json& body) {
+  const Json* metadata = object_field(body, "metadata");
+  if (metadata == nullptr) return;
+  if (metadata->size() > 16) throw ApiError::bad("metadata", "'metadata' has more than 16 keys");
+  for (const auto& [key, value] : metadata->items()) {
+    if (!value.is_string()) throw ApiError::bad("metadata", "the value of metadata '" + key + "' must be a string");
+  }
+}
+
+store::NamedItem keepable_item(Json item, std::size_t index) {
+  const std::string type = string_field(item, "type").value_or("message");
+  item["type"] = type;
+  std::string id = string_field(item, "id").value_or("");
+  if (id.empty()) id = item_id(type, item, index);
+  item["id"] = id;
+  if (type == "message" && item.contains("content") && item["content"].is_string()) {
+    const bool is_output = item.contains("role") && item["role"] == "assistant";
+    Json part = {{"type", is_output ? "output_text" : "input_text"}, {"text", item["content"]}};
+    if (is_output) part["annotations"] = Json::array();
+    item["content"] = Json::array({std::move(part)});
+  }
+  return {std::move(id), std::make_shared<const std::string>(dump(item))};
+}
+
 ResponsesCall read_responses(const Json& body, const Services& services) {
   check_model(body, services);
   refuse_unsupported(body);
@@ -384,6 +418,7 @@ ResponsesCall read_responses(const Json& body, const Services& services) {
   if (const Json* include = array_field(body, "include")) {
     for (const Json& name : *include) {
       if (name == "message.output_text.logprobs") call.writer.logprobs = services.model.capabilities().logprobs;
+      if (name == "reasoning.encrypted_content") call.seals = true;
     }
   }
   call.response = response_of(body, services, call);

@@ -13,17 +13,29 @@
 
 namespace toccata::server {
 
+// Throws ApiError for metadata that is not at most 16 strings.
+void check_metadata(const Json& body);
+
+// An item as it is kept and listed: with an id, which says where it stood and what it is, so that a history that is
+// sent again gives the same; and text as parts. `index`: its place in the whole history.
+store::NamedItem keepable_item(Json item, std::size_t index);
+
 struct ResponsesCall {
   ChatRequest request;
   StepOptions step;
   WriterOptions writer;
   Json response;                // the object of response.created, with a fresh id
   std::vector<ItemText> input;  // all that the model is given: the history of `previous_response_id`, then `input`
-  bool stream = false, store = true, background = false;
+  std::size_t n_history = 0;    // how many of them came from a previous response or a conversation
+  std::string conversation;     // id; empty: none
+  bool stream = false, store = true, background = false, seals = false;
 };
 
+// A page of items: newest first, unless order=asc; `limit` of them behind the item `after`.
+Json page_of(std::vector<ItemText> items, const HttpRequest& request);
+
 // Throws ApiError: a field of a wrong type, an item without what it needs, an unknown previous response, and what this
-// server cannot honour (strict JSON schemas, images, conversations, prompt templates). Unknown fields and tools of
+// server cannot honour (strict JSON schemas, images, prompt templates). Unknown fields and tools of
 // types that run elsewhere are left out.
 ResponsesCall read_responses(const Json& body, const Services& services);
 

@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "agent/server/chat_api.h"
+#include "agent/server/conversations_api.h"
 #include "agent/server/json_fields.h"
 #include "agent/server/messages_api.h"
 #include "agent/server/responses_api.h"
@@ -41,9 +42,11 @@ constexpr Route kRoutes[] = {
     {"POST", "/api/show", nullptr, ollama_show},
 };
 
-bool is_runs_path(std::string_view path) {
-  return path.starts_with(kRunsPath) && (path.size() == kRunsPath.size() || path[kRunsPath.size()] == '/');
+bool is_below(std::string_view path, std::string_view base) {
+  return path.starts_with(base) && (path.size() == base.size() || path[base.size()] == '/');
 }
+bool is_runs_path(std::string_view path) { return is_below(path, kRunsPath); }
+bool is_conversations_path(std::string_view path) { return is_below(path, kConversationsPath); }
 
 // A path as metrics count it: ids, and what a stranger makes up, must not become names of their own.
 std::string_view route_name(std::string_view path) {
@@ -51,6 +54,7 @@ std::string_view route_name(std::string_view path) {
     if (path == route.path) return route.path;
   }
   if (path.starts_with("/v1/responses/")) return "/v1/responses/{id}";
+  if (is_conversations_path(path)) return kConversationsPath;
   if (path.starts_with("/v1/models/")) return "/v1/models/{id}";
   if (is_runs_path(path)) return kRunsPath;
   if (find_web_asset(path) != nullptr) return "page";
@@ -145,6 +149,11 @@ class Server::Impl {
     if (!path_known && request.path.starts_with("/v1/responses/")) {
       stored_response(services_, exchange);
       services_.metrics.request_done("/v1/responses/{id}", 200);
+      return;
+    }
+    if (is_conversations_path(request.path)) {
+      exchange->reply(conversations(services_, request));
+      services_.metrics.request_done(kConversationsPath, 200);
       return;
     }
     if (is_runs_path(request.path)) {

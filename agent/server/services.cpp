@@ -5,6 +5,20 @@
 
 namespace toccata::server {
 
+namespace {
+
+constexpr int kDaysKept = 30;  // as OpenAI keeps them
+
+}  // namespace
+
+std::unique_ptr<store::ResponseArchive> open_archive(const std::filesystem::path& path) {
+  return path.empty() ? nullptr : store::ResponseArchive::open(path, kDaysKept).value_or_throw();
+}
+
+std::unique_ptr<store::ConversationArchive> open_conversations(const std::filesystem::path& path) {
+  return path.empty() ? nullptr : store::ConversationArchive::open(path).value_or_throw();
+}
+
 void submit(
     Services& services,
     const std::shared_ptr<Exchange>& exchange,
@@ -95,7 +109,7 @@ StepOutcome run_prompt(
   }
   // A text cut at a stop string has more tokens than its reader saw.
   if (outcome.finish != StepOutcome::Finish::kStopString) {
-    services.memory.remember(prompt.before, seen_of(outcome.step), outcome.tokens);
+    services.memory.remember(step_key(prompt, outcome.step), outcome.tokens);
   }
   return outcome;
 }

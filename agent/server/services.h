@@ -18,6 +18,7 @@
 #include "agent/server/run_desk.h"
 #include "agent/server/session_pool.h"
 #include "agent/server/step_memory.h"
+#include "agent/server/token_seal.h"
 #include "agent/server/turn_masks.h"
 
 namespace toccata::server {
@@ -36,15 +37,25 @@ struct ServiceOptions {
   PoolOptions pool;
   std::filesystem::path ledger = {};        // whose runs are shown; empty: none are
   std::shared_ptr<RunHost> host = nullptr;  // runs agents; null: none run here
+  std::filesystem::path archive = {};       // ledger that stored responses and conversations stand in; empty: memory only
+  std::filesystem::path seal_key = {};      // file of the key for encrypted_content; empty: one that ends with the process
 };
+
+// null for an empty path. Throw LedgerError.
+std::unique_ptr<store::ResponseArchive> open_archive(const std::filesystem::path& path);
+std::unique_ptr<store::ConversationArchive> open_conversations(const std::filesystem::path& path);
 
 struct Services {
   Services(agent::TokenModel& served, harmony::Renderer its_renderer, ServiceOptions given)
       : model(served),
         renderer(std::move(its_renderer)),
         options(std::move(given)),
+        seal(options.seal_key.empty() ? TokenSeal() : TokenSeal::from_file(options.seal_key).value_or_throw()),
+        memory([this](const std::string& key) { return responses.find_step(key); }),
         masks(model, renderer, options.constrain),
         pool(model, options.pool),
+        responses({}, open_archive(options.archive)),
+        conversations(open_conversations(options.archive)),
         desk(options.ledger, options.host, model.tokenizer()),
         queue(options.n_workers, options.waiting_max) {
     if (options.model_id.empty()) options.model_id = model.name();
@@ -54,10 +65,12 @@ struct Services {
   const harmony::Renderer renderer;
   ServiceOptions options;
   Metrics metrics;
+  const TokenSeal seal;
   StepMemory memory;
   const TurnMasks masks;
   SessionPool pool;
   ResponseStore responses;
+  const std::unique_ptr<store::ConversationArchive> conversations;  // null: none are kept
   RunDesk desk;
   JobQueue queue;  // last: its threads end before what they use
 };

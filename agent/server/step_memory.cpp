@@ -1,10 +1,42 @@
 #include "agent/server/step_memory.h"
 
-namespace toccata::server {
+#include <openssl/evp.h>
 
-void StepMemory::remember(const PrefixHash& before, std::string seen, Tokens tokens) {
+#include "core/base/error.h"
+
+namespace toccata::server {
+namespace {
+
+std::string sha256(std::string_view bytes) {
+  std::string digest(32, '\0');
+  const int done = EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, EVP_sha256(), nullptr);
+  if (done != 1) throw Exception(ErrorCode::kUnavailable, "OpenSSL gives no SHA-256");
+  return digest;
+}
+
+}  // namespace
+
+std::string text_hash(std::string_view text) {
+  std::string hex;
+  for (const unsigned char byte : sha256(text)) {
+    hex += "0123456789abcdef"[byte >> 4];
+    hex += "0123456789abcdef"[byte & 15];
+  }
+  return hex;
+}
+
+std::string step_key(const PrefixHash& before, std::string_view seen) {
+  std::string bytes;
+  for (const std::uint64_t value : {before.a_, before.b_, before.n_}) {
+    for (int i = 0; i < 8; ++i) bytes += static_cast<char>(value >> (8 * i));
+  }
+  bytes += seen;
+  return sha256(bytes);
+}
+
+void StepMemory::remember(const std::string& key, Tokens tokens) {
   const std::lock_guard lock(mutex_);
-  const auto [it, is_new] = entries_.try_emplace({before, std::move(seen)});
+  const auto [it, is_new] = entries_.try_emplace(key);
   if (!is_new) {
     n_tokens_ -= it->second.tokens.size();
     ages_.erase(it->second.age);
@@ -21,12 +53,17 @@ void StepMemory::remember(const PrefixHash& before, std::string seen, Tokens tok
   }
 }
 
-std::optional<Tokens> StepMemory::recall(const PrefixHash& before, const std::string& seen) {
-  const std::lock_guard lock(mutex_);
-  const auto found = entries_.find({before, seen});
-  if (found == entries_.end()) return std::nullopt;
-  ages_.splice(ages_.begin(), ages_, found->second.age);
-  return found->second.tokens;
+std::optional<Tokens> StepMemory::recall(const std::string& key) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = entries_.find(key); found != entries_.end()) {
+      ages_.splice(ages_.begin(), ages_, found->second.age);
+      return found->second.tokens;
+    }
+  }
+  std::optional<Tokens> tokens = deeper_ ? deeper_(key) : std::nullopt;
+  if (tokens) remember(key, *tokens);
+  return tokens;
 }
 
 }  // namespace toccata::server

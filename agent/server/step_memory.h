@@ -2,13 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
-#include <tuple>
+#include <string_view>
 
 #include "core/base/token.h"
 
@@ -30,29 +31,39 @@ class PrefixHash {
   auto operator<=>(const PrefixHash&) const = default;
 
  private:
+  friend std::string step_key(const PrefixHash& before, std::string_view seen);
   std::uint64_t a_ = 0xcbf29ce484222325ULL, b_ = 0, n_ = 0;
 };
 
-// (tokens before, what the client saw of the step) -> the step's tokens. A client that changes its history, or leaves
-// some of it out, finds nothing, and its history is rendered. Any thread.
+// Names a step: 32 bytes of SHA-256 over the tokens before it and `seen`, everything that tells it from others after
+// the same tokens. The ledger and sealed boxes hold these keys, so how they are made must not change.
+std::string step_key(const PrefixHash& before, std::string_view seen);
+
+// 64 hexadecimal digits of SHA-256.
+std::string text_hash(std::string_view text);
+
+// Key -> the step's tokens. A client that changes its history, or leaves some of it out, finds nothing, and its history
+// is rendered. Any thread.
 class StepMemory {
  public:
-  explicit StepMemory(std::size_t tokens_max = std::size_t{4} << 20) : tokens_max_(tokens_max) {}
+  using Deeper = std::function<std::optional<Tokens>(const std::string& key)>;
+  explicit StepMemory(Deeper deeper = {}, std::size_t tokens_max = std::size_t{4} << 20)
+      : deeper_(std::move(deeper)), tokens_max_(tokens_max) {}
 
-  // `seen`: everything that tells this step from others after the same tokens.
-  void remember(const PrefixHash& before, std::string seen, Tokens tokens);
-  std::optional<Tokens> recall(const PrefixHash& before, const std::string& seen);
+  void remember(const std::string& key, Tokens tokens);
+  // Asks `deeper` for what was forgotten.
+  std::optional<Tokens> recall(const std::string& key);
 
  private:
-  using Key = std::pair<PrefixHash, std::string>;
   struct Entry {
     Tokens tokens;
-    std::list<const Key*>::iterator age;
+    std::list<const std::string*>::iterator age;
   };
+  const Deeper deeper_;
   const std::size_t tokens_max_;
   std::mutex mutex_;
-  std::map<Key, Entry> entries_;
-  std::list<const Key*> ages_;  // latest first
+  std::map<std::string, Entry> entries_;
+  std::list<const std::string*> ages_;  // latest first
   std::size_t n_tokens_ = 0;
 };
 

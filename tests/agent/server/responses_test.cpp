@@ -407,7 +407,6 @@ TEST(Responses, WrongRequestsGetOpenAisErrors) {
       {R"({"input":"x","text":{"format":{"type":"json_schema"}}})", "text"},
       {R"({"input":"x","text":{"format":{"type":"json_schema","strict":true,"schema":{}}}})", "text"},
       {R"({"input":"x","text":{"format":{"type":"xml"}}})", "text"},
-      {R"({"input":"x","conversation":"conv_1"})", "conversation"},
       {R"({"input":"x","prompt":{"id":"p"}})", "prompt"},
       {R"({"input":"x","stream":"yes"})", "stream"},
       {R"({"input":"x","previous_response_id":"resp_0"})", "previous_response_id"},
