@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/server/responses_request.h"
+#include "core/base/json.h"
 
 namespace toccata::server {
 namespace {
@@ -15,7 +16,7 @@ ApiError no_such(const std::string& what, const std::string& id) {
 
 Json object_of(const std::string& id, const store::ConversationInfo& info) {
   return {
-      {"id", id}, {"object", "conversation"}, {"created_at", info.created_ms / 1000}, {"metadata", Json::parse(info.metadata)}};
+      {"id", id}, {"object", "conversation"}, {"created_at", info.created_ms / 1000}, {"metadata", json_from_valid<Json>(info.metadata)}};
 }
 
 std::string read_metadata(const Json& body) {

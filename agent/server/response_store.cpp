@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/server/json_fields.h"
+#include "core/base/json.h"
 
 namespace toccata::server {
 
@@ -37,7 +38,7 @@ void StoredResponse::follow(const std::shared_ptr<Exchange>& client, std::int64_
   const auto first = static_cast<std::size_t>(std::max<std::int64_t>(after + 1, 0));
   for (std::size_t i = first; i < events_.size(); ++i) client->send(events_[i]);
   if (lost_) {
-    const Json failed = {{"type", "response.failed"}, {"sequence_number", after + 1}, {"response", Json::parse(json_)}};
+    const Json failed = {{"type", "response.failed"}, {"sequence_number", after + 1}, {"response", json_from_valid<Json>(json_)}};
     client->send(sse(failed, "response.failed"));
   }
   if (finished_) {
@@ -126,7 +127,7 @@ std::shared_ptr<StoredResponse> ResponseStore::find_archived(const std::string& 
   response->events_ = std::move(kept->events);
   response->finished_ = kept->finished;
   if (kept->finished || kept->is_alive) return response;
-  Json json = Json::parse(response->json_);
+  Json json = json_from_valid<Json>(response->json_);
   json["status"] = "failed";
   json["error"] = {{"code", "server_error"}, {"message", "the server ended before the response did"}};
   response->json_ = dump(json);

@@ -31,7 +31,7 @@ void remember_turn(Services& services, const Run& run, const ResponseWriter& wri
   std::vector<NamedItem> items;
   const std::vector<ItemText>& input = run.response->input;
   for (std::size_t i = call.n_history; i < input.size(); ++i) {
-    items.push_back({Json::parse(*input[i])["id"].get<std::string>(), input[i]});
+    items.push_back({json_from_valid<Json>(*input[i])["id"].get<std::string>(), input[i]});
   }
   for (NamedItem& item : writer.output()) items.push_back(std::move(item));
   if (services.conversations->append(call.conversation, items)) return;
@@ -133,7 +133,7 @@ HttpReply list_input_items(const StoredResponse& response, const HttpRequest& re
 HttpReply cancel_response(StoredResponse& response) {
   response.stop.request_stop();
   // Its worker writes the end within a step; this is what it will say.
-  Json json = Json::parse(response.json());
+  Json json = json_from_valid<Json>(response.json());
   if (json["status"] == "queued" || json["status"] == "in_progress") json["status"] = "cancelled";
   return {.body = dump(json)};
 }

@@ -175,7 +175,7 @@ void read_input(const Json& body, const Services& services, ResponsesCall& call)
     if (!call.input.empty()) throw ApiError::bad("conversation", "a request has a 'conversation' or a 'previous_response_id', not both");
     read_conversation(*conversation, services, call);
   }
-  for (const ItemText& item : call.input) reader.add(Json::parse(*item));
+  for (const ItemText& item : call.input) reader.add(json_from_valid<Json>(*item));
   call.n_history = call.input.size();
   const Json* input = field(body, "input");
   if (input == nullptr && call.input.empty()) {
