@@ -33,14 +33,15 @@ ROW_ERROR_MAX = 1e-4
 LOGPROB_ERROR_MAX = {"f32": 0.003, "fast": 0.012}
 N_LIKELIEST = 2000
 
-# Layers odd and even, windows shorter than the prompt, groups of 1, 2 and 4 heads, top-k 1, 2 and 4, YaRN of three kinds.
+# Layers odd and even, windows shorter than the prompt, groups of 1, 2 and 4 heads, top-k 1, 2 and 4, YaRN of three
+# kinds. The ramp's bounds lie inside the head, as OpenAI's reference asserts; outside it transformers clamps them.
 CHECKPOINTS = [
     dict(layers=3, experts=8, per_token=4, hidden=96, inner=160, heads=8, kv_heads=2, head_dim=32, vocab=500, window=16,
          theta=150000.0, factor=32.0, original=4096, beta_fast=32.0),
     dict(layers=4, experts=5, per_token=2, hidden=160, inner=64, heads=6, kv_heads=3, head_dim=64, vocab=333, window=40,
          theta=10000.0, factor=4.0, original=64, beta_fast=8.0),
     dict(layers=2, experts=3, per_token=1, hidden=64, inner=96, heads=4, kv_heads=4, head_dim=16, vocab=1031, window=7,
-         theta=50000.0, factor=8.0, original=32, beta_fast=16.0),
+         theta=50000.0, factor=8.0, original=128, beta_fast=16.0),
 ]
 N_TOKENS, ROWS, N_GREEDY = 150, [0, 1, 6, 7, 15, 16, 39, 40, 63, 100, 149], 24
 
