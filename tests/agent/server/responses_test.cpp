@@ -134,7 +134,8 @@ TEST(Responses, CitationsBecomeLinksWithAnnotations) {
   for (const Json& item : response["output"]) next["input"].push_back(item);
   next["input"].push_back({{"role", "user"}, {"content", "More"}});
   const Json second = server.post("/v1/responses", next);
-  EXPECT_EQ(response["usage"]["total_tokens"], second["usage"]["input_tokens_details"]["cached_tokens"]);
+  // All of it is in the cache but the last token: <|return|> is <|end|> in a history.
+  EXPECT_EQ(response["usage"]["total_tokens"].get<int>() - 1, second["usage"]["input_tokens_details"]["cached_tokens"].get<int>());
 }
 
 TEST(Responses, ChatCitesInItsOwnShape) {
