@@ -19,7 +19,7 @@ double number(const Json& object, const char* key) {
 }  // namespace
 
 Error told(const RpcError& error) {
-  const ErrorCode code = error.code == kMethodNotFound ? ErrorCode::kUnsupported : ErrorCode::kInvalidArgument;
+  const ErrorCode code = error.code == kMethodNotFound ? ErrorCode::kNotFound : ErrorCode::kInvalidArgument;
   return {code, "error " + std::to_string(error.code) + ": " + excerpt(error.message, 2000)};
 }
 
@@ -115,6 +115,11 @@ Result<Message> Client::exchange(const Exchange& exchange, std::stop_token stop)
 Result<Json> Client::ask(const Exchange& order, std::stop_token stop) {
   if (Result<void> ready = ensure_connected(stop); !ready) return named(ready.error());
   Result<Message> answer = exchange(order, stop);
+  if (!answer && answer.error().code == ErrorCode::kNotFound && !transport_->is_open()) {
+    connected_ = false;
+    if (Result<void> ready = ensure_connected(stop); !ready) return named(ready.error());
+    answer = exchange(order, stop);
+  }
   if (!answer) {
     if (!transport_->is_open()) {
       connected_ = false;
@@ -171,8 +176,9 @@ Result<std::vector<ToolInfo>> Client::list_tools(std::stop_token stop, std::vect
     }
     return true;
   };
+  if (Result<void> ready = ensure_connected(stop); !ready) return named(ready.error());
   const Result<std::string> rest = each_page("tools/list", "tools", take, stop);
-  if (!rest && rest.error().code == ErrorCode::kUnsupported) return tools;  // a server of resources only
+  if (!rest && rest.error().code == ErrorCode::kNotFound) return tools;  // a server of resources only
   if (!rest) return rest.error();
   if (!rest->empty()) leave_out("the rest: " + *rest);
   return tools;
@@ -198,6 +204,7 @@ Result<CallResult> Client::call_tool(
 
 Result<CallResult> Client::list_resources(const CallOptions&, std::stop_token stop) {
   const std::scoped_lock lock(mutex_);
+  if (Result<void> ready = ensure_connected(stop); !ready) return named(ready.error());
   CallResult list;
   const auto take = [&](const Json& entry) {
     list.text += resource_line(entry) + "\n";
@@ -205,7 +212,7 @@ Result<CallResult> Client::list_resources(const CallOptions&, std::stop_token st
   };
   for (const auto& [method, key] : {std::pair{"resources/list", "resources"}, {"resources/templates/list", "resourceTemplates"}}) {
     const Result<std::string> rest = each_page(method, key, take, stop);
-    if (!rest && rest.error().code == ErrorCode::kUnsupported) continue;
+    if (!rest && rest.error().code == ErrorCode::kNotFound) continue;
     if (!rest) return rest.error();
     if (!rest->empty()) list.text += "[The rest is left out: " + *rest + ".]\n";
   }

@@ -6,8 +6,6 @@
 #include <functional>
 #include <stop_token>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "core/base/error.h"
 #include "tools/mcp/message.h"
@@ -32,10 +30,9 @@ struct Outgoing {
   std::int64_t id = 0;  // 0 = a notification: no answer
   std::string method;
   std::string text;     // the JSON-RPC message
-  std::string name = {};  // params.name of tools/call
+  std::string name = {};  // params.name of tools/call, params.uri of resources/read
   std::string version = {};  // of the protocol, once known
   bool modern = false;
-  std::vector<std::pair<std::string, std::string>> headers = {};  // of parameters (x-mcp-header)
 };
 
 // Hears what comes besides the answer; may return the text of a message to send back.
@@ -51,7 +48,8 @@ class Transport {
   virtual void close() = 0;
   // The response of that id. kUnavailable: the server is gone. kTimeout, kCancelled: it may still be at work.
   // kResourceExhausted: it sent too much; kCorrupt: nothing that can be used. kUnsupported: it does not take such
-  // messages (an HTTP status without a JSON-RPC error).
+  // messages (an HTTP status without a JSON-RPC error). kNotFound: it did not take this one, for it has forgotten the
+  // session; the transport is closed.
   virtual Result<Message> request(const Outgoing& message, const Wait& wait, const Listener& listener) = 0;
   virtual Result<void> notify(const Outgoing& message, const Wait& wait) = 0;
   // The end of what it logged; "" without a log.

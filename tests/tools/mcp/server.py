@@ -49,6 +49,9 @@ def list_tools(request):
         return {"tools": tools()[:1], "nextCursor": "again"}
     if "broken" in words:
         return {"tools": [7, {"name": ""}, {"name": "x"}, {"name": "y", "inputSchema": {}}, {"name": "y", "inputSchema": {}}]}
+    if "odd" in words:  # with a schema that no grammar enforces, and names that no model writes
+        odd = {"type": "object", "properties": {"text": {"type": "string"}, "a": {"type": "array", "uniqueItems": True}}}
+        return {"tools": [{"name": n, "inputSchema": odd, "annotations": {"readOnlyHint": True}} for n in ("say.it", "say-it")]}
     return {"tools": tools()}
 
 
@@ -115,6 +118,9 @@ def call(request):
     return text("echo: " + what, resultType="complete")
 
 
+if "MARK" in os.environ:  # tells the test that it was started
+    with open(os.environ["MARK"], "a") as mark:
+        mark.write(f"{os.getpid()}\n")
 if "stubborn" in words:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if "noise" in words:
