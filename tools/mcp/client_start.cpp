@@ -104,9 +104,19 @@ Result<void> Client::start(std::stop_token stop) {
 Result<void> Client::negotiate(std::stop_token stop) {
   const auto deadline = Clock::now() + options_.start_timeout;
   if (era_ == Era::kLegacy) return shake_hands(stop, deadline);
-  version_ = kModernVersion;
-  Result<Message> answer =
-      exchange({.method = "server/discover", .timeout = std::min(options_.probe_timeout, options_.start_timeout)}, stop);
+  const auto probe = [&](std::chrono::milliseconds timeout) {
+    version_ = kModernVersion;
+    return exchange({.method = "server/discover", .timeout = timeout}, stop);
+  };
+  Result<Message> answer = probe(std::min(options_.probe_timeout, options_.start_timeout));
+  if (!answer && answer.error().code == ErrorCode::kTimeout) {
+    const Result<void> shaken = shake_hands(stop, deadline);
+    if (shaken || shaken.error().code != ErrorCode::kUnsupported) return shaken;
+    // A modern server that was slow to start: it has the probe by now, and wants no handshake behind it.
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+    answer = probe(std::max(left, std::chrono::milliseconds(1)));
+    if (!answer) return shaken;
+  }
   if (!answer) {
     const ErrorCode code = answer.error().code;
     if (code == ErrorCode::kUnavailable || code == ErrorCode::kCancelled || code == ErrorCode::kResourceExhausted ||
@@ -141,7 +151,8 @@ Result<void> Client::shake_hands(std::stop_token stop, Clock::time_point deadlin
   if (!answer) return answer.error();
   if (answer->error) {
     const Error error = told(*answer->error);
-    return Error{error.code, "initialize was refused: " + error.message};
+    const bool is_modern = answer->error->code == kUnsupportedVersion;
+    return Error{is_modern ? ErrorCode::kUnsupported : error.code, "initialize was refused: " + error.message};
   }
   const Json version = answer->body.is_object() ? answer->body.value("protocolVersion", Json()) : Json();
   if (!version.is_string() || !is_legacy_version(version.get<std::string>())) {

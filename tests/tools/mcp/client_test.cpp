@@ -62,6 +62,9 @@ TEST(McpClient, SpeaksTheEraOfTheServer) {
     EXPECT_FALSE(facts.resources);
   }
   EXPECT_TRUE(no_child_is_left());
+  Server late({"modern", "late"}, {.probe_timeout = 300ms});
+  EXPECT_EQ("echo: hi", late.answer("hi")) << "it was only slow to start";
+  EXPECT_EQ(kModernVersion, late.client->facts().protocol);
   EXPECT_THAT(Server({"future"}).answer("hi"), HasSubstr("speaks only 2031-01-01"));
   EXPECT_THAT(Server({"old"}).answer("hi"), HasSubstr("protocolVersion \"1999-01-01\""));
 }

@@ -139,6 +139,9 @@ for line in iter(sys.stdin.buffer.readline, b""):
             continue
         if era == "dies":
             sys.exit(1)
+        if "late" in words:
+            words.remove("late")
+            time.sleep(1)
         if era == "future":
             answer(message, error={"code": -32022, "message": "no", "data": {"supported": ["2031-01-01"]}})
         elif era in ("modern", "both"):
@@ -149,7 +152,7 @@ for line in iter(sys.stdin.buffer.readline, b""):
             answer(message, error={"code": -32602, "message": "Invalid request parameters"})
     elif method == "initialize":
         if era == "modern":
-            answer(message, error={"code": -32601, "message": "only 2026-07-28"})
+            answer(message, error={"code": -32022, "message": "only 2026-07-28", "data": {"supported": ["2026-07-28"]}})
         else:
             version = "1999-01-01" if era == "old" else message["params"]["protocolVersion"]
             answer(message, {"protocolVersion": version, "capabilities": {"resources": {}} if "resources" in words else {},
