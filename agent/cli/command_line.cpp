@@ -48,6 +48,7 @@ constexpr const char* kExamples = R"(Examples:
   toccata pull gpt-oss-20b                          download weights; again after an interruption: goes on
   toccata index add ~/notes && toccata run --tools python,browser "Where did I write about DNS?"
   toccata run --tools browser --search brave "..."  the web too; BRAVE_API_KEY, or searxng=http://127.0.0.1:8888
+  toccata run --mcp mcp.json --approve always "..." tools of MCP servers (docs/mcp.md)
   toccata task run report.yaml -p topic=tides       steps in an order that code keeps
   toccata serve                                     http://127.0.0.1:8080/v1 for every OpenAI client; a page at /
   toccata runs list; toccata runs show 3f2c         what happened, from the ledger
@@ -74,7 +75,7 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->check(CLI::IsMember({"auto", "f32", "fast"}))
       ->envname("TOCCATA_PRECISION")
       ->capture_default_str();
-  app.add_option("--tools", o.tools, "Tools the model may call: python, browser, shell, files, patch, recall, skills, none")
+  app.add_option("--tools", o.tools, "Tools the model may call: python, browser, shell, files, patch, recall, skills, mcp = the servers of the user's mcp.json, none")
       ->delimiter(',')
       ->allow_extra_args(false)  // the task follows
       ->envname("TOCCATA_TOOLS")
@@ -166,11 +167,24 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_flag("--no-color", o.no_color, "No colours");
 }
 
+// Of the verbs that may start MCP servers. Behind --tools, to whose names it adds.
+void add_mcp_option(CLI::App& app, AgentOptions& o) {
+  const auto add = [&o](const std::vector<std::string>& files) {
+    std::erase(o.tools, "none");
+    for (const std::string& file : files) o.tools.push_back("mcp=" + file);
+  };
+  app.add_option_function<std::vector<std::string>>("--mcp", add, "File that names MCP servers whose tools the model may call: --tools mcp=FILE, added; may be repeated")
+      ->type_name("FILE")
+      ->allow_extra_args(false)
+      ->envname("TOCCATA_MCP");
+}
+
 // Long names of the options that stood on the command line or in the environment.
 std::set<std::string> given(const CLI::App& app) {
   std::set<std::string> names;
   for (const CLI::Option* option : app.get_options()) {
     if (option->count() > 0) names.insert(option->get_name());
+    if (option->count() > 0 && option->get_name() == "--mcp") names.insert("--tools");
   }
   return names;
 }
@@ -180,6 +194,7 @@ void add_run(CLI::App& app, RunOptions& o, Action& action, const Environment& en
   CLI::Option* task = run->add_option("task", o.task, "The task; - reads it from stdin");
   run->add_option("--resume", o.resume, "Go on with this run; the task is then a further message");
   add_agent_options(*run, o.agent);
+  add_mcp_option(*run, o.agent);
   run->callback([&o, &action, &env, run, task] {
     if (o.resume.empty() && task->count() == 0) throw CLI::RequiredError("task");
     o.given = given(*run);
@@ -190,6 +205,7 @@ void add_run(CLI::App& app, RunOptions& o, Action& action, const Environment& en
 void add_chat(CLI::App& app, ChatOptions& o, Action& action, const Environment& env) {
   CLI::App* chat = app.add_subcommand("chat", "Talk to the agent, one line a turn");
   add_agent_options(*chat, o.agent);
+  add_mcp_option(*chat, o.agent);
   chat->callback([&o, &action, &env] { action = [&] { return chat_verb(o, env); }; });
 }
 
@@ -269,6 +285,7 @@ void add_task(CLI::App& app, TaskOptions& o, Action& action, const Environment& 
   for (CLI::App* verb : {run, explain}) {
     verb->add_option("-p,--param", o.params, "A parameter: name=value; may be repeated")->allow_extra_args(false);
     add_agent_options(*verb, o.agent);
+    add_mcp_option(*verb, o.agent);
   }
   validate->add_flag("--json", o.agent.json, "Machine-readable");
   run->add_flag("--dry-run", o.dry_run, "Check parameters and show the plan, run nothing");
@@ -360,6 +377,8 @@ void add_runs_again(CLI::App& runs, RunsAgainOptions& o, Action& action, const E
   add_agent_options(*resume, o.resume.agent);
   add_agent_options(*fork, o.fork.resume.agent);
   add_agent_options(*replay, o.replay.agent);
+  add_mcp_option(*resume, o.resume.agent);
+  add_mcp_option(*fork, o.fork.resume.agent);
   resume->callback([&o, &action, &env, resume] {
     o.resume.given = given(*resume);
     action = [&] { return runs_resume_verb(o.resume, env); };

@@ -7,6 +7,7 @@
 #include <sstream>
 #include <toml++/toml.h>
 
+#include "agent/cli/mcp_setup.h"
 #include "core/base/error.h"
 #include "tools/web/search_services.h"
 
@@ -216,6 +217,9 @@ void apply_config_file(const std::filesystem::path& file, ConfigOwner owner, Age
     }
     if (owner == ConfigOwner::kProject && key.str().starts_with("proxy")) {
       fail(file, node.source(), "'" + std::string(key.str()) + "' belongs into the user's own config.toml: it decides who sees what is asked");
+    }
+    if (owner == ConfigOwner::kProject && key.str() == "tools" && std::any_of(options.tools.begin(), options.tools.end(), names_mcp)) {
+      fail(file, node.source(), "the tool mcp belongs into the user's own config.toml, or onto the command line: it starts programs");
     }
     if (owner == ConfigOwner::kProject && key.str() == "search") check_project_search(file, node, options);
   }

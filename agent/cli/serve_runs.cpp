@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "agent/cli/mcp_setup.h"
 #include "agent/cli/session_setup.h"
 
 namespace toccata::cli {
@@ -20,6 +21,7 @@ struct ServedRuns::Kept {
 
 ServedRuns::ServedRuns(AgentOptions options, const Environment& env, ChosenModel model)
     : options_(std::move(options)), env_(env), model_(std::move(model)) {
+  std::erase_if(options_.tools, names_mcp);  // whoever may ask a server may not start programs by it
   if (options_.approve != "always") options_.approve = "never";
   (void)set_up(options_, env_, model_);
 }

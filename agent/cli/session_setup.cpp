@@ -9,10 +9,12 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "agent/cli/mcp_setup.h"
 #include "agent/cli/project_notes.h"
 #include "agent/cli/search_setup.h"
 #include "agent/cli/terminal_view.h"
 #include "agent/cli/token_prefix.h"
+#include "agent/loop/prompt.h"
 #include "agent/loop/recall_tool.h"
 #include "agent/loop/turn_rules.h"
 #include "core/base/calendar.h"
@@ -86,7 +88,7 @@ std::string params_json(
       {"precision", options.precision},
       {"max_step_tokens", options.max_step_tokens}, {"max_calls", options.max_calls},
       {"max_reasoning_tokens", options.max_reasoning_tokens}, {"context_tokens", options.context_tokens},
-      {"reasoning", options.reasoning},     {"tools", options.tools},
+      {"reasoning", options.reasoning},     {"tools", with_whole_paths(options.tools)},
       {"temperature", params.temperature},  {"top_p", params.top_p},
       {"top_k", params.top_k},              {"min_p", params.min_p},
       {"seed", params.seed},                {"max_turns", options.max_turns},
@@ -108,6 +110,16 @@ void warn_if_weak(const sandbox::Sandbox& sandbox) {
 }
 
 namespace {
+
+// Any object, where the schema cannot be enforced.
+void free_arguments(const std::set<std::string>& recipients, const tools::Registry& tools, harmony::ConstraintRules& rules) {
+  const harmony::NameMap names = agent::tool_names(tools);
+  for (const std::string& recipient : recipients) {
+    for (harmony::ConstraintTool& tool : rules.tools) {
+      if (tool.recipient == names.shown(recipient)) tool.parameters = R"({"type":"object"})";
+    }
+  }
+}
 
 // The session that python and shell share.
 std::shared_ptr<sandbox::SessionSlot> session_slot(const AgentOptions& options, AgentSetup& setup) {
@@ -172,7 +184,7 @@ void add_files(const AgentOptions& options, AgentSetup& setup) {
 
 void add_tools(const AgentOptions& options, const Environment& env, AgentSetup& setup) {
   for (const std::string& name : options.tools) {
-    if (name == "none") continue;
+    if (name == "none" || names_mcp(name)) continue;
     if (name == "python") {
       setup.tools.add(std::make_unique<tools::PythonTool>(
           session_slot(options, setup), milliseconds(options.tool_timeout_s)
@@ -197,7 +209,7 @@ void add_tools(const AgentOptions& options, const Environment& env, AgentSetup& 
     } else {
       throw Exception(
           ErrorCode::kInvalidArgument,
-          "unknown tool '" + name + "'; known: python, browser, shell, files, patch, recall, skills, none"
+          "unknown tool '" + name + "'; known: python, browser, shell, files, patch, recall, skills, mcp, none"
       );
     }
   }
@@ -274,6 +286,8 @@ AgentSetup set_up(
   setup.ledger = store::Ledger::open(ledger).value_or_throw();
   add_tools(options, env, setup);
   for (std::unique_ptr<tools::Tool>& tool : more) setup.tools.add(std::move(tool));
+  const bool constrained = options.constrain != "off" && setup.model.model->capabilities().constraint;
+  const std::set<std::string> unconstrained = add_mcp_tools(options, env, constrained, setup.tools);
   setup.config.limits = limits(options);
   setup.config.sampling = sampling(options, setup.model.sampling);
   if (const std::string text = instructions(options); !text.empty()) setup.config.instructions = text;
@@ -282,7 +296,8 @@ AgentSetup set_up(
   if (!options.output_schema.empty()) {
     setup.config.output_schema = agent::OutputSchema::parse(options.output_schema).value_or_throw();
   }
-  const harmony::ConstraintRules rules = agent::turn_rules(setup.tools, setup.config.output_schema);
+  harmony::ConstraintRules rules = agent::turn_rules(setup.tools, setup.config.output_schema);
+  free_arguments(unconstrained, setup.tools, rules);
   if (options.constrain != "off") {
     setup.config.constraint = agent::turn_constraint(*setup.model.model, rules).value_or_throw();
   }

@@ -1,0 +1,167 @@
+#include "agent/cli/mcp_setup.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <set>
+#include <thread>
+
+#include "agent/cli/search_setup.h"
+#include "agent/cli/version.h"
+#include "agent/harmony/name_map.h"
+#include "core/base/mapped_file.h"
+#include "core/digest/digest.h"
+#include "core/grammar/schema.h"
+#include "tools/mcp/mcp_tool.h"
+#include "tools/mcp/server.h"
+#include "tools/web/web_url.h"
+
+namespace toccata::cli {
+namespace {
+
+namespace fs = std::filesystem;
+namespace mcp = tools::mcp;
+
+constexpr std::string_view kFileStart = "mcp=";
+constexpr std::chrono::seconds kManifestAgeMax = std::chrono::hours(24);
+constexpr std::size_t kFileBytesMax = std::size_t{1} << 20;
+// What programs need to work at all; anything else the file has to name.
+constexpr const char* kPassedOn[] = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TMPDIR", "TZ"};
+// Not a server's: roles, and tools the models know.
+constexpr const char* kReserved[] = {"assistant", "browser", "container", "developer", "functions", "python", "system", "tool", "user"};
+
+void pass_on(const Environment& env, std::vector<std::string>& environment) {
+  for (const char* name : kPassedOn) {
+    const std::string start = std::string(name) + "=";
+    const bool named = std::any_of(environment.begin(), environment.end(), [&](const std::string& entry) {
+      return entry.starts_with(start);
+    });
+    const auto value = env.variable(name);
+    if (!named && value) environment.push_back(start + *value);
+  }
+}
+
+// The proxy for the address; "" without.
+std::string way_to(const mcp::ServerConfig& config, const AgentOptions& options, const Environment& env) {
+  const tools::WebUrl url = tools::parse_web_url(config.url).value_or_throw();
+  const bool here = url.literal ? url.host.starts_with("127.") || url.host == "::1" : url.host == "localhost";
+  if (options.offline && !here) {
+    throw Exception(
+        ErrorCode::kUnavailable,
+        "--offline: the MCP server " + config.name + " is at " + url.origin() + "; write \"disabled\": true into its entry"
+    );
+  }
+  return proxy_rules(options.proxy, options.proxy_names, env).proxy_for(url);
+}
+
+fs::path manifest_file(const mcp::ServerConfig& config, const Environment& env) {
+  Digest digest(DigestKind::kSha256);
+  digest.add(config.identity());
+  return env.data_home / "mcp" / (harmony::identifier(config.name) + "-" + digest.hex().substr(0, 16) + ".json");
+}
+
+std::string free_name(const mcp::ServerConfig& config, std::set<std::string>& taken) {
+  std::string name = harmony::identifier(config.name);
+  if (std::find(std::begin(kReserved), std::end(kReserved), name) != std::end(kReserved)) name = "mcp_" + name;
+  const std::string first = name;
+  for (int n = 2; !taken.insert(name).second; ++n) name = first + "_" + std::to_string(n);
+  return name;
+}
+
+void find_unenforceable(
+    const mcp::Manifest& manifest, const mcp::ServerConfig& config, const std::string& name_space, std::set<std::string>& recipients
+) {
+  for (const mcp::ToolInfo& tool : manifest.tools) {
+    if (!config.offers(tool.name)) continue;
+    const grammar::CompiledSchema compiled = grammar::compile_schema_text(tool.parameters);
+    const auto* error = std::get_if<grammar::SchemaError>(&compiled);
+    if (error == nullptr) continue;
+    recipients.insert(name_space + "." + tool.name);
+    std::cerr << "toccata: WARNING: the arguments of " << config.name << "'s " << mcp::excerpt(tool.name)
+              << " are not constrained: " << mcp::excerpt(error->text(), 300) << '\n';
+  }
+}
+
+std::vector<std::shared_ptr<mcp::Server>> open_servers(const AgentOptions& options, const Environment& env) {
+  std::vector<std::shared_ptr<mcp::Server>> servers;
+  std::set<std::string> names;
+  for (const std::string& tool : options.tools) {
+    if (!names_mcp(tool)) continue;
+    const fs::path file = tool == "mcp" ? env.config_home / "mcp.json" : fs::path(tool.substr(kFileStart.size()));
+    const std::string text = read_text_file(file, kFileBytesMax).value_or_throw();
+    for (mcp::ServerConfig& config : mcp::parse_servers(text, file, env.variable).value_or_throw()) {
+      if (!names.insert(config.name).second) {
+        throw Exception(ErrorCode::kInvalidArgument, file.string() + ": a second server is called " + config.name);
+      }
+      const fs::path kept = manifest_file(config, env);
+      if (!config.process.program.empty()) pass_on(env, config.process.environment);
+      mcp::ClientOptions client{.version = kVersion, .start_timeout = config.start_timeout};
+      auto made = mcp::make_client(config, client, config.url.empty() ? "" : way_to(config, options, env));
+      servers.push_back(std::make_shared<mcp::Server>(std::move(config), std::move(made), kept));
+    }
+  }
+  return servers;
+}
+
+// Null: an optional server that cannot be asked.
+std::vector<std::unique_ptr<mcp::Manifest>> manifests_of(const std::vector<std::shared_ptr<mcp::Server>>& servers, bool quiet) {
+  std::vector<std::unique_ptr<mcp::Manifest>> manifests(servers.size());
+  std::vector<std::optional<Error>> errors(servers.size());
+  std::vector<std::thread> asking;
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    if (auto kept = servers[i]->kept(kManifestAgeMax)) {
+      manifests[i] = std::make_unique<mcp::Manifest>(std::move(*kept));
+      continue;
+    }
+    if (!quiet) std::cerr << "toccata: asking the MCP server " << servers[i]->config().name << " what it offers\n";
+    asking.emplace_back([&, i] {
+      Result<mcp::Manifest> asked = servers[i]->ask({});
+      if (asked) manifests[i] = std::make_unique<mcp::Manifest>(std::move(*asked));
+      if (!asked) errors[i] = asked.error();
+    });
+  }
+  for (std::thread& thread : asking) thread.join();
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    if (errors[i] && !servers[i]->config().optional) {
+      throw Exception(
+          ErrorCode::kUnavailable,
+          errors[i]->message + "; mend it, or write \"optional\": true or \"disabled\": true into its entry"
+      );
+    }
+    if (errors[i]) std::cerr << "toccata: WARNING: going on without a tool server: " << errors[i]->message << '\n';
+    if (!manifests[i]) continue;
+    for (const std::string& why : manifests[i]->left_out) {
+      std::cerr << "toccata: WARNING: a tool of " << servers[i]->config().name << " is left out: " << mcp::excerpt(why, 300) << '\n';
+    }
+  }
+  return manifests;
+}
+
+}  // namespace
+
+bool names_mcp(const std::string& tool) { return tool == "mcp" || tool.starts_with(kFileStart); }
+
+std::vector<std::string> with_whole_paths(std::vector<std::string> tools) {
+  for (std::string& tool : tools) {
+    if (tool.starts_with(kFileStart)) tool = std::string(kFileStart) + fs::absolute(tool.substr(kFileStart.size())).string();
+  }
+  return tools;
+}
+
+std::set<std::string> add_mcp_tools(const AgentOptions& options, const Environment& env, bool constrained, tools::Registry& registry) {
+  const auto servers = open_servers(options, env);
+  const auto manifests = manifests_of(servers, options.quiet);
+  std::set<std::string> taken, unenforceable;
+  for (const auto& tool : registry.tools()) taken.insert(tool->spec().name_space);
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    if (!manifests[i]) continue;
+    const auto& config = servers[i]->config();
+    const std::string name_space = free_name(config, taken);
+    if (constrained) find_unenforceable(*manifests[i], config, name_space, unenforceable);
+    for (auto& tool : mcp::make_tools(servers[i], *manifests[i], name_space)) registry.add(std::move(tool));
+  }
+  return unenforceable;
+}
+
+}  // namespace toccata::cli

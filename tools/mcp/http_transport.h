@@ -1,0 +1,51 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/net/client.h"
+#include "tools/mcp/transport.h"
+
+namespace toccata::tools::mcp {
+
+struct HttpOrder {
+  std::string url;
+  std::vector<std::pair<std::string, std::string>> headers = {};  // of the user: Authorization and such
+  std::string proxy = {};
+};
+
+// A server at an address ("streamable HTTP"): each message is a POST, answered by one JSON message or by a stream of
+// events that ends with the answer. In the modern era headers repeat what the message says; in the legacy era the server
+// may give a session, which is ended with the transport.
+class HttpTransport final : public Transport {
+ public:
+  HttpTransport(HttpOrder order, TransportLimits limits) : order_(std::move(order)), limits_(limits) {}
+  ~HttpTransport() override { close(); }
+
+  Result<void> open() override;
+  bool is_open() const override { return open_; }
+  void close() override;
+  Result<Message> request(const Outgoing& message, const Wait& wait, const Listener& listener) override;
+  Result<void> notify(const Outgoing& message, const Wait& wait) override;
+  std::string target() const override { return order_.url; }
+
+ private:
+  net::Request post(const Outgoing& message, const std::string& text, const Wait& wait) const;
+  Result<Message> read_answer(net::Exchange& exchange, const Outgoing& message, const Wait& wait, const Listener& listener);
+  Result<Message> read_events(net::Exchange& exchange, const Outgoing& message, const Wait& wait, const Listener& listener);
+  Result<Message> read_refusal(net::Exchange& exchange, const Outgoing& message, const Wait& wait);
+  // The connection is of no more use.
+  Error lost(Error error);
+
+  HttpOrder order_;
+  TransportLimits limits_;
+  net::Client client_;
+  std::string session_;
+  bool open_ = false;
+};
+
+// A header's value, or its encoded form when headers cannot carry it (2026-07-28, transports: header encoding).
+std::string header_value(std::string_view text);
+
+}  // namespace toccata::tools::mcp
