@@ -60,10 +60,11 @@ agent::ApprovalPolicy approval(const std::string& mode, const Environment& env) 
   if (mode == "always") return {Mode::kAlways, {}};
   if (mode == "never" || !env.stdin_is_terminal) return {Mode::kNever, {}};
   const auto ask = [](const agent::ApprovalRequest& request) {
-    std::cerr << "allow " << request.recipient << " " << request.arguments << "? [y/N/q] ";
+    std::cerr << "allow " << request.recipient << " " << request.arguments << "? [y/N, q = refuse and stop, l = decide later] ";
     std::string answer;
     std::getline(std::cin, answer);
-    if (answer == "q" || !std::cin) return agent::Decision::kStop;
+    if (answer == "l" || !std::cin) return agent::Decision::kLater;
+    if (answer == "q") return agent::Decision::kStop;
     return answer == "y" || answer == "Y" ? agent::Decision::kApprove : agent::Decision::kRefuse;
   };
   return {Mode::kOnRequest, ask};

@@ -127,7 +127,7 @@ class PythonAgent {
     const py::gil_scoped_acquire gil;
     if (sink_.is_none() || raised_) return;
     try {
-      sink_(agent::to_json(event).dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+      sink_(agent::json_line(event));
     } catch (py::error_already_set& error) {
       raised_.emplace(error);
       stop_.request_stop();
