@@ -57,6 +57,7 @@ struct AgentOptions {
   std::map<std::string, SearchSettings> search_services = {};  // by name; from the user's config.toml only
   std::string proxy = {};  // for pages and search services; empty = that of the environment; "none"
   std::string proxy_names = "checked";  // checked, trusted: who says that a name leads to no private address
+  std::string otlp = {};  // OpenTelemetry collector that gets spans; empty = as the environment says
   bool offline = false;
   bool json = false;
   bool quiet = false;
