@@ -1,8 +1,9 @@
 #include "agent/cli/agent_session.h"
 
 #include <cstdio>
-#include <nlohmann/json.hpp>
+#include <string>
 
+#include "agent/cli/run_trace.h"
 #include "agent/cli/signals.h"
 #include "agent/cli/terminal_view.h"
 #include "agent/loop/events_json.h"
@@ -12,8 +13,7 @@ namespace toccata::cli {
 namespace {
 
 void print_json_line(const agent::Event& event) {
-  const std::string line =
-      json_text(agent::to_json(event));
+  const std::string line = agent::json_line(event);
   std::fprintf(stdout, "%s\n", line.c_str());
   std::fflush(stdout);
 }
@@ -27,6 +27,7 @@ int with_agent(
     const std::function<void(AgentSetup&)>& adjust
 ) {
   SignalStop signals;
+  RunTrace trace(options, env);  // bad addresses are told before a model is loaded
   AgentSetup setup = set_up(options, env);
   if (adjust) adjust(setup);
   TerminalView view({
@@ -34,8 +35,9 @@ int with_agent(
       .quiet = options.quiet,
       .stdout_is_terminal = env.stdout_is_terminal,
   });
-  const agent::EventSink sink =
-      options.json ? agent::EventSink(print_json_line) : agent::EventSink(std::ref(view));
+  const agent::EventSink sink = trace.watch(
+      setup.model.model->name(), setup.config, options.json ? agent::EventSink(print_json_line) : agent::EventSink(std::ref(view))
+  );
   agent::Agent agent(*setup.model.model, setup.tools, *setup.ledger, setup.config, sink);
   const agent::RunOutcome outcome = work(agent, signals.token());
   report(outcome);

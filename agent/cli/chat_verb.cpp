@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/cli/run_trace.h"
 #include "agent/cli/session_setup.h"
 #include "agent/cli/signals.h"
 #include "agent/cli/terminal_view.h"
@@ -73,13 +74,15 @@ int chat_verb(const ChatOptions& options, const Environment& env) {
     throw Exception(ErrorCode::kInvalidArgument, "chat is for people; for --json use `toccata run`");
   }
   SignalStop signals;
+  RunTrace trace(options.agent, env);
   AgentSetup setup = set_up(options.agent, env);
   TerminalView view({
       .color = env.color && !options.agent.no_color,
       .quiet = options.agent.quiet,
       .stdout_is_terminal = env.stdout_is_terminal,
   });
-  agent::Agent agent(*setup.model.model, setup.tools, *setup.ledger, setup.config, std::ref(view));
+  const agent::EventSink sink = trace.watch(setup.model.model->name(), setup.config, std::ref(view));
+  agent::Agent agent(*setup.model.model, setup.tools, *setup.ledger, setup.config, sink);
   const bool interactive = env.stdin_is_terminal && env.stderr_is_terminal;
   std::unique_ptr<LineReader> reader;
   if (interactive) {

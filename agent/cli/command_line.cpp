@@ -161,6 +161,8 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--proxy-names", o.proxy_names, "trusted = the proxy may open names that have no address here; else they are refused")
       ->check(CLI::IsMember({"checked", "trusted"}))
       ->capture_default_str();
+  app.add_option("--otlp", o.otlp, "Send spans to this OpenTelemetry collector, as JSON over HTTP: http://127.0.0.1:4318 (default: OTEL_EXPORTER_OTLP_ENDPOINT)")
+      ->type_name("URL");
   app.add_flag("--offline", o.offline, "Refuse everything that needs the network");
   app.add_flag("--json", o.json, "JSON Lines events on stdout instead of the answer");
   app.add_flag("-q,--quiet", o.quiet, "Only the answer: no progress on stderr");

@@ -59,6 +59,7 @@ struct AgentOptions {
   std::string proxy_names = "checked";  // checked, trusted: who says that a name leads to no private address
   std::filesystem::path page_cache = {};  // pages kept between runs; empty = the user's pages.db; "none"
   std::string recorded_pages_of = {};       // the browser reads what this run read; empty = the web
+  std::string otlp = {};  // OpenTelemetry collector that gets spans; empty = as the environment says
   bool offline = false;
   bool json = false;
   bool quiet = false;

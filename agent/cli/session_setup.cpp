@@ -70,10 +70,12 @@ agent::ApprovalPolicy approval(const std::string& mode, const Environment& env) 
       for (const std::string& origin : request.untrusted_origins) std::cerr << " " << for_terminal(origin);
       std::cerr << "\n";
     }
-    std::cerr << "allow " << request.recipient << " " << for_terminal(request.arguments) << "? [y/N/q] ";
+    std::cerr << "allow " << request.recipient << " " << for_terminal(request.arguments)
+              << "? [y/N, q = refuse and stop, l = decide later] ";
     std::string answer;
     std::getline(std::cin, answer);
-    if (answer == "q" || !std::cin) return agent::Decision::kStop;
+    if (answer == "l" || !std::cin) return agent::Decision::kLater;
+    if (answer == "q") return agent::Decision::kStop;
     return answer == "y" || answer == "Y" ? agent::Decision::kApprove : agent::Decision::kRefuse;
   };
   return {mode == "trusted" ? Mode::kTrusted : Mode::kOnRequest, ask};

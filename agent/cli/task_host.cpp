@@ -94,6 +94,7 @@ task::StepEnd TaskHost::run_step(const task::StepOrder& order, std::stop_token s
     setup.config.params = with_names(setup.config.params, order);
     agent::EventSink sink;
     if (sink_) sink = [&](const agent::Event& event) { sink_(order.step, event); };
+    sink = trace_.watch(setup.model.model->name(), setup.config, std::move(sink));
     agent::Agent agent(*setup.model.model, setup.tools, *setup.ledger, setup.config, sink);
     const agent::RunOutcome outcome = agent.run(order.prompt, stop);
     end.exit_code = outcome.exit_code;

@@ -12,6 +12,7 @@
 #include "agent/cli/environment.h"
 #include "agent/cli/model_choice.h"
 #include "agent/cli/options.h"
+#include "agent/cli/run_trace.h"
 #include "agent/loop/events.h"
 #include "agent/task/host.h"
 #include "sandbox/sandbox.h"
@@ -26,7 +27,7 @@ class TaskHost final : public task::Host {
   // `options`: what holds where a step says nothing.
   // `judge_model`: of all judges, whatever the task says; empty: as the task says.
   TaskHost(AgentOptions options, const Environment& env, TaskEventSink sink = {}, std::string judge_model = {})
-      : options_(std::move(options)), env_(env), sink_(std::move(sink)), judge_model_(std::move(judge_model)) {}
+      : options_(std::move(options)), env_(env), sink_(std::move(sink)), judge_model_(std::move(judge_model)), trace_(options_, env) {}
 
   task::StepEnd run_step(const task::StepOrder& order, std::stop_token stop) override;
   task::CheckEnd run_check(const task::CheckOrder& order, std::stop_token stop) override;
@@ -43,6 +44,7 @@ class TaskHost final : public task::Host {
   const Environment& env_;
   TaskEventSink sink_;
   std::string judge_model_;
+  RunTrace trace_;
   std::filesystem::path artifacts_ = "artifacts";
   std::mutex mutex_;                           // guards what follows
   std::map<std::string, ChosenModel> models_;  // by spec: loaded once, shared by all rows

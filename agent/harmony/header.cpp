@@ -36,6 +36,7 @@ std::vector<std::string> split_ascii(std::string_view text) {
 
 // Unicode spaces and invisible characters as UTF-8: NBSP, the en-quad..zero-width-joiner block, word joiner, BOM ...
 std::size_t invisible_length(std::string_view text) {
+  if (text.empty() || static_cast<unsigned char>(text[0]) < 0x80) return 0;
   static constexpr std::array<std::string_view, 24> kInvisible = {
       "\u00A0", "\u00AD", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004",
       "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200A", "\u200B", "\u200C",

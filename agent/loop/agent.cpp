@@ -51,7 +51,7 @@ class Agent::Impl {
       if (!broken_.empty()) throw store::LedgerError(ErrorCode::kIo, broken_);
       const std::string text = tokenizer::to_valid_utf8(user_message);
       open_run(text);
-      emit(TurnStarted{});
+      emit(TurnStarted{text});
       close_run(take_turn(text, stop, outcome.final), outcome);
     });
   }
@@ -70,7 +70,7 @@ class Agent::Impl {
         outcome.message = record.error().message;
         return report_failure(outcome);
       }
-      emit(TurnStarted{});
+      emit(TurnStarted{text.value_or("")});
       close_run(resume_turn(*record, text, stop, outcome.final), outcome);
     });
   }
@@ -153,6 +153,7 @@ class Agent::Impl {
   // nothing.
   std::optional<Ending> open_session(const store::RunRecord* record = nullptr) {
     if (step_) return std::nullopt;
+    has_functions_ = has_function_tools(registry_);
     Result<harmony::Renderer> renderer = harmony::Renderer::make(model_.tokenizer());
     if (!renderer) return ending_for(renderer.error());
     renderer_.emplace(std::move(*renderer));
@@ -279,7 +280,7 @@ class Agent::Impl {
     LogEdit edit{keep, {}, std::to_string(n) + " repeated steps with calls to " + recipient + " were taken back"};
     harmony::Message told = harmony::Message::text(harmony::Role::kDeveloper, "The last call to " + recipient + ": " + why);
     Result<Tokens> rendered =
-        renderer_->message(told, has_function_tools(registry_), harmony::RenderConfig::live());
+        renderer_->message(told, has_functions_, harmony::RenderConfig::live());
     if (!rendered) return Ending{1, "error", "cannot render a message: " + rendered.error().message};
     edit.tail = std::move(*rendered);
     if (auto ending = edit_log(recorded_log(), edit)) return ending;
@@ -453,6 +454,7 @@ class Agent::Impl {
               : dispatcher_->dispatch(call, clock.watchdog, clock.deadline);
       // Not made: the call stays the last word of the log, and a resumed run makes it.
       if (outcome.verdict == Verdict::kOverBudget) return Ending{4, "budget", outcome.reason};
+      if (outcome.verdict == Verdict::kWaits) return Ending{5, "approval_needed", outcome.reason};
       // The answer enters the log whatever comes next: every way out leaves a complete transcript.
       std::optional<Ending> appended;
       if (Result<void> settled = log_->settle(); !settled) appended = ending_for(settled.error());
@@ -550,7 +552,7 @@ class Agent::Impl {
     Tokens tokens;
     for (const harmony::Message& message : messages) {
       Result<Tokens> rendered = renderer_->message(
-          message, has_function_tools(registry_), harmony::RenderConfig::live()
+          message, has_functions_, harmony::RenderConfig::live()
       );
       if (!rendered) {
         return Ending{1, "error", "cannot render a message: " + rendered.error().message};
@@ -575,7 +577,7 @@ class Agent::Impl {
     for (const harmony::Content& content : message.content) {
       if (const auto* system = std::get_if<harmony::SystemContent>(&content)) {
         row.content += harmony::system_text(
-            *system, has_function_tools(registry_), harmony::SchemaStyle::kReadable
+            *system, has_functions_, harmony::SchemaStyle::kReadable
         );
       } else if (const auto* developer = std::get_if<harmony::DeveloperContent>(&content)) {
         row.content += harmony::developer_text(*developer, harmony::SchemaStyle::kReadable);
@@ -624,6 +626,7 @@ class Agent::Impl {
   std::optional<TokenLog> log_;
 
   std::optional<Step> step_;
+  bool has_functions_ = false;  // the model was told of functions; set with the session
 
   // Length of the log before each of the last steps; none from before an edit.
   std::deque<std::int64_t> step_marks_;

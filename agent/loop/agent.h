@@ -14,6 +14,7 @@
 // demands for history.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -33,6 +34,17 @@
 
 namespace toccata::agent {
 
+// One model call, told when it is over.
+struct ModelCall {
+  using Clock = std::chrono::system_clock;
+  int step = 0;
+  Clock::time_point begin, end;
+  std::optional<Clock::time_point> first_token;  // none: nothing was sampled
+  std::int64_t n_prompt = 0;                     // tokens of the log before it
+  std::int64_t prefilled = 0, decoded = 0;
+  std::string ended;  // "call", "stop", or why it was cut off: as in StepRow
+};
+
 struct AgentConfig {
   Limits limits;
   SamplingParams sampling;
@@ -47,6 +59,7 @@ struct AgentConfig {
   std::shared_ptr<const harmony::ConstraintPlan> constraint;
   // The model is told of it, and an answer that does not satisfy it is none: it is asked again once.
   std::optional<OutputSchema> output_schema;
+  std::function<void(const ModelCall&)> on_model_call;  // on the thread of run(); must not throw
   std::string sandbox_level;  // recorded in the ledger
   std::string params = "{}";  // recorded in the ledger: one JSON object
 };

@@ -18,13 +18,15 @@ struct ApprovalRequest {
 enum class Decision {
   kApprove,
   kRefuse,  // the model is told, and may go on in another way
-  kStop,    // the run ends with exit 5
+  kStop,    // the call is refused and the run ends with exit 5, "denied"
+  kLater,   // nothing is decided: the run ends with exit 5, "approval_needed", and asks again when it is resumed
 };
 
-// Calls of tools whose spec says needs_approval.
+// Calls of tools whose spec says needs_approval. While one waits it is the last word of the token log, and nothing of it
+// has been done: a run that is killed meanwhile, or left, asks again when it is resumed.
 struct ApprovalPolicy {
   enum class Mode {
-    kNever,      // nobody can be asked: such a call ends the run (exit 5, "approval_needed")
+    kNever,      // nobody can be asked: as if kLater had been the answer
     kOnRequest,  // `ask` decides each call; without an `ask` as kNever
     kTrusted,    // approved beforehand until the run has read what strangers wrote; then as kOnRequest
     kAlways,     // approved beforehand

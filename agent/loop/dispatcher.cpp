@@ -86,9 +86,16 @@ Dispatcher::Dispatcher(
       config_(config),
       budget_(config.limits) {}
 
+const harmony::NameMap& Dispatcher::names() const {
+  const std::size_t n_tools = registry_.tools().size();
+  if (!names_ || n_tools != n_tools_named_) names_ = tool_names(registry_);
+  n_tools_named_ = n_tools;
+  return *names_;
+}
+
 Dispatcher::Target Dispatcher::find(const std::string& written) const {
   if (tools::Tool* tool = registry_.find(written)) return {written, tool};
-  const harmony::NameMap names = tool_names(registry_);
+  const harmony::NameMap& names = this->names();
   const auto shown = harmony::resolve_tool(written, names.all_shown());
   if (!shown) return {written, nullptr};
   const std::string own = names.original(*shown).value();
@@ -97,7 +104,7 @@ Dispatcher::Target Dispatcher::find(const std::string& written) const {
 
 std::string Dispatcher::unknown_tool(const std::string& recipient) const {
   std::string text = "Unknown tool " + shorten(recipient, kShownNameMax) + ". Available: ";
-  const std::vector<std::string> names = tool_names(registry_).all_shown();
+  const std::vector<std::string>& names = this->names().all_shown();
   if (names.empty()) return text + "none. Answer without tools.";
   for (std::size_t i = 0; i < names.size(); ++i) text += (i == 0 ? "" : ", ") + names[i];
   return text + ".";
@@ -154,7 +161,7 @@ harmony::Message Dispatcher::answer_message(
   const std::string channel =
       built_in && call.channel && !call.channel->empty() ? *call.channel : "commentary";
   if (author.empty()) author = target.recipient;
-  author = tool_names(registry_).shown(author).value_or(author);
+  author = names().shown(author).value_or(author);
   return tool_message(safe_author(author), channel, std::move(text));
 }
 
@@ -317,6 +324,21 @@ CallOutcome Dispatcher::resume(
   return outcome;
 }
 
+Decision Dispatcher::ask_for(const std::string& recipient, const std::string& arguments) {
+  const ApprovalPolicy& policy = config_.approval;
+  using Mode = ApprovalPolicy::Mode;
+  const bool beforehand = policy.mode == Mode::kAlways || (policy.mode == Mode::kTrusted && !trust_.has_read_untrusted());
+  if (beforehand) return Decision::kApprove;
+  writer_.note("approval", "waiting: " + recipient);
+  events_.flush();  // the person sees what led to the call
+  if (policy.mode == Mode::kNever || !policy.ask) return Decision::kLater;
+  const Decision decision = policy.ask({writer_.id(), recipient, arguments, trust_.origins()});
+  if (decision != Decision::kLater) {
+    writer_.note("approval", (decision == Decision::kApprove ? "approved: " : "refused: ") + recipient);
+  }
+  return decision;
+}
+
 CallOutcome Dispatcher::dispatch(
     const MessageStream::Done& done,
     Watchdog& watchdog,
@@ -367,15 +389,14 @@ CallOutcome Dispatcher::dispatch(
   }
   if (!target.tool->spec().needs_approval) return run_tool(target, call, nullptr, watchdog, run_deadline);
 
-  const ApprovalPolicy& policy = config_.approval;
-  Decision decision = Decision::kStop;
-  using Mode = ApprovalPolicy::Mode;
-  const bool beforehand = policy.mode == Mode::kAlways || (policy.mode == Mode::kTrusted && !trust_.has_read_untrusted());
-  if (beforehand) decision = Decision::kApprove;
-  const bool asked = !beforehand && policy.mode != Mode::kNever && policy.ask;
-  if (asked) events_.flush();  // the person sees what led to the call
-  if (asked) decision = policy.ask({writer_.id(), target.recipient, call.text(), trust_.origins()});
+  const Decision decision = ask_for(target.recipient, call.text());
   if (decision == Decision::kApprove) return run_tool(target, call, nullptr, watchdog, run_deadline);
+  if (decision == Decision::kLater) {
+    CallOutcome outcome;
+    outcome.verdict = Verdict::kWaits;
+    outcome.reason = "the call to " + target.recipient + " waits for approval: resume the run to decide";
+    return outcome;
+  }
   auto outcome = answer_without_running(
       target,
       call,
@@ -384,7 +405,7 @@ CallOutcome Dispatcher::dispatch(
   );
   if (decision == Decision::kStop) {
     outcome.verdict = Verdict::kDenied;
-    outcome.reason = asked ? "denied" : "approval_needed";
+    outcome.reason = "denied";
   }
   return outcome;
 }

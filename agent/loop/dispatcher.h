@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "agent/harmony/message.h"
+#include "agent/harmony/name_map.h"
 #include "agent/loop/agent.h"
 #include "agent/loop/budget.h"
 #include "agent/loop/message_stream.h"
@@ -25,6 +26,7 @@ struct CallOutcome {
     kRepeated,  // not run: the same call again; the model was told once already
     kDenied,    // ends the run: exit 5
     kStopsRun,  // ends the run: exit 6
+    kWaits,       // for approval: not made and not answered; ends the run with exit 5; `reason` says so in words
     kOverBudget,  // not made and not answered: ends the run with exit 4; `reason` says why in words
   } verdict = Verdict::kRan;
   // The model goes round in circles: this and the steps before it, so many together, say nothing new. `answer` then
@@ -76,8 +78,12 @@ class Dispatcher {
     tools::Tool* tool = nullptr;
   };
   Target find(const std::string& written) const;
+  // tool_names() of the registry, made once.
+  const harmony::NameMap& names() const;
   std::string unusable_because(const Target& target, const MessageStream::Done& call) const;
   std::string unknown_tool(const std::string& recipient) const;
+  // Asks the person where there is one; both sides stand in the ledger as notes.
+  Decision ask_for(const std::string& recipient, const std::string& arguments);
   // Calls at the end of the history, and this one, that repeat earlier ones: 0 when they do not.
   int repeats(const Target& target, const std::string& arguments) const;
   void remember(const Target& target, const std::string& arguments, const std::string& content);
@@ -108,6 +114,8 @@ class Dispatcher {
   EventQueue& events_;
   const AgentConfig& config_;
   std::string how_to_see(int call) const;
+  mutable std::optional<harmony::NameMap> names_;
+  mutable std::size_t n_tools_named_ = 0;
   Budget budget_;
   Trust trust_;
   std::set<std::string> lost_state_;  // recipients

@@ -81,7 +81,9 @@ struct Item {
 struct ThreadStarted {
   std::string thread_id;  // the run id in the ledger
 };
-struct TurnStarted {};
+struct TurnStarted {
+  std::string input = {};  // what the user said; empty when a run just goes on. Not in the JSON
+};
 struct ItemStarted {
   Item item;  // text is still empty
 };

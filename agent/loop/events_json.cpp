@@ -1,5 +1,6 @@
 #include "agent/loop/events_json.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/base/json.h"
@@ -101,11 +102,13 @@ Json details_of(const WebSearchItem& item) {
 }
 Json details_of(const NoticeItem& item) { return {{"type", "error"}, {"message", item.message}}; }
 
+const char* type_of(ItemDelta::Kind kind) {
+  if (kind == ItemDelta::Kind::kReasoning) return "reasoning";
+  return kind == ItemDelta::Kind::kOutput ? "command_execution" : "agent_message";
+}
+
 Json delta_of(const ItemDelta& event) {
-  const char* type = "agent_message";
-  if (event.kind == ItemDelta::Kind::kReasoning) type = "reasoning";
-  if (event.kind == ItemDelta::Kind::kOutput) type = "command_execution";
-  Json json = {{"id", event.item_id}, {"type", type}, {"delta", event.delta}};
+  Json json = {{"id", event.item_id}, {"type", type_of(event.kind)}, {"delta", event.delta}};
   if (!event.citations.empty()) json["annotations"] = annotations_of(event.citations);
   return json;
 }
@@ -162,6 +165,109 @@ Json to_json(const Event& event) {
       },
       event
   );
+}
+
+namespace {
+
+// Appends JSON to a text.
+class Line {
+ public:
+  explicit Line(std::size_t n_expected) { text_.reserve(n_expected); }
+  Line& raw(std::string_view json) {
+    text_ += json;
+    return *this;
+  }
+  Line& text(std::string_view value) {
+    const bool ascii = std::all_of(value.begin(), value.end(), [](char c) { return static_cast<signed char>(c) >= 0; });
+    if (!ascii) return raw(json_text(Json(value)));  // which mends what is no UTF-8
+    text_ += '"';
+    for (const char c : value) add(c);
+    text_ += '"';
+    return *this;
+  }
+  Line& text_or_null(const std::optional<std::string>& value) { return value ? text(*value) : raw("null"); }
+  std::string take() { return std::move(text_); }
+
+ private:
+  void add(char c) {
+    if (static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\') {
+      text_ += c;
+      return;
+    }
+    static constexpr std::string_view kNamed = "\"\\\b\f\n\r\t", kNames = "\"\\bfnrt";
+    static constexpr std::string_view kHex = "0123456789abcdef";
+    text_ += '\\';
+    if (const std::size_t at = kNamed.find(c); at != std::string_view::npos) {
+      text_ += kNames[at];
+    } else {
+      text_ += "u00";
+      text_ += kHex[static_cast<unsigned char>(c) >> 4];
+      text_ += kHex[static_cast<unsigned char>(c) & 15];
+    }
+  }
+  std::string text_;
+};
+
+// The members of an item behind its id.
+void add_details(Line& line, const AgentMessageItem& item) {
+  line.raw(R"("type":"agent_message","phase":)").text(to_string(item.phase)).raw(R"(,"text":)").text(item.text);
+}
+void add_details(Line& line, const ReasoningItem& item) { line.raw(R"("type":"reasoning","text":)").text(item.text); }
+void add_details(Line& line, const ToolCallItem& item) {
+  line.raw(R"("type":"mcp_tool_call","server":)").text(item.server).raw(R"(,"tool":)").text(item.tool);
+  line.raw(R"(,"arguments":)").raw(item.arguments == "{}" ? "{}" : json_text(json_or_text(item.arguments)));
+  line.raw(R"(,"result":)");
+  if (item.result) {
+    line.raw(R"({"content":[{"type":"text","text":)").text(*item.result).raw("}]}");
+  } else {
+    line.raw("null");
+  }
+  line.raw(R"(,"error":)");
+  if (item.error) {
+    line.raw(R"({"message":)").text(*item.error).raw("}");
+  } else {
+    line.raw("null");
+  }
+  line.raw(R"(,"status":)").text(to_string(item.status));
+}
+void add_details(Line& line, const CommandItem& item) {
+  line.raw(R"("type":"command_execution","command":)").text(item.command);
+  line.raw(R"(,"aggregated_output":)").text(item.aggregated_output);
+  line.raw(R"(,"exit_code":)").raw(item.exit_code ? std::to_string(*item.exit_code) : "null");
+  line.raw(R"(,"status":)").text(to_string(item.status));
+}
+void add_details(Line& line, const WebSearchItem& item) {
+  line.raw(R"("type":"web_search","query":)").text(item.query).raw(R"(,"result":)").text_or_null(item.result);
+  line.raw(R"(,"status":)").text(to_string(item.status));
+}
+void add_details(Line& line, const NoticeItem& item) { line.raw(R"("type":"error","message":)").text(item.message); }
+
+// Citations and provenance are rare, and left to to_json().
+bool is_plain(const Item& item) {
+  const auto* message = std::get_if<AgentMessageItem>(&item.details);
+  return !item.provenance.untrusted && (message == nullptr || message->citations.empty());
+}
+
+std::string item_line(std::string_view type, const Item& item) {
+  Line line(512);
+  line.raw(R"({"type":")").raw(type).raw(R"(","item":{"id":)").text(item.id).raw(",");
+  std::visit([&](const auto& details) { add_details(line, details); }, item.details);
+  return line.raw("}}").take();
+}
+
+}  // namespace
+
+std::string json_line(const Event& event) {
+  const auto* started = std::get_if<ItemStarted>(&event);
+  if (started != nullptr && is_plain(started->item)) return item_line("item.started", started->item);
+  const auto* done = std::get_if<ItemCompleted>(&event);
+  if (done != nullptr && is_plain(done->item)) return item_line("item.completed", done->item);
+  const auto* delta = std::get_if<ItemDelta>(&event);
+  if (delta == nullptr || !delta->citations.empty()) return json_text(to_json(event));
+  Line line(128 + delta->delta.size());
+  line.raw(R"({"type":"item.updated","item":{"id":)").text(delta->item_id);
+  line.raw(R"(,"type":)").text(type_of(delta->kind)).raw(R"(,"delta":)").text(delta->delta);
+  return line.raw("}}").take();
 }
 
 }  // namespace toccata::agent

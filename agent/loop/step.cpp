@@ -98,6 +98,8 @@ Step::Reader Step::make_reader() {
   const harmony::ParserOptions options{
       .role = harmony::Role::kAssistant, .strict = false, .tools = recipients_};
   if (constraint_) constraint_->begin();
+  begin_ = ModelCall::Clock::now();
+  first_token_.reset();
   return Reader{
       harmony::Parser(renderer_, options), MessageStream(writer_, events_, pages_), constraint_ ? &*constraint_ : nullptr};
 }
@@ -166,6 +168,11 @@ StepResult Step::finish(
     usage.output_tokens += decoded;
   }
   writer_.finish_step(prefilled, decoded, name_of_end(result));
+  if (config_.on_model_call) {
+    config_.on_model_call(
+        {n_, begin_, ModelCall::Clock::now(), first_token_, n_prompt, prefilled, decoded, name_of_end(result)}
+    );
+  }
   return result;
 }
 
@@ -233,6 +240,7 @@ void Step::sample(
     }
     if (reasoning) ++usage.reasoning_output_tokens;
     writer_.first_token();
+    if (config_.on_model_call && !first_token_) first_token_ = ModelCall::Clock::now();
     reader.push(*token);
     if (ends_step(*token, n_before, stream)) return;
   }

@@ -94,6 +94,8 @@ class Step {
   const tools::CitablePages& pages_;
   std::optional<harmony::Constraint> constraint_;
   int n_ = 0;  // steps taken
+  ModelCall::Clock::time_point begin_;
+  std::optional<ModelCall::Clock::time_point> first_token_;  // of this step, where somebody asks
 };
 
 }  // namespace toccata::agent

@@ -81,7 +81,7 @@ class PythonAgent {
     const py::gil_scoped_acquire gil;
     if (sink_.is_none() || raised_) return;
     try {
-      sink_(json_text(agent::to_json(event)));
+      sink_(agent::json_line(event));
     } catch (py::error_already_set& error) {
       raised_.emplace(error);
       stop_.request_stop();

@@ -29,6 +29,11 @@ struct WriteStatements {
         ),
         add_segment(db, "INSERT INTO segments VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
         begin_step(db, "INSERT INTO steps (run, step, started_ms) VALUES (?1, ?2, ?3)"),
+        whole_step(
+            db,
+            "INSERT INTO steps (run, step, started_ms, finished_ms, prefilled, decoded, ended, first_token_ms)"
+            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+        ),
         finish_step(
             db,
             "UPDATE steps SET finished_ms = ?3, prefilled = prefilled + ?4, decoded = decoded + ?5,"
@@ -56,7 +61,7 @@ struct WriteStatements {
         add_note(db, "INSERT INTO notes VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
         find_blob(db, "SELECT n FROM blobs WHERE sha256 = ?1"),
         add_blob(db, "INSERT INTO blobs (sha256, bytes) VALUES (?1, ?2)") {}
-  Statement reopen_run, finish_run, add_segment, begin_step, finish_step, add_message, add_piece,
+  Statement reopen_run, finish_run, add_segment, begin_step, whole_step, finish_step, add_message, add_piece,
       drop_pieces, redo_pieces, redo_messages, begin_call, finish_call, add_note, find_blob, add_blob;
 };
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "agent/store/ledger_impl.h"
@@ -184,7 +185,9 @@ class RunWriter::Impl {
       sql.redo_pieces.bind(run_, *redo_from_).run();
       sql.redo_messages.bind(run_, *redo_from_).run();
     }
-    for (const PendingStep& s : steps_) sql.begin_step.bind(run_, s.step, s.at_ms).run();
+    for (const PendingStep& s : steps_) {
+      if (!whole(s)) sql.begin_step.bind(run_, s.step, s.at_ms).run();
+    }
     for (const auto& [seq, segment] : segments_) {
       const std::span<const Token> tokens(segment.tokens);
       const auto blob = put_blob(sql, std::as_bytes(tokens));
@@ -200,24 +203,46 @@ class RunWriter::Impl {
       sql.add_piece.bind(run_, n_messages_, n_pieces_, pending_text_).run();
     }
     for (const PendingCall& call : calls_) write_call(call);
-    for (const auto& [call, at_ms, result] : results_) {
-      const auto blob = put_text(result.content);
-      const std::string_view content = blob ? std::string_view() : result.content;
-      sql.finish_call
-          .bind(
-              run_, call, at_ms, result.status, result.author, content, result.metadata, blob,
-              put_text(result.full_output)
-          )
-          .run();
-    }
+    write_results();
     for (std::size_t i = 0; i < notes_.size(); ++i) {
       const NoteRow& note = notes_[i];
       const int seq = n_notes_ + static_cast<int>(i);
       sql.add_note.bind(run_, seq, note.step, note.at_ms, note.kind, note.detail).run();
     }
     for (const PendingStepEnd& s : step_ends_) {
+      if (const std::optional<std::int64_t> begun = begun_with(s)) {
+        sql.whole_step
+            .bind(run_, s.step, *begun, s.at_ms, s.prefilled, s.decoded, s.end, s.first_token_ms)
+            .run();
+        continue;
+      }
       sql.finish_step.bind(run_, s.step, s.at_ms, s.prefilled, s.decoded, s.end, s.first_token_ms).run();
     }
+  }
+
+  void write_results() {
+    for (const auto& [call, at_ms, result] : results_) {
+      const auto blob = put_text(result.content);
+      const std::string_view content = blob ? std::string_view() : result.content;
+      ledger_.write()
+          .finish_call
+          .bind(
+              run_, call, at_ms, result.status, result.author, content, result.metadata, blob,
+              put_text(result.full_output)
+          )
+          .run();
+    }
+  }
+
+  // When the step that ends began, if that is not written yet either: then one row says both.
+  std::optional<std::int64_t> begun_with(const PendingStepEnd& end) const {
+    for (const PendingStep& s : steps_) {
+      if (s.step == end.step) return s.at_ms;
+    }
+    return std::nullopt;
+  }
+  bool whole(const PendingStep& begun) const {
+    return std::any_of(step_ends_.begin(), step_ends_.end(), [&](const auto& end) { return end.step == begun.step; });
   }
 
   std::optional<std::int64_t> put_text(std::string_view text) {

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "agent/store/ledger.h"
+#include "agent/store/wal_vfs.h"
 
 namespace toccata::store {
 namespace {
@@ -49,7 +50,7 @@ Advice advice_for(int code) {
 Database::Database(std::filesystem::path path) : path_(std::move(path)) {
   sqlite3* db = nullptr;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-  const int code = sqlite3_open_v2(path_.c_str(), &db, flags, nullptr);
+  const int code = sqlite3_open_v2(path_.c_str(), &db, flags, wal_vfs());
   db_.reset(db);
   check(code, "open");
   sqlite3_extended_result_codes(db, 1);
@@ -70,6 +71,20 @@ void Database::check(int code, std::string_view doing) const {
 void Database::execute(const char* sql) {
   check(sqlite3_exec(db_.get(), sql, nullptr, nullptr, nullptr), "write");
 }
+
+void Database::run(Prepared& statement, const char* sql) {
+  if (!statement) {
+    sqlite3_stmt* made = nullptr;
+    const int code = sqlite3_prepare_v3(db_.get(), sql, -1, SQLITE_PREPARE_PERSISTENT, &made, nullptr);
+    statement.reset(made);
+    check(code, "write");
+  }
+  check(sqlite3_step(statement.get()), "write");
+  sqlite3_reset(statement.get());
+}
+
+void Database::begin() { run(begin_, "BEGIN IMMEDIATE"); }
+void Database::commit() { run(commit_, "COMMIT"); }
 
 // SQLite does not call the busy handler here: two connections that both wait to become the only one would wait for
 // each other. So this one steps back and tries again.
@@ -154,7 +169,7 @@ void Statement::bind_one(int index, std::span<const std::byte> bytes) {
 }
 
 Transaction::Transaction(Database& database) : database_(database) {
-  database_.execute("BEGIN IMMEDIATE");
+  database_.begin();
 }
 
 Transaction::~Transaction() {
@@ -162,7 +177,7 @@ Transaction::~Transaction() {
 }
 
 void Transaction::commit() {
-  database_.execute("COMMIT");
+  database_.commit();
   open_ = false;
 }
 

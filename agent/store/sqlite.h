@@ -27,6 +27,9 @@ class Database {
 
   // Runs statements that give no rows.
   void execute(const char* sql);
+  // BEGIN IMMEDIATE and COMMIT, prepared once: see Transaction.
+  void begin();
+  void commit();
   // Write-ahead log: readers and the writer do not block each other. Waits for other processes that do the same.
   void switch_to_wal();
   // The first column of the first row.
@@ -38,8 +41,15 @@ class Database {
   struct Close {
     void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
   };
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+  };
+  using Prepared = std::unique_ptr<sqlite3_stmt, Finalize>;
+  void run(Prepared& statement, const char* sql);
+
   std::filesystem::path path_;
   std::unique_ptr<sqlite3, Close> db_;
+  Prepared begin_, commit_;  // behind db_: they go first
 };
 
 // One prepared statement. Texts given to bind() must live until the next run() or next() has returned.

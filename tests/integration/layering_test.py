@@ -31,6 +31,7 @@ ALLOWED = {
     "agent/model": ["core/base", "core/tokenizer", "core/net", "agent/harmony"],
     "agent/store": ["core/base"],
     "agent/loop": ["core/base", "core/tokenizer", "core/grammar", "agent/harmony", "agent/model", "agent/store", "tools", "prompts"],
+    "agent/telemetry": ["core/base", "core/net", "agent/loop"],
     "agent/task": ["core/base", "core/digest", "core/tokenizer", "core/grammar"],
     "agent/eval": ["core/base", "agent/task"],
     "agent/server": ["core/base", "core/tokenizer", "core/grammar", "agent/harmony", "agent/model", "agent/store", "agent/loop"],

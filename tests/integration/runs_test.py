@@ -3,6 +3,7 @@
 
 import json
 import os
+import pty
 import signal
 import sqlite3
 import sys
@@ -30,6 +31,39 @@ class Case(unittest.TestCase):
 
     def show(self, run="last"):
         return json.loads(self.run_ok("runs", "show", run, "--json").stdout)
+
+
+class ApprovalTest(Case):
+    def test_a_run_killed_while_it_waits_for_a_person_asks_again(self):
+        """What waits is not done, however often the run is left, and once it is approved it is done once."""
+        patch = "*** Begin Patch\n*** Add File: made.txt\n+once\n*** End Patch"
+        call = "<|channel|>commentary to=functions.apply_patch <|constrain|>json<|message|>" + json.dumps({"patch": patch}) + "<|call|>"
+        model = self.program.script(call, FINAL + "patched<|return|>")
+        made = self.program.home / "made.txt"
+        terminal, stdin = pty.openpty()
+        self.addCleanup(os.close, terminal)
+        running = self.program.start("run", "-m", model, "--tools", "patch", "go", stdin=stdin, stdout=-1, stderr=-1)
+        os.close(stdin)
+        asked = b""
+        while b"allow functions.apply_patch" not in asked:
+            some = os.read(running.stderr.fileno(), 4096)
+            self.assertTrue(some, asked)
+            asked += some
+        running.send_signal(signal.SIGKILL)
+        running.communicate(timeout=30)
+        self.assertFalse(made.exists())
+        run = self.show()
+        self.assertEqual(("interrupted", []), (run["status"], run["calls"]))
+
+        left = self.run_ok("runs", "resume", "last", code=5)  # nobody to ask
+        self.assertIn("approval", left.stderr)
+        self.assertFalse(made.exists())
+        self.assertEqual("approval_needed", self.show()["terminal_reason"])
+
+        done = self.run_ok("runs", "resume", "last", "--approve", "always")
+        self.assertEqual("patched\n", done.stdout)
+        self.assertEqual("once\n", made.read_text())
+        self.assertEqual(1, len(self.show()["calls"]))
 
 
 class ResumeTest(Case):

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "agent/loop/agent.h"
 #include "agent/loop/replay.h"
@@ -27,6 +30,21 @@ inline std::string record_nano_run(agent::TokenModel& nano, store::Ledger& ledge
   config.limits.step_tokens_max = 200;
   agent::Agent agent(nano, registry, ledger, config);
   return agent.run("What is " + std::to_string(n + 312) + " * 977 + " + std::to_string(n) + "?").run_id;
+}
+
+// All of them at once, a thread each, in sessions of one model. Run n was recorded with nano_sampling(first + n).
+inline std::vector<Result<agent::ReplayReport>> replay_together(
+    agent::TokenModel& model, std::span<const store::RunRecord> runs, int first = 0
+) {
+  std::vector<Result<agent::ReplayReport>> reports(runs.size(), agent::ReplayReport{});
+  std::vector<std::thread> threads;
+  for (std::size_t n = 0; n < runs.size(); ++n) {
+    threads.emplace_back([&, n] {
+      reports[n] = agent::replay_tokens(model, runs[n], nano_sampling(first + static_cast<int>(n)));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return reports;
 }
 
 }  // namespace toccata::testing

@@ -10,6 +10,7 @@
 #include <map>
 #include <mutex>
 
+#include "agent/loop/message_stream.h"
 #include "tests/agent/loop/loop_fixture.h"
 
 namespace toccata::agent {
@@ -466,6 +467,31 @@ TEST_F(ApprovalTest, WithNobodyToAskTheRunEnds) {
   EXPECT_TRUE(made_->empty());
 }
 
+// Left, the call is the last word of the log; resumed, it is asked for again and made once.
+TEST_F(ApprovalTest, ARunThatWaitsIsResumedWithTheSameQuestion) {
+  config_.approval.mode = ApprovalPolicy::Mode::kOnRequest;
+  Decision decision = Decision::kLater;
+  int n_asked = 0;
+  config_.approval.ask = [&](const ApprovalRequest&) { return ++n_asked, decision; };
+  const RunOutcome left = run("go");
+  EXPECT_EQ(left.exit_code, 5);
+  EXPECT_EQ(left.terminal_reason, "approval_needed");
+  EXPECT_TRUE(record().calls.empty());
+  EXPECT_THAT(log_text(), ::testing::EndsWith(R"({"x":1}<|call|>)"));
+  EXPECT_EQ(record().notes.back().detail, "waiting: functions.now");
+  for (const Decision next : {Decision::kLater, Decision::kApprove}) {
+    decision = next;
+    agent_.emplace(*model_, registry_, *ledger_, config_);
+    const RunOutcome outcome = agent_->resume(left.run_id);
+    EXPECT_EQ(outcome.terminal_reason, next == Decision::kApprove ? "final" : "approval_needed") << outcome.message;
+  }
+  EXPECT_EQ(n_asked, 3);
+  EXPECT_EQ(made_->size(), 1U);
+  const auto whole = ledger_->load_run(left.run_id).value_or_throw();
+  EXPECT_EQ(whole.calls.at(0).result->content, "sent");
+  EXPECT_EQ(whole.notes.back().detail, "approved: functions.now");
+}
+
 TEST_F(ApprovalTest, ApprovedBeforehandItRuns) {
   config_.approval.mode = ApprovalPolicy::Mode::kAlways;
   EXPECT_EQ(run("go").exit_code, 0);
@@ -573,7 +599,10 @@ TEST_F(AgentTest, EventsTellTheWholeTurnInOrder) {
     if (std::holds_alternative<ThreadStarted>(event)) told.push_back("thread");
     if (std::holds_alternative<TurnStarted>(event)) told.push_back("turn");
     if (const auto* e = std::get_if<ItemStarted>(&event)) told.push_back("start " + e->item.id);
-    if (const auto* e = std::get_if<ItemDelta>(&event)) told.push_back(e->item_id + " " + e->delta);
+    if (const auto* e = std::get_if<ItemDelta>(&event)) {
+      const bool more = !told.empty() && told.back().starts_with(e->item_id + " ");
+      more ? void(told.back() += e->delta) : told.push_back(e->item_id + " " + e->delta);
+    }
     if (const auto* e = std::get_if<ItemCompleted>(&event)) told.push_back("done " + e->item.id);
     if (std::holds_alternative<TurnCompleted>(event)) told.push_back("completed");
   }
@@ -583,8 +612,7 @@ TEST_F(AgentTest, EventsTellTheWholeTurnInOrder) {
           "thread",
           "turn",
           "start item_0",
-          "item_0 Count",  // the first text of a message does not wait for more
-          "item_0 .",
+          "item_0 Count.",
           "done item_0",
           "start item_1",
           "done item_1",
@@ -594,6 +622,16 @@ TEST_F(AgentTest, EventsTellTheWholeTurnInOrder) {
           "completed"
       )
   );
+}
+
+TEST_F(AgentTest, TheFirstTextOfASlowModelDoesNotWaitForMore) {
+  script({{.text = says_final("Four is it."), .token_delay = 2 * MessageStream::kFastToken}});
+  run("2+2?");
+  std::string first;
+  for (const Event& event : events_) {
+    if (const auto* e = std::get_if<ItemDelta>(&event); e != nullptr && first.empty()) first = e->delta;
+  }
+  EXPECT_EQ(first, "Four");
 }
 
 TEST_F(AgentTest, WhateverIsShownStandsInTheLedgerAlready) {

@@ -11,7 +11,25 @@
 namespace toccata::agent {
 namespace {
 
-std::string line(const Event& event) { return json_text(to_json(event)); }
+std::string line(const Event& event) {
+  const std::string dumped = json_text(to_json(event));
+  EXPECT_EQ(json_line(event), dumped);
+  return dumped;
+}
+
+TEST(EventsJsonTest, ALineSaysWhatTheValueSaysWhateverTheTextIs) {
+  std::string all;
+  for (int c = 0; c < 0x80; ++c) all += static_cast<char>(c);
+  for (const std::string& text : {all, std::string("\xe4\xb8\xad\"\n"), std::string("broken \xff\xc3"), std::string()}) {
+    line(ItemDelta{"item_0", ItemDelta::Kind::kOutput, text});
+    line(ItemCompleted{{"item_1", ReasoningItem{text}}});
+    line(ItemCompleted{{"item_2", NoticeItem{text}}});
+    line(ItemCompleted{{"item_3", WebSearchItem{text, text, ItemStatus::kCompleted}}});
+    line(ItemCompleted{{"item_4", CommandItem{text, text, 3, ItemStatus::kFailed}}});
+    line(ItemStarted{{"item_5", ToolCallItem{text, text, text, std::nullopt, std::nullopt}}});
+    line(ItemCompleted{{"item_6", ToolCallItem{"s", "t", R"({ "a" : [1.50, "x"] })", text, text}}});
+  }
+}
 
 TEST(EventsJsonTest, HasTheShapesOfCodexExec) {
   EXPECT_EQ(line(ThreadStarted{"abc"}), R"({"type":"thread.started","thread_id":"abc"})");

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <fstream>
 #include <random>
+#include <sstream>
 
 #include "tests/agent/loop/loop_fixture.h"
 
@@ -117,6 +119,65 @@ TEST(KillTest, NothingThatWasPrintedIsMissing) {
         tokenizer::Tokenizer::o200k_harmony()->decode_bytes(record.timeline()).value_or_throw();
     EXPECT_THAT(text, ::testing::HasSubstr(record.messages.back().content));
   }
+}
+
+// Calls that need approval append a line to a file. The second one waits when the process is killed; the resumed run asks
+// for it again, and each was made once.
+TEST(KillTest, ACallThatWaitsForApprovalIsAskedForAgainAndMadeOnce) {
+  testing::TempFolder folder;
+  const std::filesystem::path path = folder / "ledger.db", effects = folder / "effects";
+  tools::ToolSpec spec = testing::fake_functions(answering(""))->spec();
+  spec.needs_approval = true;
+  tools::Registry registry;
+  registry.add(std::make_unique<testing::FakeTool>(spec, [&](const tools::ToolCall& call, std::stop_token) {
+    std::ofstream(effects, std::ios::app) << call.arguments << "\n";
+    return tools::ToolResult{tools::ToolStatus::kOk, call.recipient, "sent", "{}"};
+  }));
+  const auto model = testing::scripted_model(std::vector<std::string>{
+      thinks("one") + calls("functions.now", R"({"n":1})"), thinks("two") + calls("functions.now", R"({"n":2})"), says_final("done")});
+  int fds[2];
+  ASSERT_EQ(pipe(fds), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    auto ledger = store::Ledger::open(path).value_or_throw();
+    AgentConfig config;
+    config.approval.mode = ApprovalPolicy::Mode::kOnRequest;
+    config.approval.ask = [&](const ApprovalRequest& request) {
+      if (request.arguments == R"({"n":1})") return Decision::kApprove;
+      write_all(fds[1], "?");
+      for (;;) pause();
+    };
+    Agent agent(*model, registry, *ledger, config);
+    agent.run("go");
+    _exit(0);
+  }
+  close(fds[1]);
+  char asked = 0;
+  ASSERT_EQ(read(fds[0], &asked, 1), 1);
+  close(fds[0]);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+
+  auto ledger = store::Ledger::open(path).value_or_throw();
+  const store::RunRecord left = ledger->load_run("last").value_or_throw();
+  EXPECT_EQ(left.summary.status, store::RunStatus::kInterrupted);
+  EXPECT_EQ(left.calls.size(), 1U);
+  ASSERT_FALSE(left.notes.empty());
+  EXPECT_EQ(left.notes.back().detail, "waiting: functions.now");
+  std::vector<std::string> asked_for;
+  AgentConfig config;
+  config.approval.mode = ApprovalPolicy::Mode::kOnRequest;
+  config.approval.ask = [&](const ApprovalRequest& request) {
+    asked_for.push_back(request.arguments);
+    return Decision::kApprove;
+  };
+  Agent agent(*model, registry, *ledger, config);
+  EXPECT_EQ(agent.resume(left.summary.id).final, "done");
+  EXPECT_THAT(asked_for, ::testing::ElementsAre(R"({"n":2})"));
+  std::stringstream made;
+  made << std::ifstream(effects).rdbuf();
+  EXPECT_EQ(made.str(), "{\"n\":1}\n{\"n\":2}\n");
+  EXPECT_THAT(ledger->check(), ::testing::IsEmpty());
 }
 
 }  // namespace

@@ -28,6 +28,25 @@ TEST(ReplayTest, NanoSaysTheSameTokensOnOneThreadAndOnTwo) {
   }
 }
 
+// The engine puts what waits at the same time into one pass: the sessions must not notice each other.
+TEST(ReplayTest, NanoSaysTheSameTokensAloneAndAmongSixteenSessions) {
+  const testing::TempFolder folder;
+  auto ledger = store::Ledger::open(folder / "ledger.db").value_or_throw();
+  const auto one = nano(1), two = nano(2);
+  std::vector<store::RunRecord> runs;
+  for (int n = 0; n < 16; ++n) {
+    runs.push_back(ledger->load_run(testing::record_nano_run(n % 2 == 0 ? *one : *two, *ledger, n)).value_or_throw());
+  }
+  for (TokenModel* model : {one.get(), two.get()}) {
+    const auto reports = testing::replay_together(*model, runs);
+    for (std::size_t n = 0; n < runs.size(); ++n) {
+      ASSERT_TRUE(reports[n]) << reports[n].error().message;
+      EXPECT_FALSE(reports[n]->divergence) << "run " << n << ", token " << reports[n]->divergence->position;
+      EXPECT_GT(reports[n]->n_compared, 10);
+    }
+  }
+}
+
 // At a temperature at which the model writes next to anything: with masks it still makes valid calls only, what came
 // without being sampled stands in the log like the rest, and the run can be replayed from what it recorded.
 TEST(ReplayTest, MaskedRunsMakeValidCallsAndComeAgain) {
