@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/net/client.h"
 
 namespace toccata::telemetry {
@@ -22,7 +23,7 @@ struct Refusal {
   std::string why;
 };
 Refusal refused(const std::string& body) {
-  const auto json = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
+  const auto json = json_from<nlohmann::json>(body);
   if (!json.is_object()) return {};
   const auto partial = json.value("partialSuccess", nlohmann::json());
   if (!partial.is_object()) return {};

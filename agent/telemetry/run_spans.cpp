@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/base/json.h"
+
 namespace toccata::telemetry {
 namespace {
 
@@ -31,7 +33,7 @@ bool is_failure(const std::string& ended) { return ended != "call" && ended != "
 std::string message_json(const char* role, const std::string& text) {
   const nlohmann::ordered_json part = {{"type", "text"}, {"content", text}};
   const nlohmann::ordered_json message = {{"role", role}, {"parts", nlohmann::ordered_json::array({part})}};
-  return nlohmann::ordered_json::array({message}).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return json_text(nlohmann::ordered_json::array({message}));
 }
 
 // What of an item is a tool call; name empty: it is none.

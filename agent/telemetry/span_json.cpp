@@ -5,6 +5,7 @@
 #include <random>
 
 #include "agent/telemetry/otlp.h"
+#include "core/base/json.h"
 
 namespace toccata::telemetry {
 namespace {
@@ -96,7 +97,7 @@ std::string otlp_json(const Attributes& resource, const std::vector<Span>& spans
   const Json whole = {
       {"resourceSpans",
        Json::array({{{"resource", {{"attributes", attributes_json(resource)}}}, {"scopeSpans", Json::array({scope})}}})}};
-  return whole.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(whole);
 }
 
 Result<std::string> traces_url(std::string endpoint) {

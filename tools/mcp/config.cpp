@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/base/json.h"
 #include "core/base/json_depth.h"
 #include "tools/mcp/message.h"
 

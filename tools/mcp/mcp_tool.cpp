@@ -26,6 +26,7 @@ class McpTool final : public Tool {
     const auto begin = std::chrono::steady_clock::now();
     Result<CallResult> answer = ask(call, stop);
     ToolResult result{ToolStatus::kFailed, call.recipient, {}, "{}"};
+    result.provenance = {true, "mcp:" + server_->config().name};
     if (answer) {
       result.status = answer->is_error ? ToolStatus::kFailed : ToolStatus::kOk;
       result.content = std::move(answer->text);
@@ -73,6 +74,7 @@ std::vector<std::unique_ptr<Tool>> make_tools(
     spec.description = manifest.facts.instructions;
     spec.functions = {{.name = tool.name, .description = tool.description, .parameters = tool.parameters}};
     spec.effect = tool.read_only ? Effect::kPure : tool.idempotent ? Effect::kKeyed : Effect::kEffectful;
+    spec.reaches_out = true;
     spec.needs_approval = !tool.read_only && config.asks_for(tool.name);
     spec.stateful = !config.process.program.empty();
     spec.timeout = config.start_timeout + config.timeout + kSlack;

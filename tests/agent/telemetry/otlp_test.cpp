@@ -7,6 +7,7 @@
 #include <set>
 
 #include "agent/telemetry/run_spans.h"
+#include "core/base/json.h"
 #include "tests/agent/loop/loop_fixture.h"
 #include "tests/support/loopback_server.h"
 
@@ -41,7 +42,7 @@ OtlpOptions to(const testing::LoopbackServer& server) {
 std::vector<Json> spans_of(const testing::LoopbackServer& server) {
   std::vector<Json> all;
   for (const std::string& request : server.requests()) {
-    const Json body = Json::parse(request.substr(request.find("\r\n\r\n") + 4));
+    const Json body = json_from_valid<Json>(request.substr(request.find("\r\n\r\n") + 4));
     for (const Json& one : body.at("resourceSpans").at(0).at("scopeSpans").at(0).at("spans")) all.push_back(one);
   }
   return all;
@@ -225,8 +226,8 @@ TEST_F(RunSpansTest, ATurnItsModelCallsAndItsToolCallsAreOneTrace) {
   for (const store::StepRow& step : record().steps) prefilled += step.prefilled, decoded += step.decoded;
   std::int64_t told_prefilled = 0, told_decoded = 0;
   for (const int i : {0, 2}) {
-    told_prefilled += std::stoll(Json::parse(attribute(spans[static_cast<std::size_t>(i)], "toccata.prefilled_tokens")).get<std::string>());
-    told_decoded += std::stoll(Json::parse(attribute(spans[static_cast<std::size_t>(i)], "gen_ai.usage.output_tokens")).get<std::string>());
+    told_prefilled += std::stoll(json_from_valid<Json>(attribute(spans[static_cast<std::size_t>(i)], "toccata.prefilled_tokens")).get<std::string>());
+    told_decoded += std::stoll(json_from_valid<Json>(attribute(spans[static_cast<std::size_t>(i)], "gen_ai.usage.output_tokens")).get<std::string>());
   }
   EXPECT_EQ(told_prefilled, prefilled);
   EXPECT_EQ(told_decoded, decoded);

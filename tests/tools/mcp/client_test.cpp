@@ -1,3 +1,4 @@
+#include "core/base/json.h"
 #include "tools/mcp/client.h"
 
 #include <gmock/gmock.h>
@@ -36,7 +37,7 @@ struct Server {
   }
 
   Result<CallResult> call(const std::string& text, CallOptions options = {}, std::stop_token stop = {}) {
-    return client->call_tool("echo", nlohmann::json{{"text", text}}.dump(), options, stop);
+    return client->call_tool("echo", json_text(nlohmann::json{{"text", text}}), options, stop);
   }
   std::string answer(const std::string& text) {
     const Result<CallResult> result = call(text);

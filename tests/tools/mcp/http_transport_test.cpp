@@ -1,3 +1,4 @@
+#include "core/base/json.h"
 #include "tools/mcp/http_transport.h"
 
 #include <gmock/gmock.h>
@@ -35,12 +36,12 @@ struct Server {
   }
 
   Result<CallResult> call(const std::string& what, CallOptions options = {}, const std::string& tool = "seen") {
-    return client->call_tool(tool, nlohmann::json{{"do", what}}.dump(), options);
+    return client->call_tool(tool, json_text(nlohmann::json{{"do", what}}), options);
   }
   nlohmann::json seen(const std::string& tool = "seen") {
     const Result<CallResult> result = call("tell", {}, tool);
     EXPECT_TRUE(result) << result.error().message;
-    return result ? nlohmann::json::parse(result->text) : nlohmann::json::object();
+    return result ? json_from_valid<nlohmann::json>(result->text) : nlohmann::json::object();
   }
   std::string error(const std::string& what) {
     const Result<CallResult> result = call(what, {.timeout = 20s});
@@ -72,7 +73,7 @@ TEST(McpHttp, TheLegacyEraKeepsASession) {
     EXPECT_EQ((nlohmann::json{"server/discover", "initialize", "notifications/initialized", "tools/call"}), seen["methods"]);
     EXPECT_EQ("http 1", server.client->facts().name);
     server.client->close();
-    EXPECT_THAT(server.seen()["methods"].dump(), HasSubstr("DELETE")) << "the session was ended";
+    EXPECT_THAT(json_text(server.seen()["methods"]), HasSubstr("DELETE")) << "the session was ended";
   }
 }
 

@@ -1,3 +1,4 @@
+#include "core/base/json.h"
 #include "tools/mcp/message.h"
 
 #include <gtest/gtest.h>
