@@ -5,7 +5,7 @@
 
 #include "agent/cli/exit_code.h"
 #include "agent/cli/progress.h"
-#include "agent/cli/terminal_view.h"
+#include "agent/cli/terminal_text.h"
 #include "core/base/json.h"
 #include "tools/browser/local_index.h"
 

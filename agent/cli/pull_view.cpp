@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "agent/cli/terminal_view.h"
+#include "agent/cli/terminal_text.h"
 #include "core/base/json.h"
 
 namespace toccata::cli {

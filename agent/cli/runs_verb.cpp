@@ -3,7 +3,7 @@
 #include <iostream>
 
 #include "agent/cli/exit_code.h"
-#include "agent/cli/terminal_view.h"
+#include "agent/cli/terminal_text.h"
 #include "agent/cli/verbs.h"
 #include "agent/store/ledger.h"
 #include "agent/store/run_json.h"

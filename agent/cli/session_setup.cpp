@@ -12,7 +12,7 @@
 #include "agent/cli/mcp_setup.h"
 #include "agent/cli/project_notes.h"
 #include "agent/cli/search_setup.h"
-#include "agent/cli/terminal_view.h"
+#include "agent/cli/terminal_text.h"
 #include "agent/cli/token_prefix.h"
 #include "agent/loop/prompt.h"
 #include "agent/loop/recall_tool.h"

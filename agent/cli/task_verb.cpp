@@ -9,6 +9,7 @@
 #include "agent/cli/progress.h"
 #include "agent/cli/signals.h"
 #include "agent/cli/task_host.h"
+#include "agent/cli/terminal_text.h"
 #include "agent/cli/terminal_view.h"
 #include "agent/loop/events_json.h"
 #include "agent/task/batch.h"

@@ -50,8 +50,4 @@ class TerminalView {
   std::vector<std::string> sources_;  // URLs the open answer cites, in that order
 };
 
-// `text` with every control character but newline and tab replaced by U+FFFD, so that what a model or a page wrote
-// cannot drive the terminal.
-std::string for_terminal(std::string_view text);
-
 }  // namespace toccata::cli

@@ -7,7 +7,7 @@
 namespace toccata::tools {
 namespace {
 
-// Measured with scripts/bench_search.py: see there.
+// How often a word of the title and of the file name counts; usual values, not tuned.
 constexpr std::uint32_t kTitleWeight = 3;
 constexpr std::uint32_t kPlaceWeight = 2;
 constexpr std::size_t kWordBytes = 130;  // of memory, besides its letters
