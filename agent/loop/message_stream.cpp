@@ -28,20 +28,17 @@ store::MessageRow row_of(const harmony::Message& message) {
 }
 
 MessageStream::MessageStream(store::RunWriter& writer, EventQueue& events, const tools::CitablePages& pages)
-    : writer_(writer), events_(events), pages_(pages), begin_(std::chrono::steady_clock::now()), last_flush_(begin_) {}
+    : writer_(writer), events_(events), pages_(pages), last_flush_(std::chrono::steady_clock::now()) {}
 
 void MessageStream::take(const std::vector<harmony::ParseEvent>& parsed) {
   for (const harmony::ParseEvent& event : parsed) {
     std::visit([this](const auto& e) { take_one(e); }, event);
   }
-  ++n_tokens_;
   ++n_tokens_since_flush_;
-  const bool first = std::exchange(first_piece_, false);
-  if (pending_delta_.empty() && events_.empty()) return;
-  const auto now = std::chrono::steady_clock::now();
-  const bool full = (first && now - begin_ >= n_tokens_ * kFastToken) || n_tokens_since_flush_ >= kPieceTokens ||
-                    now - last_flush_ >= kPieceTime;
-  if (!full) return;
+  // At once: the model may take its time over the second token.
+  const bool full = std::exchange(first_piece_, false) || n_tokens_since_flush_ >= kPieceTokens ||
+                    std::chrono::steady_clock::now() - last_flush_ >= kPieceTime;
+  if (!full || (pending_delta_.empty() && events_.empty())) return;
   queue_delta();
   events_.flush();
   n_tokens_since_flush_ = 0;

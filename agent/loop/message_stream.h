@@ -36,13 +36,11 @@ class EventQueue {
 //
 // The first text of a message is passed on at once, the rest in pieces of at most kPieceTokens tokens or kPieceTime,
 // whichever is first: one commit for each piece, so a slow model is seen token by token and a fast one does not pay a
-// commit for each token. A model that takes less than kFastToken for a token fills a piece sooner than anyone looks: it
-// has no first texts.
+// commit for each token.
 class MessageStream {
  public:
   static constexpr int kPieceTokens = 64;
   static constexpr std::chrono::milliseconds kPieceTime{25};
-  static constexpr std::chrono::microseconds kFastToken{100};
 
   struct Done {
     harmony::Message message;
@@ -91,8 +89,8 @@ class MessageStream {
   std::vector<Citation> pending_cited_;    // in pending_delta_
   std::vector<Citation> cited_;            // in the open answer
   bool first_piece_ = false;  // the open message has text that nobody has seen yet
-  int n_tokens_ = 0, n_tokens_since_flush_ = 0;
-  std::chrono::steady_clock::time_point begin_, last_flush_;
+  int n_tokens_since_flush_ = 0;
+  std::chrono::steady_clock::time_point last_flush_;
 };
 
 // Whether a message with this recipient asks for a tool: models also address the user and themselves.

@@ -15,7 +15,6 @@
 #include "agent/store/ledger.h"
 #include "tests/support/fake_tool.h"
 #include "tests/support/faulty_disk.h"
-#include "agent/loop/message_stream.h"
 #include "tests/support/scripted_model.h"
 #include "tests/support/temp_folder.h"
 
@@ -36,13 +35,7 @@ class CrashHarness {
       );
     }
     texts.push_back(says_final("all " + std::to_string(kSteps) + " done"));
-    // Slow enough that each first text is passed on at once, whatever else the machine does: then every run has the same
-    // points at which it can be killed.
-    std::vector<agent::ScriptedCompletion> completions;
-    for (const std::string& text : texts) {
-      completions.push_back({.text = text, .token_delay = 2 * agent::MessageStream::kFastToken});
-    }
-    model_ = scripted_model(std::move(completions));
+    model_ = scripted_model(texts);
     FaultyDisk::install();
   }
 

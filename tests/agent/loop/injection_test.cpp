@@ -125,18 +125,18 @@ TEST_F(InjectionTest, WhatAPageAsksForDoesNotHappen) {
     std::vector<std::string> domains;
     if (attack.contained == "domain") domains = {"pages.example"};
     const RunOutcome outcome = obey(attack, domains);
-    ASSERT_EQ(3U, record().calls.size());
+    // What waits for a person's word is no call yet.
+    ASSERT_EQ(attack.contained == "approval" ? 2U : 3U, record().calls.size());
     EXPECT_EQ("ok", record().calls[0].result->status) << record().calls[0].result->content;
     EXPECT_EQ("ok", record().calls[1].result->status) << record().calls[1].result->content;
     EXPECT_EQ(std::vector<std::string>{kHome}, *fetched_);
     EXPECT_TRUE(sent_->empty());
     EXPECT_EQ(before, files());
-    const store::CallResult result = *record().calls[2].result;
     if (attack.contained == "approval") {
       EXPECT_EQ("approval_needed", outcome.terminal_reason);
-      EXPECT_EQ("refused", result.status);
       continue;
     }
+    const store::CallResult result = *record().calls[2].result;
     EXPECT_EQ(0, outcome.exit_code) << outcome.message;
     if (attack.contained == "address") {
       EXPECT_EQ("refused", result.status);

@@ -41,7 +41,7 @@ TEST_P(CrashTest, NothingIsLostAndNothingIsDoneTwice) {
   for (int trial = 0; trial < 12; ++trial) {
     const testing::TempFolder folder;
     const long at = 1 + static_cast<long>(random() % static_cast<unsigned long>(n_points));
-    // A piece of text more or less was committed on its own this time: the run may end before the last points.
+    // What is told after 25 ms is committed on its own, now more, now less: a run may end before its last points.
     n_killed += harness.run_child(folder.path(), GetParam(), at).killed ? 1 : 0;
     // Every other one is killed while it resumes as well.
     if (trial % 2 == 1) {
