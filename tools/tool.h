@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tools/citable_pages.h"
+#include "tools/provenance.h"
 
 namespace toccata::tools {
 
@@ -57,13 +58,6 @@ enum class ToolStatus {
   kOk,
   kFailed,    // told to the model, which may try again
   kStopsRun,  // the run cannot go on (sandbox gone, denied)
-};
-
-// Whose words a result is made of.
-struct Provenance {
-  bool untrusted = false;  // strangers': they may ask for things, and must not get them
-  std::string origin;      // "https://example.org", "search"; of a trusted result mostly empty
-  friend bool operator==(const Provenance&, const Provenance&) = default;
 };
 
 struct ToolResult {

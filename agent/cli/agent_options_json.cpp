@@ -41,7 +41,7 @@ std::string expected(const std::string& key, const ordered_json& value) {
                                               "context_tokens", "top_k", "seed"};
   static const std::map<std::string, std::vector<std::string>> words = {
       {"device", {"auto", "cpu", "cuda"}},       {"precision", {"auto", "f32", "fast"}},
-      {"constrain", {"auto", "off"}},            {"approve", {"never", "on-request", "always"}},
+      {"constrain", {"auto", "off"}},            {"approve", {"never", "on-request", "trusted", "always"}},
       {"sandbox_start", {"zygote", "cold"}},
   };
   if (flags.contains(key)) return value.is_boolean() ? "" : "true or false";
@@ -93,6 +93,8 @@ std::map<std::string, Taker> takers(AgentOptions& o) {
       {"search", into(o.search)},
       {"proxy", into(o.proxy)},
       {"proxy_names", into(o.proxy_names)},
+      {"page_cache", into(o.page_cache)},
+      {"otlp", into(o.otlp)},
       {"offline", into(o.offline)},
   };
 }

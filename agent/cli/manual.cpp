@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <set>
 
 namespace toccata::cli {
@@ -14,18 +15,28 @@ std::string key(const CompletionOption& option) { return option.names.empty() ? 
 
 bool is_help(const CompletionOption& option) { return key(option) == "--help"; }
 
-// The options of `run` that another verb has in the same words.
+bool same(const CompletionOption& a, const CompletionOption& b) { return a.names == b.names && a.help == b.help; }
+
+// The options of `run` that every verb has which has most of them.
 std::set<std::string> shared_options(const CompletionVerb& program) {
-  std::set<std::string> shared;
-  const auto named = [](const std::string& name) { return [name](const CompletionVerb& verb) { return verb.name == name; }; };
-  const auto run = std::find_if(program.verbs.begin(), program.verbs.end(), named(kSharing));
-  const auto chat = std::find_if(program.verbs.begin(), program.verbs.end(), named("chat"));
-  if (run == program.verbs.end() || chat == program.verbs.end()) return shared;
-  for (const CompletionOption& option : run->options) {
-    const auto same = [&](const CompletionOption& other) { return other.names == option.names && other.help == option.help; };
-    if (!is_help(option) && std::any_of(chat->options.begin(), chat->options.end(), same)) shared.insert(key(option));
-  }
-  return shared;
+  const auto run = std::find_if(program.verbs.begin(), program.verbs.end(), [](const auto& verb) { return verb.name == kSharing; });
+  if (run == program.verbs.end()) return {};
+  std::vector<CompletionOption> shared;
+  std::copy_if(run->options.begin(), run->options.end(), std::back_inserter(shared), [](const auto& option) { return !is_help(option); });
+  const std::size_t most = shared.size() / 2 + 1;
+  const std::function<void(const CompletionVerb&)> visit = [&](const CompletionVerb& verb) {
+    const auto has = [&](const CompletionOption& option) {
+      return std::any_of(verb.options.begin(), verb.options.end(), [&](const auto& other) { return same(option, other); });
+    };
+    if (static_cast<std::size_t>(std::count_if(run->options.begin(), run->options.end(), has)) >= most) {
+      std::erase_if(shared, [&](const auto& option) { return !has(option); });
+    }
+    for (const CompletionVerb& child : verb.verbs) visit(child);
+  };
+  visit(program);
+  std::set<std::string> keys;
+  for (const CompletionOption& option : shared) keys.insert(key(option));
+  return keys;
 }
 
 // A verb as it is written down.

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "agent/cli/terminal_text.h"
+#include "agent/loop/citation_stream.h"
 
 namespace toccata::cli {
 namespace {

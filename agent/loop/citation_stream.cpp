@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "agent/loop/citation.h"
+#include "agent/loop/citation_stream.h"
 
 namespace toccata::agent {
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <set>
 
-#include "agent/loop/citation.h"
+#include "agent/loop/citation_stream.h"
 
 namespace toccata::agent {
 namespace {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "agent/loop/citation.h"
-#include "tools/tool.h"
+#include "tools/provenance.h"
 
 namespace toccata::agent {
 

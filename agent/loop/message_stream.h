@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "agent/harmony/parser.h"
-#include "agent/loop/citation.h"
+#include "agent/loop/citation_stream.h"
 #include "agent/loop/events.h"
 #include "agent/store/ledger.h"
 

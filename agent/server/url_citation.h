@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "agent/loop/citation.h"
+#include "agent/loop/citation_stream.h"
 #include "agent/server/json_fields.h"
 
 namespace toccata::server {

@@ -95,13 +95,13 @@ class SearchTest(unittest.TestCase):
         script = [call("open", id=page), FINAL + "High water comes every 12 hours【0†L2】, and bananas are blue 【0†L99】.<|return|>"]
         done = self.browse("--allow-origin", self.web.url, script=script)
         self.assertEqual(0, done.returncode, done.stderr)
-        answer = [e["item"] for e in events(done.stdout) if e["type"] == "item.completed"][-1]
+        answer = [e["item"] for e in events(done) if e["type"] == "item.completed"][-1]
         self.assertEqual(["ok", "no such line"], [a["checked"] for a in answer["annotations"]])
         cited = answer["annotations"][0]
         self.assertEqual("【0†L2】", answer["text"][cited["start_index"]:cited["end_index"]])
         self.assertEqual((page, "Tides", [[2, 2]], "High water comes every 12 hours and 25 minutes."),
                          (cited["url"], cited["title"], cited["lines"], cited["quote"]))
-        opened = [e["item"] for e in events(done.stdout) if e["type"] == "item.completed"][0]
+        opened = [e["item"] for e in events(done) if e["type"] == "item.completed"][0]
         self.assertEqual({"trust": "untrusted", "origin": self.web.url}, opened["provenance"])
 
         model = self.program.script(*script)
@@ -127,7 +127,7 @@ class SearchTest(unittest.TestCase):
         run = json.loads(self.program.run("runs", "list", "--json").stdout.splitlines()[-1])["id"]
         self.program.run("runs", "replay", run, "--recorded-pages", "-m", other)
         self.assertIn("has no such search", self.shown()[0])
-        self.program.run("run", "-m", self.program.script(FINAL + "hi<|return|>"), "hi")
+        self.program.run("run", "-m", self.program.script(FINAL + "hi<|return|>"), "--tools", "browser", "hi")
         nothing = self.program.run("runs", "replay", "last", "--recorded-pages")
         self.assertEqual(2, nothing.returncode, nothing.stderr)
         self.assertIn("holds no recorded pages", nothing.stderr)

@@ -11,7 +11,10 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("TOCCATA_BUILD", HERE.parents[1] / "build" / "cpu"))
-HEADERS = {"toccata/agent.h", "toccata/agent/loop/events.h", "toccata/core/base/error.h"}
+HEADERS = {
+    "toccata/agent.h", "toccata/agent/loop/citation.h", "toccata/agent/loop/events.h", "toccata/core/base/error.h",
+    "toccata/tools/provenance.h",
+}
 
 
 def run(*command, **kwargs) -> str:

@@ -133,7 +133,7 @@ TEST_P(HostileTest, IsHeld) {
     auto session = box->open().value_or_throw();
     ASSERT_EQ(session->execute(bait.prelude(), 60s).output, kNoOutput);
     const bool slow = program.fate == Fate::kTimeout;
-    expect_fate(program, session->execute(program.code, slow ? 300ms : 20s));
+    expect_fate(program, session->execute(program.code, slow ? 300ms : 120s));
     expect_harmless_files(*session);
     const Outcome next = session->execute("print(1 + 1)", 20s);
     if (next.status != Status::kOk || next.output != "2") {

@@ -70,13 +70,17 @@ class Agent:
         or @tool)
     output_schema: the answer is JSON that satisfies it: a dict, or a pydantic model
     sandbox: least protection accepted for python and shell: full, full-nocg, noproc, landlock, seccomp, none
-    approve: of calls that need approval (files that write, patch): "always" lets them run, "never" refuses them
+    approve: of calls that need approval (files that write, patch): "always" lets them run, "trusted" until
+        the run has read what strangers wrote, "never" ends the run at the call: it can be resumed
     workspace: the folder that files and patch work in, never outside
     search: services that the browser asks: "brave", "searxng=http://127.0.0.1:8888" and so on; keys as the program finds them
     proxy: for pages and search services: a URL, or "none"; by default that of the environment
     allow_domain: pages come from these hosts and those below them only
     allow_origin: origins that may be opened although they are not public: "http://127.0.0.1:8000"
     page_text: "whole", or "main": pages without menus and other side matter
+    page_cache: file that keeps fetched pages between runs; by default the user's; "none"
+    mcp: files that name MCP servers (mcp.json), whose functions become tools
+    otlp: OpenTelemetry collector that gets spans of the run: "http://127.0.0.1:4318"
     max_calls: "20" in all, "browser=5" of one tool
     timeout, tool_timeout: seconds, of a run (0: no limit) and of one call of python or shell
 
@@ -108,7 +112,7 @@ class Agent:
         tool_timeout: float | None = None,
         sandbox: Literal["full", "full-nocg", "noproc", "landlock", "seccomp", "none"] | None = None,
         sandbox_start: Literal["zygote", "cold"] | None = None,
-        approve: Literal["never", "on-request", "always"] | None = None,
+        approve: Literal["never", "on-request", "trusted", "always"] | None = None,
         workspace: str | os.PathLike[str] | None = None,
         index: str | os.PathLike[str] | None = None,
         ledger: str | os.PathLike[str] | None = None,
@@ -118,26 +122,30 @@ class Agent:
         allow_domain: str | Sequence[str] | None = None,
         allow_origin: str | Sequence[str] | None = None,
         page_text: Literal["whole", "main"] | None = None,
+        page_cache: str | os.PathLike[str] | None = None,
+        mcp: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+        otlp: str | None = None,
         device: Literal["auto", "cpu", "cuda"] | None = None,
         precision: Literal["auto", "f32", "fast"] | None = None,
         constrain: Literal["auto", "off"] | None = None,
         offline: bool | None = None,
     ):
-        options = {k: v for k, v in locals().items() if v is not None and k not in ("self", "model", "tools", "output_schema")}
+        options = {k: v for k, v in locals().items() if v is not None and k not in ("self", "model", "tools", "output_schema", "mcp")}
         functions = [t if isinstance(t, Tool) else tool(t) for t in tools if not isinstance(t, str)]
         if output_schema is not None and not isinstance(output_schema, dict):
             if not hasattr(output_schema, "model_json_schema"):
                 raise TypeError(f"output_schema is {output_schema!r}, expected a dict or a pydantic model")
             output_schema = output_schema.model_json_schema()
-        for name in ("workspace", "index", "ledger"):
+        for name in ("workspace", "index", "ledger", "page_cache"):
             if name in options:
                 options[name] = os.fspath(options[name])
         for name in ("search", "allow_domain", "allow_origin", "max_calls"):
             if name in options and not isinstance(options[name], str):
                 options[name] = list(options[name])
+        files = [mcp] if isinstance(mcp, (str, os.PathLike)) else mcp
         settings = options | {
             "model": os.fspath(model),
-            "tools": [t for t in tools if isinstance(t, str)],
+            "tools": [t for t in tools if isinstance(t, str)] + [f"mcp={os.fspath(file)}" for file in files],
             "output_schema": "" if output_schema is None else json.dumps(output_schema),
         }
         self._agent = _toccata.Agent(

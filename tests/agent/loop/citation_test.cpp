@@ -1,5 +1,5 @@
 // Citations of an answer: found however the text is cut, held against the page.
-#include "agent/loop/citation.h"
+#include "agent/loop/citation_stream.h"
 
 #include <gmock/gmock.h>
 
