@@ -58,9 +58,10 @@ std::string expected(const std::string& key, const ordered_json& value) {
   return list;
 }
 
-std::map<std::string, Taker> takers(AgentOptions& o) {
+std::map<std::string, Taker> takers(AgentOptions& o, std::vector<std::string>& mcp_files) {
   return {
       {"model", into(o.model)},
+      {"mcp", into(mcp_files)},
       {"device", into(o.device)},
       {"precision", into(o.precision)},
       {"tools", into(o.tools)},
@@ -108,7 +109,8 @@ AgentOptions agent_options_from_json(const std::string& text) {
   }
   AgentOptions options;
   options.no_project_notes = true;
-  const std::map<std::string, Taker> known = takers(options);
+  std::vector<std::string> mcp_files;  // names of tools, on the command line too
+  const std::map<std::string, Taker> known = takers(options, mcp_files);
   for (const auto& [key, value] : json.items()) {
     const auto taker = known.find(key);
     if (taker == known.end()) {
@@ -127,6 +129,7 @@ AgentOptions agent_options_from_json(const std::string& text) {
       throw Exception(ErrorCode::kInvalidArgument, "option " + key + " is " + shown(value) + ", expected " + wanted);
     }
   }
+  for (const std::string& file : mcp_files) options.tools.push_back("mcp=" + file);
   return options;
 }
 

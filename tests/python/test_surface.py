@@ -148,7 +148,7 @@ class OptionsTest(unittest.TestCase):
         ):
             with self.assertRaisesRegex(ValueError, said):
                 self.agent(tools=["browser"], **{option: wrong})
-        for option, wrong, said in (("temperature", "hot", "temperature"), ("offline", 1, "true or false"), ("max_turns", 1.5, "whole number"), ("approve", "yes", "never, on-request, always"), ("sandbox", "fortress", "fortress")):
+        for option, wrong, said in (("temperature", "hot", "temperature"), ("offline", 1, "true or false"), ("max_turns", 1.5, "whole number"), ("approve", "yes", "never, on-request, trusted, always"), ("sandbox", "fortress", "fortress")):
             with self.assertRaisesRegex(ValueError, said):
                 self.agent(**{option: wrong})
         with self.assertRaisesRegex(TypeError, "output_schema"):

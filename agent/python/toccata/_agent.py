@@ -145,7 +145,8 @@ class Agent:
         files = [mcp] if isinstance(mcp, (str, os.PathLike)) else mcp
         settings = options | {
             "model": os.fspath(model),
-            "tools": [t for t in tools if isinstance(t, str)] + [f"mcp={os.fspath(file)}" for file in files],
+            "tools": [t for t in tools if isinstance(t, str)],
+            "mcp": [os.fspath(file) for file in files],
             "output_schema": "" if output_schema is None else json.dumps(output_schema),
         }
         self._agent = _toccata.Agent(
