@@ -94,7 +94,7 @@ TEST_F(LibraryTest, OptionsAreRefusedByName) {
   EXPECT_THAT(with(R"({"top_p": true})"), HasSubstr("expected no true or false"));
   EXPECT_THAT(with(R"({"offline": 1})"), HasSubstr("expected true or false"));
   EXPECT_THAT(with(R"({"timeout": -1})"), HasSubstr("expected no negative number"));
-  EXPECT_THAT(with(R"({"approve": "yes"})"), HasSubstr("expected one of never, on-request, always"));
+  EXPECT_THAT(with(R"({"approve": "yes"})"), HasSubstr("expected one of never, on-request, trusted, always"));
   EXPECT_THAT(with(R"({"tools": [1]})"), HasSubstr("option tools is [1], expected another type"));
   EXPECT_THAT(with("[]"), HasSubstr("expected one JSON object"));
   EXPECT_THAT(refusal({.sandbox = "fortress", .ledger = folder_.path() / "runs.db"}), HasSubstr("fortress"));
