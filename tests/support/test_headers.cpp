@@ -1,0 +1,1 @@
+// What tests/CMakeLists.txt precompiles hangs on this file.
