@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/huge_pages.h"
 #include "core/base/token.h"
 #include "core/tokenizer/byte_pair.h"
 #include "core/tokenizer/vocabulary.h"
@@ -43,7 +44,7 @@ class TokenTree {
   std::size_t slot_of(std::uint32_t key) const;
 
   static constexpr std::size_t kNodesMax = std::size_t{1} << 23;
-  std::vector<Node> nodes_;
+  HugeVector<Node> nodes_;
   std::size_t used_ = 0;
   int shift_;
   std::vector<std::uint32_t> roots_;  // [65536] by two bytes: the node, or kEmpty
@@ -81,7 +82,7 @@ class BacktrackingEncoder {
     std::uint32_t length = 0;
   };
   TokenTree tree_;
-  std::vector<Parts> parts_;  // [id]
+  HugeVector<Parts> parts_;  // [id]
   PairMerges merges_;
   bool complete_ = true;
 };

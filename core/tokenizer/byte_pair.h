@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/huge_pages.h"
 #include "core/base/token.h"
 #include "core/tokenizer/vocabulary.h"
 
@@ -50,7 +51,7 @@ class PairMerges {
   // Most pairs that are asked for do not merge: a bit for each hash, in a table that fits the cache, says so at once.
   static constexpr int kFilterBits = 21;
   static std::uint64_t mixed(std::uint64_t key);
-  std::vector<Slot> slots_;
+  HugeVector<Slot> slots_;
   std::vector<std::uint64_t> filter_;
 };
 

@@ -12,7 +12,7 @@
 
 namespace toccata::tokenizer {
 
-// Direct-mapped: a piece takes the place of another one. 256 KB.
+// Direct-mapped: a piece takes the place of another one. 512 KB.
 class RecentPieces {
  public:
   static constexpr std::size_t kBytesMax = 15, kTokensMax = 3;
@@ -52,7 +52,7 @@ class RecentPieces {
   void clear() { entries_.assign(entries_.size(), {}); }
 
  private:
-  static constexpr int kBits = 13;
+  static constexpr int kBits = 14;
   std::vector<Entry> entries_ = std::vector<Entry>(std::size_t{1} << kBits);
 };
 

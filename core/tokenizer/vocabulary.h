@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/huge_pages.h"
 #include "core/base/token.h"
 
 namespace toccata::tokenizer {
@@ -54,7 +55,7 @@ class Vocabulary {
 
   std::string blob_;
   std::vector<std::uint32_t> offsets_;
-  std::vector<Slot> slots_;  // open addressing, a power of two, at most half full
+  HugeVector<Slot> slots_;  // open addressing, a power of two, at most half full
   // Most of what merging asks for is no token: a bit for each hash, small enough for the cache, says so without a look
   // at the slots.
   static constexpr int kFilterBits = 21;
