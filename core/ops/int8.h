@@ -32,6 +32,9 @@ struct Rows8 {
   const std::uint8_t* codes[8];
   const std::uint8_t* scales[8];
   int code_step = 0, scale_step = 0;
+  // Bytes from each row to the one that is read eight rows later: asked of the memory a group of rows ahead, for a row is
+  // over before the processor's own prefetching has seen what it is.
+  std::ptrdiff_t ahead = 0;
 };
 
 // Blocks [first, first + n) of sixteen rows, unpacked once for many tokens.

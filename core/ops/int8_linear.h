@@ -50,6 +50,7 @@ struct Rows16 {
       halves[r / 8].codes[r % 8] = row.codes;
       halves[r / 8].scales[r % 8] = row.scales;
     }
+    for (Rows8& half : halves) half.ahead = halves[1].codes[0] - halves[0].codes[0];
   }
   void set_steps(int code_step, int scale_step) {
     for (Rows8& half : halves) {

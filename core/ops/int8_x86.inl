@@ -20,12 +20,43 @@ TOCCATA_ISA inline __m256i both_halves(const void* low, const void* high) {
   return _mm256_inserti128_si256(_mm256_castsi128_si256(load16(low)), load16(high), 1);
 }
 
+// Places in eight rows that go forward together. Anywhere:
+struct EightPlaces {
+  const std::uint8_t* const* rows;
+  std::ptrdiff_t offset = 0;
+  template <int kRow>
+  TOCCATA_ISA const std::uint8_t* at() const { return rows[kRow] + offset; }
+  void forward(std::ptrdiff_t bytes) { offset += bytes; }
+};
+// Rows of one matrix, or of two in turn: four registers in place of eight pointers that have to be fetched each time.
+struct EvenPlaces {
+  const std::uint8_t *even, *odd;
+  std::ptrdiff_t stride, stride3;
+  explicit EvenPlaces(const std::uint8_t* const rows[8]) : even(rows[0]), odd(rows[1]), stride(rows[2] - rows[0]), stride3(3 * stride) {}
+  template <int kRow>
+  TOCCATA_ISA const std::uint8_t* at() const {
+    const std::uint8_t* first = kRow % 2 == 0 ? even : odd;
+    if constexpr (kRow / 2 == 3) return first + stride3;
+    return first + kRow / 2 * stride;
+  }
+  void forward(std::ptrdiff_t bytes) {
+    even += bytes;
+    odd += bytes;
+  }
+};
+inline bool are_even(const std::uint8_t* const rows[8]) {
+  bool even = true;
+  for (int r = 2; r < 8; ++r) even &= rows[r] == rows[r % 2] + r / 2 * (rows[2] - rows[0]);
+  return even;
+}
+
 // Sixteen bytes of each of eight rows -> out[d], lane r: bytes 4d..4d+3 of row r.
-TOCCATA_ISA inline void transpose(const std::uint8_t* const rows[8], std::ptrdiff_t offset, __m256i out[4]) {
-  const __m256i v0 = both_halves(rows[0] + offset, rows[4] + offset);
-  const __m256i v1 = both_halves(rows[1] + offset, rows[5] + offset);
-  const __m256i v2 = both_halves(rows[2] + offset, rows[6] + offset);
-  const __m256i v3 = both_halves(rows[3] + offset, rows[7] + offset);
+template <class Places>
+TOCCATA_ISA inline void transpose(const Places& rows, std::ptrdiff_t offset, __m256i out[4]) {
+  const __m256i v0 = both_halves(rows.template at<0>() + offset, rows.template at<4>() + offset);
+  const __m256i v1 = both_halves(rows.template at<1>() + offset, rows.template at<5>() + offset);
+  const __m256i v2 = both_halves(rows.template at<2>() + offset, rows.template at<6>() + offset);
+  const __m256i v3 = both_halves(rows.template at<3>() + offset, rows.template at<7>() + offset);
   const __m256i t0 = _mm256_unpacklo_epi32(v0, v1);
   const __m256i t1 = _mm256_unpackhi_epi32(v0, v1);
   const __m256i t2 = _mm256_unpacklo_epi32(v2, v3);
@@ -41,26 +72,29 @@ struct Mxfp4Rows {
   __m256i nibble = _mm256_set1_epi8(15);
   alignas(16) static constexpr std::uint8_t kCodes[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
 
+  static constexpr int kLines = 2;  // 64-byte lines that eight rows are in a block, about
+
   TOCCATA_ISA Mxfp4Rows() {}
   // out[d], lane r: codes 4d..4d+3 of row r, d < 8.
-  TOCCATA_ISA inline void codes(const Rows8& rows, std::ptrdiff_t block, __m256i out[8]) const {
+  template <class Places>
+  TOCCATA_ISA inline void codes(const Places& rows, __m256i out[8]) const {
     __m256i raw[4];
-    transpose(rows.codes, block * rows.code_step, raw);
+    transpose(rows, 0, raw);
     for (int d = 0; d < 4; ++d) {
       out[d] = _mm256_shuffle_epi8(table, _mm256_and_si256(raw[d], nibble));
       out[4 + d] = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(raw[d], 4), nibble));
     }
   }
-  TOCCATA_ISA static inline __m256 scales(const Rows8& rows, std::ptrdiff_t block) {
-    const std::ptrdiff_t at = block * rows.scale_step;
-    __m128i e = _mm_cvtsi32_si128(rows.scales[0][at]);
-    e = _mm_insert_epi8(e, rows.scales[1][at], 1);
-    e = _mm_insert_epi8(e, rows.scales[2][at], 2);
-    e = _mm_insert_epi8(e, rows.scales[3][at], 3);
-    __m128i f = _mm_cvtsi32_si128(rows.scales[4][at]);
-    f = _mm_insert_epi8(f, rows.scales[5][at], 1);
-    f = _mm_insert_epi8(f, rows.scales[6][at], 2);
-    f = _mm_insert_epi8(f, rows.scales[7][at], 3);
+  template <class Places>
+  TOCCATA_ISA static inline __m256 scales(const Places& rows) {
+    __m128i e = _mm_cvtsi32_si128(*rows.template at<0>());
+    e = _mm_insert_epi8(e, *rows.template at<1>(), 1);
+    e = _mm_insert_epi8(e, *rows.template at<2>(), 2);
+    e = _mm_insert_epi8(e, *rows.template at<3>(), 3);
+    __m128i f = _mm_cvtsi32_si128(*rows.template at<4>());
+    f = _mm_insert_epi8(f, *rows.template at<5>(), 1);
+    f = _mm_insert_epi8(f, *rows.template at<6>(), 2);
+    f = _mm_insert_epi8(f, *rows.template at<7>(), 3);
     const __m256i wide = _mm256_cvtepu8_epi32(_mm_unpacklo_epi32(e, f));
     return _mm256_mul_ps(_mm256_castsi256_ps(_mm256_slli_epi32(wide, 23)), _mm256_set1_ps(0.5F));
   }
@@ -70,15 +104,30 @@ struct Mxfp4Rows {
 };
 
 struct Q8Rows {
+  static constexpr int kLines = 4;
+
   TOCCATA_ISA Q8Rows() {}
-  TOCCATA_ISA inline void codes(const Rows8& rows, std::ptrdiff_t block, __m256i out[8]) const {
-    transpose(rows.codes, block * rows.code_step, out);
-    transpose(rows.codes, block * rows.code_step + 16, out + 4);
+  template <class Places>
+  TOCCATA_ISA inline void codes(const Places& rows, __m256i out[8]) const {
+    transpose(rows, 0, out);
+    transpose(rows, 16, out + 4);
   }
-  TOCCATA_ISA static inline __m256 scales(const Rows8& rows, std::ptrdiff_t block) {
-    std::uint16_t halves[8];
-    for (int r = 0; r < 8; ++r) std::memcpy(halves + r, rows.scales[r] + block * rows.scale_step, 2);
-    return _mm256_cvtph_ps(load16(halves));
+  template <class Places>
+  TOCCATA_ISA static inline __m256 scales(const Places& rows) {
+    const auto half = [](const std::uint8_t* at) TOCCATA_ISA {
+      std::uint16_t bits = 0;
+      std::memcpy(&bits, at, 2);
+      return bits;
+    };
+    __m128i e = _mm_cvtsi32_si128(half(rows.template at<0>()));
+    e = _mm_insert_epi16(e, half(rows.template at<1>()), 1);
+    e = _mm_insert_epi16(e, half(rows.template at<2>()), 2);
+    e = _mm_insert_epi16(e, half(rows.template at<3>()), 3);
+    __m128i f = _mm_cvtsi32_si128(half(rows.template at<4>()));
+    f = _mm_insert_epi16(f, half(rows.template at<5>()), 1);
+    f = _mm_insert_epi16(f, half(rows.template at<6>()), 2);
+    f = _mm_insert_epi16(f, half(rows.template at<7>()), 3);
+    return _mm256_cvtph_ps(_mm_unpacklo_epi64(e, f));
   }
   TOCCATA_ISA static inline __m256i start(const Int8Block&) { return _mm256_setzero_si256(); }
   // |w| * (q with w's sign): -128 is 128 on the unsigned side, and q is never -128.
@@ -88,19 +137,39 @@ struct Q8Rows {
   TOCCATA_ISA static inline __m256i whole(__m256i sum) { return sum; }
 };
 
-template <class Format>
-TOCCATA_ISA void dot8(const Rows8& rows, const Int8Block* x, int n_blocks, float out[8]) {
+template <class Format, class Places>
+TOCCATA_ISA inline void dot8_at(Places codes, Places scales, const Rows8& rows, const Int8Block* x, int n_blocks, float out[8]) {
   const Format format;
   __m256 sum = _mm256_setzero_ps();
+  const std::ptrdiff_t row = std::ptrdiff_t{n_blocks} * rows.code_step;
+  const std::uint8_t* next0 = rows.codes[0] + rows.ahead;
+  const std::uint8_t* next1 = rows.codes[2] - rows.codes[0] == row ? rows.codes[1] + rows.ahead : next0 + 4 * row;
   for (int b = 0; b < n_blocks; ++b) {
+    for (int i = 0; i < Format::kLines / 2; ++i) {
+      _mm_prefetch(reinterpret_cast<const char*>(next0 + 64 * i), _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(next1 + 64 * i), _MM_HINT_T0);
+    }
+    next0 += 4 * rows.code_step;
+    next1 += 4 * rows.code_step;
     __m256i w[8];
-    format.codes(rows, b, w);
+    format.codes(codes, w);
     __m256i whole = Format::start(x[b]);
     for (int d = 0; d < 8; ++d) whole = Format::add(whole, w[d], spread4(x[b].q + 4 * d));
-    const __m256 scale = _mm256_mul_ps(Format::scales(rows, b), _mm256_set1_ps(x[b].scale));
+    const __m256 scale = _mm256_mul_ps(Format::scales(scales), _mm256_set1_ps(x[b].scale));
     sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(Format::whole(whole)), scale, sum);
+    codes.forward(rows.code_step);
+    scales.forward(rows.scale_step);
   }
   _mm256_storeu_ps(out, sum);
+}
+
+template <class Format>
+TOCCATA_ISA void dot8(const Rows8& rows, const Int8Block* x, int n_blocks, float out[8]) {
+  if (are_even(rows.codes) && are_even(rows.scales)) {
+    dot8_at<Format>(EvenPlaces(rows.codes), EvenPlaces(rows.scales), rows, x, n_blocks, out);
+  } else {
+    dot8_at<Format>(EightPlaces{rows.codes}, EightPlaces{rows.scales}, rows, x, n_blocks, out);
+  }
 }
 
 template <class Format>
@@ -108,10 +177,12 @@ TOCCATA_ISA void unpack(const Rows8 rows[2], int first, int n_blocks, Panel& pan
   const Format format;
   for (int b = 0; b < n_blocks; ++b) {
     for (int half = 0; half < 2; ++half) {
+      const EightPlaces codes{rows[half].codes, std::ptrdiff_t{first + b} * rows[half].code_step};
+      const EightPlaces scales{rows[half].scales, std::ptrdiff_t{first + b} * rows[half].scale_step};
       __m256i w[8];
-      format.codes(rows[half], first + b, w);
+      format.codes(codes, w);
       for (int d = 0; d < 8; ++d) _mm256_store_si256(reinterpret_cast<__m256i*>(panel.codes[b][d][8 * half]), w[d]);
-      _mm256_store_ps(panel.scales[b] + 8 * half, Format::scales(rows[half], first + b));
+      _mm256_store_ps(panel.scales[b] + 8 * half, Format::scales(scales));
     }
   }
 }
