@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
+#include "agent/loop/recall_tool.h"
 #include "agent/loop/spellings.h"
 #include "core/base/json.h"
 #include "tools/web/web_url.h"
@@ -117,7 +118,9 @@ void Trust::read(const tools::Provenance& provenance, std::string_view content, 
   // The address that was asked for was looked at then: what a page makes of it may be opened.
   for (const std::string& text : strings) (is_address(text) ? asked : said).push_back(plain(text));
   Windows echo = windows_of(said, kSecretChars);
-  if (provenance.untrusted || !has_read_untrusted()) {
+  // What is shown again may be this machine's words: of those that count everything was shown the first time.
+  const bool again = provenance.is_private && content.starts_with(kRecalledHead);
+  if ((provenance.untrusted && !again) || !has_read_untrusted()) {
     for_each_name(content, [&](std::string name) {
       bool echoes = false;
       const std::string text = echo.empty() ? "" : plain(percent_decoded(name));

@@ -35,7 +35,7 @@ class Trust {
   // many addresses, or encrypts, is not found.
   // Allowed is an address exactly as it was shown, and of one whose host was named only what follows the host is looked
   // at. Shown counts what was told, what strangers wrote, and what this machine's tools gave before the first stranger's
-  // word was read: later ones may give what a stranger had the model write.
+  // word was read: later ones may give what a stranger had the model write, and context.recall shows those again.
   std::optional<std::string> objection(const tools::ToolSpec& tool, std::string_view arguments) const;
 
   static constexpr std::size_t kOriginsMax = 32;
