@@ -28,6 +28,9 @@ using Verdict = CallOutcome::Verdict;
 
 constexpr std::size_t kStepMarksMax = 32;
 
+// Nothing a tool or the model has said.
+bool is_told(const store::MessageRow& row) { return row.role == "system" || row.role == "developer" || row.role == "user"; }
+
 }  // namespace
 
 class Agent::Impl {
@@ -308,10 +311,10 @@ class Agent::Impl {
       dispatcher_->forget_state_of(call.intent.recipient);
       if (!call.result) continue;
       pages_.show(call.result->author, call.result->content);
-      dispatcher_->trust().read(provenance_in(call.result->metadata), call.result->content);
+      dispatcher_->trust().read(provenance_in(call.result->metadata), call.result->content, call.intent.arguments);
     }
     for (const store::MessageRow& message : record.messages) {
-      if (message.role == "user" || message.role == "developer") dispatcher_->trust().tell(message.content);
+      if (is_told(message)) dispatcher_->trust().tell(message.content);
     }
     dispatcher_->budget().recall(record.calls);
     has_history_ = true;
@@ -566,7 +569,7 @@ class Agent::Impl {
     for (const harmony::Message& message : messages) {
       const store::MessageRow row = recorded(message);
       writer_->add_message(row);
-      if (row.role == "user" || row.role == "developer") dispatcher_->trust().tell(row.content);
+      if (is_told(row)) dispatcher_->trust().tell(row.content);
     }
     return std::nullopt;
   }

@@ -37,7 +37,8 @@ std::optional<std::int64_t> take_number(std::string_view& text) {
 
 enum class Match { kNo, kMaybe, kYes };
 
-// Whether `text`, which begins with a bracket or a part of one, begins with a marker; `n_bytes` is then its length.
+// Whether `text`, which begins with a bracket or a part of one and is no longer than a marker may be, begins with a marker;
+// `n_bytes` is then its length.
 Match match_marker(std::string_view text, std::size_t& n_bytes) {
   std::string_view rest = text;
   const bool square = eat(rest, "[");
@@ -58,10 +59,9 @@ Match match_marker(std::string_view text, std::size_t& n_bytes) {
   const std::size_t stray = std::min(rest.find('\n'), rest.find(square ? std::string_view("[") : kOpen));
   if (end != std::string_view::npos && end < stray) {
     n_bytes = text.size() - rest.size() + end + close.size();
-    return n_bytes <= CitationStream::kMarkerBytesMax ? Match::kYes : Match::kNo;
+    return Match::kYes;
   }
-  if (stray != std::string_view::npos || text.size() >= CitationStream::kMarkerBytesMax) return Match::kNo;
-  return Match::kMaybe;
+  return stray != std::string_view::npos ? Match::kNo : Match::kMaybe;
 }
 
 bool take_line_word(std::string_view& text) {
@@ -161,8 +161,9 @@ void CitationStream::take(bool at_end, std::vector<Piece>& out) {
     }
     n_plain = at;
     std::size_t n_marker = 0;
-    const Match match = match_marker(rest.substr(at), n_marker);
-    if (match == Match::kMaybe && !at_end) break;
+    const std::string_view marker = rest.substr(at, kMarkerBytesMax);
+    const Match match = match_marker(marker, n_marker);
+    if (match == Match::kMaybe && !at_end && marker.size() < kMarkerBytesMax) break;
     if (match != Match::kYes) {
       ++n_plain;  // no first byte of a bracket is inside a character
       continue;

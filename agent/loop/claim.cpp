@@ -1,16 +1,15 @@
 // Whether lines of a page have words of a sentence: no understanding, only a hint that a citation is out of place.
-#include <utf8proc.h>
-
 #include <algorithm>
 #include <set>
 
 #include "agent/loop/citation_stream.h"
+#include "tools/index/words.h"
 
 namespace toccata::agent {
 namespace {
 
-constexpr std::size_t kWordCharsMin = 3;
-constexpr std::size_t kStemChars = 6;      // "population" and "populations" are one word
+constexpr std::int64_t kWordCharsMin = 3;
+constexpr std::size_t kStemChars = 6;      // other languages have other endings
 constexpr std::size_t kClaimWordsFew = 4;  // so short a claim needs one word in common, a longer one two
 constexpr std::size_t kCitedBytesMax = std::size_t{1} << 20;
 
@@ -22,56 +21,24 @@ const std::set<std::string, std::less<>>& function_words() {
   return words;
 }
 
-// Scripts that put no blanks between words: every two neighbours count as a word.
-bool is_unspaced(utf8proc_int32_t c) {
-  return (c >= 0x2E80 && c < 0xA4D0) || (c >= 0xAC00 && c < 0xD7B0) || (c >= 0xF900 && c < 0xFB00) || (c >= 0x0E00 && c < 0x0F00) || c >= 0x20000;
+std::string first_chars(std::string text, std::size_t n) {
+  std::size_t at = 0;
+  for (; at < text.size(); ++at) {
+    if ((static_cast<unsigned char>(text[at]) & 0xC0) != 0x80 && n-- == 0) break;
+  }
+  text.resize(at);
+  return text;
 }
 
-bool is_word_char(utf8proc_int32_t c) {
-  const auto category = utf8proc_category(c);
-  return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_ME) || category == UTF8PROC_CATEGORY_ND;
-}
-
-void append(std::string& to, utf8proc_int32_t c) {
-  utf8proc_uint8_t bytes[4];
-  to.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(utf8proc_encode_char(c, bytes)));
-}
-
+// In scripts that put no blanks between words a pair of neighbours counts; elsewhere words that mean something.
 std::set<std::string> words_of(std::string_view text) {
   std::set<std::string> words;
-  std::string word;
-  std::size_t n_chars = 0;
-  bool has_digit = false;
-  utf8proc_int32_t neighbour = 0;  // of an unspaced script
-  const auto end_word = [&] {
-    if ((n_chars >= kWordCharsMin || has_digit) && !function_words().contains(word)) words.insert(word);
-    word.clear();
-    n_chars = 0;
-    has_digit = false;
-  };
-  const auto* at = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
-  for (auto left = static_cast<utf8proc_ssize_t>(text.size()); left > 0;) {
-    utf8proc_int32_t c = 0;
-    const utf8proc_ssize_t n = std::max<utf8proc_ssize_t>(1, utf8proc_iterate(at, left, &c));
-    at += n;
-    left -= n;
-    const bool unspaced = c > 0 && is_word_char(c) && is_unspaced(c);
-    if (unspaced) {
-      end_word();
-      std::string pair;
-      if (neighbour != 0) append(pair, neighbour);
-      append(pair, c);
-      if (neighbour != 0) words.insert(pair);
-    } else if (c > 0 && is_word_char(c)) {
-      has_digit = has_digit || (c >= '0' && c <= '9');
-      if (n_chars < kStemChars || has_digit) append(word, utf8proc_tolower(c));
-      ++n_chars;
-    } else {
-      end_word();
-    }
-    neighbour = unspaced ? c : 0;
-  }
-  end_word();
+  tools::for_each_word(text, tools::WordUse::kQuery, [&](std::string_view word, std::size_t, std::size_t) {
+    const bool has_digit = std::any_of(word.begin(), word.end(), [](char c) { return c >= '0' && c <= '9'; });
+    const bool unspaced = static_cast<unsigned char>(word.front()) >= 0xE0;
+    if (!has_digit && !unspaced && count_code_points(word) < kWordCharsMin) return;
+    if (!function_words().contains(word)) words.insert(has_digit ? std::string(word) : first_chars(tools::stem(word), kStemChars));
+  });
   return words;
 }
 

@@ -218,29 +218,36 @@ std::string Dispatcher::how_to_see(int call) const {
   return "; " + std::string(kRecallRecipient) + " {\"call\": " + std::to_string(call) + "} shows them";
 }
 
+std::string Dispatcher::arguments_of(const Target& target, const harmony::Message& call) {
+  const bool raw = target.tool->spec().functions.empty() || call.text().empty();
+  return raw ? call.text() : harmony::json_arguments(target.recipient, call.text()).value_or_throw();
+}
+
 // Before the model reads it.
-void Dispatcher::read(int call, ToolResult& result) {
+void Dispatcher::read(int call, const Target& target, const std::string& arguments, ToolResult& result) {
+  const tools::ToolSpec& spec = target.tool->spec();
+  // Why it failed may be the other side's words.
+  if (result.status == ToolStatus::kFailed && spec.reaches_out && !result.provenance.untrusted) result.provenance = {true, spec.name_space};
+  // Anyone's words: which of the calls it shows is for the ledger to know.
+  if (target.recipient == kRecallRecipient && trust_.has_read_untrusted()) result.provenance = {true, trust_.origins().front(), true};
   if (result.provenance.untrusted) {
     result.content = without_control_spellings(result.content);
     if (!trust_.has_read_untrusted()) {
       writer_.note("trust", "from call " + std::to_string(call) + " on the run has read untrusted text, first of " + result.provenance.origin);
     }
   }
-  trust_.read(result.provenance, result.content);
+  trust_.read(result.provenance, result.content, arguments);
   result.metadata = with_provenance(result.metadata, result.provenance);
 }
 
 CallOutcome Dispatcher::run_tool(
     const Target& target,
     const harmony::Message& call,
+    const std::string& arguments,
     const store::CallRow* begun,
     Watchdog& watchdog,
     std::optional<Watchdog::Clock::time_point> run_deadline
 ) {
-  // Mended where only one reading is possible; a raw body and an empty one are passed on as they are.
-  const bool raw = target.tool->spec().functions.empty() || call.text().empty();
-  const std::string arguments =
-      raw ? call.text() : harmony::json_arguments(target.recipient, call.text()).value_or_throw();
   tools::ToolCall request{
       target.recipient,
       arguments,
@@ -262,7 +269,7 @@ CallOutcome Dispatcher::run_tool(
 
   const auto started = Watchdog::Clock::now();
   ToolResult result = call_bounded(*target.tool, request, watchdog, run_deadline);
-  read(number, result);
+  read(number, target, arguments, result);
   const std::size_t bytes_max = config_.limits.tool_output_bytes_max;
   std::string full = result.content.size() > bytes_max ? result.content : std::string();
   result.content = shorten(std::move(result.content), bytes_max, how_to_see(number));
@@ -313,7 +320,7 @@ CallOutcome Dispatcher::resume(
   const bool repeatable = row.intent.effect != to_string(tools::Effect::kEffectful) &&
                           target.tool != nullptr &&
                           target.tool->spec().effect != tools::Effect::kEffectful;
-  if (repeatable) return run_tool(target, done.message, &row, watchdog, run_deadline);
+  if (repeatable) return run_tool(target, done.message, arguments_of(target, done.message), &row, watchdog, run_deadline);
   outcome.answer = answer_message(target, done.message, "", kOutcomeUnknown);
   const Item item =
       call_started_item(events_.next_item_id(), target.recipient, row.intent.arguments);
@@ -357,9 +364,10 @@ CallOutcome Dispatcher::dispatch(
     outcome.malformed = true;
     return outcome;
   }
-  const std::size_t hash = hash_of(target.recipient, call.text());
+  const std::string arguments = arguments_of(target, call);
+  const std::size_t hash = hash_of(target.recipient, arguments);
   const bool was_told = told_of_.contains(hash);
-  const int n_repeats = was_told ? 1 : repeats(target, call.text());
+  const int n_repeats = was_told ? 1 : repeats(target, arguments);
   if (n_repeats > 0) {
     auto outcome = answer_without_running(
         target,
@@ -383,14 +391,14 @@ CallOutcome Dispatcher::dispatch(
     outcome.reason = *refused;
     return outcome;
   }
-  if (auto reason = trust_.objection(target.tool->spec(), call.text())) {
+  if (auto reason = trust_.objection(target.tool->spec(), arguments)) {
     writer_.note("trust", "a call to " + target.recipient + " was refused: its address carried private text");
     return answer_without_running(target, call, "refused", std::move(*reason));
   }
-  if (!target.tool->spec().needs_approval) return run_tool(target, call, nullptr, watchdog, run_deadline);
+  if (!target.tool->spec().needs_approval) return run_tool(target, call, arguments, nullptr, watchdog, run_deadline);
 
-  const Decision decision = ask_for(target.recipient, call.text());
-  if (decision == Decision::kApprove) return run_tool(target, call, nullptr, watchdog, run_deadline);
+  const Decision decision = ask_for(target.recipient, arguments);
+  if (decision == Decision::kApprove) return run_tool(target, call, arguments, nullptr, watchdog, run_deadline);
   if (decision == Decision::kLater) {
     CallOutcome outcome;
     outcome.verdict = Verdict::kWaits;

@@ -87,10 +87,13 @@ class Dispatcher {
   // Calls at the end of the history, and this one, that repeat earlier ones: 0 when they do not.
   int repeats(const Target& target, const std::string& arguments) const;
   void remember(const Target& target, const std::string& arguments, const std::string& content);
-  void read(int call, tools::ToolResult& result);
+  // What the tool gets: mended where only one reading is possible; a raw body and an empty one are passed on as they are.
+  static std::string arguments_of(const Target& target, const harmony::Message& call);
+  void read(int call, const Target& target, const std::string& arguments, tools::ToolResult& result);
   CallOutcome run_tool(
       const Target& target,
       const harmony::Message& call,
+      const std::string& arguments,
       const store::CallRow* begun,  // by an earlier process; null: the intent is written here
       Watchdog& watchdog,
       std::optional<Watchdog::Clock::time_point> run_deadline

@@ -58,7 +58,7 @@ tools::ToolResult RecallTool::call(const tools::ToolCall& call, std::stop_token)
   const std::int64_t bytes =
       std::clamp<std::int64_t>(number(arguments, "bytes", kBytesDefault), 1, kBytesMax);
   const std::int64_t end = std::min(size, begin + bytes);
-  std::string text = "[Bytes " + std::to_string(begin) + " to " + std::to_string(end) + " of " +
+  std::string text = kRecalledHead + std::to_string(begin) + " to " + std::to_string(end) + " of " +
                      std::to_string(size) + ".]\n";
   text += whole_characters(*output, static_cast<std::size_t>(begin), static_cast<std::size_t>(end));
   return {tools::ToolStatus::kOk, kRecallRecipient, text, "{}"};

@@ -7,6 +7,8 @@
 namespace toccata::agent {
 
 inline constexpr const char* kRecallRecipient = "context.recall";
+// What its outputs begin with.
+inline constexpr const char* kRecalledHead = "[Bytes ";
 
 // context.recall({"call": 3, "offset": 0, "bytes": 16000}): a part of what call 3 of this run gave. Pure.
 class RecallTool final : public tools::Tool {

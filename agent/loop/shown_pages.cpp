@@ -43,7 +43,7 @@ void ShownPages::show(std::string_view text) {
   const auto cursor = take_number(head);
   if (!cursor || !head.starts_with("] ") || !text.starts_with("**viewing lines [") || pages_.size() >= kPagesMax) return;
   head.remove_prefix(2);
-  tools::CitablePage page;
+  Shown page;
   // An address holds no " (": the last one begins it.
   const std::size_t open = head.rfind(" (");
   if (open != std::string_view::npos && head.ends_with(')')) {
@@ -53,28 +53,30 @@ void ShownPages::show(std::string_view text) {
     for (std::size_t at = page.url.find(' '); at != std::string::npos; at = page.url.find(' ', at)) page.url.replace(at, 1, "%20");
   }
   page.title = head;
-  std::vector<std::string> lines;
-  std::optional<std::int64_t> first;
   while (!text.empty()) {
     std::string_view line = take_line(text);
     if (!line.starts_with('L')) continue;
     line.remove_prefix(1);
     const auto number = take_number(line);
     if (!number || !line.starts_with(": ") || *number >= kLinesMax) continue;
-    if (!first) first = number;
-    if (*number < *first) continue;
-    lines.resize(static_cast<std::size_t>(*number - *first) + 1);
-    lines.back() = line.substr(2);
+    page.lines.insert_or_assign(*number, std::string(line.substr(2)));
   }
-  page.lines = tools::without_markers(lines);
-  page.lines.insert(page.lines.begin(), static_cast<std::size_t>(first.value_or(0)), std::string());
   pages_[*cursor] = std::move(page);
 }
 
 std::optional<tools::CitablePage> ShownPages::citable(std::int64_t cursor) const {
   const auto found = pages_.find(cursor);
   if (found == pages_.end()) return std::nullopt;
-  return found->second;
+  const Shown& shown = found->second;
+  tools::CitablePage page{shown.url, shown.title, {}};
+  if (shown.lines.empty()) return page;
+  std::vector<std::string> lines;
+  for (const auto& [number, line] : shown.lines) lines.push_back(line);
+  lines = tools::without_markers(lines);
+  page.lines.resize(static_cast<std::size_t>(shown.lines.rbegin()->first) + 1);
+  std::size_t i = 0;
+  for (const auto& [number, line] : shown.lines) page.lines[static_cast<std::size_t>(number)] = std::move(lines[i++]);
+  return page;
 }
 
 void RunPages::show(std::string_view author, std::string_view text) {

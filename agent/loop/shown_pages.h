@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <string>
 #include <string_view>
 
 #include "tools/citable_pages.h"
@@ -19,7 +20,11 @@ class ShownPages final : public tools::CitablePages {
   std::optional<tools::CitablePage> citable(std::int64_t cursor) const override;
 
  private:
-  std::map<std::int64_t, tools::CitablePage> pages_;
+  struct Shown {
+    std::string url, title;
+    std::map<std::int64_t, std::string> lines;  // by number: between them may be any number that was not shown
+  };
+  std::map<std::int64_t, Shown> pages_;
 };
 
 // What a run can cite: the pages its tools have, then those that were shown. Borrows the registry.

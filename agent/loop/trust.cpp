@@ -4,185 +4,173 @@
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
+#include "agent/loop/recall_tool.h"
+#include "agent/loop/spellings.h"
 #include "core/base/json.h"
+#include "tools/web/web_url.h"
 
 namespace toccata::agent {
 namespace {
 
-constexpr std::size_t kKeptBytesMax = std::size_t{2} << 20;   // of private and of public text
-constexpr std::size_t kAddressBytesMax = std::size_t{64} << 10;  // a longer one is no address
-constexpr std::size_t kEncodedCharsMin = 10;
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-// Bytes of other scripts count as letters.
-bool is_plain(char c) { return is_digit(c) || is_letter(c) || static_cast<unsigned char>(c) >= 0x80; }
-
-std::string plain(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (is_plain(c)) out += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  }
-  return out;
-}
-
-int hex_value(char c) {
-  if (is_digit(c)) return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-std::string percent_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool escaped = text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0;
-    if (escaped) {
-      out += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
-      i += 2;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
-int base64_value(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (is_digit(c)) return c - '0' + 52;
-  if (c == '+' || c == '-') return 62;
-  return c == '/' || c == '_' ? 63 : -1;
-}
-
-std::string base64_decoded(std::string_view text) {
-  std::string out;
-  unsigned bits = 0;
-  int n = 0;
-  for (const char c : text) {
-    bits = bits << 6 | static_cast<unsigned>(base64_value(c));
-    n += 6;
-    if (n >= 8) out += static_cast<char>(bits >> (n -= 8) & 0xFF);
-  }
-  return out;
-}
-
-std::string hex_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i + 1 < text.size(); i += 2) out += static_cast<char>(hex_value(text[i]) * 16 + hex_value(text[i + 1]));
-  return out;
-}
-
-std::string rot13(std::string text) {
-  for (char& c : text) {
-    if (!is_letter(c)) continue;
-    const char base = c >= 'a' ? 'a' : 'A';
-    c = static_cast<char>(base + (c - base + 13) % 26);
-  }
-  return text;
-}
-
-// Every run of characters that `belongs` takes, of at least kEncodedCharsMin.
-template <class Belongs>
-std::vector<std::string_view> runs(std::string_view text, const Belongs& belongs) {
-  std::vector<std::string_view> all;
-  for (std::size_t begin = 0; begin < text.size();) {
-    std::size_t end = begin;
-    while (end < text.size() && belongs(text[end])) ++end;
-    if (end - begin >= kEncodedCharsMin) all.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return all;
-}
-
-// What an address may say, in plain letters and digits.
-std::vector<std::string> spellings(std::string_view address) {
-  const std::string decoded = percent_decoded(percent_decoded(address));
-  std::vector<std::string> all = {plain(decoded), plain(rot13(decoded))};
-  for (const bool slash : {true, false}) {  // '/' divides a path and is a digit of base64
-    for (const std::string_view run : runs(decoded, [&](char c) { return base64_value(c) >= 0 && (slash || c != '/'); })) {
-      // A run may begin anywhere in a group of four.
-      for (std::size_t skip = 0; skip < 4; ++skip) all.push_back(plain(base64_decoded(run.substr(skip))));
-    }
-  }
-  for (const std::string_view run : runs(decoded, [](char c) { return hex_value(c) >= 0; })) {
-    for (std::size_t skip = 0; skip < 2; ++skip) all.push_back(plain(hex_decoded(run.substr(skip))));
-  }
-  for (std::size_t i = 0, n = all.size(); i < n; ++i) all.emplace_back(all[i].rbegin(), all[i].rend());
-  return all;
-}
+constexpr std::size_t kKeptBytesMax = std::size_t{2} << 20;  // of private and of public text
+constexpr std::size_t kNamesBytesMax = std::size_t{8} << 20;
+constexpr std::size_t kNameOverhead = 64;
+constexpr int kDepthMax = 32;
 
 using Windows = std::unordered_set<std::string_view>;
 
-Windows windows_of(std::string_view text, std::size_t n, bool with_digit) {
+template <class Visit>
+void for_each_window(std::string_view text, std::size_t n, const Visit& visit) {
+  for (std::size_t i = 0; i + n <= text.size(); ++i) visit(text.substr(i, n));
+}
+
+Windows windows_of(const std::vector<std::string>& texts, std::size_t n) {
   Windows windows;
-  for (std::size_t i = 0; i + n <= text.size(); ++i) {
-    const std::string_view window = text.substr(i, n);
-    if (!with_digit || std::any_of(window.begin(), window.end(), is_digit)) windows.insert(window);
+  for (const std::string& text : texts) {
+    for_each_window(text, n, [&](std::string_view window) { windows.insert(window); });
   }
   return windows;
 }
 
-void strings_in(const nlohmann::json& value, std::vector<std::string>& out, int depth = 0) {
-  if (value.is_string()) out.push_back(value.get<std::string>());
-  if (!value.is_structured() || depth > 32) return;
-  for (const nlohmann::json& child : value) strings_in(child, out, depth + 1);
+// Without what is in `echo`; what stands in two results is not one text.
+void add(std::string& to, std::string_view text, const Windows& echo) {
+  std::size_t end_of_echo = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (!echo.empty() && echo.contains(text.substr(i, Trust::kSecretChars))) end_of_echo = i + Trust::kSecretChars;
+    to += i < end_of_echo ? '\n' : text[i];
+  }
+  to += '\n';
+  if (to.size() > 2 * kKeptBytesMax) to.erase(0, to.size() - kKeptBytesMax);
 }
 
-bool may_be_address(std::string_view text) {
-  if (text.find("://") != std::string_view::npos) return true;
-  return text.size() >= Trust::kSecretChars && text.find_first_of(" \n") == std::string_view::npos;
+// Keys too; false: they nest too deep to be looked at.
+bool strings_in(const nlohmann::json& value, std::vector<std::string>& out, int depth = 0) {
+  if (value.is_string()) out.push_back(value.get<std::string>());
+  if (!value.is_structured()) return true;
+  if (depth == kDepthMax) return false;
+  for (const auto& [key, child] : value.items()) {
+    if (value.is_object()) out.push_back(key);
+    if (!strings_in(child, out, depth + 1)) return false;
+  }
+  return true;
+}
+
+bool strings_in(std::string_view arguments, std::vector<std::string>& out) {
+  const auto json = json_from<nlohmann::json>(arguments);
+  if (!json.is_discarded()) return strings_in(json, out);
+  out.emplace_back(arguments);
+  return true;
+}
+
+bool is_address(std::string_view text) { return text.find("://") != std::string_view::npos; }
+bool is_of_address(char c) { return c > ' ' && c < 0x7F && std::string_view("\"'<>`|\\").find(c) == std::string_view::npos; }
+bool is_of_host(char c) { return is_letter(c) || is_digit(c) || c == '-' || c == '.'; }
+
+std::string host_of(std::string_view address) {
+  const auto url = tools::parse_web_url(address);
+  return url ? url->host : std::string();
+}
+
+// Addresses as written, with and without the signs behind them that may be the sentence's, and names of hosts.
+template <class Visit>
+void for_each_name(std::string_view text, const Visit& visit) {
+  for (const std::string_view word : runs(text, 4, is_of_address)) {
+    std::size_t begin = std::min(word.find("://"), word.size());
+    if (begin == word.size()) continue;
+    while (begin > 0 && is_letter(word[begin - 1])) --begin;
+    for (const char* signs : {"", ".,:;!?*", ".,:;!?*)]}"}) {
+      const std::string_view address = word.substr(begin, word.find_last_not_of(signs) + 1 - begin);
+      if (address.size() > Trust::kAddressBytesMax) continue;
+      visit(std::string(address));
+      visit(host_of(address));
+    }
+  }
+  for (const std::string_view name : runs(text, 4, is_of_host)) {
+    if (name.size() > 253 || name.find('.') == std::string_view::npos) continue;
+    std::string host(name.substr(0, name.find_last_not_of('.') + 1));
+    std::transform(host.begin(), host.end(), host.begin(), lower);
+    visit(std::move(host));
+  }
 }
 
 }  // namespace
 
-void Trust::add(std::string& to, std::string_view text) {
-  to += plain(text.substr(0, kKeptBytesMax));
-  to += '\n';  // what stands in two results is not one text
-  if (to.size() > 2 * kKeptBytesMax) to.erase(0, to.size() - kKeptBytesMax);
+void Trust::show(std::string name) {
+  if (name.empty()) return;
+  if (n_shown_bytes_ > kNamesBytesMax) {
+    shown_.clear();
+    n_shown_bytes_ = 0;
+  }
+  const std::size_t n_bytes = name.size() + kNameOverhead;
+  if (shown_.insert(std::move(name)).second) n_shown_bytes_ += n_bytes;
 }
 
-void Trust::read(const tools::Provenance& provenance, std::string_view content) {
-  add(provenance.untrusted ? public_ : private_, content);
+void Trust::tell(std::string_view text) {
+  text = text.substr(0, kKeptBytesMax);
+  add(public_, plain(text), {});
+  for_each_name(text, [this](std::string name) { show(std::move(name)); });
+}
+
+void Trust::read(const tools::Provenance& provenance, std::string_view content, std::string_view arguments) {
+  content = content.substr(0, kKeptBytesMax);
+  std::vector<std::string> strings, said, asked;
+  strings_in(arguments, strings);
+  // The address that was asked for was looked at then: what a page makes of it may be opened.
+  for (const std::string& text : strings) (is_address(text) ? asked : said).push_back(plain(text));
+  Windows echo = windows_of(said, kSecretChars);
+  // What is shown again may be this machine's words: of those that count everything was shown the first time.
+  const bool again = provenance.is_private && content.starts_with(kRecalledHead);
+  if ((provenance.untrusted && !again) || !has_read_untrusted()) {
+    for_each_name(content, [&](std::string name) {
+      bool echoes = false;
+      const std::string text = echo.empty() ? "" : plain(percent_decoded(name));
+      for_each_window(text, kSecretChars, [&](std::string_view window) { echoes = echoes || echo.contains(window); });
+      if (!echoes) show(std::move(name));
+    });
+  }
+  echo.merge(windows_of(asked, kSecretChars));
+  const bool hidden = !provenance.untrusted || provenance.is_private;
+  add(hidden ? private_ : public_, plain(content), hidden ? Windows() : echo);
   if (!provenance.untrusted || origins_.size() >= kOriginsMax) return;
   const std::string origin = provenance.origin.empty() ? "a tool" : provenance.origin;
   if (std::find(origins_.begin(), origins_.end(), origin) == origins_.end()) origins_.push_back(origin);
 }
 
-bool Trust::leaks(std::string_view text) const {
+bool Trust::leaks(const std::vector<std::string>& texts) const {
   for (const bool with_digit : {true, false}) {
     const std::size_t n = with_digit ? kSecretChars : kWordsChars;
-    Windows windows = windows_of(text, n, with_digit);
-    if (windows.empty()) continue;
-    const std::string_view known = public_, hidden = private_;
-    for (std::size_t i = 0; i + n <= known.size(); ++i) windows.erase(known.substr(i, n));
-    for (std::size_t i = 0; i + n <= hidden.size() && !windows.empty(); ++i) {
-      if (windows.contains(hidden.substr(i, n))) return true;
-    }
+    Windows asked = windows_of(texts, n), found;
+    if (with_digit) std::erase_if(asked, [](std::string_view window) { return std::none_of(window.begin(), window.end(), is_digit); });
+    if (asked.empty()) continue;
+    for_each_window(private_, n, [&](std::string_view window) { if (asked.contains(window)) found.insert(window); });
+    if (found.empty()) continue;
+    for_each_window(public_, n, [&](std::string_view window) { found.erase(window); });
+    if (!found.empty()) return true;
   }
   return false;
 }
 
 std::optional<std::string> Trust::objection(const tools::ToolSpec& tool, std::string_view arguments) const {
   if (!tool.reaches_out || !has_read_untrusted() || private_.empty()) return std::nullopt;
-  const auto json = json_from<nlohmann::json>(arguments);
-  std::vector<std::string> strings;
-  if (json.is_discarded()) strings.emplace_back(arguments);
-  strings_in(json, strings);
+  std::vector<std::string> strings, texts;
+  bool refused = !strings_in(arguments, strings);
+  std::size_t n_bytes = 0;
   for (const std::string& text : strings) {
-    if (!may_be_address(text)) continue;
-    const std::string whole = plain(text);
-    if (public_.find(whole) != std::string::npos) continue;  // an address it was shown, as it was shown
-    const auto all = spellings(std::string_view(text).substr(0, kAddressBytesMax));
-    bool refused = text.size() > kAddressBytesMax || std::any_of(all.begin(), all.end(), [this](const std::string& s) { return leaks(s); });
-    for (const std::string_view run : runs(text, [](char c) { return is_letter(c) || is_digit(c) || c == '=' || c == '+'; })) {
-      refused = refused || (run.size() >= kOpaqueChars && public_.find(plain(run)) == std::string::npos);
+    if (!is_address(text) || is_shown(text)) continue;
+    const std::size_t behind = std::min(text.find_first_of("/?#", text.find("://") + 3), text.size());
+    const std::string_view open = is_shown(host_of(text)) ? std::string_view(text).substr(behind) : std::string_view(text);
+    n_bytes += text.size();
+    refused = refused || n_bytes > kAddressBytesMax;
+    if (refused) break;
+    add_spellings(open, texts);
+    for (const std::string_view run : runs(open, kOpaqueChars, [](char c) { return is_letter(c) || is_digit(c) || c == '=' || c == '+'; })) {
+      refused = refused || public_.find(plain(run)) == std::string::npos;
     }
-    if (!refused) continue;
-    return "The call was not made: its address carries text that this run has read on this machine, or that cannot be told from it, "
-           "and the run has read text of " + origins_.front() +
-           ", which may have asked for that. Open an address as a page or a search shows it, without adding to it.";
   }
-  return std::nullopt;
+  if (!refused && !leaks(texts)) return std::nullopt;
+  return "The call was not made: its address carries text that this run has read on this machine, or that cannot be told from it, "
+         "and the run has read text of " + origins_.front() +
+         ", which may have asked for that. Open an address as a page or a search shows it, without adding to it.";
 }
 
 std::string without_control_spellings(std::string_view text) {
@@ -208,6 +196,7 @@ std::string with_provenance(const std::string& metadata, const tools::Provenance
   if (!json.is_object()) return metadata;
   json["provenance"]["trust"] = provenance.untrusted ? "untrusted" : "trusted";
   if (!provenance.origin.empty()) json["provenance"]["origin"] = provenance.origin;
+  if (provenance.is_private) json["provenance"]["private"] = true;
   return json_text(json);
 }
 
@@ -216,7 +205,7 @@ tools::Provenance provenance_in(const std::string& metadata) {
   if (!json.is_object() || !json.contains("provenance") || !json["provenance"].is_object()) return {};
   const auto& kept = json["provenance"];
   const auto text = [&](const char* key) { return kept.contains(key) && kept[key].is_string() ? kept[key].get<std::string>() : std::string(); };
-  return {text("trust") == "untrusted", text("origin")};
+  return {text("trust") == "untrusted", text("origin"), kept.contains("private") && kept["private"] == true};
 }
 
 }  // namespace toccata::agent

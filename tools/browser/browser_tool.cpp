@@ -81,11 +81,13 @@ std::string percent_encoded(std::string_view text) {
 
 bool is_of_the_web(const std::string& url) { return url.starts_with("http://") || url.starts_with("https://"); }
 
-// Documents of this machine are the user's own. A list of hits is as good as the worst of them.
-Provenance provenance_of(const Page& page) {
+// Documents of this machine are the user's own. A list of hits is as good as the worst of them, and as private; of one
+// without hits it counts who was asked.
+Provenance provenance_of(const Page& page, bool asks_strangers) {
   if (page.url.empty()) {
-    const bool untrusted = std::any_of(page.links.begin(), page.links.end(), is_of_the_web);
-    return {untrusted, untrusted ? "search" : ""};
+    const auto n_web = std::count_if(page.links.begin(), page.links.end(), is_of_the_web);
+    const bool untrusted = page.links.empty() ? asks_strangers : n_web > 0;
+    return {untrusted, untrusted ? "search" : "", untrusted && n_web < std::ssize(page.links)};
   }
   if (!is_of_the_web(page.url)) return {};
   const std::size_t host = page.url.find("://") + 3;
@@ -176,7 +178,7 @@ ToolResult BrowserTool::call(const ToolCall& call, std::stop_token stop) {
     result.content = error.text;
   }
   result.metadata = json_text(ordered_json{{"pages", stack_.size()}});
-  if (result.status == ToolStatus::kOk) result.provenance = provenance_of(*stack_.back());
+  if (result.status == ToolStatus::kOk) result.provenance = provenance_of(*stack_.back(), spec_.reaches_out);
   return result;
 }
 

@@ -32,7 +32,8 @@ bool has_heading(const fs::path& path) {
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 && !is_blank(c) && c != '\b' && c != 0x1B; }
 
 // A NUL says so, unless the encoding has two bytes a letter; so do many control characters.
-bool is_binary(std::string_view head, std::string_view encoding) {
+bool is_binary(std::string_view bytes, std::string_view encoding) {
+  const std::string_view head = bytes.substr(0, kHeadBytes);
   if (encoding.starts_with("UTF-16")) return false;
   const auto n_control = static_cast<std::size_t>(std::count_if(head.begin(), head.end(), is_control));
   return head.find('\0') != std::string_view::npos || n_control * 20 > head.size();
@@ -70,11 +71,11 @@ IndexedFile indexed_file(Document document, const std::string& name) {
 }
 
 std::optional<IndexedFile> read_document_file(const fs::path& path, std::size_t bytes_max) {
-  const auto bytes = read_regular_file(path, bytes_max);
-  if (!bytes) return std::nullopt;
   const bool html = is_html(path);
+  const auto bytes = read_regular_file(path, bytes_max, [html](std::string_view head) { return !is_binary(head, find_charset(head, "", html).encoding); });
+  if (!bytes) return std::nullopt;
   const std::string_view encoding = find_charset(*bytes, "", html).encoding;
-  if (is_binary(std::string_view(*bytes).substr(0, kHeadBytes), encoding)) return std::nullopt;
+  if (is_binary(*bytes, encoding)) return std::nullopt;
   const std::string name = path.filename().string();
   Document document{file_url(path), "", decode(*bytes, encoding), html ? DocumentKind::kHtml : DocumentKind::kText};
   if (!html && !has_heading(path)) document.title = collapsed(neutral(valid_utf8(name)));

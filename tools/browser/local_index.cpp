@@ -39,8 +39,9 @@ CREATE TABLE sources(id INTEGER PRIMARY KEY, source TEXT NOT NULL);
 // The first bytes of a text that may be long.
 std::string text_head(Database& db, std::int64_t id, std::size_t n_max) {
   sqlite3_blob* blob = nullptr;
-  if (sqlite3_blob_open(db.handle(), "main", "texts", "text", id, 0, &blob) != SQLITE_OK) {
+  if (const int code = sqlite3_blob_open(db.handle(), "main", "texts", "text", id, 0, &blob); code != SQLITE_OK) {
     sqlite3_blob_close(blob);
+    if (code == SQLITE_ERROR) WordIndex::fail_corrupt(db);  // there is no such row
     db.fail();
   }
   std::string head(std::min(n_max, static_cast<std::size_t>(sqlite3_blob_bytes(blob))), '\0');
@@ -63,12 +64,9 @@ class LocalIndex::Impl {
   Impl(const fs::path& path, Mode mode) : db_(path, mode == Mode::kWrite ? Database::Mode::kWrite : Database::Mode::kRead), words_(db_) {
     db_.run("PRAGMA cache_size = -65536");   // KiB
     db_.run("PRAGMA synchronous = NORMAL");  // with a write-ahead log: a power cut may lose the last commit, never the file
+    if (mode == Mode::kWrite && is_empty()) create();
     const std::int64_t application = db_.number("PRAGMA application_id");
     const std::int64_t version = db_.number("PRAGMA user_version");
-    if (application == 0 && version == 0 && mode == Mode::kWrite && db_.number("SELECT count(*) FROM sqlite_master") == 0) {
-      create();
-      return;
-    }
     if (application != kApplicationId) {
       throw Exception(ErrorCode::kCorrupt, db_.path() + ": a SQLite file, but no document index of Toccata");
     }
@@ -145,18 +143,25 @@ class LocalIndex::Impl {
   Result<Document> fetch(const std::string& url) {
     Statement query(
         db_,
-        "SELECT d.url, d.title, coalesce(s.source, t.text), d.html FROM documents d JOIN texts t ON t.id = d.id "
+        "SELECT d.url, d.title, coalesce(s.source, t.text), d.html FROM documents d LEFT JOIN texts t ON t.id = d.id "
         "LEFT JOIN sources s ON s.id = d.id WHERE d.url = ?1 OR d.place = ?2");
     query.bind(1, url).bind_bytes(2, url);
     if (!query.step()) return Error{ErrorCode::kNotFound, "not in the index of local documents"};
+    if (query.is_null(2)) WordIndex::fail_corrupt(db_);
     return Document{query.text(0), query.text(1), query.text(2), query.number(3) != 0 ? DocumentKind::kHtml : DocumentKind::kText};
   }
 
  private:
+  bool is_empty() {
+    return db_.number("PRAGMA application_id") == 0 && db_.number("PRAGMA user_version") == 0 &&
+           db_.number("SELECT count(*) FROM sqlite_master") == 0;
+  }
+
   void create() {
     db_.run("PRAGMA page_size = 8192");
-    db_.run("PRAGMA journal_mode = WAL");
+    db_.use_wal();
     Transaction transaction(db_, Database::Mode::kWrite);
+    if (!is_empty()) return;  // another process was faster
     db_.run(kSchema);
     WordIndex::create_tables(db_);
     db_.run(("PRAGMA application_id = " + std::to_string(kApplicationId)).c_str());
@@ -225,13 +230,14 @@ class LocalIndex::Impl {
 
   void insert(const std::string& place, const std::string& name, const IndexedFile& file, std::int64_t modified, std::int64_t bytes) {
     const Document& document = file.document;
-    const std::string& text = file.text.empty() ? document.source : file.text;
+    const bool html = document.kind == DocumentKind::kHtml;  // one without text is found by its title
+    const std::string& text = html ? file.text : document.source;
     Statement(db_, "INSERT INTO documents(place, url, title, html, modified, bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")
         .bind_bytes(1, place).bind(2, document.url).bind(3, document.title)
-        .bind(4, document.kind == DocumentKind::kHtml ? 1 : 0).bind(5, modified).bind(6, bytes).run();
+        .bind(4, std::int64_t{html}).bind(5, modified).bind(6, bytes).run();
     const std::int64_t id = sqlite3_last_insert_rowid(db_.handle());
     Statement(db_, "INSERT INTO texts(id, text) VALUES(?1, ?2)").bind(1, id).bind(2, text).run();
-    if (&text != &document.source) {
+    if (html) {
       Statement(db_, "INSERT INTO sources(id, source) VALUES(?1, ?2)").bind(1, id).bind(2, document.source).run();
     }
     builder_.add(id, {document.title, name, text});

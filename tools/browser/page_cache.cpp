@@ -16,19 +16,19 @@ std::string dump(const Json& json) { return json_text(json); }
 
 std::string failure_json(const Error& error) { return dump({{"error", static_cast<int>(error.code)}, {"message", error.message}}); }
 
+std::string text_of(const Json& json, const char* key) {
+  const auto value = json.find(key);
+  return value != json.end() && value->is_string() ? value->get<std::string>() : std::string();
+}
+
 // What a record may hold is not what we wrote: another version, a damaged file.
 Result<Json> answer_in(const std::string& text) {
   Json json = json_from<Json>(text);
   if (!json.is_object()) return Error{ErrorCode::kCorrupt, "the recording of this answer is damaged"};
-  if (json.contains("error")) {
-    return Error{static_cast<ErrorCode>(json.value("error", static_cast<int>(ErrorCode::kUnavailable))), json.value("message", "")};
-  }
-  return json;
-}
-
-std::string text_of(const Json& json, const char* key) {
-  const auto value = json.find(key);
-  return value != json.end() && value->is_string() ? value->get<std::string>() : std::string();
+  if (!json.contains("error")) return json;
+  const Json& code = json["error"];
+  const bool known = code.is_number_unsigned() && code <= static_cast<int>(ErrorCode::kIo);
+  return Error{known ? static_cast<ErrorCode>(code.get<int>()) : ErrorCode::kUnavailable, text_of(json, "message")};
 }
 
 }  // namespace
@@ -36,19 +36,24 @@ std::string text_of(const Json& json, const char* key) {
 Result<FetchedPage> fetch_cached(Fetcher& fetcher, PageStore* store, const std::string& url, std::stop_token stop) {
   if (store == nullptr) return fetcher.fetch(url, stop);
   if (const auto allowed = fetcher.judge(url); !allowed) return allowed.error();
-  const auto known = store->find(url);
-  // A redirect may lead where this run must not read.
-  const bool usable = known && fetcher.judge(known->page.url);
-  if (usable && store->now() >= known->stored_s && store->now() < known->fresh_until_s) return known->page;
+  // Not what a redirect led to: how long that one holds nobody has said, and where it leads this run may not be to read.
+  const std::string asked = parse_web_url(url).value_or_throw().text();
+  auto known = store->find(url);
+  if (known && (known->page.url != asked || fetcher.is_exception(url))) known.reset();
+  if (known && store->now() >= known->stored_s && store->now() < known->fresh_until_s) return known->page;
   Validators validators;
-  if (usable && known->page.url == url) validators = {known->page.etag, known->page.last_modified};
+  if (known) validators = {known->page.etag, known->page.last_modified};
   auto page = fetcher.fetch(url, stop, validators);
   if (!page) return page;
   if (page->not_modified) {
     store->renew(url, page->fresh);
     return known->page;
   }
-  store->keep(url, *page);
+  if (page->url == asked && !fetcher.is_exception(url)) {
+    store->keep(url, *page);
+  } else {
+    store->drop(url);
+  }
   return page;
 }
 

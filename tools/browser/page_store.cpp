@@ -2,14 +2,13 @@
 
 #include <chrono>
 
-#include "tools/browser/statement.h"
+#include "tools/index/database.h"
 
 namespace toccata::tools {
 namespace {
 
 constexpr int kSchemaVersion = 1;
 constexpr int kApplicationId = 0x746f6370;  // "tocp"
-constexpr int kBusyMs = 5000;
 
 constexpr const char* kSchema = R"sql(
 CREATE TABLE pages(
@@ -23,6 +22,12 @@ CREATE TABLE answers(
 CREATE INDEX answers_key ON answers(run, kind, key);
 )sql";
 
+// For the sums: the column stands behind texts that may fill thousands of pages.
+constexpr const char* kSizes = R"sql(
+CREATE INDEX IF NOT EXISTS pages_bytes ON pages(bytes);
+CREATE INDEX IF NOT EXISTS answers_bytes ON answers(bytes);
+)sql";
+
 std::int64_t wall_clock() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
@@ -30,30 +35,29 @@ std::int64_t wall_clock() {
 }  // namespace
 
 struct PageStore::File {
-  explicit File(const std::filesystem::path& path) {
-    std::error_code failure;
-    if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), failure);
-    const int code = sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
-    if (code != SQLITE_OK) {
-      const std::string reason = sqlite3_errmsg(db);
-      sqlite3_close_v2(db);
-      throw Exception(ErrorCode::kIo, reason);
+  explicit File(const std::filesystem::path& path) : db(path, Database::Mode::kWrite) {
+    {
+      const Transaction one_state(db, Database::Mode::kRead);  // not half of what another process is making
+      is_new();                                                // nothing is changed in a file that is not ours
     }
-    sqlite3_busy_timeout(db, kBusyMs);
-    try {
-      open();
-    } catch (...) {
-      sqlite3_close_v2(db);
-      throw;
+    // What strangers wrote is in it, and what the user read.
+    db.run("PRAGMA trusted_schema = OFF");
+    db.run("PRAGMA auto_vacuum = INCREMENTAL");  // before the first table, else without effect
+    db.use_wal();
+    db.run("PRAGMA synchronous = OFF");  // what a power cut loses is fetched again
+    Transaction transaction(db, Database::Mode::kWrite);
+    if (is_new()) {
+      db.run(kSchema);
+      db.run(("PRAGMA application_id = " + std::to_string(kApplicationId)).c_str());
+      db.run(("PRAGMA user_version = " + std::to_string(kSchemaVersion)).c_str());
     }
+    db.run(kSizes);
+    transaction.commit();
   }
-  ~File() { sqlite3_close_v2(db); }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
 
   bool is_new() {
-    const std::int64_t version = number("PRAGMA user_version"), id = number("PRAGMA application_id");
-    if (version == 0 && id == 0 && number("SELECT COUNT(*) FROM sqlite_master") == 0) return true;
+    const std::int64_t version = db.number("PRAGMA user_version"), id = db.number("PRAGMA application_id");
+    if (version == 0 && id == 0 && db.number("SELECT COUNT(*) FROM sqlite_master") == 0) return true;
     if (id != kApplicationId) throw Exception(ErrorCode::kCorrupt, "it is a database of something else");
     if (version == kSchemaVersion) return false;
     throw Exception(
@@ -61,46 +65,27 @@ struct PageStore::File {
     );
   }
 
-  void open() {
-    is_new();  // nothing is changed in a file that is not ours
-    // What strangers wrote is in it, and what the user read.
-    execute("PRAGMA trusted_schema = OFF");
-    execute("PRAGMA auto_vacuum = INCREMENTAL");  // before the first table, else without effect
-    execute("PRAGMA journal_mode = WAL");
-    execute("PRAGMA synchronous = OFF");  // what a power cut loses is fetched again
-    execute("BEGIN IMMEDIATE");
-    if (is_new()) {
-      execute(kSchema);
-      execute(("PRAGMA application_id = " + std::to_string(kApplicationId)).c_str());
-      execute(("PRAGMA user_version = " + std::to_string(kSchemaVersion)).c_str());
-    }
-    execute("COMMIT");
-  }
-
-  void execute(const char* sql) {
-    char* message = nullptr;
-    if (sqlite3_exec(db, sql, nullptr, nullptr, &message) == SQLITE_OK) return;
-    const std::string reason = message == nullptr ? sqlite3_errmsg(db) : message;
-    sqlite3_free(message);
-    throw Exception(ErrorCode::kCorrupt, reason);
-  }
-  std::int64_t number(const char* sql) {
-    Statement statement(db, sql);
-    return statement.step() ? statement.number(0) : 0;
-  }
-
-  sqlite3* db = nullptr;
+  Database db;
 };
 
 PageStore::PageStore(std::filesystem::path path, Warn warn, Clock clock, std::int64_t bytes_max)
     : path_(std::move(path)), warn_(std::move(warn)), clock_(clock ? std::move(clock) : Clock(wall_clock)), bytes_max_(bytes_max) {
+  std::error_code failure;
+  if (path_.has_parent_path()) std::filesystem::create_directories(path_.parent_path(), failure);
   try {
     file_ = std::make_unique<File>(path_);
   } catch (const Exception& error) {
-    warn_("the page cache " + path_.string() + " cannot be used (" + error.what() + "): going on without it. Delete the file to have a new one made");
+    give_up("cannot be used", error);
   }
 }
 PageStore::~PageStore() = default;
+
+void PageStore::give_up(const char* what, const Exception& error) {
+  file_.reset();
+  const bool is_busy = error.code() == ErrorCode::kUnavailable;
+  warn_("the page cache " + path_.string() + " " + what + " (" + error.what() + "): going on without it" +
+        (is_busy ? "" : ". Delete the file to have a new one made"));
+}
 
 template <class Work>
 void PageStore::guarded(const Work& work) {
@@ -109,14 +94,13 @@ void PageStore::guarded(const Work& work) {
     work(file_->db);
   } catch (const Exception& error) {
     if (error.code() == ErrorCode::kUnavailable) return;  // another process writes for very long: this once without
-    file_.reset();
-    warn_("the page cache " + path_.string() + " failed (" + error.what() + "): going on without it. Delete the file to have a new one made");
+    give_up("failed", error);
   }
 }
 
 std::optional<StoredPage> PageStore::find(const std::string& url) {
   std::optional<StoredPage> found;
-  guarded([&](sqlite3* db) {
+  guarded([&](Database& db) {
     Statement row(db, "SELECT final_url, html, body, etag, last_modified, stored_s, fresh_until_s FROM pages WHERE url = ?1");
     if (!row.bind(1, url).step()) return;
     StoredPage stored{{row.text(0), row.number(1) != 0, row.text(2)}, row.number(5), row.number(6)};
@@ -132,7 +116,7 @@ std::optional<StoredPage> PageStore::find(const std::string& url) {
 void PageStore::keep(const std::string& url, const FetchedPage& page) {
   if (!page.may_keep || page.body.size() > kTextBytesMax) return drop(url);
   if (page.fresh.count() == 0 && page.etag.empty() && page.last_modified.empty()) return drop(url);  // never of use
-  guarded([&](sqlite3* db) {
+  guarded([&](Database& db) {
     Statement(db, "INSERT OR REPLACE INTO pages VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?7, ?9)")
         .bind(1, url)
         .bind(2, page.url)
@@ -149,21 +133,21 @@ void PageStore::keep(const std::string& url, const FetchedPage& page) {
 }
 
 void PageStore::renew(const std::string& url, std::chrono::seconds fresh) {
-  guarded([&](sqlite3* db) {
+  guarded([&](Database& db) {
     Statement(db, "UPDATE pages SET fresh_until_s = ?1 WHERE url = ?2").bind(1, now() + fresh.count()).bind(2, url).step();
   });
 }
 
 void PageStore::drop(const std::string& url) {
-  guarded([&](sqlite3* db) { Statement(db, "DELETE FROM pages WHERE url = ?1").bind(1, url).step(); });
+  guarded([&](Database& db) { Statement(db, "DELETE FROM pages WHERE url = ?1").bind(1, url).step(); });
 }
 
 void PageStore::record(std::string_view run, std::string_view kind, const std::string& key, const std::string& answer) {
   if (run.empty() || answer.size() > kTextBytesMax) return;
-  guarded([&](sqlite3* db) {
+  guarded([&](Database& db) {
     Statement(db, "INSERT INTO answers(run, kind, key, answer, stored_s, bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")
-        .bind(1, std::string(run))
-        .bind(2, std::string(kind))
+        .bind(1, run)
+        .bind(2, kind)
         .bind(3, key)
         .bind(4, answer)
         .bind(5, now())
@@ -175,9 +159,9 @@ void PageStore::record(std::string_view run, std::string_view kind, const std::s
 
 std::optional<std::string> PageStore::recorded(std::string_view run, std::string_view kind, const std::string& key, int n) {
   std::optional<std::string> found;
-  guarded([&](sqlite3* db) {
+  guarded([&](Database& db) {
     Statement rows(db, "SELECT answer FROM answers WHERE run = ?1 AND kind = ?2 AND key = ?3 ORDER BY n LIMIT ?4");
-    rows.bind(1, std::string(run)).bind(2, std::string(kind)).bind(3, key).bind(4, std::int64_t{n} + 1);
+    rows.bind(1, run).bind(2, kind).bind(3, key).bind(4, std::int64_t{n} + 1);
     while (rows.step()) found = rows.text(0);
   });
   return found;
@@ -185,25 +169,25 @@ std::optional<std::string> PageStore::recorded(std::string_view run, std::string
 
 std::int64_t PageStore::n_recorded(std::string_view run) {
   std::int64_t n = 0;
-  guarded([&](sqlite3* db) {
+  guarded([&](Database& db) {
     Statement rows(db, "SELECT COUNT(*) FROM answers WHERE run = ?1");
-    if (rows.bind(1, std::string(run)).step()) n = rows.number(0);
+    if (rows.bind(1, run).step()) n = rows.number(0);
   });
   return n;
 }
 
 // Pages before records: they can be fetched again.
 void PageStore::make_room() {
-  guarded([&](sqlite3* db) {
-    const auto total = [&] { return file_->number("SELECT (SELECT TOTAL(bytes) FROM pages) + (SELECT TOTAL(bytes) FROM answers)"); };
+  guarded([&](Database& db) {
+    const auto total = [&] { return db.number("SELECT (SELECT TOTAL(bytes) FROM pages) + (SELECT TOTAL(bytes) FROM answers)"); };
     if (total() <= bytes_max_) return;
     while (total() > bytes_max_ / 4 * 3) {
       Statement(db, "DELETE FROM pages WHERE url IN (SELECT url FROM pages ORDER BY used_s, url LIMIT 16)").step();
-      if (sqlite3_changes(db) > 0) continue;
+      if (sqlite3_changes(db.handle()) > 0) continue;
       Statement(db, "DELETE FROM answers WHERE run = (SELECT run FROM answers ORDER BY n LIMIT 1)").step();
-      if (sqlite3_changes(db) == 0) break;
+      if (sqlite3_changes(db.handle()) == 0) break;
     }
-    file_->execute("PRAGMA incremental_vacuum");
+    db.run("PRAGMA incremental_vacuum");
   });
 }
 

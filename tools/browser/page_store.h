@@ -57,6 +57,7 @@ class PageStore {
   template <class Work>
   void guarded(const Work& work);
   void make_room();
+  void give_up(const char* what, const Exception& error);
 
   std::filesystem::path path_;
   Warn warn_;

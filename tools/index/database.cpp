@@ -1,6 +1,14 @@
 #include "tools/index/database.h"
 
+#include <chrono>
+#include <thread>
+
 namespace toccata::tools {
+namespace {
+
+constexpr int kBusyMs = 5000;
+
+}  // namespace
 
 Database::Database(const std::filesystem::path& path, Mode mode) : path_(path.string()) {
   sqlite3* db = nullptr;
@@ -11,11 +19,20 @@ Database::Database(const std::filesystem::path& path, Mode mode) : path_(path.st
   if (code != SQLITE_OK) {
     throw Exception(ErrorCode::kIo, path_ + ": " + (db == nullptr ? "cannot open" : sqlite3_errmsg(db)));
   }
-  sqlite3_busy_timeout(db, 5000);
+  sqlite3_busy_timeout(db, kBusyMs);
 }
 
 void Database::run(const char* sql) {
   if (sqlite3_exec(handle(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail();
+}
+
+// SQLite does not wait here by itself: each of two connections that both want to be the only one would wait for the other.
+void Database::use_wal() {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kBusyMs);
+  while (sqlite3_exec(handle(), "PRAGMA journal_mode = WAL", nullptr, nullptr, nullptr) != SQLITE_OK) {
+    if (sqlite3_errcode(handle()) != SQLITE_BUSY || std::chrono::steady_clock::now() > deadline) fail();
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
 }
 
 std::int64_t Database::number(const char* sql) {
@@ -26,7 +43,7 @@ std::int64_t Database::number(const char* sql) {
 void Database::fail() const {
   const int code = sqlite3_errcode(handle());
   if (code == SQLITE_BUSY) {
-    throw Exception(ErrorCode::kUnavailable, path_ + ": another process is writing to the index; try again when it has ended");
+    throw Exception(ErrorCode::kUnavailable, path_ + ": another process is writing to it; try again when it has ended");
   }
   const ErrorCode kind = code == SQLITE_FULL                                  ? ErrorCode::kResourceExhausted
                          : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? ErrorCode::kCorrupt

@@ -1,4 +1,4 @@
-// The SQLite file of the index: what it needs of SQLite, and errors that name the file.
+// A SQLite file of the tools, the index or kept pages: what they need of SQLite, and errors that name the file.
 #pragma once
 
 #include <sqlite3.h>
@@ -22,6 +22,8 @@ class Database {
   sqlite3* handle() const { return db_.get(); }
   const std::string& path() const { return path_; }
   void run(const char* sql);
+  // The write-ahead log, for readers beside a writer; any number of processes may do so at once.
+  void use_wal();
   std::int64_t number(const char* sql);
   [[noreturn]] void fail() const;
 

@@ -65,7 +65,7 @@ FileTree files_below(const fs::path& root) {
   return tree;
 }
 
-Result<std::string> read_regular_file(const fs::path& path, std::size_t limit) {
+Result<std::string> read_regular_file(const fs::path& path, std::size_t limit, const std::function<bool(std::string_view)>& wants) {
   // Without waiting: a pipe that took the file's name has no writer.
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)};
   struct stat info {};
@@ -76,14 +76,15 @@ Result<std::string> read_regular_file(const fs::path& path, std::size_t limit) {
   const Error too_large{ErrorCode::kResourceExhausted, path.string() + ": larger than the limit of " + std::to_string(limit) + " bytes"};
   if (static_cast<std::uintmax_t>(info.st_size) > limit) return too_large;
   std::string bytes;
-  bytes.reserve(static_cast<std::size_t>(info.st_size));
   char buffer[65536];
   while (true) {
     const ssize_t n = ::read(file.fd, buffer, sizeof buffer);
     if (n == 0) return bytes;
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return Error{ErrorCode::kIo, path.string() + ": cannot read: " + std::strerror(errno)};
-    bytes.append(buffer, static_cast<std::size_t>(n));
+    const std::string_view part(buffer, static_cast<std::size_t>(n));
+    if (bytes.empty() && wants && !wants(part)) return Error{ErrorCode::kUnsupported, path.string() + ": not what was looked for"};
+    bytes += part;
     if (bytes.size() > limit) return too_large;
   }
 }

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/error.h"
@@ -25,7 +27,9 @@ struct FileTree {
 FileTree files_below(const std::filesystem::path& root);
 
 // The bytes of a regular file. kInvalidArgument for anything else, also when it became so after files_below() saw it;
-// kResourceExhausted above `limit`.
-Result<std::string> read_regular_file(const std::filesystem::path& path, std::size_t limit);
+// kResourceExhausted above `limit`. `wants` is asked once, with the first 64 KiB: kUnsupported when it says no.
+Result<std::string> read_regular_file(
+    const std::filesystem::path& path, std::size_t limit, const std::function<bool(std::string_view head)>& wants = {}
+);
 
 }  // namespace toccata::tools

@@ -74,20 +74,21 @@ class Best {
 
 void WordIndex::create_tables(Database& db) { db.run(kTables); }
 
-void WordIndex::fail_corrupt() const {
-  throw Exception(ErrorCode::kCorrupt, db_.path() + ": the index is damaged; delete the file and make it anew with `toccata index add`");
+void WordIndex::fail_corrupt(const Database& db) {
+  throw Exception(ErrorCode::kCorrupt, db.path() + ": the index is damaged; delete the file and make it anew with `toccata index add`");
 }
 
 WordIndex::Segment WordIndex::read_segment(std::int64_t key, std::string_view ids, std::string_view lengths) const {
   Segment segment{key, numbers_of<std::int64_t>(ids), numbers_of<std::uint32_t>(lengths)};
   const bool ascends = std::adjacent_find(segment.ids.begin(), segment.ids.end(), std::greater_equal<>()) == segment.ids.end();
-  if (segment.ids.size() != segment.lengths.size() || ids.size() % sizeof(std::int64_t) != 0 || segment.ids.empty() || !ascends) fail_corrupt();
+  if (segment.ids.size() != segment.lengths.size() || ids.size() % sizeof(std::int64_t) != 0 || segment.ids.empty() || !ascends) fail_corrupt(db_);
   for (const std::uint32_t length : segment.lengths) segment.n_alive += length > 0;
   return segment;
 }
 
 void WordIndex::load() {
   const std::int64_t generation = db_.number("SELECT generation FROM index_state");
+  if (generation < 0) fail_corrupt(db_);
   if (generation == generation_) return;
   segments_.clear();
   n_alive_ = 0;
@@ -110,7 +111,9 @@ void WordIndex::load() {
 }
 
 void WordIndex::reload() {
-  db_.run("UPDATE index_state SET generation = generation + 1");
+  generation_ = -1;  // what is in memory is not what was written, whatever the table says
+  db_.run("UPDATE index_state SET generation = generation + 1 WHERE generation < 9223372036854775807");
+  if (sqlite3_changes(db_.handle()) != 1) fail_corrupt(db_);
   load();
 }
 
@@ -212,7 +215,7 @@ void WordIndex::merge(const Segment& first, const Segment& second) {
         const bool whole = for_each_posting(
             lists[which].bytes(1), static_cast<std::uint32_t>(map.size()),
             [&](std::uint32_t document, std::uint32_t count) { if (map[document] != kGone) out.add(map[document], count); });
-        if (!whole) fail_corrupt();
+        if (!whole) fail_corrupt(db_);
         more[which] = lists[which].step();
       }
       if (out.size() > 0) insert.bind(1, merged.key).bind_bytes(2, word).bind(3, out.size()).bind_bytes(4, out.bytes()).run();
@@ -260,7 +263,7 @@ Ranking WordIndex::rank(const std::string& query, std::size_t n_max, const std::
           const auto n = static_cast<float>(count);
           scores[document] += weight * n / (n + norms[document]);
         });
-        if (!whole) fail_corrupt();
+        if (!whole) fail_corrupt(db_);
       }
     }
     for (std::size_t i = 0; i < scores.size(); ++i) {

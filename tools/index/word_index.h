@@ -39,6 +39,8 @@ class WordIndex {
  public:
   explicit WordIndex(Database& db) : db_(db) {}
   static void create_tables(Database& db);
+  // kCorrupt with what to do about it.
+  [[noreturn]] static void fail_corrupt(const Database& db);
 
   // From write() on.
   void forget(std::int64_t id);
@@ -74,7 +76,6 @@ class WordIndex {
   void reload();
   void merge_some();
   void merge(const Segment& first, const Segment& second);
-  [[noreturn]] void fail_corrupt() const;
 
   Database& db_;
   std::int64_t generation_ = -1;  // of what is loaded

@@ -26,7 +26,8 @@ class McpTool final : public Tool {
     const auto begin = std::chrono::steady_clock::now();
     Result<CallResult> answer = ask(call, stop);
     ToolResult result{ToolStatus::kFailed, call.recipient, {}, "{}"};
-    result.provenance = {true, "mcp:" + server_->config().name};
+    // The server is the user's choice: what it gives may be their own. Why there is no answer is no secret.
+    result.provenance = {true, "mcp:" + server_->config().name, bool(answer)};
     if (answer) {
       result.status = answer->is_error ? ToolStatus::kFailed : ToolStatus::kOk;
       result.content = std::move(answer->text);

@@ -20,13 +20,6 @@ constexpr std::array kServicePorts = {
     1719, 1720, 1723, 2049, 2375, 2376, 2379, 2380, 3306, 3389, 3659, 4045, 4190, 5060, 5061, 5432, 5900, 5984,
     6000, 6379, 6443, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 9200, 9300, 10080, 10250, 10255, 11211, 27017};
 
-const WebUrl* exception_for(const AddressPolicy& policy, const WebUrl& url) {
-  for (const WebUrl& allowed : policy.allowed_origins) {
-    if (allowed.tls == url.tls && allowed.host == url.host && allowed.port == url.port) return &allowed;
-  }
-  return nullptr;
-}
-
 bool is_local_name(std::string_view name) {
   if (name.find('.') == std::string_view::npos) return true;  // the resolver appends the domain of this network
   return std::any_of(std::begin(kLocalNames), std::end(kLocalNames), [&](std::string_view local) {
@@ -56,6 +49,13 @@ std::string listed(const std::vector<std::string>& names) {
 Verdict refused(const std::string& reason) { return {false, reason}; }
 
 }  // namespace
+
+const WebUrl* exception_for(const AddressPolicy& policy, const WebUrl& url) {
+  for (const WebUrl& allowed : policy.allowed_origins) {
+    if (allowed.tls == url.tls && allowed.host == url.host && allowed.port == url.port) return &allowed;
+  }
+  return nullptr;
+}
 
 Result<AddressPolicy> AddressPolicy::with_origins(const std::vector<std::string>& urls) {
   AddressPolicy policy;

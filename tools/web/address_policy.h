@@ -34,6 +34,9 @@ struct Verdict {
   friend bool operator==(const Verdict&, const Verdict&) = default;
 };
 
+// The origin that makes an exception for this URL; null: none does.
+const WebUrl* exception_for(const AddressPolicy& policy, const WebUrl& url);
+
 // Before its name is resolved: host, port and, for an address as host, the address.
 Verdict judge_url(const AddressPolicy& policy, const WebUrl& url);
 

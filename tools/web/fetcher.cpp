@@ -114,6 +114,11 @@ Result<void> Fetcher::judge(const std::string& text) const {
   return {};
 }
 
+bool Fetcher::is_exception(const std::string& text) const {
+  const auto url = parse_web_url(text);
+  return url && !url->literal && exception_for(policy_, *url) != nullptr;
+}
+
 Result<FetchedPage> Fetcher::fetch(const std::string& text, std::stop_token stop, const Validators& known) {
   const Time deadline = clock_.now() + limits_.total;
   std::string next = text;

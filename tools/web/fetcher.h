@@ -62,6 +62,9 @@ class Fetcher {
   Result<FetchedPage> fetch(const std::string& url, std::stop_token stop = {}, const Validators& known = {});
   // Whether the policy lets this URL be read: for pages that come from elsewhere than the network.
   Result<void> judge(const std::string& url) const;
+  // Whether it is of a host that --allow-origin names: who may read its pages depends on what the name resolves to, which
+  // judge() does not ask.
+  bool is_exception(const std::string& url) const;
 
  private:
   using Time = WebClock::Time;

@@ -141,6 +141,29 @@ TEST(Citation, QuotesItsLinesWithoutLinkMarkers) {
   EXPECT_EQ(23, found->end);
 }
 
+TEST(Citation, WhatNeverBecomesAMarkerIsNotHeldBack) {
+  const ShownPages shown = pages();
+  CitationStream stream(shown);
+  std::size_t n_out = 0;
+  for (const auto& piece : stream.push("a [" + std::string(10'000, ' '))) n_out += piece.text.size();
+  EXPECT_GT(n_out, 9'000U);
+  EXPECT_FALSE(stream.is_holding());
+}
+
+// A number costs no more than what stands behind it.
+TEST(Citation, LinesFarApartAreFoundAndThoseBetweenAreNot) {
+  ShownPages shown;
+  for (int i = 0; i < 3000; ++i) {
+    shown.show("[" + std::to_string(i) + "] T (https://example.org/)\n**viewing lines [0 - 1] of 9**\n\nL0: zero\nL2: a 【4†very\nL199999: far】 end\nL200000: beyond");
+  }
+  const auto page = shown.citable(7).value();
+  ASSERT_EQ(200'000U, page.lines.size());
+  EXPECT_EQ("zero", page.lines[0]);
+  EXPECT_EQ("", page.lines[1]);
+  EXPECT_EQ("a very", page.lines[2]);
+  EXPECT_EQ("far end", page.lines[199'999]);
+}
+
 class CitingRunTest : public LoopTest {};
 
 std::unique_ptr<testing::FakeTool> browser() {

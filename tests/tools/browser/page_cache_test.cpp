@@ -4,9 +4,11 @@
 #include <gmock/gmock.h>
 
 #include <fstream>
+#include <thread>
 
 #include "tests/support/loopback_server.h"
 #include "tests/support/temp_folder.h"
+#include "tools/index/database.h"
 
 namespace toccata::tools {
 namespace {
@@ -20,10 +22,11 @@ class PageCacheTest : public ::testing::Test {
     return std::make_shared<PageStore>(path_, [this](const std::string& text) { warnings_.push_back(text); }, [this] { return now_s_; }, bytes_max);
   }
   // The body, or the error's words.
-  std::string fetch(PageStore* store, const std::string& path = "/p") {
-    const std::vector<std::string> origins = may_open_ ? std::vector{server_.url()} : std::vector<std::string>{};
+  std::string fetch(PageStore* store, const std::string& path = "/p", std::string origin = "") {
+    if (origin.empty()) origin = server_.url();
+    const std::vector<std::string> origins = may_open_ ? std::vector{origin} : std::vector<std::string>{};
     Fetcher fetcher(AddressPolicy::make(origins, {}).value_or_throw(), FetchLimits{.host_interval = std::chrono::milliseconds(0)});
-    const auto page = fetch_cached(fetcher, store, server_.url() + path, {});
+    const auto page = fetch_cached(fetcher, store, origin + path, {});
     return page ? page->body : page.error().message;
   }
 
@@ -41,6 +44,9 @@ class PageCacheTest : public ::testing::Test {
     const std::size_t at = request.find("If-None-Match: ");
     const std::string tag = at == std::string::npos ? "" : request.substr(at + 15, request.find("\r\n", at) - at - 15);
     asked_.push_back(tag);
+    if (request.starts_with("GET /from")) {
+      return connection.send("HTTP/1.1 302 Found\r\nLocation: /p\r\n" + headers_ + "Content-Length: 0\r\nConnection: close\r\n\r\n");
+    }
     const std::string same = headers_.find("ETag: " + tag + "\r\n") != std::string::npos && !tag.empty() ? "304 Not Modified" : "200 OK";
     const std::string body = same[0] == '3' ? "" : body_;
     connection.send(
@@ -96,6 +102,45 @@ TEST_F(PageCacheTest, AKeptPageIsUnderTheAddressPolicyOfTheRunThatReadsIt) {
   EXPECT_EQ("one", fetch(store().get()));
   may_open_ = false;
   EXPECT_THAT(fetch(store().get()), HasSubstr("not allowed"));
+}
+
+TEST_F(PageCacheTest, WhatARedirectLedToAndPagesOfAnExceptionByNameAreNotKept) {
+  for (int i = 0; i < 2; ++i) EXPECT_EQ("one", fetch(store().get(), "/from"));
+  EXPECT_EQ(4U, asked_.size());
+  const std::string named = "http://localhost:" + server_.url().substr(server_.url().rfind(':') + 1);
+  asked_.clear();
+  for (int i = 0; i < 2; ++i) EXPECT_EQ("one", fetch(store().get(), "/p", named));
+  EXPECT_EQ(2U, asked_.size());
+  asked_.clear();
+  for (int i = 0; i < 2; ++i) EXPECT_EQ("one", fetch(store().get(), "/p#part"));
+  EXPECT_EQ(1U, asked_.size());
+  EXPECT_TRUE(warnings_.empty()) << warnings_[0];
+}
+
+TEST_F(PageCacheTest, SeveralMayBeginAtOnce) {
+  std::filesystem::create_directories(path_.parent_path());
+  for (int round = 0; round < 8; ++round) {
+    for (const char* side : {"", "-wal", "-shm"}) std::filesystem::remove(path_.string() + side);
+    std::vector<std::thread> threads;
+    std::vector<std::string> told(4);
+    for (std::string& text : told) {
+      threads.emplace_back([&] { PageStore(path_, [&](const std::string& warning) { text += warning; }).record("run", "page", "k", "x"); });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (const std::string& text : told) EXPECT_EQ("", text);
+    EXPECT_EQ(4, store()->n_recorded("run"));
+  }
+}
+
+// Locked is not damaged: nobody is told to delete a file that another process writes to.
+TEST_F(PageCacheTest, ALockedFileIsNotToBeDeleted) {
+  store();
+  Database other(path_, Database::Mode::kWrite);
+  const Transaction writing(other, Database::Mode::kWrite);
+  store();
+  ASSERT_EQ(1U, warnings_.size());
+  EXPECT_THAT(warnings_[0], HasSubstr("another process"));
+  EXPECT_THAT(warnings_[0], ::testing::Not(HasSubstr("Delete")));
 }
 
 TEST_F(PageCacheTest, LongUnusedPagesMakeRoom) {
@@ -204,6 +249,10 @@ TEST_F(PageCacheTest, ARunIsAnsweredAgainAsItWas) {
   EXPECT_THAT(unknown.error().message, HasSubstr("recording of run run-1 has no such page"));
   kept->record("run-3", "page", "u", "{\"url\":3");
   EXPECT_THAT(ReplayingBackend(kept, "run-3").fetch("u", {}).error().message, HasSubstr("damaged"));
+  for (const char* error : {R"({"error":"x","message":3})", R"({"error":-1})", R"({"error":1e300})", R"({"error":[9],"message":null})"}) {
+    kept->record("run-4", "page", error, error);
+    EXPECT_EQ(ReplayingBackend(kept, "run-4").fetch(error, {}).error().code, ErrorCode::kUnavailable) << error;
+  }
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 
 #include "tests/support/temp_folder.h"
 #include "tools/index/database.h"
+#include "tools/index/file_tree.h"
 
 namespace toccata::tools {
 namespace {
@@ -47,7 +48,7 @@ TEST_F(LocalIndexTest, ReadsTextMarkdownCodeAndHtml) {
   put("page.HTML", "<title>A page</title><style>tides</style><p>About <b>ebb</b> &amp; flow<script>tides</script>");
   put("data", "a file without an ending\nmore");
   put("latin.txt", "Caf\xE9 cr\xE8me\nun deux trois");
-  put("wide.txt", std::string("\xFF\xFE" "B\0r\0i\0e\0f\0\n\0w\0i\0d\0e\0w\0o\0r\0d\0", 32));
+  put("wide.txt", std::string("\xFF\xFE" "B\0r\0i\0e\0f\0\n\0w\0i\0d\0e\0w\0o\0r\0d\0", 30));
   const auto index = open();
   EXPECT_EQ(index->add(documents()).value_or_throw().added, 6);
   EXPECT_THAT(titles(*index, "tide"), ElementsAre("On tides")) << "style and script are no text";
@@ -257,6 +258,78 @@ TEST_F(LocalIndexTest, ReadersSeeOneStateWhileAWriterWorks) {
   done = true;
   reading.join();
   EXPECT_EQ(failure, "");
+}
+
+TEST_F(LocalIndexTest, SeveralMayBeginAtOnce) {
+  put("a.txt", "alpha");
+  for (int round = 0; round < 8; ++round) {
+    for (const char* side : {"", "-wal", "-shm"}) fs::remove(file().string() + side);
+    std::vector<std::thread> threads;
+    std::vector<std::string> failures(4);
+    for (std::string& failure : failures) {
+      threads.emplace_back([&] {
+        const auto index = LocalIndex::open(file(), LocalIndex::Mode::kWrite);
+        if (!index) failure = index.error().message;
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (const std::string& failure : failures) EXPECT_EQ(failure, "");
+    const auto index = open();
+    index->add(documents()).value_or_throw();
+    EXPECT_THAT(titles(*index, "alpha"), ElementsAre("alpha"));
+  }
+}
+
+TEST_F(LocalIndexTest, ADamagedIndexIsAnErrorThatSaysWhatToDo) {
+  const auto damage = [&](const char* sql) { Database(file(), Database::Mode::kWrite).run(sql); };
+  for (const char* sql : {"DELETE FROM index_state", "UPDATE index_state SET generation = 9223372036854775807", "UPDATE index_state SET generation = -1"}) {
+    SCOPED_TRACE(sql);
+    for (const char* side : {"", "-wal", "-shm"}) fs::remove(file().string() + side);
+    for (int i = 0; i < 3; ++i) {
+      put("a" + std::to_string(i) + ".txt", "alpha");
+      open()->add(documents()).value_or_throw();
+    }
+    damage(sql);
+    for (int i = 3; i < 15; ++i) {
+      put("a" + std::to_string(i) + ".txt", "alpha");
+      const auto change = open()->add(documents());
+      ASSERT_FALSE(change);
+      EXPECT_EQ(change.error().code, ErrorCode::kCorrupt);
+      EXPECT_THAT(change.error().message, HasSubstr("delete the file and make it anew"));
+    }
+  }
+  fs::remove(file());
+  put("a.txt", "alpha beta");
+  open()->add(documents()).value_or_throw();
+  damage("DELETE FROM texts");
+  const auto index = open();
+  const std::string url = index->list().at(0).url;
+  for (const Error& error : {index->search("alpha beta", 5).error(), index->fetch(url).error()}) {
+    EXPECT_EQ(error.code, ErrorCode::kCorrupt);
+    EXPECT_THAT(error.message, HasSubstr("delete the file and make it anew"));
+  }
+}
+
+TEST_F(LocalIndexTest, APageWithoutTextIsFoundByItsTitleOnly) {
+  put("script.html", "<title>Harbour</title><script>tides()</script>");
+  put("empty.html", "<script>ebb()</script>");
+  const auto index = open();
+  EXPECT_EQ(index->add(documents()).value_or_throw().added, 2);
+  EXPECT_THAT(titles(*index, "tides"), IsEmpty());
+  EXPECT_THAT(titles(*index, "ebb"), IsEmpty());
+  EXPECT_THAT(titles(*index, "harbour"), ElementsAre("Harbour"));
+  EXPECT_THAT(titles(*index, "empty"), ElementsAre("empty.html"));
+  EXPECT_THAT(index->fetch("file://" + fs::canonical(documents() / "empty.html").string()).value_or_throw().source, HasSubstr("ebb()"));
+}
+
+TEST_F(LocalIndexTest, OfAFileThatIsNotWantedOnlyTheBeginningIsRead) {
+  put("big.bin", std::string(300'000, '\0'));
+  std::size_t n_seen = 0;
+  const auto none = read_regular_file(documents() / "big.bin", 1 << 20, [&](std::string_view head) { n_seen += head.size(); return false; });
+  EXPECT_EQ(none.error().code, ErrorCode::kUnsupported);
+  EXPECT_EQ(n_seen, 65536U);
+  EXPECT_EQ(read_regular_file(documents() / "big.bin", 1 << 20, [](std::string_view) { return true; }).value_or_throw().size(), 300'000U);
+  EXPECT_EQ(open()->add(documents()).value_or_throw().skipped, 1);
 }
 
 TEST_F(LocalIndexTest, OtherFilesAreNoIndex) {
