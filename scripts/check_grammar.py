@@ -27,7 +27,7 @@ def main():
     replies = subprocess.run([program, walks], input=schemas, capture_output=True, text=True, check=True).stdout
     total = bad = refused = dead = unfinished = 0
     reasons = {}
-    for line, reply in zip(schemas.splitlines(), replies.splitlines(), strict=True):
+    for line, reply in zip(schemas.removesuffix("\n").split("\n"), replies.removesuffix("\n").split("\n"), strict=True):
         schema, reply = json.loads(line), json.loads(reply)
         if "error" in reply:
             refused += 1

@@ -17,7 +17,9 @@ struct DotKernels {
   float (*bf16)(const Bf16* w, const float* x, int n);
   // y[i] += s * x[i].
   void (*axpy)(float s, const float* x, float* y, int n);
-  // One MXFP4 row of n_blocks blocks against x [32 * n_blocks].
+  // x [32 * n_blocks] in the order in which the four below read it; `out` may be x.
+  void (*mxfp4_order)(const float* x, int n_blocks, float* out);
+  // One MXFP4 row of n_blocks blocks against an ordered x.
   float (*mxfp4)(const std::uint8_t* blocks, const std::uint8_t* scales, const float* x, int n_blocks);
   // The same sum, to the bit, from GGUF blocks of 17 bytes.
   float (*mxfp4_gguf)(const std::uint8_t* blocks, const float* x, int n_blocks);

@@ -29,6 +29,10 @@ void axpy_scalar(float s, const float* x, float* y, int n) {
   for (int i = 0; i < n; ++i) y[i] += s * x[i];
 }
 
+void mxfp4_order_scalar(const float* x, int n_blocks, float* out) {
+  if (out != x) std::memcpy(out, x, static_cast<std::size_t>(n_blocks) * kMxfp4Block * sizeof(float));
+}
+
 float mxfp4_scalar(
     const std::uint8_t* blocks, const std::uint8_t* scales, const float* x, int n_blocks
 ) {
@@ -90,7 +94,7 @@ float q8_scalar(const std::byte* blocks, const float* x, int n_blocks) {
   return sum;
 }
 
-constexpr DotKernels kScalar = {f32_scalar,        bf16_scalar, axpy_scalar, mxfp4_scalar,
+constexpr DotKernels kScalar = {f32_scalar,        bf16_scalar, axpy_scalar, mxfp4_order_scalar, mxfp4_scalar,
                                 mxfp4_gguf_scalar, mxfp4_by4_scalar, mxfp4_gguf_by4_scalar, f16_scalar, q8_scalar};
 
 #if defined(__x86_64__)
@@ -162,90 +166,111 @@ TOCCATA_AVX2 inline __m256 add_block(__m128i first, __m128i second, const float*
 
 TOCCATA_AVX2 inline __m128i load16(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 
-TOCCATA_AVX2 float mxfp4_avx2(
-    const std::uint8_t* blocks, const std::uint8_t* scales, const float* x, int n_blocks
-) {
-  const __m128i table = load16(kMxfp4Doubled.data());
-  const __m128i nibble = _mm_set1_epi8(15);
-  const auto& half_scales = mxfp4_half_scales();
-  __m256 sum = _mm256_setzero_ps();
-  for (int block = 0; block < n_blocks; ++block, x += kMxfp4Block) {
-    const __m128i raw = load16(blocks + block * kMxfp4BlockBytes);
-    const __m128i low = _mm_shuffle_epi8(table, _mm_and_si128(raw, nibble));
-    const __m128i high = _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(raw, 4), nibble));
-    sum = add_block(
-        _mm_unpacklo_epi8(low, high), _mm_unpackhi_epi8(low, high), x, half_scales[scales[block]], sum
-    );
+// Codes of values 0..15 in the lower half, of 16..31 in the upper one.
+struct PairedCodes {  // value 2j in the low nibble of byte j, 2j + 1 in the high one
+  TOCCATA_AVX2 static __m256i read(const std::uint8_t* p) {
+    const __m128i nibble = _mm_set1_epi8(15);
+    const __m128i raw = load16(p);
+    const __m128i low = _mm_and_si128(raw, nibble);
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(raw, 4), nibble);
+    return _mm256_set_m128i(_mm_unpackhi_epi8(low, high), _mm_unpacklo_epi8(low, high));
   }
-  return sum_lanes(sum);
+};
+struct HalvedCodes {  // value j in the low nibble, 16 + j in the high one
+  TOCCATA_AVX2 static __m256i read(const std::uint8_t* p) {
+    const __m256i both = _mm256_broadcastsi128_si256(load16(p));
+    return _mm256_and_si256(_mm256_srlv_epi64(both, _mm256_set_epi64x(4, 4, 0, 0)), _mm256_set1_epi8(15));
+  }
+};
+
+// The doubled values are bf16 numbers, so a look-up for each of their two bytes gives the upper half of the f32. In the order
+// in which interleaving leaves them: vector v has values 4v..4v+3 and 16+4v..16+4v+3.
+struct Mxfp4Values {
+  __m256i low = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+      0, -128, 0, 64, -128, -64, 0, 64, 0, -128, 0, 64, -128, -64, 0, 64
+  ));
+  __m256i high = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+      0, 0x3F, 0x40, 0x40, 0x40, 0x40, 0x41, 0x41, 0, -0x41, -0x40, -0x40, -0x40, -0x40, -0x3F, -0x3F
+  ));
+
+  TOCCATA_AVX2 Mxfp4Values() {}
+  TOCCATA_AVX2 void of(__m256i codes, __m256 out[4]) const {
+    const __m256i zero = _mm256_setzero_si256();
+    const __m256i l = _mm256_shuffle_epi8(low, codes);
+    const __m256i h = _mm256_shuffle_epi8(high, codes);
+    const __m256i first = _mm256_unpacklo_epi8(l, h);
+    const __m256i second = _mm256_unpackhi_epi8(l, h);
+    out[0] = _mm256_castsi256_ps(_mm256_unpacklo_epi16(zero, first));
+    out[1] = _mm256_castsi256_ps(_mm256_unpackhi_epi16(zero, first));
+    out[2] = _mm256_castsi256_ps(_mm256_unpacklo_epi16(zero, second));
+    out[3] = _mm256_castsi256_ps(_mm256_unpackhi_epi16(zero, second));
+  }
+};
+
+TOCCATA_AVX2 void mxfp4_order_avx2(const float* x, int n_blocks, float* out) {
+  for (int block = 0; block < n_blocks; ++block, x += kMxfp4Block, out += kMxfp4Block) {
+    const __m256 v0 = _mm256_loadu_ps(x);
+    const __m256 v1 = _mm256_loadu_ps(x + 8);
+    const __m256 v2 = _mm256_loadu_ps(x + 16);
+    const __m256 v3 = _mm256_loadu_ps(x + 24);
+    _mm256_storeu_ps(out, _mm256_permute2f128_ps(v0, v2, 0x20));
+    _mm256_storeu_ps(out + 8, _mm256_permute2f128_ps(v0, v2, 0x31));
+    _mm256_storeu_ps(out + 16, _mm256_permute2f128_ps(v1, v3, 0x20));
+    _mm256_storeu_ps(out + 24, _mm256_permute2f128_ps(v1, v3, 0x31));
+  }
+}
+
+// One row, blocks and scales `step` and `scale_step` bytes apart, against kVectors vectors.
+template <class Codes, int kVectors>
+TOCCATA_AVX2 inline void mxfp4_row(
+    const std::uint8_t* blocks, int step, const std::uint8_t* scales, int scale_step, const float* const x[], int n_blocks,
+    float out[]
+) {
+  const Mxfp4Values values;
+  const auto& half_scales = mxfp4_half_scales();
+  __m256 sums[kVectors];
+  for (__m256& sum : sums) sum = _mm256_setzero_ps();
+  for (int block = 0; block < n_blocks; ++block, blocks += step, scales += scale_step) {
+    __m256 w[4];
+    values.of(Codes::read(blocks), w);
+    const __m256 scale = _mm256_broadcast_ss(&half_scales[*scales]);
+#pragma GCC unroll 4
+    for (int i = 0; i < kVectors; ++i) {
+      const float* v = x[i] + block * kMxfp4Block;
+      __m256 part = _mm256_mul_ps(w[0], _mm256_loadu_ps(v));
+      part = _mm256_fmadd_ps(w[1], _mm256_loadu_ps(v + 8), part);
+      part = _mm256_fmadd_ps(w[2], _mm256_loadu_ps(v + 16), part);
+      part = _mm256_fmadd_ps(w[3], _mm256_loadu_ps(v + 24), part);
+      sums[i] = _mm256_fmadd_ps(part, scale, sums[i]);
+    }
+  }
+  for (int i = 0; i < kVectors; ++i) out[i] = sum_lanes(sums[i]);
+}
+
+constexpr int kGgufBlockBytes = 1 + kMxfp4BlockBytes;  // the scale, then the codes
+
+TOCCATA_AVX2 float mxfp4_avx2(const std::uint8_t* blocks, const std::uint8_t* scales, const float* x, int n_blocks) {
+  float out = 0;
+  mxfp4_row<PairedCodes, 1>(blocks, kMxfp4BlockBytes, scales, 1, &x, n_blocks, &out);
+  return out;
 }
 
 TOCCATA_AVX2 float mxfp4_gguf_avx2(const std::uint8_t* blocks, const float* x, int n_blocks) {
-  const __m128i table = load16(kMxfp4Doubled.data());
-  const __m128i nibble = _mm_set1_epi8(15);
-  const auto& half_scales = mxfp4_half_scales();
-  __m256 sum = _mm256_setzero_ps();
-  for (int block = 0; block < n_blocks; ++block, blocks += 1 + kMxfp4BlockBytes, x += kMxfp4Block) {
-    const __m128i raw = load16(blocks + 1);
-    const __m128i low = _mm_shuffle_epi8(table, _mm_and_si128(raw, nibble));
-    const __m128i high = _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(raw, 4), nibble));
-    sum = add_block(low, high, x, half_scales[blocks[0]], sum);
-  }
-  return sum_lanes(sum);
-}
-
-// add_block for four vectors, the 32 codes widened once. The operations on each vector are add_block's.
-TOCCATA_AVX2 inline void add_block_by4(
-    __m128i first, __m128i second, const float* const x[4], int offset, float half_scale, __m256 sums[4]
-) {
-  const __m256 w0 = widen(first);
-  const __m256 w1 = widen(_mm_srli_si128(first, 8));
-  const __m256 w2 = widen(second);
-  const __m256 w3 = widen(_mm_srli_si128(second, 8));
-  const __m256 scale = _mm256_set1_ps(half_scale);
-  for (int i = 0; i < 4; ++i) {
-    const float* v = x[i] + offset;
-    __m256 even = _mm256_mul_ps(w0, _mm256_loadu_ps(v));
-    __m256 odd = _mm256_mul_ps(w1, _mm256_loadu_ps(v + 8));
-    even = _mm256_fmadd_ps(w2, _mm256_loadu_ps(v + 16), even);
-    odd = _mm256_fmadd_ps(w3, _mm256_loadu_ps(v + 24), odd);
-    sums[i] = _mm256_fmadd_ps(_mm256_add_ps(even, odd), scale, sums[i]);
-  }
+  float out = 0;
+  mxfp4_row<HalvedCodes, 1>(blocks + 1, kGgufBlockBytes, blocks, kGgufBlockBytes, &x, n_blocks, &out);
+  return out;
 }
 
 TOCCATA_AVX2 void mxfp4_by4_avx2(
     const std::uint8_t* blocks, const std::uint8_t* scales, const float* const x[4], int n_blocks, float out[4]
 ) {
-  const __m128i table = load16(kMxfp4Doubled.data());
-  const __m128i nibble = _mm_set1_epi8(15);
-  const auto& half_scales = mxfp4_half_scales();
-  __m256 sums[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
-  for (int block = 0; block < n_blocks; ++block) {
-    const __m128i raw = load16(blocks + block * kMxfp4BlockBytes);
-    const __m128i low = _mm_shuffle_epi8(table, _mm_and_si128(raw, nibble));
-    const __m128i high = _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(raw, 4), nibble));
-    add_block_by4(
-        _mm_unpacklo_epi8(low, high), _mm_unpackhi_epi8(low, high), x, block * kMxfp4Block,
-        half_scales[scales[block]], sums
-    );
-  }
-  for (int i = 0; i < 4; ++i) out[i] = sum_lanes(sums[i]);
+  mxfp4_row<PairedCodes, 4>(blocks, kMxfp4BlockBytes, scales, 1, x, n_blocks, out);
 }
 
 TOCCATA_AVX2 void mxfp4_gguf_by4_avx2(
     const std::uint8_t* blocks, const float* const x[4], int n_blocks, float out[4]
 ) {
-  const __m128i table = load16(kMxfp4Doubled.data());
-  const __m128i nibble = _mm_set1_epi8(15);
-  const auto& half_scales = mxfp4_half_scales();
-  __m256 sums[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
-  for (int block = 0; block < n_blocks; ++block, blocks += 1 + kMxfp4BlockBytes) {
-    const __m128i raw = load16(blocks + 1);
-    const __m128i low = _mm_shuffle_epi8(table, _mm_and_si128(raw, nibble));
-    const __m128i high = _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(raw, 4), nibble));
-    add_block_by4(low, high, x, block * kMxfp4Block, half_scales[blocks[0]], sums);
-  }
-  for (int i = 0; i < 4; ++i) out[i] = sum_lanes(sums[i]);
+  mxfp4_row<HalvedCodes, 4>(blocks + 1, kGgufBlockBytes, blocks, kGgufBlockBytes, x, n_blocks, out);
 }
 
 TOCCATA_AVX2 float f16_avx2(const std::byte* w, const float* x, int n) {
@@ -269,7 +294,7 @@ TOCCATA_AVX2 float q8_avx2(const std::byte* blocks, const float* x, int n_blocks
   return sum_lanes(sum);
 }
 
-constexpr DotKernels kAvx2 = {f32_avx2,        bf16_avx2, axpy_avx2, mxfp4_avx2,
+constexpr DotKernels kAvx2 = {f32_avx2,        bf16_avx2, axpy_avx2, mxfp4_order_avx2, mxfp4_avx2,
                               mxfp4_gguf_avx2, mxfp4_by4_avx2, mxfp4_gguf_by4_avx2, f16_avx2, q8_avx2};
 #endif
 

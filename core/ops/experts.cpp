@@ -131,7 +131,8 @@ void swiglu(const float* gate_up, std::size_t n, float limit, float* out) {
 }  // namespace
 
 ExpertScratch::ExpertScratch(int n_max, int k, int n_experts, int intermediate, int hidden)
-    : gate_up(size(n_max) * size(k) * 2 * size(intermediate)),
+    : in(size(n_max) * size(hidden)),
+      gate_up(size(n_max) * size(k) * 2 * size(intermediate)),
       inner(size(n_max) * size(k) * size(intermediate)),
       out(size(n_max) * size(k) * size(hidden)),
       slots(size(n_max) * size(k)),
@@ -143,19 +144,19 @@ void experts_cpu(
     ThreadPool& threads, const float* m, const Routing& routing, const model::ExpertLinear& gate_up,
     const model::ExpertLinear& down, float limit, ExpertScratch& s, float* x
 ) {
+  const DotKernels& dot = dot_kernels();
   group_by_expert(routing, gate_up.n_experts, s);
-  expert_linear(threads, gate_up, s, m, routing.k, s.gate_up.data());
+  dot.mxfp4_order(m, routing.n * gate_up.n_in / kMxfp4Block, s.in.data());
+  expert_linear(threads, gate_up, s, s.in.data(), routing.k, s.gate_up.data());
   const std::size_t n_slots = size(routing.n) * size(routing.k);
   threads.parallel_for(n_slots, 4, [&](std::size_t begin, std::size_t end) {
     for (std::size_t slot = begin; slot < end; ++slot) {
-      swiglu(
-          s.gate_up.data() + slot * size(gate_up.n_out), size(down.n_in), limit,
-          s.inner.data() + slot * size(down.n_in)
-      );
+      float* inner = s.inner.data() + slot * size(down.n_in);
+      swiglu(s.gate_up.data() + slot * size(gate_up.n_out), size(down.n_in), limit, inner);
+      dot.mxfp4_order(inner, down.n_in / kMxfp4Block, inner);
     }
   });
   expert_linear(threads, down, s, s.inner.data(), 1, s.out.data());
-  const DotKernels& dot = dot_kernels();
   for (std::size_t slot = 0; slot < n_slots; ++slot) {
     dot.axpy(
         routing.weights[slot], s.out.data() + slot * size(down.n_out),

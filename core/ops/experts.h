@@ -20,6 +20,7 @@ struct Routing {
 // Room for experts(), sized once for the largest n: nothing is allocated while decoding.
 struct ExpertScratch {
   ExpertScratch(int n_max, int k, int n_experts, int intermediate, int hidden);
+  std::vector<float> in;                // [n, hidden] the input in the order of the kernels
   std::vector<float> gate_up;           // [n * k, 2 * intermediate]
   std::vector<float> inner;             // [n * k, intermediate]
   std::vector<float> out;               // [n * k, hidden]
