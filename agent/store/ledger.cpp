@@ -92,9 +92,6 @@ void prepare_file(Database& db) {
     );
   }
   db.switch_to_wal();
-  db.execute("PRAGMA synchronous = NORMAL");
-  // Pages (16 MB). A checkpoint waits for the disk twice, and a step writes less than ten pages.
-  db.execute("PRAGMA wal_autocheckpoint = 4000");
   if (header.empty) create_schema(db);
   if (header.version == 1) upgrade_from_1(db);
   if (!header.empty && header.version < 3) upgrade_from_2(db);

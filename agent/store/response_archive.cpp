@@ -21,7 +21,6 @@ std::int64_t system_time_ms() {
 Database open_tables(const std::filesystem::path& path) {
   if (path != ":memory:") (void)Ledger::open(path).value_or_throw();
   Database db(path);
-  db.execute("PRAGMA synchronous = NORMAL");
   Transaction transaction(db);
   db.execute(std::string(store_responses_begin, store_responses_end).c_str());
   transaction.commit();

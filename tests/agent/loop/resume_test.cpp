@@ -25,24 +25,23 @@ std::string all(const std::vector<std::string>& lines) {
   return text;
 }
 
+// Every run of the harness passes more: how many depends on what is told, and so committed, after 25 ms.
+constexpr long kPointsMin = 10 * CrashHarness::kSteps;
+
 // A sample; tests/bench/crash_soak goes through every point.
 class CrashTest : public ::testing::TestWithParam<Fault> {};
 
 TEST_P(CrashTest, NothingIsLostAndNothingIsDoneTwice) {
   const CrashHarness harness;
-  long n_points = 0;
   {
     const testing::TempFolder folder;
-    n_points = harness.run_child(folder.path(), Fault::kNone, 0).n_points;
-    ASSERT_GT(n_points, 4 * CrashHarness::kSteps);
+    ASSERT_GT(harness.run_child(folder.path(), Fault::kNone, 0).n_points, kPointsMin);
   }
   std::mt19937 random(8);
-  int n_killed = 0;
   for (int trial = 0; trial < 12; ++trial) {
     const testing::TempFolder folder;
-    const long at = 1 + static_cast<long>(random() % static_cast<unsigned long>(n_points));
-    // What is told after 25 ms is committed on its own, now more, now less: a run may end before its last points.
-    n_killed += harness.run_child(folder.path(), GetParam(), at).killed ? 1 : 0;
+    const long at = 1 + static_cast<long>(random() % static_cast<unsigned long>(kPointsMin));
+    EXPECT_TRUE(harness.run_child(folder.path(), GetParam(), at).killed);
     // Every other one is killed while it resumes as well.
     if (trial % 2 == 1) {
       harness.run_child(folder.path(), GetParam(), 1 + static_cast<long>(random() % 60));
@@ -51,7 +50,6 @@ TEST_P(CrashTest, NothingIsLostAndNothingIsDoneTwice) {
     const auto defects = harness.defects(folder.path(), outcome);
     EXPECT_TRUE(defects.empty()) << "killed at point " << at << ":\n" << all(defects);
   }
-  EXPECT_GE(n_killed, 6);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -68,7 +66,7 @@ class DiskTest : public ::testing::TestWithParam<Fault> {};
 
 TEST_P(DiskTest, AFailingDiskEndsTheRunClearlyAndHarmsNothing) {
   const CrashHarness harness;
-  for (const long at : {10L, 22L, 45L, 75L, 111L, 140L}) {
+  for (const long at : {20L, 45L, 90L, 150L, 222L, 300L}) {
     const testing::TempFolder folder;
     FaultyDisk::arm(GetParam(), at);
     const RunOutcome outcome = harness.run_here(folder.path());

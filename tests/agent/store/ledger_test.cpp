@@ -11,6 +11,7 @@
 #include <fstream>
 #include <thread>
 
+#include "agent/store/sqlite.h"
 #include "tests/support/temp_folder.h"
 
 namespace toccata::store {
@@ -399,6 +400,15 @@ TEST_F(LedgerTest, SaysWhenTheDiskIsFullAndKeepsWhatWasCommitted) {
   // With room again the same commit succeeds.
   run.commit();
   EXPECT_EQ(ledger->load_run(run.id()).value_or_throw().timeline().size(), 100'001U);
+}
+
+// Archives are opened without a ledger's own preparation.
+TEST(DatabaseTest, EveryConnectionHasTheSameSettings) {
+  const testing::TempFolder folder;
+  Database db(folder / "a.db");
+  EXPECT_EQ(db.query_integer("PRAGMA synchronous"), 1);
+  EXPECT_EQ(db.query_integer("PRAGMA wal_autocheckpoint"), 4000);
+  EXPECT_EQ(db.query_integer("PRAGMA busy_timeout"), 5000);
 }
 
 TEST_F(LedgerTest, TheCheckFindsMissingRows) {
