@@ -200,6 +200,7 @@ class Agent::Impl {
   }
 
   std::optional<Ending> hear(const std::string& text) {
+    if (auto ending = refuse_unanswered()) return ending;
     if (Result<void> settled = log_->settle(); !settled) return ending_for(settled.error());
     if (config_.drop_finished_reasoning && std::exchange(has_history_, true)) {
       const Tokens log = recorded_log();
@@ -323,9 +324,10 @@ class Agent::Impl {
       if (auto ending = hear(record.summary.task)) return *ending;
     }
     if (!text) return loop(clock, std::move(unfinished), final);
-    // What the user says now comes behind the results of the calls that are open.
+    // What the user says now comes behind the results of the calls that are open, and in place of those that cannot be made.
     if (unfinished.step) {
-      if (auto ending = answer_calls(unfinished.step->calls, unfinished.begun, clock)) return *ending;
+      const auto ending = answer_calls(unfinished.step->calls, unfinished.begun, clock);
+      if (ending && (unanswered_.empty() || clock.stop().stop_requested())) return *ending;
     }
     if (auto ending = hear(*text)) return *ending;
     return loop(clock, {}, final);
@@ -455,9 +457,14 @@ class Agent::Impl {
           i < begun.size()
               ? dispatcher_->resume(call, begun[i], clock.watchdog, clock.deadline)
               : dispatcher_->dispatch(call, clock.watchdog, clock.deadline);
-      // Not made: the call stays the last word of the log, and a resumed run makes it.
-      if (outcome.verdict == Verdict::kOverBudget) return Ending{4, "budget", outcome.reason};
-      if (outcome.verdict == Verdict::kWaits) return Ending{5, "approval_needed", outcome.reason};
+      // Not made: the call stays the last word of the log, and a resumed run makes it unless the user says something else.
+      const bool waits = outcome.verdict == Verdict::kWaits;
+      if (waits || outcome.verdict == Verdict::kOverBudget) {
+        unanswered_.assign(calls.begin() + static_cast<std::ptrdiff_t>(i), calls.end());
+        why_unanswered_ = waits ? "the user said something else before it was made" : outcome.reason;
+        asked_ = waits;
+        return waits ? Ending{5, "approval_needed", outcome.reason} : Ending{4, "budget", outcome.reason};
+      }
       // The answer enters the log whatever comes next: every way out leaves a complete transcript.
       std::optional<Ending> appended;
       if (Result<void> settled = log_->settle(); !settled) appended = ending_for(settled.error());
@@ -472,6 +479,17 @@ class Agent::Impl {
       if (auto ending = ending_of(outcome, call)) return ending;
       if (clock.stop().stop_requested()) return stopped();
       if (appended) return appended;
+    }
+    return std::nullopt;
+  }
+
+  // Before anything else follows the calls that the last turn left open.
+  std::optional<Ending> refuse_unanswered() {
+    for (; !unanswered_.empty(); unanswered_.pop_front()) {
+      const CallOutcome outcome = dispatcher_->refuse(unanswered_.front(), why_unanswered_, std::exchange(asked_, false));
+      if (Result<void> settled = log_->settle(); !settled) return ending_for(settled.error());
+      if (auto ending = append_result(outcome.answer)) return ending;
+      events_->flush();
     }
     return std::nullopt;
   }
@@ -638,6 +656,9 @@ class Agent::Impl {
   std::mutex steering_mutex_;
   std::vector<std::string> steering_;
   int n_malformed_ = 0;
+  std::deque<MessageStream::Done> unanswered_;  // calls at the end of the log that were not made
+  std::string why_unanswered_;
+  bool asked_ = false;  // the first of them waits for approval
   TokenUsage usage_;  // of this turn
   std::stop_token outer_stop_;
 };

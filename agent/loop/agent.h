@@ -65,7 +65,7 @@ struct AgentConfig {
 };
 
 // How a run() ended. Exit codes:
-//   0 done · 1 run failed · 2 cannot resume · 4 budget or turn limit · 5 denied · 6 tool unavailable · 7 model error
+//   0 done · 1 run failed · 2 cannot resume · 4 budget or turn limit · 5 denied or waiting for approval · 6 tool unavailable · 7 model error
 //   · 8 output schema unmet · 124 time-out · 130 stopped
 // terminal_reason: "final" | "no_final" "malformed" "repeated_calls" "ledger_error" "error" |
 // "max_turns" "budget"
@@ -103,7 +103,8 @@ class Agent {
   // Goes on with a recorded run of the same ledger, in its token log: nothing that stands there is rendered again. A
   // model call that was cut off goes on in the middle of its message; a call whose result is missing is handled as its
   // tool allows (tools::Effect). Then `user_message`, when there is one, and steps until an answer; without one, and
-  // with an answer already recorded, that answer. The first call of an agent; run() may follow.
+  // with an answer already recorded, that answer. The first call of an agent; run() may follow. As with run(), the
+  // message refuses a call that was left because it waits for approval or goes beyond the budget.
   // Reason "cannot_resume", exit 2: no such run, another process writes it, or the model has other tokens.
   RunOutcome resume(
       std::string_view run_id,

@@ -23,7 +23,8 @@ enum class Decision {
 };
 
 // Calls of tools whose spec says needs_approval. While one waits it is the last word of the token log, and nothing of it
-// has been done: a run that is killed meanwhile, or left, asks again when it is resumed.
+// has been done: a run that is killed meanwhile, or left, asks again when it is resumed. When the user says something
+// else instead (run() again, or resume() with a message that finds nobody to decide), the call is refused first.
 struct ApprovalPolicy {
   enum class Mode {
     kNever,      // nobody can be asked: as if kLater had been the answer

@@ -331,6 +331,14 @@ CallOutcome Dispatcher::resume(
   return outcome;
 }
 
+CallOutcome Dispatcher::refuse(const MessageStream::Done& call, const std::string& why, bool asked) {
+  const Target target = find(call.message.recipient.value_or(""));
+  if (asked) writer_.note("approval", "refused: " + target.recipient);
+  return answer_without_running(
+      target, call.message, "refused", "The call to " + target.recipient + " did not run: " + why + "."
+  );
+}
+
 Decision Dispatcher::ask_for(const std::string& recipient, const std::string& arguments) {
   const ApprovalPolicy& policy = config_.approval;
   using Mode = ApprovalPolicy::Mode;

@@ -65,6 +65,8 @@ class Dispatcher {
       Watchdog& watchdog,
       std::optional<Watchdog::Clock::time_point> run_deadline
   );
+  // A call that is not made; the model is told `why`, a clause. `asked`: it waited for approval, and this is a no.
+  CallOutcome refuse(const MessageStream::Done& call, const std::string& why, bool asked);
   // The tools of these recipients lost what they kept between calls, which the model is told at the next call.
   void forget_state_of(const std::string& recipient);
   // The budget, for what earlier processes spent.

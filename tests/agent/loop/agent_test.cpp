@@ -449,79 +449,6 @@ TEST_F(AgentTest, AToolThatStopsTheRunEndsItWith6OrWhenDeniedWith5) {
   EXPECT_EQ(outcome.terminal_reason, "denied");
 }
 
-class ApprovalTest : public LoopTest {
- protected:
-  void SetUp() override {
-    tools::ToolSpec spec = fake_functions(answering(""))->spec();
-    spec.needs_approval = true;
-    made_ = add(std::make_unique<testing::FakeTool>(spec, answering("sent")));
-    script_texts({calls("functions.now", R"({"x":1})"), says_final("ok")});
-  }
-  std::shared_ptr<std::vector<tools::ToolCall>> made_;
-};
-
-TEST_F(ApprovalTest, WithNobodyToAskTheRunEnds) {
-  const RunOutcome outcome = run("go");
-  EXPECT_EQ(outcome.exit_code, 5);
-  EXPECT_EQ(outcome.terminal_reason, "approval_needed");
-  EXPECT_TRUE(made_->empty());
-}
-
-// Left, the call is the last word of the log; resumed, it is asked for again and made once.
-TEST_F(ApprovalTest, ARunThatWaitsIsResumedWithTheSameQuestion) {
-  config_.approval.mode = ApprovalPolicy::Mode::kOnRequest;
-  Decision decision = Decision::kLater;
-  int n_asked = 0;
-  config_.approval.ask = [&](const ApprovalRequest&) { return ++n_asked, decision; };
-  const RunOutcome left = run("go");
-  EXPECT_EQ(left.exit_code, 5);
-  EXPECT_EQ(left.terminal_reason, "approval_needed");
-  EXPECT_TRUE(record().calls.empty());
-  EXPECT_THAT(log_text(), ::testing::EndsWith(R"({"x":1}<|call|>)"));
-  EXPECT_EQ(record().notes.back().detail, "waiting: functions.now");
-  for (const Decision next : {Decision::kLater, Decision::kApprove}) {
-    decision = next;
-    agent_.emplace(*model_, registry_, *ledger_, config_);
-    const RunOutcome outcome = agent_->resume(left.run_id);
-    EXPECT_EQ(outcome.terminal_reason, next == Decision::kApprove ? "final" : "approval_needed") << outcome.message;
-  }
-  EXPECT_EQ(n_asked, 3);
-  EXPECT_EQ(made_->size(), 1U);
-  const auto whole = ledger_->load_run(left.run_id).value_or_throw();
-  EXPECT_EQ(whole.calls.at(0).result->content, "sent");
-  EXPECT_EQ(whole.notes.back().detail, "approved: functions.now");
-}
-
-TEST_F(ApprovalTest, ApprovedBeforehandItRuns) {
-  config_.approval.mode = ApprovalPolicy::Mode::kAlways;
-  EXPECT_EQ(run("go").exit_code, 0);
-  EXPECT_EQ(made_->size(), 1U);
-}
-
-TEST_F(ApprovalTest, TheQuestionNamesTheCallAndTheAnswerDecides) {
-  config_.approval.mode = ApprovalPolicy::Mode::kOnRequest;
-  Decision decision = Decision::kApprove;
-  config_.approval.ask = [&](const ApprovalRequest& request) {
-    EXPECT_EQ(request.recipient, "functions.now");
-    EXPECT_EQ(request.arguments, R"({"x":1})");
-    return decision;
-  };
-  EXPECT_EQ(run("go").exit_code, 0);
-  EXPECT_EQ(made_->size(), 1U);
-
-  decision = Decision::kRefuse;
-  script_texts({calls("functions.now", R"({"x":1})"), says_final("ok")});
-  EXPECT_EQ(run("go").exit_code, 0);
-  EXPECT_EQ(made_->size(), 1U);
-  EXPECT_EQ(record().calls.at(0).result->status, "refused");
-  EXPECT_THAT(log_text(), HasSubstr("was not approved and did not run"));
-
-  decision = Decision::kStop;
-  script_texts({calls("functions.now", R"({"x":1})")});
-  EXPECT_EQ(run("go").terminal_reason, "denied");
-  EXPECT_EQ(made_->size(), 1U);
-}
-
 // --- The token log ---------------------------------------------------------------------------------------------------
 
 TEST_F(AgentTest, NothingIsReadTwiceOverFiftySteps) {
@@ -540,52 +467,6 @@ TEST_F(AgentTest, NothingIsReadTwiceOverFiftySteps) {
   EXPECT_EQ(std::ssize(record().timeline()), usage.appended + usage.decoded);
   EXPECT_EQ(record().steps.size(), 51U);
   EXPECT_GT(outcome.usage.reasoning_output_tokens, 50);
-}
-
-TEST_F(AgentTest, AChatGoesOnInTheSameLogAndItsReturnBecomesEnd) {
-  script_texts({says_final("Hello."), says_final("Bye.")});
-  const RunOutcome first = run("Hi");
-  const RunOutcome second = run("Ciao");
-  EXPECT_EQ(second.exit_code, 0);
-  EXPECT_EQ(first.run_id, second.run_id);
-  EXPECT_EQ(
-      log_text(),
-      "<|start|>user<|message|>Hi<|end|><|start|>assistant<|channel|>final<|message|>Hello.<|end|>"
-      "<|start|>user<|message|>Ciao<|end|><|start|>assistant<|channel|>final<|message|>Bye.<|"
-      "return|>"
-  );
-  EXPECT_EQ(agent_->session_usage().prefilled, agent_->session_usage().appended);
-  EXPECT_EQ(record().summary.task, "Hi");
-  EXPECT_EQ(record().final, "Bye.");
-  EXPECT_EQ(record().summary.status, store::RunStatus::kDone);
-}
-
-TEST_F(AgentTest, AChatGoesOnAfterAnInterruptedTurn) {
-  std::stop_source stop;
-  script(
-      {{.text = "<|channel|>final<|message|>Hel", .then = ScriptedCompletion::Then::kHang},
-       {.text = says_final("Hello.")}}
-  );
-  on_event_ = [&](const Event& event) {
-    if (std::holds_alternative<TurnStarted>(event)) stop.request_stop();
-  };
-  config_.limits.timeout = std::chrono::milliseconds(10);
-  run("Hi");
-  on_event_ = {};
-  EXPECT_EQ(run("Again").final, "Hello.");
-  EXPECT_THAT(log_text(), HasSubstr("<|message|>Hel<|end|><|start|>user<|message|>Again<|end|>"));
-}
-
-TEST_F(AgentTest, AChatGoesOnAfterTheModelStoppedInsideAHeader) {
-  script(
-      {{.text = "<|channel|>fin", .then = ScriptedCompletion::Then::kError, .error = "boom"},
-       {.text = says_final("Hello.")}}
-  );
-  EXPECT_EQ(run("Hi").exit_code, 7);
-  EXPECT_EQ(run("Again").final, "Hello.");
-  EXPECT_THAT(
-      log_text(), HasSubstr("<|channel|>fin<|message|><|end|><|start|>user<|message|>Again<|end|>")
-  );
 }
 
 // --- Events and ledger -----------------------------------------------------------------------------------------------
