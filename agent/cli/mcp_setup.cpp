@@ -45,8 +45,7 @@ void pass_on(const Environment& env, std::vector<std::string>& environment) {
 // The proxy for the address; "" without.
 std::string way_to(const mcp::ServerConfig& config, const AgentOptions& options, const Environment& env) {
   const tools::WebUrl url = tools::parse_web_url(config.url).value_or_throw();
-  const bool here = url.literal ? url.host.starts_with("127.") || url.host == "::1" : url.host == "localhost";
-  if (options.offline && !here) {
+  if (options.offline && !tools::is_this_machine(url)) {
     throw Exception(
         ErrorCode::kUnavailable,
         "--offline: the MCP server " + config.name + " is at " + url.origin() + "; write \"disabled\": true into its entry"

@@ -6,6 +6,7 @@
 
 #include "agent/cli/version.h"
 #include "agent/telemetry/run_spans.h"
+#include "tools/web/web_url.h"
 
 namespace toccata::cli {
 namespace {
@@ -16,11 +17,6 @@ std::string lower(std::string text) {
 }
 
 std::string lower_variable(const Environment& env, const char* name) { return lower(env.variable(name).value_or("")); }
-
-bool is_loopback(const std::string& url) {
-  const std::string rest = url.substr(url.find("://") + 3);
-  return rest.starts_with("127.") || rest.starts_with("[::1]") || rest.starts_with("localhost:") || rest.starts_with("localhost/");
-}
 
 // The address, of the flag or of the variables; empty: nobody asked.
 std::string endpoint(const AgentOptions& options, const Environment& env) {
@@ -72,7 +68,7 @@ RunTrace::RunTrace(const AgentOptions& options, const Environment& env) : quiet_
   try {
     const std::string url = endpoint(options, env);
     if (url.empty()) return;
-    if (options.offline && !is_loopback(url)) {
+    if (options.offline && !tools::is_this_machine(tools::parse_web_url(url).value_or_throw())) {
       throw Exception(ErrorCode::kUnavailable, "--offline forbids the trace collector at " + url);
     }
     exporter_ = std::make_unique<telemetry::OtlpExporter>(exporter_options(url, env));

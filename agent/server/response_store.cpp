@@ -1,6 +1,8 @@
 #include "agent/server/response_store.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <exception>
 
 #include "agent/server/json_fields.h"
 #include "core/base/json.h"
@@ -20,6 +22,11 @@ void StoredResponse::set_json(std::string json) {
 bool StoredResponse::is_finished() const {
   const std::lock_guard lock(mutex_);
   return finished_;
+}
+
+bool StoredResponse::is_elsewhere() const {
+  const std::lock_guard lock(mutex_);
+  return elsewhere_;
 }
 
 std::vector<ItemText> StoredResponse::output() const {
@@ -84,10 +91,14 @@ void ResponseStore::finish(
     const std::vector<store::SampledStep>& steps
 ) {
   // First, so that whoever hears of the end finds it even if the server dies at once.
-  if (archive_ != nullptr) {
+  if (archive_ != nullptr && response.kept) {
     std::vector<std::string> events = response.events();
     if (response.background) events.push_back(last_event);
-    archive_->finish(response.id, json, response.input, output, events, steps);
+    try {
+      archive_->finish(response.id, json, response.input, output, events, steps);
+    } catch (const std::exception& failure) {
+      std::fprintf(stderr, "toccata: response %s is not kept: %s\n", response.id.c_str(), failure.what());
+    }
   }
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(response.id);
@@ -126,6 +137,7 @@ std::shared_ptr<StoredResponse> ResponseStore::find_archived(const std::string& 
   response->output_ = std::move(kept->output);
   response->events_ = std::move(kept->events);
   response->finished_ = kept->finished;
+  response->elsewhere_ = !kept->finished && kept->is_alive;
   if (kept->finished || kept->is_alive) return response;
   Json json = json_from_valid<Json>(response->json_);
   json["status"] = "failed";

@@ -31,11 +31,14 @@ class StoredResponse {
   const std::vector<ItemText> input;  // all that the model was given, oldest first
   const bool background;              // goes on without its client, and its events are kept
   std::stop_source stop;              // requested by .../cancel and when the server ends
+  bool kept = true;                   // false: nothing of it is written to the archive
 
   // The response object as it stands.
   std::string json() const;
   void set_json(std::string json);
   bool is_finished() const;
+  // Another process on the same ledger makes it: its events and its end are not to be had here.
+  bool is_elsewhere() const;
   // What the model wrote; empty until the end.
   std::vector<ItemText> output() const;
 
@@ -56,6 +59,7 @@ class StoredResponse {
   std::vector<std::shared_ptr<Exchange>> followers_;
   bool finished_ = false;
   bool lost_ = false;  // its server died; the events are gone with it
+  bool elsewhere_ = false;
 };
 
 struct StoreLimits {
@@ -73,6 +77,7 @@ class ResponseStore {
       : limits_(limits), archive_(std::move(archive)) {}
 
   void add(const std::shared_ptr<StoredResponse>& response);
+  // What cannot be written to the archive is told on the error stream: the client still gets its end.
   // The end of a response; `last_event` goes to its followers when the response can be found finished. `steps`: what
   // was sampled for it. Also for a response that is not (or no longer) in the store.
   void finish(

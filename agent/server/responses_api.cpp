@@ -115,12 +115,21 @@ void start_background(Services& services, const std::shared_ptr<Exchange>& excha
   run->response->follow(exchange, -1);
 }
 
+void refuse_elsewhere(const StoredResponse& response) {
+  if (!response.is_elsewhere()) return;
+  throw ApiError(
+      409, "the response '" + response.id + "' is being made by another server on the same ledger: ask that one, or GET it without 'stream' until it is done",
+      "conflict", "response_id"
+  );
+}
+
 void get_response(StoredResponse& response, const std::shared_ptr<Exchange>& exchange) {
   const HttpRequest& request = exchange->request();
   if (query_text(request, "stream") != "true") return exchange->reply({.body = response.json()});
   if (!response.background) {
     throw ApiError::bad("stream", "only the events of background responses are kept; '" + response.id + "' is none");
   }
+  refuse_elsewhere(response);
   const std::int64_t after = query_number(request, "starting_after", -1, -1, INT32_MAX);
   exchange->start_stream("text/event-stream");
   response.follow(exchange, after);
@@ -131,6 +140,7 @@ HttpReply list_input_items(const StoredResponse& response, const HttpRequest& re
 }
 
 HttpReply cancel_response(StoredResponse& response) {
+  refuse_elsewhere(response);
   response.stop.request_stop();
   // Its worker writes the end within a step; this is what it will say.
   Json json = json_from_valid<Json>(response.json());
@@ -167,6 +177,7 @@ void create_response(Services& services, const std::shared_ptr<Exchange>& exchan
   run->response = std::make_shared<StoredResponse>(
       call.response["id"].get<std::string>(), std::move(call.input), call.background
   );
+  run->response->kept = call.store;
   if (call.background) return start_background(services, exchange, run);
   submit(services, exchange, [&services, exchange, run] { serve_foreground(services, *exchange, *run); });
 }

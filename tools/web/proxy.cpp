@@ -25,13 +25,6 @@ Result<std::string> checked(const std::string& proxy) {
   return url;
 }
 
-bool is_this_machine(const WebUrl& url) {
-  if (!url.literal) return url.host == "localhost" || url.host.ends_with(".localhost");
-  const auto& bytes = url.literal->bytes;
-  if (!url.literal->v6) return bytes[0] == 127;
-  return std::all_of(bytes.begin(), bytes.end() - 1, [](std::uint8_t b) { return b == 0; }) && bytes.back() == 1;
-}
-
 bool names(std::string_view entry, const WebUrl& url) {
   if (entry == "*") return true;
   std::string host = url.host;

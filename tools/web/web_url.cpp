@@ -121,4 +121,11 @@ Result<WebUrl> parse_web_url(std::string_view text) {
   return url;
 }
 
+bool is_this_machine(const WebUrl& url) {
+  if (!url.literal) return url.host == "localhost" || url.host.ends_with(".localhost");
+  const auto& bytes = url.literal->bytes;
+  if (!url.literal->v6) return bytes[0] == 127;
+  return std::all_of(bytes.begin(), bytes.end() - 1, [](std::uint8_t b) { return b == 0; }) && bytes.back() == 1;
+}
+
 }  // namespace toccata::tools

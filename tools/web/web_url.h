@@ -29,4 +29,7 @@ struct WebUrl {
 // `valid UTF-8` is not required of what follows the host.
 Result<WebUrl> parse_web_url(std::string_view url);
 
+// 127.0.0.0/8, ::1, localhost and names below it: nothing leaves the machine.
+bool is_this_machine(const WebUrl& url);
+
 }  // namespace toccata::tools

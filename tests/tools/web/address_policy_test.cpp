@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tools/web/web_url.h"
+
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -88,6 +90,15 @@ TEST(HostNameTest, EncodesOtherScripts) {
 TEST(HostNameTest, RefusesWhatIsNotText) {
   for (const std::string& name : {std::string("a\xFF.com"), std::string("\xC0\xAF.com"), std::string("\xED\xA0\x80.com"), std::string("a\0b.com", 7)}) {
     EXPECT_FALSE(host_name(name)) << name;
+  }
+}
+
+TEST(WebUrl, KnowsThisMachineByItsAddressAndNotByHowANameBegins) {
+  for (const char* here : {"http://127.0.0.1/", "http://127.9.9.9:4318/v1", "http://[::1]:1/", "https://localhost/"}) {
+    EXPECT_TRUE(is_this_machine(parse_web_url(here).value_or_throw())) << here;
+  }
+  for (const char* away : {"http://127.evil.example/", "http://localhost.evil.example/", "http://10.0.0.1/", "http://[::2]/"}) {
+    EXPECT_FALSE(is_this_machine(parse_web_url(away).value_or_throw())) << away;
   }
 }
 
