@@ -30,6 +30,7 @@
 #include "agent/cli/options.h"
 #include "agent/cli/pull_verb.h"
 #ifdef TOCCATA_SERVER
+#include "agent/cli/launch_verb.h"
 #include "agent/cli/serve_verb.h"
 #endif
 #include "agent/cli/task_verb.h"
@@ -51,6 +52,7 @@ constexpr const char* kExamples = R"(Examples:
   toccata run --mcp mcp.json --approve always "..." tools of MCP servers (docs/mcp.md)
   toccata task run report.yaml -p topic=tides       steps in an order that code keeps
   toccata serve                                     http://127.0.0.1:8080/v1 for every OpenAI client; a page at /
+  toccata launch codex                              Codex, Claude Code or opencode on that server
   toccata runs list; toccata runs show 3f2c         what happened, from the ledger
   toccata runs resume last                          go on after an interruption, a limit or a crash
   toccata doctor                                    what this machine offers
@@ -245,6 +247,24 @@ void add_serve(CLI::App& app, ServeOptions& o, Action& action, const Environment
   toccata serve --agent --tools python,browser      the page's chat works with tools, in the sandbox
   toccata serve --host 0.0.0.0 --api-key-file keys  for other machines)");
   serve->callback([&o, &action, &env] { action = [&] { return serve_verb(o, env); }; });
+}
+
+void add_launch(CLI::App& app, LaunchOptions& o, Action& action, const Environment& env) {
+  CLI::App* launch = app.add_subcommand("launch", "Start a coding agent made by others on this server's model; its own configuration stays as it is");
+  launch->add_option("client", o.client, "codex, claude or opencode")->required()->check(CLI::IsMember({"codex", "claude", "opencode"}));
+  launch->add_option("args", o.arguments, "Arguments of the client, after --");
+  launch->add_option("--base-url", o.base_url, "Server to use (default: http://127.0.0.1:8080/v1); where none answers, one is started and ends with the client")
+      ->type_name("URL");
+  launch->add_option("-m,--model", o.model, "Model: one that is served there, or for the server that is started (default: as of serve)");
+  launch->add_flag("--print", o.print, "Only print what would be set and run");
+  launch->footer(R"(Examples:
+  toccata launch codex                              Codex in this folder, on the model of `toccata serve`
+  toccata launch codex -m gpt-oss-20b -- exec "Why does the build fail?"
+  toccata launch claude --base-url http://gpu.example:8080 -- -p "Summarise README.md"
+  toccata launch opencode --print                   as a shell command, to look at or to keep
+The key for the server, if it wants one, is that in TOCCATA_API_KEY.
+Exit codes: those of the client; 2 usage or wrong model, 5 wrong key, 6 client not installed or no server.)");
+  launch->callback([&o, &action, &env] { action = [&] { return launch_verb(o, env); }; });
 }
 #endif
 
@@ -660,6 +680,7 @@ void add_completion(CLI::App& app, std::string& shell, Action& action) {
 void enter_folder(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
+    if (argument == "--") return;  // behind it: arguments of another program
     std::string folder;
     if ((argument == "-C" || argument == "--cd") && i + 1 < argc) folder = argv[i + 1];
     if (argument.starts_with("--cd=")) folder = argument.substr(5);
@@ -707,6 +728,8 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   ServeOptions serve;
   serve.agent = defaults;
   add_serve(app, serve, action, env);
+  LaunchOptions launch;
+  add_launch(app, launch, action, env);
 #endif
   RunsOptions runs;
   runs.ledger = defaults.ledger;

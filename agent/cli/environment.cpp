@@ -73,4 +73,10 @@ Environment read_environment() {
   return env;
 }
 
+std::vector<std::string> whole_environment() {
+  std::vector<std::string> all;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) all.emplace_back(*entry);
+  return all;
+}
+
 }  // namespace toccata::cli

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace toccata::cli {
 
@@ -35,5 +36,8 @@ struct Environment {
 
 // The only place that calls getenv.
 Environment read_environment();
+
+// "NAME=value", all of them: for programs that go on in the user's place.
+std::vector<std::string> whole_environment();
 
 }  // namespace toccata::cli
