@@ -29,6 +29,9 @@ using Json = nlohmann::json;
 using std::chrono::milliseconds;
 
 constexpr const char* kUsualAddress = "http://127.0.0.1:8080/v1";
+// What these clients say before their user says a word: 6,000 (opencode) to 16,000 tokens (Claude Code), in November 2026;
+// and then they read files.
+constexpr std::int64_t kSmallContext = 32768;
 
 // "openai/gpt-oss-20b" and "gpt-oss-20b" are the same model to a user.
 std::string last_part(const std::string& name) { return name.substr(name.rfind('/') + 1); }
@@ -96,7 +99,7 @@ class OwnServer {
 
   ~OwnServer() {
     ::kill(process_->pid(), SIGTERM);
-    process_->ended_within(milliseconds(5000));
+    if (!process_->ended_within(milliseconds(5000))) ::kill(-process_->pid(), SIGKILL);
     reader_.join();
     process_->end(milliseconds(0));
   }
@@ -245,6 +248,10 @@ int launch_verb(const LaunchOptions& options, const Environment& env) {
     own = std::make_unique<OwnServer>(options.model, usual ? 0 : local_port(address));
     served = ask(own->address(), "", env.variable("TOCCATA_SERVER_KEY").value_or(""));
     if (!served) throw Exception(served.error());
+  }
+  if (served->context > 0 && served->context < kSmallContext) {
+    std::cerr << "toccata: WARNING: " << served->model << " holds " << served->context << " tokens, and " << known.program
+              << "'s own prompt alone has thousands: choose another model, as with -m gpt-oss-20b" << std::endl;
   }
   const int code = run_client(client_setup(options.client, *served).value_or_throw(), options.arguments);
   if (own != nullptr && !own->running()) std::cerr << "toccata: the server ended before " << known.program << " did" << std::endl;

@@ -72,6 +72,18 @@ class CodexTest(unittest.TestCase):
         self.assertLess((read - read_once) / 48, 100)
         print(f"50 steps: {read} prompt tokens read, {read_once} of them in the first 2", file=sys.stderr)
 
+    def test_oss_takes_the_server_for_ollama_or_lm_studio(self):
+        for provider, name in (("ollama", "gpt-oss:20b"), ("lmstudio", "openai/gpt-oss-20b")):
+            with self.subTest(provider), Program() as program, tempfile.TemporaryDirectory() as folder:
+                with contextlib.closing(Server(program, "-m", program.script(step(0), LAST), "--model-id", name)) as server:
+                    command = [find_codex(), "exec", "--oss", "--local-provider", provider, "-m", name, "--skip-git-repo-check"]
+                    done = subprocess.run(
+                        [*command, "--dangerously-bypass-approvals-and-sandbox", "go"], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True,
+                        env={**program.env, "CODEX_OSS_BASE_URL": f"http://127.0.0.1:{server.port}/v1"}, text=True, timeout=300, check=False
+                    )
+                self.assertEqual((0, "All done."), (done.returncode, done.stdout.strip()), done.stderr)
+                self.assertEqual("0\n", pathlib.Path(folder, "made.txt").read_text())
+
 
 if __name__ == "__main__":
     if "--install" in sys.argv:

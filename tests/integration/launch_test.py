@@ -139,6 +139,10 @@ class LaunchTest(unittest.TestCase):
         self.assertIn("Hello, world!", self.noted()["answer"])
         self.assertFalse(answers(port))
 
+    def test_a_small_context_is_warned_of(self):
+        self.assertIn("WARNING: nano holds 4096 tokens", self.launch("codex", "--base-url", f"http://127.0.0.1:{free_port()}", "-m", "nano").stderr)
+        self.assertNotIn("WARNING", self.launch("codex", "--base-url", f"http://127.0.0.1:{self.server().port}").stderr)
+
     def test_a_servers_own_key_is_the_clients(self):
         self.program.env |= {"TOCCATA_SERVER_KEY": "sesame", "TOCCATA_API_KEY": "of another server"}
         self.launch("codex", "--base-url", f"http://127.0.0.1:{free_port()}", "-m", self.program.script(HELLO))
