@@ -1,5 +1,8 @@
 #include "agent/server/job_queue.h"
 
+#include <cstdio>
+#include <exception>
+
 namespace toccata::server {
 
 JobQueue::JobQueue(int n_workers, std::size_t waiting_max) : waiting_max_(waiting_max) {
@@ -46,7 +49,11 @@ void JobQueue::work() {
     waiting_.pop_front();
     ++n_running_;
     lock.unlock();
-    job();
+    try {
+      job();
+    } catch (const std::exception& failure) {
+      std::fprintf(stderr, "toccata: a request ended with: %s\n", failure.what());
+    }
     job = nullptr;  // what it holds is let go outside the lock
     lock.lock();
     --n_running_;

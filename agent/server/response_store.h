@@ -36,6 +36,8 @@ class StoredResponse {
   std::string json() const;
   void set_json(std::string json);
   bool is_finished() const;
+  // Another process makes it: here it can be read and deleted, but neither followed nor cancelled.
+  bool is_elsewhere() const { return elsewhere_; }
   // What the model wrote; empty until the end.
   std::vector<ItemText> output() const;
 
@@ -55,7 +57,14 @@ class StoredResponse {
   std::vector<std::string> events_;  // an event's index is its sequence_number
   std::vector<std::shared_ptr<Exchange>> followers_;
   bool finished_ = false;
-  bool lost_ = false;  // its server died; the events are gone with it
+  bool lost_ = false;       // its server died; the events are gone with it
+  bool elsewhere_ = false;  // set before anybody else sees it
+};
+
+// How a response ended.
+struct ResponseEnd {
+  std::string last_event;        // as its followers were told
+  std::optional<Error> failure;  // of the archive: the response has failed, whatever the model did
 };
 
 struct StoreLimits {
@@ -74,8 +83,9 @@ class ResponseStore {
 
   void add(const std::shared_ptr<StoredResponse>& response);
   // The end of a response; `last_event` goes to its followers when the response can be found finished. `steps`: what
-  // was sampled for it. Also for a response that is not (or no longer) in the store.
-  void finish(
+  // was sampled for it. Also for a response that is not (or no longer) in the store, which the archive never hears of.
+  // Where the archive cannot keep it, it ends all the same, as failed.
+  ResponseEnd finish(
       StoredResponse& response,
       std::string json,
       std::vector<NamedItem> output,
@@ -98,6 +108,7 @@ class ResponseStore {
     std::vector<std::string> item_ids;
   };
   using Entries = std::map<std::string, Entry>;
+  bool contains(const std::string& id) const;
   std::shared_ptr<StoredResponse> find_archived(const std::string& id) const;
   void erase(Entries::iterator entry);
   void evict();
