@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Masks of this project next to llguidance and xgrammar: one run, one thread, one vocabulary (o200k), the same texts.
 
-    scripts/bench_grammar.py --bench build/cpu/tests/bench/mask_bench [--functions 300] [--generated 150] [--xgrammar 25]
+    scripts/bench_grammar.py [--bench build/cpu/tests/bench/mask_bench] [--functions 300] [--generated 150] [--xgrammar 25]
 
 Schemas: the functions of BFCL (PyPI bfcl-eval), the configuration schemas of check-jsonschema (PyPI), generated ones
 (tests/core/grammar/schema_generator.py) and, where Debian's json-schema-test-suite is installed, the official draft 7
@@ -280,7 +280,7 @@ def print_rows(title, rows, results):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bench", required=True, help="the program mask_bench")
+    parser.add_argument("--bench", default=ROOT / "build/cpu/tests/bench/mask_bench", help="the program mask_bench")
     parser.add_argument("--functions", type=int, default=300)
     parser.add_argument("--generated", type=int, default=150)
     parser.add_argument("--xgrammar", type=int, default=25, help="schemas for xgrammar; 0 leaves it out")

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compares the engine's logits with other implementations of gpt-oss, on random weights.
 
-    scripts/check_accuracy.py --toccata build/cpu/agent/cli/toccata             everything
-    scripts/check_accuracy.py --toccata ... --only checkpoints                  against Hugging Face transformers
-    scripts/check_accuracy.py --toccata ... --only width [--tokens 200]         against numpy, and llama.cpp
+    scripts/check_accuracy.py [--toccata build/cpu/agent/cli/toccata]     everything
+    scripts/check_accuracy.py --only checkpoints                          against Hugging Face transformers
+    scripts/check_accuracy.py --only width [--tokens 200]                 against numpy, and llama.cpp
 
 checkpoints: three small checkpoints of different shapes in the Hugging Face layout. transformers runs them in float32
 with the experts unpacked; the exact mode has to agree to 1e-4 (relative L2 of each row of logits) and in every greedy
@@ -283,7 +283,7 @@ def run_transformers(folder: pathlib.Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--toccata", type=pathlib.Path)
+    parser.add_argument("--toccata", type=pathlib.Path, default=ROOT / "build/cpu/agent/cli/toccata")
     parser.add_argument("--only", choices=["checkpoints", "width"])
     parser.add_argument("--tokens", type=int, default=200, help="length of the prompt of the width part")
     parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path(os.environ.get("TMPDIR", "/tmp")) / "toccata-vs-llamacpp")
@@ -292,8 +292,6 @@ def main() -> int:
     if args.run_transformers:
         run_transformers(args.run_transformers)
         return 0
-    if args.toccata is None:
-        parser.error("--toccata: the program, for instance build/cpu/agent/cli/toccata")
     args.cache.mkdir(parents=True, exist_ok=True)
     try:
         import numpy

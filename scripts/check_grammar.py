@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Soundness of the masks: texts drawn from them against an independent validator (python3-jsonschema).
 
-usage: check_grammar.py WALK_SCHEMAS_PROGRAM [schemas [walks per schema]]
+    scripts/check_grammar.py [build/cpu/tests/core/grammar/walk_schemas [schemas [walks of each]]]
+
 Exit 77: jsonschema is not installed.
 """
 
+import argparse
 import json
 import pathlib
 import subprocess
@@ -14,17 +16,19 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program", nargs="?", default=ROOT / "build/cpu/tests/core/grammar/walk_schemas")
+    parser.add_argument("schemas", nargs="?", type=int, default=1000)
+    parser.add_argument("walks", nargs="?", type=int, default=5, help="of each schema")
+    arguments = parser.parse_args()
     try:
         import jsonschema
     except ImportError:
         print("SKIPPED: python3-jsonschema is not installed")
         return 77
-    program = sys.argv[1]
-    n = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
-    walks = sys.argv[3] if len(sys.argv) > 3 else "5"
     generator = ROOT / "tests" / "core" / "grammar" / "schema_generator.py"
-    schemas = subprocess.run([sys.executable, str(generator), str(n), "11"], capture_output=True, text=True, check=True).stdout
-    replies = subprocess.run([program, walks], input=schemas, capture_output=True, text=True, check=True).stdout
+    schemas = subprocess.run([sys.executable, str(generator), str(arguments.schemas), "11"], capture_output=True, text=True, check=True).stdout
+    replies = subprocess.run([arguments.program, str(arguments.walks)], input=schemas, capture_output=True, text=True, check=True).stdout
     total = bad = refused = dead = unfinished = 0
     reasons = {}
     for line, reply in zip(schemas.removesuffix("\n").split("\n"), replies.removesuffix("\n").split("\n"), strict=True):

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compares `toccata dev encode|decode` with tiktoken and openai-harmony on random text and on files.
 
-    scripts/check_tokenizer.py --toccata build/toccata [--count 20000] [--seed 1] [--corpus FOLDER ...]
-    scripts/check_tokenizer.py --toccata build/toccata --tokenizer .../tokenizer.json     against Hugging Face
-    scripts/check_tokenizer.py --toccata build/toccata --hf-layout     the same, with gpt-oss's ranks in that form
+    scripts/check_tokenizer.py [--toccata build/cpu/agent/cli/toccata] [--count 20000] [--seed 1] [--corpus FOLDER ...]
+    scripts/check_tokenizer.py --tokenizer .../tokenizer.json     against Hugging Face
+    scripts/check_tokenizer.py --hf-layout     the same, with gpt-oss's ranks in that form
     scripts/check_tokenizer.py --golden FILE.jsonl [--tokenizer ...]      writes its ids anew, from the first peer
 
 The peers are installed, pinned, into a virtual environment (--venv); where that is not possible the check says
@@ -245,7 +245,7 @@ def check(texts: list[str], peers: dict, program: str, extra: list[str]) -> coll
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--toccata", help="the program")
+    parser.add_argument("--toccata", default=str(ROOT / "build/cpu/agent/cli/toccata"), help="the program")
     parser.add_argument("--tokenizer", help="a tokenizer.json; without it o200k_harmony is checked")
     parser.add_argument("--hf-layout", action="store_true")
     parser.add_argument("--golden", type=pathlib.Path)

@@ -1,6 +1,7 @@
 #include "agent/cli/agent_options_json.h"
 
 #include <functional>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
@@ -39,15 +40,36 @@ std::string expected(const std::string& key, const ordered_json& value) {
   static const std::set<std::string> flags = {"offline"};
   static const std::set<std::string> whole = {"max_turns", "budget_tokens", "max_step_tokens", "max_reasoning_tokens",
                                               "context_tokens", "top_k", "seed"};
+  constexpr std::int64_t kIntMax = std::numeric_limits<int>::max(), kTokensMax = std::int64_t{1} << 53, kSecondsMax = 1'000'000'000;
+  struct Range {
+    std::int64_t low, high;
+  };
+  static const std::map<std::string, Range> ranges = {
+      {"max_turns", {1, kIntMax}},          {"top_k", {0, kIntMax}},
+      {"budget_tokens", {0, kTokensMax}},   {"max_step_tokens", {0, kTokensMax}},
+      {"context_tokens", {0, kTokensMax}},  {"max_reasoning_tokens", {0, kTokensMax}},
+      {"timeout", {0, kSecondsMax}},        {"tool_timeout", {0, kSecondsMax}},
+      {"temperature", {0, 100}},            {"top_p", {0, 1}},
+      {"min_p", {0, 1}},
+  };
   static const std::map<std::string, std::vector<std::string>> words = {
       {"device", {"auto", "cpu", "cuda"}},       {"precision", {"auto", "f32", "fast"}},
       {"constrain", {"auto", "off"}},            {"approve", {"never", "on-request", "trusted", "always"}},
-      {"sandbox_start", {"zygote", "cold"}},
+      {"sandbox_start", {"zygote", "cold"}},     {"reasoning", {"low", "medium", "high"}},
+      {"page_text", {"whole", "main"}},          {"proxy_names", {"checked", "trusted"}},
   };
   if (flags.contains(key)) return value.is_boolean() ? "" : "true or false";
   if (value.is_boolean()) return "no true or false";
   if (value.is_number() && value.get<double>() < 0) return "no negative number";
-  if (whole.contains(key)) return value.is_number_integer() ? "" : "a whole number";
+  if (whole.contains(key) && !value.is_number_integer()) return "a whole number";
+  if (const auto range = ranges.find(key); range != ranges.end() && value.is_number()) {
+    const auto [low, high] = range->second;
+    const double number = value.get<double>();
+    if (number < static_cast<double>(low) || number > static_cast<double>(high)) {
+      return "a number between " + std::to_string(low) + " and " + std::to_string(high);
+    }
+    if (key == "tool_timeout" && number == 0) return "more than 0 seconds";
+  }
   const auto known = words.find(key);
   if (known == words.end() || !value.is_string()) return "";
   std::string list;

@@ -1,7 +1,5 @@
 #include "agent/cli/dev_sandbox.h"
 
-#include <openssl/evp.h>
-
 #include <chrono>
 #include <iostream>
 #include <map>
@@ -9,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "core/base/base64.h"
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "sandbox/sandbox.h"
@@ -21,32 +20,6 @@ using sandbox::Sandbox;
 using sandbox::Session;
 
 constexpr double kTimeoutMax = 86'400;
-
-std::string to_base64(const std::string& bytes) {
-  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  const int n = EVP_EncodeBlock(
-      reinterpret_cast<unsigned char*>(text.data()),
-      reinterpret_cast<const unsigned char*>(bytes.data()),
-      static_cast<int>(bytes.size())
-  );
-  text.resize(static_cast<std::size_t>(n));
-  return text;
-}
-
-std::string from_base64(const std::string& text) {
-  std::string bytes(text.size() / 4 * 3 + 3, '\0');
-  const int n = EVP_DecodeBlock(
-      reinterpret_cast<unsigned char*>(bytes.data()),
-      reinterpret_cast<const unsigned char*>(text.data()),
-      static_cast<int>(text.size())
-  );
-  if (n < 0 || text.size() % 4 != 0)
-    throw Exception(ErrorCode::kInvalidArgument, "\"b64\" is not base64");
-  std::size_t size = static_cast<std::size_t>(n);
-  for (auto c = text.rbegin(); c != text.rend() && *c == '=' && size > 0; ++c) --size;  // padding
-  bytes.resize(size);
-  return bytes;
-}
 
 std::string text_field(const ordered_json& request, const char* name) {
   const auto field = request.find(name);
@@ -157,8 +130,10 @@ class Service {
         return {{"ok", true}, {"files", files_json(in_session.list_files().value_or_throw())}};
       const std::string path = text_field(request, "path");
       if (op == "download")
-        return {{"ok", true}, {"b64", to_base64(in_session.download(path).value_or_throw())}};
-      in_session.upload(path, from_base64(text_field(request, "b64"))).value_or_throw();
+        return {{"ok", true}, {"b64", base64(in_session.download(path).value_or_throw())}};
+      const auto bytes = from_base64(text_field(request, "b64"));
+      if (!bytes) throw Exception(ErrorCode::kInvalidArgument, "\"b64\" is not base64");
+      in_session.upload(path, *bytes).value_or_throw();
       return {{"ok", true}};
     } catch (const Exception& e) {
       return {{"ok", false}, {"error", e.what()}};

@@ -1,9 +1,8 @@
 #include "agent/mcp/content.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 
+#include "core/base/base64.h"
 #include "core/tokenizer/utf8.h"
 
 namespace toccata::mcp {
@@ -27,34 +26,6 @@ int hex_digit(char c) {
 }
 
 }  // namespace
-
-std::string base64(std::string_view bytes) {
-  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // the library ends it with a zero byte
-  const int n = EVP_EncodeBlock(
-      reinterpret_cast<unsigned char*>(text.data()), reinterpret_cast<const unsigned char*>(bytes.data()),
-      static_cast<int>(bytes.size())
-  );
-  text.resize(static_cast<std::size_t>(n));
-  return text;
-}
-
-std::optional<std::string> from_base64(std::string_view text) {
-  // The library would skip spaces and take what is not filled up.
-  const std::size_t n_padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
-  const auto body = text.substr(0, text.size() - n_padding);
-  const auto is_digit = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '+' || c == '/';
-  };
-  if (text.size() % 4 != 0 || !std::all_of(body.begin(), body.end(), is_digit)) return std::nullopt;
-  std::string bytes(text.size() / 4 * 3, '\0');
-  const int n = EVP_DecodeBlock(
-      reinterpret_cast<unsigned char*>(bytes.data()), reinterpret_cast<const unsigned char*>(text.data()),
-      static_cast<int>(text.size())
-  );
-  if (n < 0) return std::nullopt;
-  bytes.resize(static_cast<std::size_t>(n) - n_padding);
-  return bytes;
-}
 
 std::string image_type(std::string_view bytes) {
   if (bytes.starts_with("\x89PNG\r\n\x1a\n")) return "image/png";

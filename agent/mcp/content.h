@@ -9,10 +9,6 @@
 
 namespace toccata::mcp {
 
-std::string base64(std::string_view bytes);
-// nullopt when it is not base64: other characters, wrong padding.
-std::optional<std::string> from_base64(std::string_view text);
-
 // By the first bytes; empty when they are those of no picture that models read (PNG, JPEG, GIF, WebP).
 std::string image_type(std::string_view bytes);
 

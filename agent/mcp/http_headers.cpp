@@ -1,6 +1,6 @@
 #include "agent/mcp/http_headers.h"
 
-#include "agent/mcp/content.h"
+#include "core/base/base64.h"
 
 namespace toccata::mcp {
 namespace {

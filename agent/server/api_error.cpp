@@ -1,6 +1,7 @@
 #include "agent/server/api_error.h"
 
 #include "agent/server/json_fields.h"
+#include "agent/store/ledger.h"
 
 namespace toccata::server {
 namespace {
@@ -47,6 +48,8 @@ ApiError current_api_error() {
     throw;
   } catch (const ApiError& error) {
     return error;
+  } catch (const store::LedgerError& error) {  // a full disk is not a full context
+    return ApiError(500, error.what(), "storage_error");
   } catch (const Exception& error) {
     return api_error(error.error());
   } catch (const std::exception& error) {

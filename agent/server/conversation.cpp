@@ -113,7 +113,7 @@ class Builder {
 
   std::optional<Tokens> recall(const std::string& key) {
     const auto sent = request_.sampled.find(key);
-    return sent != request_.sampled.end() ? sent->second : memory_.recall(key);
+    return sent != request_.sampled.end() ? sent->second : memory_.recall(key, request_.archived_steps);
   }
 
   static Message assistant(std::string text, const char* channel) {

@@ -49,6 +49,7 @@ struct ChatRequest {
   std::set<std::string> strict_functions;  // the same for the arguments of these
   std::optional<std::string> current_date;
   std::vector<Turn> turns;
+  bool archived_steps = true;  // what the archive has of the steps may be asked for
   std::map<std::string, Tokens> sampled;  // step_key() -> tokens, from the boxes that the client sent back
 };
 

@@ -25,15 +25,21 @@ std::string read_metadata(const Json& body) {
   return metadata != nullptr ? dump(*metadata) : "{}";
 }
 
-// `n_before`: items that are there already.
-std::vector<NamedItem> read_items(const Json& body, std::size_t n_before) {
+// `there`: the items that these are added to.
+std::vector<NamedItem> read_items(const Json& body, std::vector<NamedItem> there, const Services& services) {
   std::vector<NamedItem> items;
   const Json* given = array_field(body, "items");
   if (given == nullptr) return items;
   if (given->size() > kNewItemsMax) throw ApiError::bad("items", "more than " + std::to_string(kNewItemsMax) + " items in one request");
   for (const Json& item : *given) {
     if (!item.is_object()) throw ApiError::bad("items", "an item must be an object");
-    items.push_back(keepable_item(item, n_before + items.size()));
+    items.push_back(keepable_item(item, std::nullopt));
+  }
+  there.insert(there.end(), items.begin(), items.end());
+  try {
+    check_readable(there, services);
+  } catch (const ApiError& error) {
+    throw ApiError(error.status, error.what(), error.code, "items");
   }
   return items;
 }
@@ -50,16 +56,12 @@ std::vector<ItemText> texts(const std::vector<NamedItem>& items) {
   return result;
 }
 
-HttpReply answer_items(store::ConversationArchive& archive, const std::string& id, const HttpRequest& request) {
-  const std::vector<NamedItem> there = items_of(archive, id);
+HttpReply answer_items(Services& services, const std::string& id, const HttpRequest& request) {
+  store::ConversationArchive& archive = *services.conversations;
+  std::vector<NamedItem> there = items_of(archive, id);
   if (request.method == "GET") return {.body = dump(page_of(texts(there), request))};
-  const Json body = parse_object(request.body);
-  const std::vector<NamedItem> added = read_items(body, there.size());
+  const std::vector<NamedItem> added = read_items(parse_object(request.body), std::move(there), services);
   if (added.empty()) throw ApiError::bad("items", "'items' is missing: expected an array of items");
-  for (const NamedItem& item : added) {
-    const auto is_it = [&](const NamedItem& other) { return other.id == item.id; };
-    if (std::any_of(there.begin(), there.end(), is_it)) throw ApiError::bad("items", "the item '" + item.id + "' is there already");
-  }
   if (!archive.append(id, added)) throw no_such("conversation", id);
   HttpRequest all = request;
   all.query = {{"order", "asc"}, {"limit", "100"}};
@@ -109,10 +111,10 @@ HttpReply conversations(Services& services, const HttpRequest& request) {
   if (parts.empty() && post) {
     const Json body = request.body.empty() ? Json::object() : parse_object(request.body);
     const std::string id = make_id("conv_");
-    return {.body = dump(object_of(id, archive.create(id, read_metadata(body), read_items(body, 0))))};
+    return {.body = dump(object_of(id, archive.create(id, read_metadata(body), read_items(body, {}, services))))};
   }
   if (parts.size() == 1 && (get || post || remove)) return answer_one(archive, parts[0], request);
-  if (below_items && parts.size() == 2 && (get || post)) return answer_items(archive, parts[0], request);
+  if (below_items && parts.size() == 2 && (get || post)) return answer_items(services, parts[0], request);
   if (below_items && parts.size() == 3 && (get || remove)) return answer_item(archive, parts[0], parts[2], method);
   const bool path_known = parts.size() < 2 || (below_items && parts.size() <= 3);
   if (path_known) throw ApiError(405, method + " is not allowed for " + request.path, "method_not_allowed");

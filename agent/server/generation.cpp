@@ -333,7 +333,9 @@ std::string link_of(const agent::Citation& citation) {
   for (const char c : citation.url) {
     if (c == '(') url += "%28";
     else if (c == ')') url += "%29";
-    else if (c == '<' || c == '>' || static_cast<unsigned char>(c) <= ' ') url += "%20";
+    else if (c == '<') url += "%3C";
+    else if (c == '>') url += "%3E";
+    else if (static_cast<unsigned char>(c) <= ' ') url += "%20";
     else url += c;
   }
   const std::size_t scheme = url.find("://");

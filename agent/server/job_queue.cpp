@@ -51,8 +51,8 @@ void JobQueue::work() {
     lock.unlock();
     try {
       job();
-    } catch (const std::exception& failure) {  // its client sees the connection end; the others go on
-      std::fprintf(stderr, "toccata: a request failed: %s\n", failure.what());
+    } catch (const std::exception& failure) {
+      std::fprintf(stderr, "toccata: a request ended with: %s\n", failure.what());
     }
     job = nullptr;  // what it holds is let go outside the lock
     lock.lock();

@@ -19,7 +19,8 @@ class JobQueue {
   JobQueue(const JobQueue&) = delete;
   JobQueue& operator=(const JobQueue&) = delete;
 
-  // False when `waiting_max` jobs wait already. Jobs must not throw.
+  // False when `waiting_max` jobs wait already. A job should answer for its own failures: one that it throws goes to
+  // stderr, and nobody waits for it.
   bool push(std::function<void()> job);
   std::size_t n_waiting() const;
   std::size_t n_running() const;

@@ -2,12 +2,33 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <exception>
 
 #include "agent/server/json_fields.h"
 #include "core/base/json.h"
 
 namespace toccata::server {
+namespace {
+
+std::string failed(const std::string& response, const std::string& message) {
+  Json json = json_from_valid<Json>(response);
+  json["status"] = "failed";
+  json["error"] = {{"code", "server_error"}, {"message", message}};
+  return dump(json);
+}
+
+std::string failed_event(const Json& sequence_number, const std::string& response) {
+  const Json event = {{"type", "response.failed"}, {"sequence_number", sequence_number}, {"response", json_from_valid<Json>(response)}};
+  return sse(event, "response.failed");
+}
+
+// The event that stands in the place of another.
+std::string failed_instead(const std::string& event, const std::string& response) {
+  if (event.empty()) return event;  // nobody streams
+  const Json ended = json_from_valid<Json>(event.substr(event.find("data: ") + 6));
+  return failed_event(ended["sequence_number"], response);
+}
+
+}  // namespace
 
 std::string StoredResponse::json() const {
   const std::lock_guard lock(mutex_);
@@ -22,11 +43,6 @@ void StoredResponse::set_json(std::string json) {
 bool StoredResponse::is_finished() const {
   const std::lock_guard lock(mutex_);
   return finished_;
-}
-
-bool StoredResponse::is_elsewhere() const {
-  const std::lock_guard lock(mutex_);
-  return elsewhere_;
 }
 
 std::vector<ItemText> StoredResponse::output() const {
@@ -44,10 +60,7 @@ void StoredResponse::follow(const std::shared_ptr<Exchange>& client, std::int64_
   const std::lock_guard lock(mutex_);
   const auto first = static_cast<std::size_t>(std::max<std::int64_t>(after + 1, 0));
   for (std::size_t i = first; i < events_.size(); ++i) client->send(events_[i]);
-  if (lost_) {
-    const Json failed = {{"type", "response.failed"}, {"sequence_number", after + 1}, {"response", json_from_valid<Json>(json_)}};
-    client->send(sse(failed, "response.failed"));
-  }
+  if (lost_) client->send(failed_event(after + 1, json_));
   if (finished_) {
     client->finish();
   } else {
@@ -83,23 +96,28 @@ void ResponseStore::add(const std::shared_ptr<StoredResponse>& response) {
   evict();
 }
 
-void ResponseStore::finish(
+ResponseEnd ResponseStore::finish(
     StoredResponse& response,
     std::string json,
     std::vector<NamedItem> output,
     std::string last_event,
     const std::vector<store::SampledStep>& steps
 ) {
+  ResponseEnd end;
   // First, so that whoever hears of the end finds it even if the server dies at once.
-  if (archive_ != nullptr && response.kept) {
-    std::vector<std::string> events = response.events();
-    if (response.background) events.push_back(last_event);
+  if (archive_ != nullptr && contains(response.id)) {
     try {
+      std::vector<std::string> events = response.events();
+      if (response.background) events.push_back(last_event);
       archive_->finish(response.id, json, response.input, output, events, steps);
-    } catch (const std::exception& failure) {
-      std::fprintf(stderr, "toccata: response %s is not kept: %s\n", response.id.c_str(), failure.what());
+    } catch (const Exception& failure) {
+      end.failure = Error{failure.code(), std::string("the response could not be stored: ") + failure.what()};
+      std::fprintf(stderr, "toccata: %s: %s\n", response.id.c_str(), end.failure->message.c_str());
+      json = failed(json, end.failure->message);
+      last_event = failed_instead(last_event, json);
     }
   }
+  end.last_event = last_event;
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(response.id);
   if (found != entries_.end()) {
@@ -118,6 +136,12 @@ void ResponseStore::finish(
   for (auto& [id, item] : output) texts.push_back(std::move(item));
   response.finish(std::move(json), std::move(texts), std::move(last_event));
   evict();
+  return end;
+}
+
+bool ResponseStore::contains(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  return entries_.contains(id);
 }
 
 std::shared_ptr<StoredResponse> ResponseStore::find(const std::string& id) const {
@@ -128,7 +152,8 @@ std::shared_ptr<StoredResponse> ResponseStore::find(const std::string& id) const
   return archive_ != nullptr ? find_archived(id) : nullptr;
 }
 
-// One whose server died in the middle of it has failed, and its stream goes on with that.
+// One whose server died in the middle of it has failed, and its stream goes on with that. So has one of this process:
+// what still runs here is in memory.
 std::shared_ptr<StoredResponse> ResponseStore::find_archived(const std::string& id) const {
   std::optional<store::ArchivedResponse> kept = archive_->find(id);
   if (!kept) return nullptr;
@@ -137,12 +162,9 @@ std::shared_ptr<StoredResponse> ResponseStore::find_archived(const std::string& 
   response->output_ = std::move(kept->output);
   response->events_ = std::move(kept->events);
   response->finished_ = kept->finished;
-  response->elsewhere_ = !kept->finished && kept->is_alive;
-  if (kept->finished || kept->is_alive) return response;
-  Json json = json_from_valid<Json>(response->json_);
-  json["status"] = "failed";
-  json["error"] = {{"code", "server_error"}, {"message", "the server ended before the response did"}};
-  response->json_ = dump(json);
+  response->elsewhere_ = kept->is_elsewhere;
+  if (kept->finished || kept->is_elsewhere) return response;
+  response->json_ = failed(response->json_, "the server ended before the response did, or could not store its end");
   response->finished_ = true;
   response->lost_ = true;
   return response;
@@ -161,13 +183,16 @@ std::optional<Tokens> ResponseStore::find_step(const std::string& key) const {
 }
 
 bool ResponseStore::erase(const std::string& id) {
-  const bool archived = archive_ != nullptr && archive_->erase(id);
-  const std::lock_guard lock(mutex_);
-  const auto found = entries_.find(id);
-  if (found == entries_.end()) return archived;
-  found->second.response->stop.request_stop();
-  erase(found);
-  return true;
+  bool erased = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = entries_.find(id); found != entries_.end()) {
+      found->second.response->stop.request_stop();
+      erase(found);
+      erased = true;
+    }
+  }
+  return (archive_ != nullptr && archive_->erase(id)) || erased;
 }
 
 void ResponseStore::erase(Entries::iterator entry) {

@@ -31,14 +31,13 @@ class StoredResponse {
   const std::vector<ItemText> input;  // all that the model was given, oldest first
   const bool background;              // goes on without its client, and its events are kept
   std::stop_source stop;              // requested by .../cancel and when the server ends
-  bool kept = true;                   // false: nothing of it is written to the archive
 
   // The response object as it stands.
   std::string json() const;
   void set_json(std::string json);
   bool is_finished() const;
-  // Another process on the same ledger makes it: its events and its end are not to be had here.
-  bool is_elsewhere() const;
+  // Another process makes it: here it can be read and deleted, but neither followed nor cancelled.
+  bool is_elsewhere() const { return elsewhere_; }
   // What the model wrote; empty until the end.
   std::vector<ItemText> output() const;
 
@@ -58,8 +57,14 @@ class StoredResponse {
   std::vector<std::string> events_;  // an event's index is its sequence_number
   std::vector<std::shared_ptr<Exchange>> followers_;
   bool finished_ = false;
-  bool lost_ = false;  // its server died; the events are gone with it
-  bool elsewhere_ = false;
+  bool lost_ = false;       // its server died; the events are gone with it
+  bool elsewhere_ = false;  // set before anybody else sees it
+};
+
+// How a response ended.
+struct ResponseEnd {
+  std::string last_event;        // as its followers were told
+  std::optional<Error> failure;  // of the archive: the response has failed, whatever the model did
 };
 
 struct StoreLimits {
@@ -77,10 +82,10 @@ class ResponseStore {
       : limits_(limits), archive_(std::move(archive)) {}
 
   void add(const std::shared_ptr<StoredResponse>& response);
-  // What cannot be written to the archive is told on the error stream: the client still gets its end.
   // The end of a response; `last_event` goes to its followers when the response can be found finished. `steps`: what
-  // was sampled for it. Also for a response that is not (or no longer) in the store.
-  void finish(
+  // was sampled for it. Also for a response that is not (or no longer) in the store, which the archive never hears of.
+  // Where the archive cannot keep it, it ends all the same, as failed.
+  ResponseEnd finish(
       StoredResponse& response,
       std::string json,
       std::vector<NamedItem> output,
@@ -103,6 +108,7 @@ class ResponseStore {
     std::vector<std::string> item_ids;
   };
   using Entries = std::map<std::string, Entry>;
+  bool contains(const std::string& id) const;
   std::shared_ptr<StoredResponse> find_archived(const std::string& id) const;
   void erase(Entries::iterator entry);
   void evict();

@@ -67,7 +67,10 @@ Ended generate(Services& services, Run& run, ResponseWriter::Send send) {
   } catch (const std::exception&) {
     fail(current_api_error());
   }
-  services.responses.finish(*run.response, dump(writer.response()), writer.output(), ended.last_event, steps);
+  const ResponseEnd end =
+      services.responses.finish(*run.response, dump(writer.response()), writer.output(), ended.last_event, steps);
+  ended.last_event = end.last_event;
+  if (end.failure) ended.error = ApiError(500, end.failure->message, "storage_error");
   return ended;
 }
 
@@ -87,15 +90,13 @@ void serve_foreground(Services& services, Exchange& exchange, Run& run) {
   exchange.finish();
 }
 
-// Must not throw: a job of the queue.
 void run_in_background(Services& services, Run& run) {
   try {
     generate(services, run, [&run](std::string_view event) { run.response->publish(event); });
-  } catch (const std::exception& error) {
+  } catch (const std::exception&) {
     ResponseWriter writer(run.call.response, run.call.writer, [&run](std::string_view event) { run.response->publish(event); });
     writer.created();
-    const auto* known = dynamic_cast<const ApiError*>(&error);
-    const std::string last = writer.fail(known != nullptr ? *known : ApiError(500, error.what()), false);
+    const std::string last = writer.fail(current_api_error(), false);
     services.responses.finish(*run.response, dump(writer.response()), {}, last);
   }
 }
@@ -115,11 +116,11 @@ void start_background(Services& services, const std::shared_ptr<Exchange>& excha
   run->response->follow(exchange, -1);
 }
 
-void refuse_elsewhere(const StoredResponse& response) {
+void refuse_elsewhere(const StoredResponse& response, const char* what) {
   if (!response.is_elsewhere()) return;
   throw ApiError(
-      409, "the response '" + response.id + "' is being made by another server on the same ledger: ask that one, or GET it without 'stream' until it is done",
-      "conflict", "response_id"
+      409, "the response '" + response.id + "' is made by another server with the same ledger; " + what + " it there",
+      "response_elsewhere", "response_id"
   );
 }
 
@@ -129,7 +130,7 @@ void get_response(StoredResponse& response, const std::shared_ptr<Exchange>& exc
   if (!response.background) {
     throw ApiError::bad("stream", "only the events of background responses are kept; '" + response.id + "' is none");
   }
-  refuse_elsewhere(response);
+  refuse_elsewhere(response, "follow");
   const std::int64_t after = query_number(request, "starting_after", -1, -1, INT32_MAX);
   exchange->start_stream("text/event-stream");
   response.follow(exchange, after);
@@ -140,7 +141,7 @@ HttpReply list_input_items(const StoredResponse& response, const HttpRequest& re
 }
 
 HttpReply cancel_response(StoredResponse& response) {
-  refuse_elsewhere(response);
+  refuse_elsewhere(response, "cancel");
   response.stop.request_stop();
   // Its worker writes the end within a step; this is what it will say.
   Json json = json_from_valid<Json>(response.json());
@@ -177,7 +178,6 @@ void create_response(Services& services, const std::shared_ptr<Exchange>& exchan
   run->response = std::make_shared<StoredResponse>(
       call.response["id"].get<std::string>(), std::move(call.input), call.background
   );
-  run->response->kept = call.store;
   if (call.background) return start_background(services, exchange, run);
   submit(services, exchange, [&services, exchange, run] { serve_foreground(services, *exchange, *run); });
 }

@@ -1,6 +1,7 @@
 #include "agent/server/responses_request.h"
 
 #include <algorithm>
+#include <set>
 
 #include "agent/server/request_fields.h"
 #include "core/base/calendar.h"
@@ -139,18 +140,35 @@ class TurnReader {
   std::map<std::string, std::string> recipient_of_call_;
 };
 
-std::string item_id(const std::string& type, const Json& item, std::size_t index) {
+std::string item_id(const std::string& type, const Json& item, std::optional<std::size_t> index) {
   const char* prefix = type == "message" ? "msg_" : type == "reasoning" ? "rs_" : type == "function_call" ? "fc_" : "item_";
-  return prefix + text_hash(std::to_string(index) + " " + dump(item)).substr(0, 24);
+  return index ? prefix + text_hash(std::to_string(*index) + " " + dump(item)).substr(0, 24) : make_id(prefix);
 }
 
-// The items of the conversation that the request goes on with.
-void read_conversation(const Json& conversation, const Services& services, ResponsesCall& call) {
+// The items of the conversation that the request goes on with; their ids.
+std::set<std::string> read_conversation(const Json& conversation, const Services& services, ResponsesCall& call) {
   const auto id = conversation.is_object() ? string_field(conversation, "id") : std::optional(read_text(&conversation, "conversation"));
   const auto items = services.conversations != nullptr && id ? services.conversations->items(*id) : std::nullopt;
   if (!items) throw ApiError(404, "there is no conversation '" + id.value_or("") + "'", "not_found", "conversation");
   call.conversation = *id;
-  for (const NamedItem& item : *items) call.input.push_back(item.json);
+  std::set<std::string> ids;
+  for (const NamedItem& item : *items) {
+    call.input.push_back(item.json);
+    ids.insert(item.id);
+  }
+  return ids;
+}
+
+// `source`: the field that names it.
+void read_history(const std::vector<ItemText>& history, const char* source, TurnReader& reader) {
+  try {
+    for (const ItemText& item : history) reader.add(json_from_valid<Json>(*item));
+  } catch (const ApiError& error) {
+    throw ApiError(
+        error.status, std::string("the stored history cannot be read, so send it as 'input' instead: ") + error.what(),
+        error.code, source
+    );
+  }
 }
 
 void read_input(const Json& body, const Services& services, ResponsesCall& call) {
@@ -171,20 +189,29 @@ void read_input(const Json& body, const Services& services, ResponsesCall& call)
     call.input = previous->input;
     for (ItemText& item : previous->output()) call.input.push_back(std::move(item));
   }
+  std::set<std::string> ids;  // of the conversation's items
   if (const Json* conversation = field(body, "conversation")) {
     if (!call.input.empty()) throw ApiError::bad("conversation", "a request has a 'conversation' or a 'previous_response_id', not both");
-    read_conversation(*conversation, services, call);
+    ids = read_conversation(*conversation, services, call);
   }
-  for (const ItemText& item : call.input) reader.add(json_from_valid<Json>(*item));
+  const bool in_conversation = !call.conversation.empty();
+  read_history(call.input, in_conversation ? "conversation" : "previous_response_id", reader);
   call.n_history = call.input.size();
   const Json* input = field(body, "input");
   if (input == nullptr && call.input.empty()) {
     throw ApiError::bad("input", "'input' is missing; expected a string or an array of items");
   }
   if (input == nullptr) return;
+  const auto keep = [&](const std::string& id, const ItemText& item) {
+    if (in_conversation && !ids.insert(id).second) {
+      throw ApiError::bad("input", "the item '" + id + "' is in the conversation already");
+    }
+    call.input.push_back(item);
+  };
   const auto add = [&](const Json& item) {
     reader.add(item);
-    call.input.push_back(keepable_item(item, call.input.size()).json);
+    const NamedItem kept = keepable_item(item, in_conversation ? std::nullopt : std::optional(call.input.size()));
+    keep(kept.id, kept.json);
   };
   if (input->is_string()) return add({{"type", "message"}, {"role", "user"}, {"content", *input}});
   if (!input->is_array()) throw ApiError::bad("input", std::string("'input' must be a string or an array of items, not ") + input->type_name());
@@ -201,7 +228,7 @@ void read_input(const Json& body, const Services& services, ResponsesCall& call)
     const ItemText referred = services.responses.find_item(id);
     if (referred == nullptr) throw ApiError::bad("input", "there is no stored item '" + id + "' to refer to");
     reader.add(json_from_valid<Json>(*referred));
-    call.input.push_back(referred);
+    keep(id, referred);
   }
 }
 
@@ -371,7 +398,7 @@ void check_metadata(const Json& body) {
   }
 }
 
-store::NamedItem keepable_item(Json item, std::size_t index) {
+store::NamedItem keepable_item(Json item, std::optional<std::size_t> index) {
   const std::string type = string_field(item, "type").value_or("message");
   item["type"] = type;
   std::string id = string_field(item, "id").value_or("");
@@ -384,6 +411,12 @@ store::NamedItem keepable_item(Json item, std::size_t index) {
     item["content"] = Json::array({std::move(part)});
   }
   return {std::move(id), std::make_shared<const std::string>(dump(item))};
+}
+
+void check_readable(const std::vector<store::NamedItem>& items, const Services& services) {
+  ChatRequest request;
+  TurnReader reader(request, services.seal);
+  for (const store::NamedItem& item : items) reader.add(json_from_valid<Json>(*item.json));
 }
 
 ResponsesCall read_responses(const Json& body, const Services& services) {
@@ -412,6 +445,7 @@ ResponsesCall read_responses(const Json& body, const Services& services) {
   call.step.constraint = services.masks.of(call.request, call.step.must_call);
   call.stream = bool_field(body, "stream", false);
   call.store = bool_field(body, "store", true);
+  call.request.archived_steps = call.store;
   call.background = bool_field(body, "background", false);
   if (call.background && !call.store) throw ApiError::bad("background", "a background response must be stored: 'store' is false");
   call.writer.show_reasoning = !services.options.hide_reasoning;

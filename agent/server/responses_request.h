@@ -17,8 +17,12 @@ namespace toccata::server {
 void check_metadata(const Json& body);
 
 // An item as it is kept and listed: with an id, which says where it stood and what it is, so that a history that is
-// sent again gives the same; and text as parts. `index`: its place in the whole history.
-store::NamedItem keepable_item(Json item, std::size_t index);
+// sent again gives the same; and text as parts. `index`: its place in the whole history. Without one the id is a random
+// one: the places of a conversation's items change when some are deleted.
+store::NamedItem keepable_item(Json item, std::optional<std::size_t> index);
+
+// Throws ApiError where a conversation of these items could not be read.
+void check_readable(const std::vector<store::NamedItem>& items, const Services& services);
 
 struct ResponsesCall {
   ChatRequest request;

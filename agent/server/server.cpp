@@ -114,13 +114,10 @@ class Server::Impl {
     const HttpRequest& request = exchange->request();
     try {
       dispatch(exchange);
-    } catch (const ApiError& error) {
+    } catch (const std::exception&) {
+      const ApiError error = current_api_error();
       services_.metrics.request_done(route_name(request.path), error.status);
       exchange->reply(error_reply(request, error));
-    } catch (const Exception& error) {
-      exchange->reply(error_reply(request, api_error(error.error())));
-    } catch (const std::exception& error) {
-      exchange->reply(error_reply(request, ApiError(500, error.what())));
     }
   }
 

@@ -1,28 +1,13 @@
 #include "agent/server/step_memory.h"
 
-#include <openssl/evp.h>
-
-#include "core/base/error.h"
+#include "core/digest/digest.h"
 
 namespace toccata::server {
-namespace {
-
-std::string sha256(std::string_view bytes) {
-  std::string digest(32, '\0');
-  const int done = EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, EVP_sha256(), nullptr);
-  if (done != 1) throw Exception(ErrorCode::kUnavailable, "OpenSSL gives no SHA-256");
-  return digest;
-}
-
-}  // namespace
 
 std::string text_hash(std::string_view text) {
-  std::string hex;
-  for (const unsigned char byte : sha256(text)) {
-    hex += "0123456789abcdef"[byte >> 4];
-    hex += "0123456789abcdef"[byte & 15];
-  }
-  return hex;
+  Digest digest(DigestKind::kSha256);
+  digest.add(text);
+  return digest.hex();
 }
 
 std::string step_key(const PrefixHash& before, std::string_view seen) {
@@ -30,8 +15,10 @@ std::string step_key(const PrefixHash& before, std::string_view seen) {
   for (const std::uint64_t value : {before.a_, before.b_, before.n_}) {
     for (int i = 0; i < 8; ++i) bytes += static_cast<char>(value >> (8 * i));
   }
-  bytes += seen;
-  return sha256(bytes);
+  Digest digest(DigestKind::kSha256);
+  digest.add(bytes);
+  digest.add(seen);
+  return digest.bytes();
 }
 
 void StepMemory::remember(const std::string& key, Tokens tokens) {
@@ -53,7 +40,7 @@ void StepMemory::remember(const std::string& key, Tokens tokens) {
   }
 }
 
-std::optional<Tokens> StepMemory::recall(const std::string& key) {
+std::optional<Tokens> StepMemory::recall(const std::string& key, bool may_ask) {
   {
     const std::lock_guard lock(mutex_);
     if (const auto found = entries_.find(key); found != entries_.end()) {
@@ -61,7 +48,7 @@ std::optional<Tokens> StepMemory::recall(const std::string& key) {
       return found->second.tokens;
     }
   }
-  std::optional<Tokens> tokens = deeper_ ? deeper_(key) : std::nullopt;
+  std::optional<Tokens> tokens = may_ask && deeper_ ? deeper_(key) : std::nullopt;
   if (tokens) remember(key, *tokens);
   return tokens;
 }

@@ -51,8 +51,8 @@ class StepMemory {
       : deeper_(std::move(deeper)), tokens_max_(tokens_max) {}
 
   void remember(const std::string& key, Tokens tokens);
-  // Asks `deeper` for what was forgotten.
-  std::optional<Tokens> recall(const std::string& key);
+  // Asks `deeper` for what was forgotten, if it may.
+  std::optional<Tokens> recall(const std::string& key, bool may_ask = true);
 
  private:
   struct Entry {

@@ -78,11 +78,11 @@ Error cannot(const char* what, const std::filesystem::path& file) {
   return {code, std::string("cannot ") + what + " the server's key " + file.string() + ": " + std::strerror(errno)};
 }
 
-// Under a name of its own first, so that nobody ever reads half a key; whoever links it first has made it.
+// Under a name of its own first (mode 0600), so that nobody ever reads half a key; whoever links it first has made it.
 Result<void> make_key(const std::filesystem::path& file, std::span<const unsigned char> key) {
-  const std::string temporary = file.string() + "." + std::to_string(::getpid());
+  std::string temporary = file.string() + ".XXXXXX";
   {
-    const File made(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    const File made(::mkostemp(temporary.data(), O_CLOEXEC));
     if (made.fd() < 0) return cannot("make", file);
     if (::write(made.fd(), key.data(), key.size()) != std::ssize(key) || ::fsync(made.fd()) != 0) {
       const Error error = cannot("write", file);

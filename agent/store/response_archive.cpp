@@ -176,7 +176,8 @@ std::optional<ArchivedResponse> ResponseArchive::find(const std::string& id) {
   row.bind(id);
   if (!row.next()) return std::nullopt;
   ArchivedResponse found{.id = id, .json = row.text(0), .background = row.integer(1) != 0, .finished = row.integer(2) != 0};
-  found.is_alive = !found.finished && is_alive(row.text(3));
+  const std::string process = row.text(3);
+  found.is_elsewhere = !found.finished && process != impl_->self && is_alive(process);
   const auto input = numbers(row, 4), output = numbers(row, 5);
   found.events = split_events(row.text(6));
   row.reset();
@@ -217,6 +218,7 @@ struct ConversationArchive::Impl {
         clock(std::move(wall_clock)),
         row(db, "SELECT n, created_ms, metadata FROM conversations WHERE id = ?1"),
         next_seq(db, "SELECT coalesce(max(seq) + 1, 0) FROM conversation_items WHERE conversation = ?1"),
+        has_item(db, "SELECT 1 FROM conversation_items WHERE conversation = ?1 AND id = ?2"),
         add_item(db, "INSERT INTO conversation_items VALUES (?1, ?2, ?3, ?4)") {}
 
   std::optional<std::int64_t> number(const std::string& id) {
@@ -231,12 +233,17 @@ struct ConversationArchive::Impl {
     next_seq.bind(n).next();
     std::int64_t seq = next_seq.integer(0);
     next_seq.reset();
-    for (const NamedItem& item : items) add_item.bind(n, seq++, item.id, *item.json).run();
+    for (const NamedItem& item : items) {
+      const bool there = has_item.bind(n, item.id).next();
+      has_item.reset();
+      if (there) throw Exception(ErrorCode::kInvalidArgument, "the item '" + item.id + "' is in the conversation already");
+      add_item.bind(n, seq++, item.id, *item.json).run();
+    }
   }
 
   Database db;
   WallClock clock;
-  Statement row, next_seq, add_item;
+  Statement row, next_seq, has_item, add_item;
 };
 
 ConversationArchive::ConversationArchive(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -29,7 +29,7 @@ struct ArchivedResponse {
   std::string json;
   bool background = false;
   bool finished = false;
-  bool is_alive = false;  // unfinished, and the process that makes it still runs; set by find()
+  bool is_elsewhere = false;  // unfinished, and another process that makes it still runs; set by find()
   std::vector<ItemText> input = {}, output = {};
   std::vector<std::string> events = {};  // each ends in an empty line
 };
@@ -73,7 +73,8 @@ struct ConversationInfo {
   std::string metadata = "{}";
 };
 
-// Any thread. Functions that name a conversation answer false, or nothing, when there is none.
+// Any thread. Functions that name a conversation answer false, or nothing, when there is none. Ids of a conversation's
+// items are unique: create() and append() throw kInvalidArgument for one that is there, and add nothing.
 class ConversationArchive {
  public:
   static Result<std::unique_ptr<ConversationArchive>> open(const std::filesystem::path& path, WallClock clock = {});

@@ -1,38 +1,10 @@
 #include "agent/task/journal.h"
 
-#include <openssl/evp.h>
-
 #include "agent/task/sha256.h"
+#include "core/base/base64.h"
 
 namespace toccata::task {
 namespace {
-
-// Files hold any bytes; JSON does not.
-std::string encoded(const std::string& bytes) {
-  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int n = EVP_EncodeBlock(
-      reinterpret_cast<unsigned char*>(text.data()), reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size())
-  );
-  text.resize(static_cast<std::size_t>(n));
-  return text;
-}
-
-bool decoded(const std::string& text, std::string& bytes) {
-  if (text.size() % 4 != 0) return false;
-  bytes.assign(text.size() / 4 * 3 + 1, '\0');
-  const int n = EVP_DecodeBlock(
-      reinterpret_cast<unsigned char*>(bytes.data()), reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size())
-  );
-  if (n < 0) return false;
-  std::size_t size = static_cast<std::size_t>(n);
-  if (text.ends_with("==")) {
-    size -= 2;
-  } else if (text.ends_with('=')) {
-    size -= 1;
-  }
-  bytes.resize(size);
-  return true;
-}
 
 // All that makes the answer what it is. Time and budget are what the task has left, another amount every time.
 std::string key_of(const StepOrder& order) {
@@ -71,7 +43,7 @@ std::string key_of(const StepOrder& order) {
 
 Value to_json(const StepEnd& end) {
   Value files = Value::object();
-  for (const auto& [path, bytes] : end.files) files[path] = encoded(bytes);
+  for (const auto& [path, bytes] : end.files) files[path] = base64(bytes);  // files hold any bytes; JSON does not
   return {{"exit_code", end.exit_code}, {"message", end.message}, {"reason", end.reason}, {"final", end.final}, {"run", end.run_id}, {"tokens", end.tokens}, {"calls", end.calls}, {"files", files}};
 }
 
@@ -90,7 +62,9 @@ bool from_json(const Value& json, StepEnd& end) {
   end.tokens = json["tokens"].get<std::int64_t>();
   end.calls = json.value("calls", Value::array());
   for (const auto& [path, bytes] : json["files"].items()) {
-    if (!bytes.is_string() || !decoded(bytes.get<std::string>(), end.files[path])) return false;
+    auto decoded = bytes.is_string() ? from_base64(bytes.get<std::string>()) : std::nullopt;
+    if (!decoded) return false;
+    end.files[path] = std::move(*decoded);
   }
   return true;
 }

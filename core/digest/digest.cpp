@@ -21,14 +21,19 @@ void Digest::add(std::string_view bytes) {
   TOCCATA_CHECK(EVP_DigestUpdate(context_->digest, bytes.data(), bytes.size()) == 1);
 }
 
-std::string Digest::hex() {
-  unsigned char bytes[EVP_MAX_MD_SIZE];
+std::string Digest::bytes() {
+  std::string bytes(EVP_MAX_MD_SIZE, '\0');
   unsigned int n = 0;
-  TOCCATA_CHECK(EVP_DigestFinal_ex(context_->digest, bytes, &n) == 1);
+  TOCCATA_CHECK(EVP_DigestFinal_ex(context_->digest, reinterpret_cast<unsigned char*>(bytes.data()), &n) == 1);
+  bytes.resize(n);
+  return bytes;
+}
+
+std::string Digest::hex() {
   std::string text;
-  for (unsigned int i = 0; i < n; ++i) {
-    text += "0123456789abcdef"[bytes[i] >> 4];
-    text += "0123456789abcdef"[bytes[i] & 15];
+  for (const unsigned char byte : bytes()) {
+    text += "0123456789abcdef"[byte >> 4];
+    text += "0123456789abcdef"[byte & 15];
   }
   return text;
 }

@@ -16,7 +16,9 @@ class Digest {
   Digest(const Digest&) = delete;
   Digest& operator=(const Digest&) = delete;
   void add(std::string_view bytes);
-  std::string hex();  // lower case; ends it
+  // Each ends it.
+  std::string bytes();
+  std::string hex();  // lower case
 
  private:
   struct Context;

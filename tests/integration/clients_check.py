@@ -9,7 +9,7 @@ import anthropic
 import openai
 
 from program import Program
-from server_test import ASK, CALL, COLD, HELLO, WEATHER, Server
+from live_server import ASK, CALL, COLD, HELLO, WEATHER, Server
 
 
 def client(server, kind=openai.OpenAI):

@@ -5,6 +5,7 @@ They are installed, pinned, into a virtual environment below build/ by `clients_
 says SKIPPED (77).
 """
 
+import argparse
 import os
 import pathlib
 import subprocess
@@ -25,7 +26,9 @@ def install() -> bool:
 
 
 def main() -> int:
-    if "--install" in sys.argv and not install():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--install", action="store_true")
+    if parser.parse_args().install and not install():
         print("SKIPPED: cannot install " + ", ".join(PINNED))
         return SKIPPED
     have = PYTHON.exists() and subprocess.run([PYTHON, "-c", "import agents, anthropic, openai"], capture_output=True, check=False).returncode == 0

@@ -14,7 +14,7 @@ import unittest
 
 from clients_test import FOLDER, PYTHON
 from program import SKIPPED, Program
-from server_test import Server
+from live_server import Server
 
 PINNED = "openai-codex-cli-bin==0.163.0"
 LAST = "<|channel|>analysis<|message|>Done.<|end|><|start|>assistant<|channel|>final<|message|>All done.<|return|>"

@@ -249,6 +249,31 @@ class DocsTest(unittest.TestCase):
             self.assertIsNotNone(where, f"{command}: not in the output, or not in this order: {line}\n{said}")
             at = where + 1
 
+    def test_the_figures_name_commands_that_exist(self):
+        """The last column of README's table: scripts have what is asked of them, other programs are built by the tree."""
+        rows = (ROOT / "README.md").read_text().partition("| how to see it |\n")[2].partition("\n\n")[0].splitlines()[1:]
+        commands = [c for row in rows for c in re.findall(r"`([^`]+)`", row.rstrip("| ").rpartition("|")[2])]
+        self.assertTrue(commands)
+        built = "".join(p.read_text() for p in (ROOT / "tests").rglob("CMakeLists.txt"))
+        for command in commands:
+            with self.subTest(command):
+                words = [w for w in shlex.split(command) if not re.fullmatch(r"[A-Z_]+=\S*", w)]
+                by_python = words[0] == "python3"
+                name, *rest = words[1:] if by_python else words
+                if name == "toccata":
+                    continue  # other tests run it
+                if "/" not in name:
+                    self.assertRegex(built, rf"\b{name}\b")
+                    continue
+                self.assertTrue(by_python or os.access(ROOT / name, os.X_OK), "not executable")
+                help_ = subprocess.run([sys.executable, ROOT / name, "--help"], env=self.env, capture_output=True, text=True, check=True).stdout
+                for flag in (w for w in rest if w.startswith("-")):
+                    self.assertRegex(help_, rf"(?m)[\s\[,]{flag}\b")
+                usage = help_.partition("\n\n")[0]
+                while (without_optional := re.sub(r"\[[^\[\]]*\]", "", usage)) != usage:
+                    usage = without_optional
+                self.assertLessEqual(set(re.findall(r"--[\w-]+", usage)), set(rest), "needs more than is shown")
+
     def test_every_option_of_run_is_one_of_the_libraries(self):
         """docs/python.md and docs/cpp.md promise it: agent/cli/agent_options_json.cpp and Agent of _agent.py list them."""
         package = BUILD / "agent" / "python"

@@ -34,7 +34,7 @@ ALLOWED = {
     "agent/telemetry": ["core/base", "core/net", "agent/loop"],
     "agent/task": ["core/base", "core/digest", "core/tokenizer", "core/grammar"],
     "agent/eval": ["core/base", "agent/task"],
-    "agent/server": ["core/base", "core/tokenizer", "core/grammar", "agent/harmony", "agent/model", "agent/store", "agent/loop"],
+    "agent/server": ["core/base", "core/digest", "core/tokenizer", "core/grammar", "agent/harmony", "agent/model", "agent/store", "agent/loop"],
     "agent/mcp": ["core/base", "core/tokenizer", "tools", "sandbox", "agent/server"],
     "agent/python": ["core", "agent", "tools", "sandbox"],
     "agent/library": ["core", "agent", "tools", "sandbox"],

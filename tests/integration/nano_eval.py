@@ -27,8 +27,9 @@ def tasks(n: int, wording: str, seed: int) -> list[dict]:
     return [json.loads(line) for line in listed.splitlines()]
 
 
-def attempt(program: Program, model: str, precision: str, task: dict) -> dict:
-    done = program.run("run", "-m", model, "--precision", precision, "--json", "--temperature", "0", "--seed", "1", "--timeout", "60", task["question"])
+def attempt(program: Program, args: argparse.Namespace, task: dict) -> dict:
+    command = ["run", "-m", args.model, "--precision", args.precision, "--json", "--temperature", "0", "--seed", "1", "--timeout", "60"]
+    done = program.run(*command, task["question"])
     seen = events(done)
     items = [e["item"] for e in seen if e["type"] == "item.completed"]
     answer = "".join(i["text"] for i in items if i["type"] == "agent_message")
@@ -41,7 +42,7 @@ def main() -> int:
     parser.add_argument("--n", type=int, default=100)
     parser.add_argument("--wording", choices=["seen", "dev", "unseen"], default="seen", help="dev: for tuning; unseen: for the figure alone")
     parser.add_argument("--model", default="nano", help="or a folder, such as export.py writes")
-    parser.add_argument("--precision", choices=["f32", "fast"], default="f32")
+    parser.add_argument("--precision", default="auto", help="as of `toccata run`")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--need", type=float, default=0.0, help="exit 1 below this share")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -49,7 +50,7 @@ def main() -> int:
     args = parser.parse_args()
 
     with Program() as program, concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        results = list(pool.map(lambda t: attempt(program, args.model, args.precision, t), tasks(args.n, args.wording, args.seed)))
+        results = list(pool.map(lambda t: attempt(program, args, t), tasks(args.n, args.wording, args.seed)))
     if not results:
         print("no tasks")
         return 1

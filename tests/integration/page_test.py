@@ -16,7 +16,7 @@ import unittest
 
 from browser import CHROMIUM, Browser
 from program import ROOT, SKIPPED, Program
-from server_test import Server
+from live_server import Server
 
 XSS = (ROOT / "tests" / "data" / "page" / "xss.txt").read_text()
 SHOTS = None

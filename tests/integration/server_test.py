@@ -6,19 +6,16 @@
 
 import concurrent.futures
 import contextlib
-import http.client
 import json
 import random
-import re
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 import unittest
 
-from program import Program
+from live_server import ASK, CALL, COLD, HELLO, WEATHER, ServerCase
 
 N_STREAMS = 60
 if "--streams" in sys.argv:
@@ -26,110 +23,8 @@ if "--streams" in sys.argv:
     N_STREAMS = int(sys.argv[at + 1])
     del sys.argv[at : at + 2]
 
-HELLO = "<|channel|>analysis<|message|>They greet me.<|end|><|start|>assistant<|channel|>final<|message|>Hello, world!<|return|>"
-CALL = (
-    "<|channel|>analysis<|message|>Need the weather.<|end|><|start|>assistant<|channel|>commentary "
-    'to=functions.get_weather <|constrain|>json<|message|>{"city": "Oslo"}<|call|>'
-)
-COLD = "<|channel|>final<|message|>It is cold.<|return|>"
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Weather of a city",
-        "parameters": {"$schema": "x", "type": "object", "properties": {"city": {"type": "string"}}},
-    },
-}
-ASK = [{"role": "user", "content": "Hi"}]
 
-
-class Server:
-    """A running `toccata serve` on a free port."""
-
-    def __init__(self, program: Program, *args: str):
-        self.process = program.start("serve", "--port", "0", *args, stderr=subprocess.PIPE, text=True)
-        self.lines = []
-        for line in self.process.stderr:
-            self.lines.append(line)
-            if found := re.search(r"http://[^:]+:(\d+)/v1", line):
-                self.port = int(found[1])
-                break
-        else:
-            raise AssertionError("the server did not start: " + "".join(self.lines))
-        self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stderr), daemon=True)
-        self.reader.start()
-
-    def connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-
-    def request(self, method, path, body=None, headers=()):
-        """(status, headers, body bytes)."""
-        with contextlib.closing(self.connection()) as connection:
-            data = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
-            connection.request(method, path, data, dict(headers))
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
-
-    def post(self, path, body) -> dict:
-        status, _, data = self.request("POST", path, body)
-        assert status == 200, (status, data)
-        return json.loads(data)
-
-    def chat(self, messages, **fields) -> dict:
-        return self.post("/v1/chat/completions", {"messages": messages, **fields})
-
-    def stream(self, path, body) -> list[dict]:
-        """The data of each event; checks the frame and the end."""
-        status, headers, data = self.request("POST", path, {**body, "stream": True})
-        assert status == 200 and headers["Content-Type"] == "text/event-stream", (status, data)
-        frames = [f for f in data.decode().split("\n\n") if f and not f.startswith(":")]
-        assert frames[-1] == "data: [DONE]", frames[-1]
-        return [json.loads(f.removeprefix("data: ")) for f in frames[:-1]]
-
-    def metric(self, name: str) -> float:
-        text = self.request("GET", "/metrics")[2].decode()
-        return float(re.search(rf"^{name} (\S+)$", text, re.MULTILINE)[1])
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
-
-    def close(self):
-        """Ends it if it still runs. A crash, or a sanitizer's report, is a failure of the test."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(60)
-        self.reader.join()
-        self.process.stderr.close()
-        assert code == 0, (code, "".join(self.lines[-40:]))
-
-
-class ServerTest(unittest.TestCase):
-    def setUp(self):
-        self.program = Program()
-        self.addCleanup(self.program.close)
-
-    def serve(self, *args) -> Server:
-        server = Server(self.program, *args)
-        self.addCleanup(server.close)
-        return server
-
-    def scripted(self, *completions, args=()) -> Server:
-        return self.serve("-m", self.program.script(*completions), *args)
-
-    def with_script(self, script: dict, *args) -> Server:
-        path = self.program.home / "script.json"
-        path.write_text(json.dumps(script))
-        return self.serve("-m", f"script:{path}", *args)
-
-    def error(self, answer, status: int, **fields):
-        self.assertEqual(status, answer[0], answer[2])
-        error = json.loads(answer[2])["error"]
-        self.assertEqual({"message", "type", "param", "code"}, set(error))
-        self.assertTrue(error["message"])
-        for key, value in fields.items():
-            self.assertEqual(value, error[key])
-
+class ServerTest(ServerCase):
     # --- Core ------------------------------------------------------------------------------------------------------
 
     def test_answers_and_arguments_keep_to_their_schemas(self):
@@ -579,116 +474,6 @@ class ServerTest(unittest.TestCase):
         wide = self.serve("--host", "0.0.0.0")
         self.error(wide.request("GET", "/v1/toccata/runs"), 403, code="runs_not_shown")
         self.assertEqual(200, self.serve("--host", "0.0.0.0", "--show-runs", "on").request("GET", "/v1/toccata/runs")[0])
-
-    # --- Responses that stay ---------------------------------------------------------------------------------------
-
-    FLAT = {"type": "function", **WEATHER["function"]}
-
-    def test_stored_responses_survive_a_restart(self):
-        script = self.program.script(CALL, COLD)
-        server = self.serve("-m", script)
-        first = server.post("/v1/responses", {"input": "Hi", "tools": [self.FLAT], "background": True, "stream": False})
-        path = "/v1/responses/" + first["id"]
-        events = server.request("GET", path + "?stream=true")[2]
-        self.assertIn(b"response.completed", events)
-        first = json.loads(server.request("GET", path)[2])
-        self.assertEqual(0, server.stop())
-        self.assertTrue((self.program.ledger.parent / "server.key").exists())
-
-        server = self.serve("-m", script)
-        self.assertEqual(first, json.loads(server.request("GET", path)[2]))
-        self.assertEqual(events, server.request("GET", path + "?stream=true")[2])
-        self.assertEqual(events.split(b"\n\n")[4:], server.request("GET", path + "?stream=true&starting_after=3")[2].split(b"\n\n"))
-        self.assertEqual("Hi", json.loads(server.request("GET", path + "/input_items")[2])["data"][0]["content"][0]["text"])
-        self.assertEqual("completed", json.loads(server.request("POST", path + "/cancel", {})[2])["status"])
-        call = first["output"][-1]
-        more = {"input": [{"type": "function_call_output", "call_id": call["call_id"], "output": "-5"}], "tools": [self.FLAT]}
-        counted = server.post("/v1/responses/input_tokens", {**more, "previous_response_id": first["id"]})
-        # All that was sampled stands there as it was, behind it only the result.
-        self.assertGreater(counted["input_tokens"], first["usage"]["total_tokens"])
-        second = server.post("/v1/responses", {**more, "previous_response_id": first["id"]})
-        self.assertEqual(counted["input_tokens"], second["usage"]["input_tokens"])
-        reference = {"input": [{"role": "user", "content": "Hi"}, {"type": "item_reference", "id": call["id"]}, *more["input"]]}
-        self.assertEqual(200, server.request("POST", "/v1/responses", reference)[0])
-        self.assertTrue(json.loads(server.request("DELETE", path)[2])["deleted"])
-        self.error(server.request("GET", path), 404)
-        self.assertEqual(200, server.request("GET", "/v1/responses/" + second["id"])[0])
-
-    def test_a_response_whose_server_was_killed_has_failed(self):
-        script = {"completions": [{"text": "<|channel|>final<|message|>a", "then": "hang"}]}
-        file = self.program.home / "hangs.json"
-        file.write_text(json.dumps(script))
-        server = Server(self.program, "-m", f"script:{file}")
-        made = server.post("/v1/responses", {"input": "Hi", "background": True})
-        server.process.kill()
-        server.process.wait()
-        server.reader.join()
-        server.process.stderr.close()
-        path = "/v1/responses/" + made["id"]
-        server = self.with_script(script)
-        self.assertEqual("failed", json.loads(server.request("GET", path)[2])["status"])
-        rest = server.request("GET", path + "?stream=true&starting_after=5")[2]
-        event = json.loads(rest.split(b"data: ", 1)[1])
-        self.assertEqual(("response.failed", 6), (event["type"], event["sequence_number"]))
-
-    def test_sealed_tokens_come_back_to_a_server_that_forgot_them(self):
-        include = {"include": ["reasoning.encrypted_content"], "store": False, "tools": [self.FLAT]}
-        script = self.program.script(CALL, COLD)
-        server = self.serve("-m", script)
-        events = server.request("POST", "/v1/responses", {"input": "Hi", "stream": True, **include})[2].decode()
-        first = json.loads(events.strip().split("data: ")[-1])["response"]
-        box = first["output"][-1]
-        self.assertEqual(("reasoning", [], []), (box["type"], box["content"], box["summary"]))
-        self.assertTrue(box["encrypted_content"].startswith("tocc1."))
-        call = next(i for i in first["output"] if i["type"] == "function_call")
-        result = {"type": "function_call_output", "call_id": call["call_id"], "output": "-5"}
-        echo = [{"role": "user", "content": "Hi"}, *first["output"], result]
-        again = {"input": echo, **include}
-        here = server.post("/v1/responses", again)["usage"]
-        self.assertEqual(first["usage"]["total_tokens"], here["input_tokens_details"]["cached_tokens"])
-        self.assertEqual(0, server.stop())
-
-        server = self.serve("-m", script)  # knows nothing but the key
-        count = lambda items: server.post("/v1/responses/input_tokens", {"input": items, "tools": [self.FLAT]})["input_tokens"]
-        self.assertEqual(here["input_tokens"], count(echo))
-        # Without the words of the reasoning the box alone brings them back; without the box they are gone.
-        silent = [i for i in echo if i.get("type") != "reasoning"]
-        self.assertEqual(here["input_tokens"], count([*silent[:-1], box, result]))
-        self.assertLess(count(silent), here["input_tokens"])
-        text = box["encrypted_content"]
-        for changed in (text[:-8] + ("A" if text[-8] != "A" else "B") + text[-7:], text[:40], "tocc1."):
-            answer = server.request("POST", "/v1/responses", {"input": [*silent[:-1], {**box, "encrypted_content": changed}, result]})
-            self.error(answer, 400, code="invalid_encrypted_content", param="input")
-        # What another maker sealed is left alone.
-        self.assertEqual(count(silent), count([*silent[:-1], {**box, "encrypted_content": "gAAAAA"}, result]))
-
-    def test_conversations_grow_with_their_responses(self):
-        server = self.scripted(HELLO, COLD)
-        ask = {"type": "message", "role": "user", "content": "Hi"}
-        made = server.post("/v1/conversations", {"metadata": {"a": "b"}, "items": [ask]})
-        path = "/v1/conversations/" + made["id"]
-        self.assertEqual(made, json.loads(server.request("GET", path)[2]))
-        first = server.post("/v1/responses", {"input": "And?", "conversation": made["id"]})
-        self.assertEqual({"id": made["id"]}, first["conversation"])
-        second = server.post("/v1/responses", {"input": "More?", "conversation": {"id": made["id"]}})
-        held = first["usage"]["total_tokens"]
-        self.assertEqual(held - 1, second["usage"]["input_tokens_details"]["cached_tokens"])
-        items = json.loads(server.request("GET", path + "/items?order=asc&limit=100")[2])["data"]
-        self.assertEqual(
-            ["user", "user", None, "assistant", "user", "assistant"], [i.get("role") for i in items]
-        )
-        one = path + "/items/" + items[0]["id"]
-        self.assertEqual(items[0], json.loads(server.request("GET", one)[2]))
-        self.assertEqual(200, server.request("DELETE", one)[0])
-        self.error(server.request("GET", one), 404)
-        self.assertEqual(1, len(server.post(path + "/items", {"items": [ask]})["data"]))
-        self.assertEqual({"c": "d"}, server.post(path, {"metadata": {"c": "d"}})["metadata"])
-        self.error(server.request("POST", path, {"metadata": {"c": 1}}), 400, param="metadata")
-        self.error(server.request("POST", path + "/items", {}), 400, param="items")
-        self.error(server.request("PUT", path, {}), 405)
-        self.error(server.request("POST", "/v1/responses", {"input": "x", "conversation": "conv_none"}), 404, param="conversation")
-        self.assertTrue(json.loads(server.request("DELETE", path)[2])["deleted"])
-        self.error(server.request("GET", path + "/items"), 404)
 
     def test_many_streams_with_random_disconnects(self):
         server = self.serve("-m", "nano", "--parallel", "8", "--queue", str(N_STREAMS))

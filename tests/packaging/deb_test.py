@@ -2,7 +2,6 @@
 """scripts/package: what is in the .debs, what they ask for, and that what they unpack works. Nothing is installed."""
 
 import gzip
-import os
 import pathlib
 import re
 import shutil
@@ -11,15 +10,9 @@ import sys
 import tempfile
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("TOCCATA_BUILD", ROOT / "build" / "cpu")).resolve()
+from installed import BUILD, ROOT, run
+
 SKIPPED = 77
-
-
-def run(*command, **kwargs) -> str:
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False, timeout=300, **kwargs)
-    assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 class DebTest(unittest.TestCase):
@@ -28,6 +21,9 @@ class DebTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.folder = pathlib.Path(folder.name)
+        cls.foreign = cls.folder / "debs" / "toccatina_1.0_all.deb"
+        cls.foreign.parent.mkdir()
+        cls.foreign.touch()
         paths = run(ROOT / "scripts" / "package", "--build", BUILD, cls.folder / "debs").split()
         cls.debs = {re.match(r"[a-z-]+", pathlib.Path(p).name)[0]: pathlib.Path(p) for p in paths}
         cls.tree = cls.folder / "tree"
@@ -44,6 +40,7 @@ class DebTest(unittest.TestCase):
 
     def test_two_packages_of_this_version(self):
         self.assertEqual({"toccata", "libtoccata-dev"}, set(self.debs))
+        self.assertTrue(self.foreign.exists(), "a package of somebody else was removed")
         for name in self.debs:
             self.assertEqual(name, self.field(name, "Package"))
             self.assertRegex(self.debs[name].name, rf"^{name}_{self.field(name, 'Version')}_\w+\.deb$")

@@ -9,18 +9,13 @@ import sys
 import tempfile
 import unittest
 
+from installed import BUILD, run
+
 HERE = pathlib.Path(__file__).resolve().parent
-BUILD = pathlib.Path(os.environ.get("TOCCATA_BUILD", HERE.parents[1] / "build" / "cpu"))
 HEADERS = {
     "toccata/agent.h", "toccata/agent/loop/citation.h", "toccata/agent/loop/events.h", "toccata/core/base/error.h",
     "toccata/tools/provenance.h",
 }
-
-
-def run(*command, **kwargs) -> str:
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False, timeout=300, **kwargs)
-    assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 class LibraryTest(unittest.TestCase):

@@ -2,24 +2,14 @@
 
 #include <algorithm>
 
+#include "core/base/base64.h"
+
 namespace toccata::tools::mcp {
 namespace {
 
 constexpr std::size_t kRefusalBytesMax = std::size_t{64} << 10;
 constexpr std::size_t kSessionBytesMax = 1024;
 constexpr std::chrono::milliseconds kGoodbyeTime{1000};
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::size_t n = std::min<std::size_t>(3, bytes.size() - i);
-    std::uint32_t group = 0;
-    for (std::size_t k = 0; k < 3; ++k) group = group << 8 | (k < n ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-    for (std::size_t k = 0; k < 4; ++k) text += k <= n ? kDigits[group >> (18 - 6 * k) & 63] : '=';
-  }
-  return text;
-}
 
 // Server-sent events whose lines are cut anywhere; only `data` says something here. Source: WHATWG HTML.
 class EventReader {

@@ -8,7 +8,8 @@
 //     std::cout << agent.run("What is 48213 * 977 + 5?").final << '\n';
 //   }
 //
-// The public headers are this one and the two it includes, each of which needs nothing but the C++20 standard library.
+// The public headers are this one and the four that come with it (errors, events, citations, provenance); they need
+// nothing but the C++20 standard library.
 // Everything runs in the calling process: engine, loop, sandbox and ledger are those of the program `toccata`, whose
 // `toccata runs` shows what an agent did.
 #pragma once

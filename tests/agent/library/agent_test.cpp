@@ -94,6 +94,14 @@ TEST_F(LibraryTest, OptionsAreRefusedByName) {
   EXPECT_THAT(with(R"({"top_p": true})"), HasSubstr("expected no true or false"));
   EXPECT_THAT(with(R"({"offline": 1})"), HasSubstr("expected true or false"));
   EXPECT_THAT(with(R"({"timeout": -1})"), HasSubstr("expected no negative number"));
+  EXPECT_THAT(with(R"({"max_turns": 0})"), HasSubstr("option max_turns is 0, expected a number between 1 and 2147483647"));
+  EXPECT_THAT(with(R"({"max_turns": 4294967297})"), HasSubstr("expected a number between 1 and 2147483647"));
+  EXPECT_THAT(with(R"({"budget_tokens": 18446744073709551615})"), HasSubstr("option budget_tokens is"));
+  EXPECT_THAT(with(R"({"seed": -1})"), HasSubstr("expected no negative number"));
+  EXPECT_THAT(with(R"({"top_p": 1.5})"), HasSubstr("expected a number between 0 and 1"));
+  EXPECT_THAT(with(R"({"tool_timeout": 0})"), HasSubstr("expected more than 0 seconds"));
+  EXPECT_THAT(with(R"({"timeout": 1e300})"), HasSubstr("option timeout is"));
+  EXPECT_THAT(with(R"({"reasoning": "huge"})"), HasSubstr("expected one of low, medium, high"));
   EXPECT_THAT(with(R"({"approve": "yes"})"), HasSubstr("expected one of never, on-request, trusted, always"));
   EXPECT_THAT(with(R"({"tools": [1]})"), HasSubstr("option tools is [1], expected another type"));
   EXPECT_THAT(with("[]"), HasSubstr("expected one JSON object"));

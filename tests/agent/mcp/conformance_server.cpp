@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "agent/mcp/http_endpoint.h"
+#include "core/base/base64.h"
 #include "core/base/json.h"
 #include "tests/agent/mcp/fake_service.h"
 
@@ -29,7 +30,7 @@ class Fixture final : public testing::FakeService {
  public:
   Fixture() {
     resources = {{"test://static-text", "This is the content of the static text resource."},
-                 {"test://static-binary", mcp::from_base64(kDot).value()}};
+                 {"test://static-binary", from_base64(kDot).value()}};
     add("test_simple_text", "", [](const mcp::Call&) { return testing::saying("This is a simple text response for testing."); });
     add("test_image_content", "", [](const mcp::Call&) { return of(picture()); });
     add("test_audio_content", "", [](const mcp::Call&) { return of({{"type", "audio"}, {"data", kSilence}, {"mimeType", "audio/wav"}}); });

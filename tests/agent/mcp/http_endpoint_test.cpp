@@ -5,36 +5,26 @@
 #include "agent/mcp/http_headers.h"
 #include "core/base/json.h"
 #include "core/net/client.h"
-#include "tests/agent/mcp/fake_service.h"
+#include "tests/agent/mcp/peer_fixture.h"
 
 namespace toccata::mcp {
 namespace {
 
-using testing::FakeService;
 using testing::Gate;
+using testing::PeerTest;
 using testing::saying;
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
-constexpr const char* kMeta = R"("_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}})";
 constexpr const char* kInitialize = R"({"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}})";
 
-class HttpEndpointTest : public ::testing::Test {
+class HttpEndpointTest : public PeerTest {
  protected:
   HttpEndpointTest() {
-    service.add("echo", "", [](const Call& call) { return saying(call.arguments.value("z", "")); });
     service.add("talk", "", [](const Call& call) {
       call.progress("half way");
       return saying("done");
     });
     service.add("whose", "", [](const Call& call) { return saying(call.client); });
-    service.add("wait", "state", [this](const Call& call) {
-      started.open();
-      Gate stopped;
-      const std::stop_callback on_stop(call.stop, [&] { stopped.open(); });
-      stopped.pass();
-      ended.open();
-      return saying("stopped");
-    });
     start({});
   }
   void start(server::AccessOptions access) {
@@ -53,10 +43,6 @@ class HttpEndpointTest : public ::testing::Test {
   net::Response send(const std::string& body, Headers headers = {}, const std::string& method = "POST") {
     return client.send(request(body, std::move(headers), method), {}).value_or_throw();
   }
-  static std::string body(const Json& id, const std::string& method, const std::string& params = "{}") {
-    return R"({"jsonrpc":"2.0","id":)" + json_text(id) + R"(,"method":")" + method + R"(","params":)" + params + "}";
-  }
-  static std::string meta(const std::string& more = "") { return std::string("{") + kMeta + (more.empty() ? "" : "," + more) + "}"; }
   static Headers modern(const std::string& method, const std::string& name = "") {
     Headers headers = {{"MCP-Protocol-Version", "2026-07-28"}, {"Mcp-Method", method}};
     if (!name.empty()) headers.emplace_back("Mcp-Name", name);
@@ -65,8 +51,6 @@ class HttpEndpointTest : public ::testing::Test {
   std::string open_session() { return std::string(send(kInitialize).header("mcp-session-id").value_or("")); }
   static int code(const net::Response& answer) { return json_from_valid<Json>(answer.body)["error"]["code"]; }
 
-  FakeService service;
-  Gate started, ended;
   ServerIdentity identity{"1", ""};
   std::unique_ptr<HttpEndpoint> endpoint;
   WorkQueue queue{4, 64};
@@ -136,15 +120,8 @@ TEST_F(HttpEndpointTest, HeadersMustSayWhatTheBodySays) {
 TEST_F(HttpEndpointTest, WhoHangsUpCancelsInBothEras) {
   for (const bool is_modern : {true, false}) {
     Gate began, over;
-    service.add(is_modern ? "wait_m" : "wait_l", "", [&](const Call& call) {
-      Gate stopped;
-      const std::stop_callback on_stop(call.stop, [&] { stopped.open(); });
-      began.open();
-      stopped.pass();
-      over.open();
-      return saying("");
-    });
     const std::string name = is_modern ? "wait_m" : "wait_l";
+    service.add(name, "", [&](const Call& call) { return wait_for_stop(call, began, over); });
     const Headers headers = is_modern ? modern("tools/call", name) : Headers{{"Mcp-Session-Id", open_session()}};
     std::stop_source hang_up;
     std::jthread asking([&] {

@@ -6,30 +6,19 @@
 #include <set>
 
 #include "core/base/json.h"
-#include "tests/agent/mcp/fake_service.h"
+#include "tests/agent/mcp/peer_fixture.h"
 
 namespace toccata::mcp {
 namespace {
 
-using testing::FakeService;
 using testing::Gate;
 using testing::Inbox;
+using testing::PeerTest;
 using testing::saying;
 
-constexpr const char* kMeta = R"("_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}})";
-
-class LineServerTest : public ::testing::Test {
+class LineServerTest : public PeerTest {
  protected:
   LineServerTest() {
-    service.add("echo", "", [](const Call& call) { return saying(call.arguments.value("z", "")); });
-    service.add("wait", "state", [this](const Call& call) {
-      started.open();
-      Gate stopped;
-      const std::stop_callback on_stop(call.stop, [&] { stopped.open(); });
-      stopped.pass();
-      ended.open();
-      return saying("stopped");
-    });
     service.add("gated", "", [this](const Call&) {
       gate.pass();
       return saying("through");
@@ -45,17 +34,15 @@ class LineServerTest : public ::testing::Test {
   }
   void send(const std::string& line) { server.push(line + "\n"); }
   Json ask(const Json& id, const std::string& method, const std::string& params = "{}") {
-    send(R"({"jsonrpc":"2.0","id":)" + json_text(id) + R"(,"method":")" + method + R"(","params":)" + params + "}");
+    send(body(id, method, params));
     return inbox.answer(id);
   }
   void initialize() {
     ask("hello", "initialize", R"({"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}})");
     send(R"({"jsonrpc":"2.0","method":"notifications/initialized"})");
   }
-  static std::string modern(const std::string& more = "") { return std::string("{") + kMeta + (more.empty() ? "" : "," + more) + "}"; }
 
-  FakeService service;
-  Gate started, ended, gate;
+  Gate gate;
   Inbox inbox;
   ServerIdentity identity{"1.2.3", "Be kind."};
   WorkQueue queue{8, 64};
@@ -108,18 +95,18 @@ TEST_F(LineServerTest, CallsAnswerAndFailAsToolsDo) {
 }
 
 TEST_F(LineServerTest, ModernRequestsNeedNoHandshake) {
-  const Json discovered = ask(1, "server/discover", modern())["result"];
+  const Json discovered = ask(1, "server/discover", meta())["result"];
   EXPECT_EQ(Json::array({"2026-07-28"}), discovered["supportedVersions"]);
   EXPECT_EQ("complete", discovered["resultType"]);
   EXPECT_EQ("toccata", discovered["_meta"]["io.modelcontextprotocol/serverInfo"]["name"]);
-  const Json listed = ask(2, "tools/list", modern())["result"];
+  const Json listed = ask(2, "tools/list", meta())["result"];
   EXPECT_LT(0, listed["ttlMs"].get<int>());
   EXPECT_EQ("public", listed["cacheScope"]);
-  const Json called = ask(3, "tools/call", modern(R"("name":"echo","arguments":{"z":"x"})"))["result"];
+  const Json called = ask(3, "tools/call", meta(R"("name":"echo","arguments":{"z":"x"})"))["result"];
   EXPECT_EQ("complete", called["resultType"]);
   EXPECT_FALSE(called.contains("ttlMs"));
   for (const char* gone : {"initialize", "ping", "logging/setLevel", "resources/subscribe", "prompts/list"}) {
-    EXPECT_EQ(-32601, ask(gone, gone, modern())["error"]["code"]) << gone;
+    EXPECT_EQ(-32601, ask(gone, gone, meta())["error"]["code"]) << gone;
   }
 }
 
@@ -147,7 +134,7 @@ TEST_F(LineServerTest, ProgressAndLogsComeBeforeTheAnswerAndOnlyWhenAskedFor) {
   }
   EXPECT_EQ((std::vector<std::string>{"one", "two", "warning"}), seen);  // debug is below the level
   const std::size_t before = inbox.all().size();
-  ask(2, "tools/call", modern(R"("name":"talk")"));
+  ask(2, "tools/call", meta(R"("name":"talk")"));
   EXPECT_EQ(before + 1, inbox.all().size());
 }
 
@@ -201,7 +188,7 @@ TEST_F(LineServerTest, ResourcesAreListedAndRead) {
   EXPECT_EQ("text\n", ask(2, "resources/read", R"({"uri":"toccata://default/mnt/data/a.txt"})")["result"]["contents"][0]["text"]);
   EXPECT_EQ("AP8=", ask(3, "resources/read", R"({"uri":"toccata://default/mnt/data/b"})")["result"]["contents"][0]["blob"]);
   EXPECT_EQ(-32002, ask(4, "resources/read", R"({"uri":"x"})")["error"]["code"]);
-  const Json modern_error = ask(5, "resources/read", modern(R"("uri":"x")"))["error"];
+  const Json modern_error = ask(5, "resources/read", meta(R"("uri":"x")"))["error"];
   EXPECT_EQ(-32602, modern_error["code"]);
   EXPECT_EQ("x", modern_error["data"]["uri"]);
   EXPECT_EQ(-32602, ask(6, "resources/read", R"({"uri":5})")["error"]["code"]);
@@ -280,10 +267,7 @@ TEST(WorkQueueTest, LanesKeepTheirOrderAndDoNotHoldUpOthers) {
   EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
 }
 
-TEST(ContentTest, Base64AndNamesSurviveAndBrokenOnesDoNot) {
-  for (const std::string text : {"", "a", "ab", "abc", "Hello", "\xff\x01"}) EXPECT_EQ(text, from_base64(base64(text)));
-  EXPECT_EQ("SGVsbG8=", base64("Hello"));
-  for (const char* broken : {"SGVsbG8", "SGVs!!!bG8=", "SGVs bG8", "=", "===="}) EXPECT_EQ(std::nullopt, from_base64(broken)) << broken;
+TEST(ContentTest, NamesSurviveAndBrokenOnesDoNot) {
   EXPECT_EQ("a%20b/%C3%A9.txt", uri_path("a b/é.txt"));
   EXPECT_EQ("a b/é.txt", from_uri_path("a%20b/%C3%A9.txt"));
   for (const char* broken : {"%", "%4", "%zz", "a%00"}) EXPECT_EQ(std::nullopt, from_uri_path(broken)) << broken;

@@ -1,9 +1,6 @@
 #include "agent/server/response_store.h"
 
 #include <gtest/gtest.h>
-#include <sqlite3.h>
-
-#include "tests/support/temp_folder.h"
 
 namespace toccata::server {
 namespace {
@@ -27,53 +24,6 @@ TEST(ResponseStore, FindsResponsesAndTheirItems) {
   EXPECT_TRUE(store.erase("a"));
   EXPECT_FALSE(store.erase("a"));
   EXPECT_EQ(nullptr, store.find_item("msg_1"));
-}
-
-class ArchivedResponses : public ::testing::Test {
- protected:
-  std::unique_ptr<ResponseStore> open() {
-    return std::make_unique<ResponseStore>(StoreLimits{}, store::ResponseArchive::open(path_, 30).value_or_throw());
-  }
-  // What another program does to the same file.
-  void execute(const std::string& sql) {
-    sqlite3* db = nullptr;
-    ASSERT_EQ(SQLITE_OK, sqlite3_open(path_.c_str(), &db));
-    EXPECT_EQ(SQLITE_OK, sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr)) << sqlite3_errmsg(db);
-    sqlite3_close(db);
-  }
-  const toccata::testing::TempFolder folder_;
-  const std::filesystem::path path_ = folder_ / "ledger.db";
-};
-
-TEST_F(ArchivedResponses, AnArchiveThatFailsDoesNotKeepTheEndFromTheClient) {
-  const auto store = open();
-  const auto one = response("a");
-  store->add(one);
-  execute("DROP TABLE responses");
-  EXPECT_NO_THROW(store->finish(*one, "{}", {}, ""));
-  EXPECT_TRUE(one->is_finished());
-}
-
-TEST_F(ArchivedResponses, WhatIsNotToBeStoredIsNotWritten) {
-  const auto store = open();
-  const auto one = response("a");
-  one->kept = false;
-  execute("DROP TABLE responses");
-  ::testing::internal::CaptureStderr();
-  store->finish(*one, "{}", {}, "");
-  EXPECT_EQ("", ::testing::internal::GetCapturedStderr());
-  EXPECT_TRUE(one->is_finished());
-}
-
-TEST_F(ArchivedResponses, OneThatAnotherServerMakesIsElsewhere) {
-  const auto ours = open(), theirs = open();
-  const auto one = response("a");
-  one->set_json("{}");
-  theirs->add(one);
-  EXPECT_FALSE(one->is_elsewhere());
-  EXPECT_TRUE(ours->find("a")->is_elsewhere());
-  theirs->finish(*one, "{}", {}, "");
-  EXPECT_FALSE(ours->find("a")->is_elsewhere());
 }
 
 TEST(ResponseStore, TheOldestFinishedOnesGoFirst) {
