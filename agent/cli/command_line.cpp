@@ -1,4 +1,4 @@
-// The whole command line on one page. The only file that includes CLI11: it compiles slowly.
+// The verbs of the command line on one page. CLI11 compiles slowly: only this file, agent_flags.cpp and dev_flags.cpp see it.
 #include "agent/cli/command_line.h"
 
 #include <CLI/CLI.hpp>
@@ -9,19 +9,11 @@
 #include <string>
 #include <string_view>
 
+#include "agent/cli/agent_flags.h"
 #include "agent/cli/completion.h"
 #include "agent/cli/config.h"
 #include "agent/cli/bench_verb.h"
-#include "agent/cli/dev_browser.h"
-#include "agent/cli/dev_encode.h"
-#include "agent/cli/dev_logits.h"
-#include "agent/cli/dev_mask.h"
-#include "agent/cli/dev_page.h"
-#include "agent/cli/dev_parse.h"
-#include "agent/cli/dev_render.h"
-#include "agent/cli/dev_sandbox.h"
-#include "agent/cli/dev_search.h"
-#include "agent/cli/dev_url_policy.h"
+#include "agent/cli/dev_flags.h"
 #include "agent/cli/eval_verb.h"
 #include "agent/cli/exit_code.h"
 #include "agent/cli/index_verb.h"
@@ -36,7 +28,6 @@
 #include "agent/cli/task_verb.h"
 #include "agent/cli/verbs.h"
 #include "agent/cli/version.h"
-#include "core/base/mapped_file.h"
 
 namespace toccata::cli {
 namespace {
@@ -59,139 +50,6 @@ constexpr const char* kExamples = R"(Examples:
 
 Exit codes: 0 done, 1 run failed, 2 usage, 3 assertion failed, 4 limit reached, 5 denied,
 6 tool or sandbox unavailable, 7 model error, 8 output schema unmet, 124 time-out, 130/143 stopped by a signal.)";
-
-// Parsed, but not yet run: CLI11 calls back in the order of the arguments, errors must come first.
-using Action = std::function<int()>;
-
-void add_agent_options(CLI::App& app, AgentOptions& o) {
-  const auto levels =
-      CLI::IsMember({"full", "full-nocg", "noproc", "landlock", "seccomp", "none"});
-  app.add_option("-m,--model", o.model, "nano | folder | Hugging Face id in the cache | URL | script:FILE")
-      ->envname("TOCCATA_MODEL")
-      ->capture_default_str();
-  app.add_option("--device", o.device, "Where the built-in engine runs; auto = a GPU when there is one")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
-      ->envname("TOCCATA_DEVICE")
-      ->capture_default_str();
-  app.add_option("--precision", o.precision, "Arithmetic of the built-in engine: f32, or fast (8 bits on the CPU); auto = f32 on the CPU")
-      ->check(CLI::IsMember({"auto", "f32", "fast"}))
-      ->envname("TOCCATA_PRECISION")
-      ->capture_default_str();
-  app.add_option("--tools", o.tools, "Tools the model may call: python, browser, shell, files, patch, recall, skills, mcp = the servers of the user's mcp.json, none")
-      ->delimiter(',')
-      ->allow_extra_args(false)  // the task follows
-      ->envname("TOCCATA_TOOLS")
-      ->capture_default_str();
-  app.add_option("--workspace", o.workspace, "Folder that files and patch work in, never outside; default: that of -C")
-      ->capture_default_str();
-  app.add_option("--instructions", o.instructions, "Text of the developer message");
-  app.add_option("--reasoning", o.reasoning, "Reasoning effort")
-      ->check(CLI::IsMember({"low", "medium", "high"}))
-      ->envname("TOCCATA_REASONING")
-      ->capture_default_str();
-  app.add_option("--temperature", o.temperature, "0 = greedy (default: the model's own, else 1)")
-      ->check(CLI::Range(0.0, 100.0));
-  app.add_option("--top-p", o.top_p, "Keep the likeliest tokens up to this probability")
-      ->check(CLI::Range(0.0, 1.0));
-  app.add_option("--top-k", o.top_k, "Keep this many likeliest tokens")->check(CLI::NonNegativeNumber);
-  app.add_option("--min-p", o.min_p, "Drop tokens less likely than this times the likeliest")
-      ->check(CLI::Range(0.0, 1.0));
-  app.add_option("--seed", o.seed, "Same seed, same tokens (default: random, recorded in the ledger)")
-      ->envname("TOCCATA_SEED");
-  app.add_option("--max-turns", o.max_turns, "Most model calls in a run")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app.add_option("--budget-tokens", o.budget_tokens, "Most tokens read and written; 0 = no limit")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  app.add_option("--max-step-tokens", o.max_step_tokens, "Most tokens written in one model call; 0 = no limit")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  app.add_option("--max-reasoning-tokens", o.max_reasoning_tokens, "Most reasoning in one model call; then it must answer; 0 = no limit")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--max-calls", o.max_calls, "Most tool calls: 20, or of one tool: browser=5")
-      ->allow_extra_args(false);
-  app.add_option("--context-tokens", o.context_tokens, "Shorten the log when it grows past this; 0 = 4/5 of the context")
-      ->check(CLI::NonNegativeNumber);
-  app.add_flag("--no-project-notes", o.no_project_notes, "Do not read AGENTS.md");
-  app.add_option("--constrain", o.constrain, "auto = the model can only write valid headers and arguments, where it takes masks; off")
-      ->check(CLI::IsMember({"auto", "off"}))
-      ->envname("TOCCATA_CONSTRAIN")
-      ->capture_default_str();
-  app.add_option("--output-schema", [&o](const CLI::results_t& values) {
-       o.output_schema = read_text_file(values.at(0)).value_or_throw();
-       return true;
-     }, "The answer is JSON that satisfies the JSON schema in this file; else exit code 8")
-      ->type_name("FILE")
-      ->check(CLI::ExistingFile);
-  app.add_option("--timeout", o.timeout_s, "Seconds for the whole run; 0 = no limit")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  app.add_option("--tool-timeout", o.tool_timeout_s, "Seconds for one call of python or shell")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app.add_option("--approve", o.approve, "Ask before tools that need approval; trusted = only once the run has read what strangers wrote (pages, searches)")
-      ->check(CLI::IsMember({"never", "on-request", "trusted", "always"}))
-      ->capture_default_str();
-  app.add_option("--sandbox", o.sandbox, "Least level of protection accepted")
-      ->check(levels)
-      ->envname("TOCCATA_SANDBOX")
-      ->capture_default_str();
-  app.add_option("--sandbox-start", o.sandbox_start, "zygote = interpreters are forked, with numpy and others imported, from one made ready in the background; cold = each is started when it is needed")
-      ->check(CLI::IsMember({"zygote", "cold"}))
-      ->envname("TOCCATA_SANDBOX_START")
-      ->capture_default_str();
-  app.add_option("--index", o.index, "Local documents of the browser tool")->envname("TOCCATA_INDEX");
-  app.add_option("--ledger", o.ledger, "SQLite file the run is recorded in")->envname("TOCCATA_LEDGER");
-  app.add_option("--allow-origin", o.allow_origins, "Origin the browser may open although it is not public: http://127.0.0.1:8000; may be repeated")
-      ->allow_extra_args(false);
-  app.add_option("--page-text", o.page_text, "How the browser opens pages: whole, or main = without menus and other side matter")
-      ->check(CLI::IsMember({"whole", "main"}))
-      ->envname("TOCCATA_PAGE_TEXT")
-      ->capture_default_str();
-  app.add_option("--allow-domain", o.allow_domains, "Pages come from this host and those below it only: example.org; may be repeated")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  app.add_option("--search", o.search, "Search service the browser asks: brave, exa, jina, kagi, mediawiki, serper, tavily, you, searxng=URL, or one of config.toml; may be repeated")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->envname("TOCCATA_SEARCH");
-  app.add_option("--page-cache", o.page_cache, "SQLite file that keeps pages between runs and records what each run read; none = neither (default: pages.db beside the ledger of the user)")
-      ->envname("TOCCATA_PAGE_CACHE");
-  app.add_option("--proxy", o.proxy, "Proxy for pages and search services, or none (default: http_proxy, HTTPS_PROXY, NO_PROXY)")
-      ->envname("TOCCATA_PROXY");
-  app.add_option("--proxy-names", o.proxy_names, "trusted = the proxy may open names that have no address here; else they are refused")
-      ->check(CLI::IsMember({"checked", "trusted"}))
-      ->capture_default_str();
-  app.add_option("--otlp", o.otlp, "Send spans to this OpenTelemetry collector, as JSON over HTTP: http://127.0.0.1:4318 (default: OTEL_EXPORTER_OTLP_ENDPOINT)")
-      ->type_name("URL");
-  app.add_flag("--offline", o.offline, "Refuse everything that needs the network");
-  app.add_flag("--json", o.json, "JSON Lines events on stdout instead of the answer");
-  app.add_flag("-q,--quiet", o.quiet, "Only the answer: no progress on stderr");
-  app.add_flag("--no-color", o.no_color, "No colours");
-}
-
-// Of the verbs that may start MCP servers. Behind --tools, to whose names it adds.
-void add_mcp_option(CLI::App& app, AgentOptions& o) {
-  const auto add = [&o](const std::vector<std::string>& files) {
-    std::erase(o.tools, "none");
-    for (const std::string& file : files) o.tools.push_back("mcp=" + file);
-  };
-  app.add_option_function<std::vector<std::string>>("--mcp", add, "File that names MCP servers whose tools the model may call: --tools mcp=FILE, added; may be repeated")
-      ->type_name("FILE")
-      ->allow_extra_args(false)
-      ->envname("TOCCATA_MCP");
-}
-
-// Long names of the options that stood on the command line or in the environment.
-std::set<std::string> given(const CLI::App& app) {
-  std::set<std::string> names;
-  for (const CLI::Option* option : app.get_options()) {
-    if (option->count() > 0) names.insert(option->get_name());
-    if (option->count() > 0 && option->get_name() == "--mcp") names.insert("--tools");
-  }
-  return names;
-}
 
 void add_run(CLI::App& app, RunOptions& o, Action& action, const Environment& env) {
   CLI::App* run = app.add_subcommand("run", "One agent run: give a task, get the answer on stdout");
@@ -533,90 +391,6 @@ void add_index(CLI::App& app, IndexOptions& o, Action& action, const Environment
   remove->callback([&o, &action, &env] { action = [&] { return index_remove_verb(o, env); }; });
 }
 
-// The options of every `dev` interface.
-struct DevOptions {
-  DevEncodeOptions encode;
-  DevDecodeOptions decode;
-  DevParseOptions parse;
-  DevLogitsOptions logits;
-  DevSandboxOptions sandbox;
-  DevPageOptions page;
-  DevBrowserOptions browser;
-  DevSearchOptions search;
-  DevUrlPolicyOptions url_policy;
-  std::string manual;  // its format
-};
-
-CompletionVerb described(const CLI::App& app);
-
-void add_dev(CLI::App& app, DevOptions& o, Action& action, const Environment& env) {
-  CLI::App* dev = app.add_subcommand("dev", "Machine interfaces: JSON Lines on stdin, one result a line on stdout");
-  dev->require_subcommand(1);
-  const auto lines = [&](const char* name, const char* help, std::function<int()> run) {
-    CLI::App* verb = dev->add_subcommand(name, help);
-    verb->callback([&action, run = std::move(run)] { action = run; });
-    return verb;
-  };
-  lines("encode", "{id, text, allowed_special} -> {tokens}", [&o] { return dev_encode(o.encode, std::cin, std::cout); })
-      ->add_option("--tokenizer", o.encode.tokenizer, "A tokenizer.json (default: o200k_harmony)");
-  lines("decode", "{id, tokens} -> {text}", [&o] { return dev_decode(o.decode, std::cin, std::cout); })
-      ->add_option("--tokenizer", o.decode.tokenizer, "A tokenizer.json (default: o200k_harmony)");
-  lines("render", "{id, mode, conversation, ...} -> {text, tokens}", [] { return dev_render({}, std::cin, std::cout); });
-  lines("parse", "{id, tokens | text, role, eos, tools} -> {messages, ...}", [&o] {
-    return dev_parse(o.parse, std::cin, std::cout);
-  })->add_flag("--strict", o.parse.strict, "Outcomes of openai-harmony, its errors included");
-
-  lines("mask", "{id, schema | grammar, texts} -> {compile_ms, texts, mask_us}", [] {
-    return dev_mask(std::cin, std::cout);
-  });
-
-  CLI::App* logits = lines("logits", "Logits of a checkpoint for given tokens", [&o] {
-    return dev_logits(o.logits, std::cout, std::cerr);
-  });
-  logits->add_option("--model", o.logits.model, "Folder of the checkpoint, or a GGUF file")->required();
-  logits->add_option("--tokens", o.logits.tokens, "File with a JSON list of token ids")->required();
-  logits->add_option("--device", o.logits.device, "Where to run")->check(CLI::IsMember({"cpu", "cuda"}));
-  logits->add_option("--precision", o.logits.precision, "Arithmetic")->check(CLI::IsMember({"f32", "fast"}));
-  logits->add_option("--rows", o.logits.rows, "Positions to print")->delimiter(',');
-  logits->add_option("--greedy", o.logits.greedy, "Tokens to continue with")->check(CLI::NonNegativeNumber);
-
-  lines("sandbox", "{op: open | execute | list | download | close | quit}", [&o] {
-    return dev_sandbox(o.sandbox, std::cin, std::cout);
-  })->add_option("--sandbox", o.sandbox.level, "Least level accepted");
-  const auto index = [&](CLI::App* verb, std::filesystem::path& path) {
-    verb->add_option("--index", path, "SQLite file of local documents");
-  };
-  index(lines("page", "{id, url, main} -> {title, text, links, error}", [&o] {
-          return dev_page(o.page, std::cin, std::cout);
-        }), o.page.index);
-  o.browser.index = o.search.index = env.index_path();
-  index(lines("browser", "{id, session, recipient, content} -> {author, channel, output}", [&o, &env] {
-          return dev_browser(o.browser, env, std::cin, std::cout);
-        }), o.browser.index);
-  for (const auto& [verb, scope] : {std::pair{"page", &o.page.page_text}, std::pair{"browser", &o.browser.page_text}}) {
-    dev->get_subcommand(verb)->add_option("--page-text", *scope, "whole, or main = the main content only")
-        ->check(CLI::IsMember({"whole", "main"}))
-        ->capture_default_str();
-  }
-  index(lines("search", "{id, index, query} -> {ids}", [&o] {
-          return dev_search(o.search, std::cin, std::cout);
-        }), o.search.index);
-  const auto origins = [](CLI::App* verb, std::vector<std::string>& urls) {
-    verb->add_option("--allow-origin", urls, "Origin that may be asked although it is not public; may be repeated")->allow_extra_args(false);
-  };
-  origins(lines("url-policy", "{id, url, resolved} -> {allow, reason}", [&o] {
-            return dev_url_policy(o.url_policy, std::cin, std::cout);
-          }), o.url_policy.allow_origins);
-  CLI::App* manual = lines("manual", "This command line as a page: man (roff) or markdown", [&app, &o] {
-    std::cout << (o.manual == "man" ? manual_man(described(app), kVersion) : manual_markdown(described(app)));
-    return kExitDone;
-  });
-  manual->add_option("format", o.manual, "man or markdown")->required()->check(CLI::IsMember({"man", "markdown"}));
-  origins(dev->get_subcommand("page"), o.page.allow_origins);
-  origins(dev->get_subcommand("browser"), o.browser.allow_origins);
-  dev->get_subcommand("browser")->add_option("--search", o.browser.search, "Search service, as of `run`; may be repeated")->delimiter(',')->allow_extra_args(false);
-}
-
 // The words in "TEXT:{auto,cpu,cuda}", which is what CLI11 calls an option with a list of values.
 std::vector<std::string> choices_of(const std::string& type_name) {
   std::vector<std::string> words;
@@ -659,6 +433,17 @@ CompletionVerb described(const CLI::App& app) {
     verb.verbs.push_back(described(*child));
   }
   return verb;
+}
+
+void add_manual(CLI::App& app, CLI::App& dev, std::string& format, Action& action) {
+  CLI::App* manual = dev.add_subcommand("manual", "This command line as a page: man (roff) or markdown");
+  manual->add_option("format", format, "man or markdown")->required()->check(CLI::IsMember({"man", "markdown"}));
+  manual->callback([&app, &format, &action] {
+    action = [&app, &format] {
+      std::cout << (format == "man" ? manual_man(described(app), kVersion) : manual_markdown(described(app)));
+      return kExitDone;
+    };
+  });
 }
 
 void add_completion(CLI::App& app, std::string& shell, Action& action) {
@@ -761,7 +546,8 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   add_runs_care(*runs_app, runs_care, action, env);
   add_machine(app, models, doctor, action, env);
   add_bench(app, bench, action, env);
-  add_dev(app, dev, action, env);
+  std::string manual_format;
+  add_manual(app, *add_dev(app, dev, action, env), manual_format, action);
   std::string shell;
   add_completion(app, shell, action);
 

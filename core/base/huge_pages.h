@@ -1,5 +1,5 @@
 // Large tables of random access, on pages of 2 MiB where the system gives them: a look-up in a table of 8 MiB otherwise
-// misses the TLB as well as the cache (tokenizer_bench: Chinese and Japanese a quarter faster).
+// misses the TLB as well as the cache (tokenizer_bench).
 #pragma once
 
 #include <sys/mman.h>

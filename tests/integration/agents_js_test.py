@@ -18,7 +18,7 @@ import sys
 
 from clients_test import FOLDER
 from program import ROOT, SKIPPED, Program
-from server_test import Server
+from live_server import Server
 
 PINNED = ["@openai/agents@0.0.15", "openai@5.12.2", "ajv@8.20.0", "zod@3.25.67"]
 NPM = FOLDER / "agents_js"

@@ -17,7 +17,7 @@ import unittest
 
 from clients_test import FOLDER
 from program import SKIPPED, Program
-from server_test import Server
+from live_server import Server
 
 PINNED = ["@openai/codex@0.171.0", "@anthropic-ai/claude-code@2.1.197", "opencode-ai@1.18.33"]
 NPM = FOLDER / "npm"

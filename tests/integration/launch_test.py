@@ -12,7 +12,7 @@ import time
 import unittest
 
 from program import Program
-from server_test import HELLO, Server
+from live_server import HELLO, Server
 
 CLIENT = r"""#!/usr/bin/env python3
 import json, os, re, sys, time, urllib.request

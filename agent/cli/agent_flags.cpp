@@ -1,0 +1,138 @@
+#include "agent/cli/agent_flags.h"
+
+#include <CLI/CLI.hpp>
+#include <vector>
+
+#include "core/base/mapped_file.h"
+
+namespace toccata::cli {
+
+void add_agent_options(CLI::App& app, AgentOptions& o) {
+  const auto levels =
+      CLI::IsMember({"full", "full-nocg", "noproc", "landlock", "seccomp", "none"});
+  app.add_option("-m,--model", o.model, "nano | folder | Hugging Face id in the cache | URL | script:FILE")
+      ->envname("TOCCATA_MODEL")
+      ->capture_default_str();
+  app.add_option("--device", o.device, "Where the built-in engine runs; auto = a GPU when there is one")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->envname("TOCCATA_DEVICE")
+      ->capture_default_str();
+  app.add_option("--precision", o.precision, "Arithmetic of the built-in engine: f32, or fast (8 bits on the CPU); auto = f32 on the CPU")
+      ->check(CLI::IsMember({"auto", "f32", "fast"}))
+      ->envname("TOCCATA_PRECISION")
+      ->capture_default_str();
+  app.add_option("--tools", o.tools, "Tools the model may call: python, browser, shell, files, patch, recall, skills, mcp = the servers of the user's mcp.json, none")
+      ->delimiter(',')
+      ->allow_extra_args(false)  // the task follows
+      ->envname("TOCCATA_TOOLS")
+      ->capture_default_str();
+  app.add_option("--workspace", o.workspace, "Folder that files and patch work in, never outside; default: that of -C")
+      ->capture_default_str();
+  app.add_option("--instructions", o.instructions, "Text of the developer message");
+  app.add_option("--reasoning", o.reasoning, "Reasoning effort")
+      ->check(CLI::IsMember({"low", "medium", "high"}))
+      ->envname("TOCCATA_REASONING")
+      ->capture_default_str();
+  app.add_option("--temperature", o.temperature, "0 = greedy (default: the model's own, else 1)")
+      ->check(CLI::Range(0.0, 100.0));
+  app.add_option("--top-p", o.top_p, "Keep the likeliest tokens up to this probability")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--top-k", o.top_k, "Keep this many likeliest tokens")->check(CLI::NonNegativeNumber);
+  app.add_option("--min-p", o.min_p, "Drop tokens less likely than this times the likeliest")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--seed", o.seed, "Same seed, same tokens (default: random, recorded in the ledger)")
+      ->envname("TOCCATA_SEED");
+  app.add_option("--max-turns", o.max_turns, "Most model calls in a run")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--budget-tokens", o.budget_tokens, "Most tokens read and written; 0 = no limit")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--max-step-tokens", o.max_step_tokens, "Most tokens written in one model call; 0 = no limit")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--max-reasoning-tokens", o.max_reasoning_tokens, "Most reasoning in one model call; then it must answer; 0 = no limit")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--max-calls", o.max_calls, "Most tool calls: 20, or of one tool: browser=5")
+      ->allow_extra_args(false);
+  app.add_option("--context-tokens", o.context_tokens, "Shorten the log when it grows past this; 0 = 4/5 of the context")
+      ->check(CLI::NonNegativeNumber);
+  app.add_flag("--no-project-notes", o.no_project_notes, "Do not read AGENTS.md");
+  app.add_option("--constrain", o.constrain, "auto = the model can only write valid headers and arguments, where it takes masks; off")
+      ->check(CLI::IsMember({"auto", "off"}))
+      ->envname("TOCCATA_CONSTRAIN")
+      ->capture_default_str();
+  app.add_option("--output-schema", [&o](const CLI::results_t& values) {
+       o.output_schema = read_text_file(values.at(0)).value_or_throw();
+       return true;
+     }, "The answer is JSON that satisfies the JSON schema in this file; else exit code 8")
+      ->type_name("FILE")
+      ->check(CLI::ExistingFile);
+  app.add_option("--timeout", o.timeout_s, "Seconds for the whole run; 0 = no limit")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--tool-timeout", o.tool_timeout_s, "Seconds for one call of python or shell")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--approve", o.approve, "Ask before tools that need approval; trusted = only once the run has read what strangers wrote (pages, searches)")
+      ->check(CLI::IsMember({"never", "on-request", "trusted", "always"}))
+      ->capture_default_str();
+  app.add_option("--sandbox", o.sandbox, "Least level of protection accepted")
+      ->check(levels)
+      ->envname("TOCCATA_SANDBOX")
+      ->capture_default_str();
+  app.add_option("--sandbox-start", o.sandbox_start, "zygote = interpreters are forked, with numpy and others imported, from one made ready in the background; cold = each is started when it is needed")
+      ->check(CLI::IsMember({"zygote", "cold"}))
+      ->envname("TOCCATA_SANDBOX_START")
+      ->capture_default_str();
+  app.add_option("--index", o.index, "Local documents of the browser tool")->envname("TOCCATA_INDEX");
+  app.add_option("--ledger", o.ledger, "SQLite file the run is recorded in")->envname("TOCCATA_LEDGER");
+  app.add_option("--allow-origin", o.allow_origins, "Origin the browser may open although it is not public: http://127.0.0.1:8000; may be repeated")
+      ->allow_extra_args(false);
+  app.add_option("--page-text", o.page_text, "How the browser opens pages: whole, or main = without menus and other side matter")
+      ->check(CLI::IsMember({"whole", "main"}))
+      ->envname("TOCCATA_PAGE_TEXT")
+      ->capture_default_str();
+  app.add_option("--allow-domain", o.allow_domains, "Pages come from this host and those below it only: example.org; may be repeated")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--search", o.search, "Search service the browser asks: brave, exa, jina, kagi, mediawiki, serper, tavily, you, searxng=URL, or one of config.toml; may be repeated")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->envname("TOCCATA_SEARCH");
+  app.add_option("--page-cache", o.page_cache, "SQLite file that keeps pages between runs and records what each run read; none = neither (default: pages.db beside the ledger of the user)")
+      ->envname("TOCCATA_PAGE_CACHE");
+  app.add_option("--proxy", o.proxy, "Proxy for pages and search services, or none (default: http_proxy, HTTPS_PROXY, NO_PROXY)")
+      ->envname("TOCCATA_PROXY");
+  app.add_option("--proxy-names", o.proxy_names, "trusted = the proxy may open names that have no address here; else they are refused")
+      ->check(CLI::IsMember({"checked", "trusted"}))
+      ->capture_default_str();
+  app.add_option("--otlp", o.otlp, "Send spans to this OpenTelemetry collector, as JSON over HTTP: http://127.0.0.1:4318 (default: OTEL_EXPORTER_OTLP_ENDPOINT)")
+      ->type_name("URL");
+  app.add_flag("--offline", o.offline, "Refuse everything that needs the network");
+  app.add_flag("--json", o.json, "JSON Lines events on stdout instead of the answer");
+  app.add_flag("-q,--quiet", o.quiet, "Only the answer: no progress on stderr");
+  app.add_flag("--no-color", o.no_color, "No colours");
+}
+
+void add_mcp_option(CLI::App& app, AgentOptions& o) {
+  const auto add = [&o](const std::vector<std::string>& files) {
+    std::erase(o.tools, "none");
+    for (const std::string& file : files) o.tools.push_back("mcp=" + file);
+  };
+  app.add_option_function<std::vector<std::string>>("--mcp", add, "File that names MCP servers whose tools the model may call: --tools mcp=FILE, added; may be repeated")
+      ->type_name("FILE")
+      ->allow_extra_args(false)
+      ->envname("TOCCATA_MCP");
+}
+
+std::set<std::string> given(const CLI::App& app) {
+  std::set<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->count() > 0) names.insert(option->get_name());
+    if (option->count() > 0 && option->get_name() == "--mcp") names.insert("--tools");
+  }
+  return names;
+}
+
+}  // namespace toccata::cli

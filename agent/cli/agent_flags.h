@@ -1,0 +1,23 @@
+// The options of every verb that runs an agent.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "agent/cli/options.h"
+
+namespace CLI {
+class App;
+}
+
+namespace toccata::cli {
+
+void add_agent_options(CLI::App& app, AgentOptions& o);
+
+// Of the verbs that may start MCP servers. Behind --tools, to whose names it adds.
+void add_mcp_option(CLI::App& app, AgentOptions& o);
+
+// Long names of the options that stood on the command line or in the environment.
+std::set<std::string> given(const CLI::App& app);
+
+}  // namespace toccata::cli
