@@ -51,8 +51,8 @@ def main():
                 bad += 1
                 if bad <= 10:
                     print("INVALID", text[:300], "under", line[:600], "because", str(failure).splitlines()[0])
-    print(f"{n} schemas, {refused} refused {reasons}, {total} texts, {bad} invalid, {dead} dead ends, {unfinished} unfinished")
-    return 1 if bad or dead or total < n else 0
+    print(f"{arguments.schemas} schemas, {refused} refused {reasons}, {total} texts, {bad} invalid, {dead} dead ends, {unfinished} unfinished")
+    return 1 if bad or dead or total < arguments.schemas else 0
 
 
 if __name__ == "__main__":

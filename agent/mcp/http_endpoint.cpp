@@ -207,8 +207,9 @@ class HttpEndpoint::Impl {
       const std::shared_ptr<Exchange>& exchange, const std::shared_ptr<Peer>& peer, const Message& message, Era era, const std::string& session
   ) {
     const auto outlet = std::make_shared<HttpOutlet>(exchange, session);
-    peer->request(message, era, outlet);
-    outlet->watch([peer, id = message.id] { peer->cancel(id); });
+    // Not by its id: by the time a client that has its answer hangs up, it may have used the id again.
+    std::stop_source request = peer->request(message, era, outlet);
+    if (request.stop_possible()) outlet->watch([request]() mutable { request.request_stop(); });
   }
 
   static HttpReply no_session(const HttpRequest& http) {

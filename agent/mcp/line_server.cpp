@@ -70,7 +70,8 @@ void LineServer::handle(const std::string& line) {
     case Message::Kind::kRequest: {
       // server/discover is a word of the modern era whatever else is missing.
       const bool modern = version_in(*message) || message->method == "server/discover";
-      return peer_->request(*message, modern ? Era::kModern : Era::kLegacy, std::make_shared<LineOutlet>(way_));
+      peer_->request(*message, modern ? Era::kModern : Era::kLegacy, std::make_shared<LineOutlet>(way_));
+      return;
     }
     case Message::Kind::kNotification:
       return peer_->notification(*message);

@@ -69,23 +69,22 @@ struct Peer::Job {
   Call call = {};  // of tools/call
 };
 
-void Peer::request(const Message& request, Era era, const std::shared_ptr<Outlet>& outlet) {
+std::stop_source Peer::request(const Message& request, Era era, const std::shared_ptr<Outlet>& outlet) {
+  const std::stop_source answered(std::nostopstate);
+  const auto refused = [&](const Refusal& why) { return refuse(*outlet, request.id, why), answered; };
   if (era == Era::kModern) {
     auto refusal = check_envelope(request);
     if (!refusal) refusal = check_version(request);
-    if (refusal) return refuse(*outlet, request.id, *refusal);
+    if (refusal) return refused(*refusal);
   } else if (!initialized_ && request.method != "initialize" && request.method != "ping") {
-    return refuse(
-        *outlet, request.id,
-        {kInvalidRequest, std::string("expected `initialize` first, or a request that names its version in params._meta.") + kVersionKey}
-    );
+    return refused({kInvalidRequest, std::string("expected `initialize` first, or a request that names its version in params._meta.") + kVersionKey});
   }
   const std::string& method = request.method;
   if (method == "tools/call") {
     auto refusal = check_call(request, service_);
     if (!refusal) return start(request, era, outlet);
     if (era == Era::kLegacy) refusal->status = 200;
-    return refuse(*outlet, request.id, *refusal);
+    return refused(*refusal);
   }
   const bool reads = method == "resources/read";
   if ((reads || method == "resources/list") && service_.has_resources()) {
@@ -93,13 +92,14 @@ void Peer::request(const Message& request, Era era, const std::shared_ptr<Outlet
     if (reads && !text_param(request, "uri")) refusal = Refusal{kInvalidParams, "params.uri must be a string"};
     if (!refusal) return start(request, era, outlet);
     if (era == Era::kLegacy) refusal->status = 200;
-    return refuse(*outlet, request.id, *refusal);
+    return refused(*refusal);
   }
   if (era == Era::kModern) {
     answer_modern(request, *outlet);
   } else {
     answer_legacy(request, *outlet);
   }
+  return answered;
 }
 
 void Peer::answer_legacy(const Message& request, Outlet& outlet) {
@@ -167,11 +167,12 @@ Result<std::shared_ptr<Peer::Job>> Peer::make_job(const Message& request, Era er
   return job;
 }
 
-void Peer::start(const Message& request, Era era, const std::shared_ptr<Outlet>& outlet) {
+std::stop_source Peer::start(const Message& request, Era era, const std::shared_ptr<Outlet>& outlet) {
   auto made = make_job(request, era, outlet);
   if (!made) {
     const bool busy = made.error().code == ErrorCode::kResourceExhausted;
-    return refuse(*outlet, request.id, {busy ? kOverloaded : kInvalidRequest, made.error().message, nullptr, busy ? 429 : 400});
+    refuse(*outlet, request.id, {busy ? kOverloaded : kInvalidRequest, made.error().message, nullptr, busy ? 429 : 400});
+    return std::stop_source(std::nostopstate);
   }
   const std::shared_ptr<Job> job = *made;
   std::string lane;
@@ -185,9 +186,10 @@ void Peer::start(const Message& request, Era era, const std::shared_ptr<Outlet>&
   } else {
     lane = service_.resource_lane(client_, text_param(request, "uri").value_or(""));
   }
-  if (queue_.add(lane, [self = shared_from_this(), job] { self->run(*job); })) return;
+  if (queue_.add(lane, [self = shared_from_this(), job] { self->run(*job); })) return job->stop;
   finish(*job);
   refuse(*outlet, request.id, {kOverloaded, "too many calls wait already; try again later", nullptr, 429});
+  return std::stop_source(std::nostopstate);
 }
 
 void Peer::run(Job& job) {

@@ -36,11 +36,10 @@ class Peer : public std::enable_shared_from_this<Peer> {
   Peer(Service& service, WorkQueue& queue, const ServerIdentity& identity, std::string client)
       : service_(service), queue_(queue), identity_(identity), client_(std::move(client)) {}
 
-  // The transport has seen which era it is, and checked its own headers.
-  void request(const Message& request, Era era, const std::shared_ptr<Outlet>& outlet);
+  // The transport has seen which era it is, and checked its own headers. What is returned cancels this request and no later
+  // one with the same id; it has no state when the request is answered.
+  std::stop_source request(const Message& request, Era era, const std::shared_ptr<Outlet>& outlet);
   void notification(const Message& notification);
-  // Unknown ids are nobody's.
-  void cancel(const Json& id);
   void cancel_all();
   // Until no request is under way. No new one may come meanwhile.
   void wait();
@@ -49,9 +48,11 @@ class Peer : public std::enable_shared_from_this<Peer> {
 
  private:
   struct Job;
+  // Unknown ids are nobody's.
+  void cancel(const Json& id);
   void answer_legacy(const Message& request, Outlet& outlet);
   void answer_modern(const Message& request, Outlet& outlet);
-  void start(const Message& request, Era era, const std::shared_ptr<Outlet>& outlet);
+  std::stop_source start(const Message& request, Era era, const std::shared_ptr<Outlet>& outlet);
   Result<std::shared_ptr<Job>> make_job(const Message& request, Era era, const std::shared_ptr<Outlet>& outlet);
   void run(Job& job);
   void finish(const Job& job);

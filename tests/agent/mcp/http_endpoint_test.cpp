@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "agent/mcp/http_headers.h"
+#include "agent/mcp/peer.h"
 #include "core/base/json.h"
 #include "core/net/client.h"
 #include "tests/agent/mcp/peer_fixture.h"
@@ -135,6 +136,33 @@ TEST_F(HttpEndpointTest, WhoHangsUpCancelsInBothEras) {
     hang_up.request_stop();
     over.pass();
   }
+}
+
+// What the end of a connection cancels: a client that has its answer may use the id again before the server hears that it
+// hung up.
+TEST_F(HttpEndpointTest, ARequestIsCancelledByWhatItReturnedAndNotByItsId) {
+  struct Silent : Outlet {
+    explicit Silent(Gate& its_gate) : gate(its_gate) {}
+    void notify(const std::string&) override {}
+    void answer(const std::string&, int) override { gate.open(); }
+    void drop() override { gate.open(); }
+    Gate& gate;
+  };
+  const auto peer = std::make_shared<Peer>(service, queue, identity, "client");
+  const auto call = [&](const std::string& tool, Gate& over) {
+    const auto message = tools::mcp::parse_message(body(1, "tools/call", meta("\"name\":\"" + tool + "\""))).value_or_throw();
+    return peer->request(message, Era::kModern, std::make_shared<Silent>(over));
+  };
+  Gate first_over, second_over;
+  std::stop_source first = call("echo", first_over);
+  first_over.pass();
+  std::stop_source second = call("wait", second_over);
+  started.pass();
+  first.request_stop();
+  EXPECT_FALSE(second.stop_requested());
+  second.request_stop();
+  second_over.pass();
+  peer->wait();
 }
 
 TEST_F(HttpEndpointTest, TheEndOfASessionEndsItsCallsAndItsState) {
