@@ -31,6 +31,14 @@ struct WorkspaceFile {
   friend bool operator==(const WorkspaceFile&, const WorkspaceFile&) = default;
 };
 
+// What became of a file since it was last asked for.
+struct FileChange {
+  std::string path;  // relative to the workspace, as it is named there
+  std::uint64_t size = 0;
+  bool removed = false;
+  friend bool operator==(const FileChange&, const FileChange&) = default;
+};
+
 struct Outcome {
   Status status = Status::kOk;
   // Valid UTF-8 for the model: stdout and the value of the last expression, then stderr and the traceback, then

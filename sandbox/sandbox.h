@@ -63,6 +63,10 @@ class Session {
   virtual Result<std::string> download(const std::string& path) = 0;
   virtual Result<void> upload(const std::string& path, std::string_view bytes) = 0;
 
+  // Files made, changed or removed, by whomever, since the call before; the first call: since the session began. After a
+  // restart that lost the files each of them is removed. What lies beyond the 1,000 files looked at never is.
+  virtual std::vector<FileChange> take_changes() = 0;
+
   // The workspace itself, for tools with more to do in it, and the host uid and gid its files belong to (-1: the
   // caller's). It is another one after a restart that lost the files.
   struct Folder {

@@ -151,6 +151,7 @@ class PythonSession final : public Session {
   Result<std::vector<WorkspaceFile>> list_files() override;
   Result<std::string> download(const std::string& path) override;
   Result<void> upload(const std::string& path, std::string_view bytes) override;
+  std::vector<FileChange> take_changes() override;
   Result<Folder> workspace_folder() override;
   Level level() const override { return machinery_->level(); }
   void close() override;
@@ -177,6 +178,7 @@ class PythonSession final : public Session {
   bool ended_ = false, restarted_ = false;  // the interpreter, since the cell before
   std::uint64_t oom_kills_ = 0;  // before the cell
   std::optional<Workspace> workspace_;
+  std::map<std::string, Workspace::Stamp> taken_;  // as take_changes() last saw them, also in a workspace before
   Listener listener_;
   bool closed_ = false;
 };
@@ -435,6 +437,22 @@ Result<void> PythonSession::upload(const std::string& path, std::string_view byt
   const Result<void> done = workspace_->write(path, bytes);
   workspace_->remember();
   return done;
+}
+
+std::vector<FileChange> PythonSession::take_changes() {
+  std::vector<FileChange> changes;
+  if (!workspace_) return changes;
+  Workspace::Scan now = workspace_->scan();
+  for (const auto& [path, stamp] : now.files) {
+    const auto before = taken_.find(path);
+    if (before == taken_.end() || before->second != stamp) changes.push_back({path, stamp.size, false});
+  }
+  for (const auto& [path, stamp] : taken_) {
+    if (now.complete && !now.files.contains(path)) changes.push_back({path, 0, true});
+  }
+  if (!now.complete) now.files.merge(taken_);
+  taken_ = std::move(now.files);
+  return changes;
 }
 
 Result<Session::Folder> PythonSession::workspace_folder() {

@@ -78,8 +78,9 @@ Result<void> make_parents(int folder, const std::string& path) {
 
 }  // namespace
 
-std::map<std::string, Workspace::Stamp> Workspace::scan() const {
-  std::map<std::string, Stamp> files;
+Workspace::Scan Workspace::scan() const {
+  Scan scan;
+  std::map<std::string, Stamp>& files = scan.files;
   std::vector<Folder> folders = {{"", 0}};
   std::size_t entries = 0;
   while (!folders.empty() && entries < kEntriesMax && files.size() < kFilesMax) {
@@ -104,17 +105,18 @@ std::map<std::string, Workspace::Stamp> Workspace::scan() const {
       files[here.path + name] = {info.st_ino, static_cast<std::uint64_t>(info.st_size), modified};
     }
   }
-  return files;
+  scan.complete = entries < kEntriesMax && files.size() < kFilesMax;
+  return scan;
 }
 
 std::vector<WorkspaceFile> Workspace::list() const {
   std::vector<WorkspaceFile> files;
-  for (const auto& [path, stamp] : scan()) files.push_back({to_utf8(path), stamp.size});
+  for (const auto& [path, stamp] : scan().files) files.push_back({to_utf8(path), stamp.size});
   return files;
 }
 
 std::vector<WorkspaceFile> Workspace::changes() {
-  std::map<std::string, Stamp> now = scan();
+  std::map<std::string, Stamp> now = scan().files;
   std::vector<WorkspaceFile> changed;
   for (const auto& [path, stamp] : now) {
     const auto before = known_.find(path);

@@ -26,19 +26,24 @@ class Workspace {
   int folder() const { return folder_; }
   std::int64_t owner() const { return owner_; }
 
-  // Files made or changed since the call before.
-  std::vector<WorkspaceFile> changes();
-  // What is there now is not a change.
-  void remember() { changes(); }
-
- private:
   // Changes whenever the file does: inode, size, time of modification in ns.
   struct Stamp {
     std::uint64_t inode = 0, size = 0;
     std::int64_t modified_ns = 0;
     friend bool operator==(const Stamp&, const Stamp&) = default;
   };
-  std::map<std::string, Stamp> scan() const;
+  struct Scan {
+    std::map<std::string, Stamp> files;
+    bool complete = true;  // else there are more than are looked at
+  };
+  Scan scan() const;
+
+  // Files made or changed since the call before.
+  std::vector<WorkspaceFile> changes();
+  // What is there now is not a change.
+  void remember() { changes(); }
+
+ private:
 
   int folder_;
   std::int64_t owner_;

@@ -115,6 +115,11 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_flag("--no-color", o.no_color, "No colours");
 }
 
+void add_files_option(CLI::App& app, AgentOptions& o) {
+  app.add_option("--save-files", o.save_files, "Folder that gets what python and shell left in /mnt/data (later: toccata runs files)")
+      ->type_name("FOLDER");
+}
+
 void add_mcp_option(CLI::App& app, AgentOptions& o) {
   const auto add = [&o](const std::vector<std::string>& files) {
     std::erase(o.tools, "none");

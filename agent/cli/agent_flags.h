@@ -14,6 +14,9 @@ namespace toccata::cli {
 
 void add_agent_options(CLI::App& app, AgentOptions& o);
 
+// Where the files of the session go: of the verbs that are over when their run is.
+void add_files_option(CLI::App& app, AgentOptions& o);
+
 // Of the verbs that may start MCP servers. Behind --tools, to whose names it adds.
 void add_mcp_option(CLI::App& app, AgentOptions& o);
 

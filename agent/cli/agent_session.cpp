@@ -4,6 +4,7 @@
 #include <string>
 
 #include "agent/cli/run_trace.h"
+#include "agent/cli/session_files.h"
 #include "agent/cli/signals.h"
 #include "agent/cli/terminal_view.h"
 #include "agent/loop/events_json.h"
@@ -41,6 +42,7 @@ int with_agent(
   agent::Agent agent(*setup.model.model, setup.tools, *setup.ledger, setup.config, sink);
   const agent::RunOutcome outcome = work(agent, signals.token());
   report(outcome);
+  deliver_session_files(options, *setup.ledger, outcome.run_id);
   return signals.exit_code() != 0 ? signals.exit_code() : outcome.exit_code;
 }
 

@@ -56,6 +56,7 @@ void add_run(CLI::App& app, RunOptions& o, Action& action, const Environment& en
   CLI::Option* task = run->add_option("task", o.task, "The task; - reads it from stdin");
   run->add_option("--resume", o.resume, "Go on with this run; the task is then a further message");
   add_agent_options(*run, o.agent);
+  add_files_option(*run, o.agent);
   add_mcp_option(*run, o.agent);
   run->callback([&o, &action, &env, run, task] {
     if (o.resume.empty() && task->count() == 0) throw CLI::RequiredError("task");
@@ -67,6 +68,7 @@ void add_run(CLI::App& app, RunOptions& o, Action& action, const Environment& en
 void add_chat(CLI::App& app, ChatOptions& o, Action& action, const Environment& env) {
   CLI::App* chat = app.add_subcommand("chat", "Talk to the agent, one line a turn");
   add_agent_options(*chat, o.agent);
+  add_files_option(*chat, o.agent);
   add_mcp_option(*chat, o.agent);
   chat->callback([&o, &action, &env] { action = [&] { return chat_verb(o, env); }; });
 }
@@ -257,6 +259,8 @@ void add_runs_again(CLI::App& runs, RunsAgainOptions& o, Action& action, const E
   add_agent_options(*resume, o.resume.agent);
   add_agent_options(*fork, o.fork.resume.agent);
   add_agent_options(*replay, o.replay.agent);
+  add_files_option(*resume, o.resume.agent);
+  add_files_option(*fork, o.fork.resume.agent);
   add_mcp_option(*resume, o.resume.agent);
   add_mcp_option(*fork, o.fork.resume.agent);
   resume->callback([&o, &action, &env, resume] {
@@ -274,6 +278,10 @@ void add_runs_again(CLI::App& runs, RunsAgainOptions& o, Action& action, const E
 }
 
 void add_runs_care(CLI::App& runs, RunsCareOptions& o, Action& action, const Environment& env) {
+  CLI::App* files = runs.add_subcommand("files", "What python and shell left in /mnt/data: plots, tables, documents");
+  files->add_option("run", o.runs, "Id, or the beginning of one, or last")->required()->expected(1);
+  files->add_option("--to", o.to, "Folder to write them to; without it they are listed")->type_name("FOLDER");
+  files->add_flag("--json", o.json, "Machine-readable");
   CLI::App* export_ = runs.add_subcommand("export", "One run as a document");
   export_->add_option("run", o.runs, "Id, or the beginning of one, or last")->required()->expected(1);
   export_->add_option("--format", o.format, "jsonl = everything; markdown and html = for reading")
@@ -289,9 +297,10 @@ void add_runs_care(CLI::App& runs, RunsCareOptions& o, Action& action, const Env
   gc->add_flag("-q,--quiet", o.quiet, "Say nothing");
   CLI::App* check = runs.add_subcommand("check", "Is the ledger whole? One line a defect, exit 1");
   check->add_flag("-q,--quiet", o.quiet, "Defects only");
-  for (CLI::App* verb : {export_, rm, gc, check}) {
+  for (CLI::App* verb : {files, export_, rm, gc, check}) {
     verb->add_option("--ledger", o.ledger, "SQLite file")->envname("TOCCATA_LEDGER");
   }
+  files->callback([&o, &action, &env] { action = [&] { return runs_files_verb(o, env); }; });
   export_->callback([&o, &action, &env] { action = [&] { return runs_export_verb(o, env); }; });
   rm->callback([&o, &action, &env] { action = [&] { return runs_rm_verb(o, env); }; });
   gc->callback([&o, &action, &env] { action = [&] { return runs_gc_verb(o, env); }; });

@@ -59,6 +59,7 @@ struct AgentOptions {
   std::string proxy_names = "checked";  // checked, trusted: who says that a name leads to no private address
   std::filesystem::path page_cache = {};  // pages kept between runs; empty = the user's pages.db; "none"
   std::string recorded_pages_of = {};       // the browser reads what this run read; empty = the web
+  std::filesystem::path save_files = {};  // folder that gets the files of the session's /mnt/data at the end; empty = none
   std::string otlp = {};  // OpenTelemetry collector that gets spans; empty = as the environment says
   bool offline = false;
   bool json = false;
@@ -106,9 +107,11 @@ struct RunsReplayOptions {
   bool recorded_pages = false;  // a new run whose browser reads the pages that were recorded
 };
 
-// export, rm, gc, check
+// files, export, rm, gc, check
 struct RunsCareOptions {
   std::vector<std::string> runs;
+  std::filesystem::path to;      // folder the files go to; empty = they are listed
+  bool json = false;
   std::string format = "jsonl";  // jsonl, markdown, html
   std::string output;            // file; empty = stdout
   std::optional<double> older_than_days;

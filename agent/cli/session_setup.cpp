@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <ctime>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -123,6 +124,24 @@ void free_arguments(const std::set<std::string>& recipients, const tools::Regist
   }
 }
 
+agent::SessionFiles files_of(const std::shared_ptr<sandbox::SessionSlot>& slot) {
+  const auto take = [slot] {
+    std::vector<store::SessionFile> files;
+    for (sandbox::KeptFile& file : slot->take_changes()) {
+      std::optional<std::uint64_t> size;
+      if (file.bytes) size = file.bytes->size();
+      files.push_back({std::move(file.path), size, std::move(file.bytes).value_or("")});
+    }
+    return files;
+  };
+  const auto put_back = [slot](std::vector<store::SessionFile> files) {
+    std::map<std::string, std::string> by_path;
+    for (store::SessionFile& file : files) by_path.emplace(std::move(file.path), std::move(file.bytes));
+    slot->add_files(std::move(by_path));
+  };
+  return {take, put_back};
+}
+
 // The session that python and shell share.
 std::shared_ptr<sandbox::SessionSlot> session_slot(const AgentOptions& options, AgentSetup& setup) {
   if (setup.slot) return setup.slot;
@@ -130,6 +149,7 @@ std::shared_ptr<sandbox::SessionSlot> session_slot(const AgentOptions& options, 
   setup.config.sandbox_level = sandbox::to_string(setup.sandbox->level());
   warn_if_weak(*setup.sandbox);
   setup.slot = std::make_shared<sandbox::SessionSlot>(*setup.sandbox);
+  setup.config.files = files_of(setup.slot);
   return setup.slot;
 }
 

@@ -90,7 +90,7 @@ task::StepEnd TaskHost::run_step(const task::StepOrder& order, std::stop_token s
       more.push_back(std::move(tool));
     }
     AgentSetup setup = set_up(options, env_, model(options), std::move(more));
-    if (setup.slot) setup.slot->set_files(order.files);
+    if (setup.slot) setup.slot->add_files(order.files);
     setup.config.params = with_names(setup.config.params, order);
     agent::EventSink sink;
     if (sink_) sink = [&](const agent::Event& event) { sink_(order.step, event); };

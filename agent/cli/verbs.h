@@ -13,6 +13,7 @@ int runs_show_verb(const RunsOptions& options, const Environment& env);
 int runs_resume_verb(const RunsResumeOptions& options, const Environment& env);
 int runs_fork_verb(const RunsForkOptions& options, const Environment& env);
 int runs_replay_verb(const RunsReplayOptions& options, const Environment& env);
+int runs_files_verb(const RunsCareOptions& options, const Environment& env);
 int runs_export_verb(const RunsCareOptions& options, const Environment& env);
 int runs_rm_verb(const RunsCareOptions& options, const Environment& env);
 int runs_gc_verb(const RunsCareOptions& options, const Environment& env);

@@ -318,6 +318,7 @@ class Agent::Impl {
       if (is_told(message)) dispatcher_->trust().tell(message.content);
     }
     dispatcher_->budget().recall(record.calls);
+    put_back_files();
     has_history_ = true;
     Unfinished unfinished = finish_last_step(record, clock.stop(), text.has_value());
     if (!find_resume_point(record, n_opening(), renderer_->control()).has_task) {
@@ -331,6 +332,15 @@ class Agent::Impl {
     }
     if (auto ending = hear(*text)) return *ending;
     return loop(clock, {}, final);
+  }
+
+  void put_back_files() {
+    if (!config_.files.put_back) return;
+    std::vector<store::SessionFile> files;
+    for (const store::SessionFile& file : ledger_.session_files(run_id_).value_or_throw()) {
+      files.push_back(ledger_.session_file(run_id_, file.path).value_or_throw());
+    }
+    config_.files.put_back(std::move(files));
   }
 
   std::size_t n_opening() const {

@@ -45,6 +45,14 @@ struct ModelCall {
   std::string ended;  // "call", "stop", or why it was cut off: as in StepRow
 };
 
+// The session's /mnt/data, where a tool has one; either may be null.
+struct SessionFiles {
+  // What changed since it was last asked: recorded with the call that has just run.
+  std::function<std::vector<store::SessionFile>()> take;
+  // What a run had when it was left, before it makes another call.
+  std::function<void(std::vector<store::SessionFile>)> put_back;
+};
+
 struct AgentConfig {
   Limits limits;
   SamplingParams sampling;
@@ -59,6 +67,7 @@ struct AgentConfig {
   std::shared_ptr<const harmony::ConstraintPlan> constraint;
   // The model is told of it, and an answer that does not satisfy it is none: it is asked again once.
   std::optional<OutputSchema> output_schema;
+  SessionFiles files;
   std::function<void(const ModelCall&)> on_model_call;  // on the thread of run(); must not throw
   std::string sandbox_level;  // recorded in the ledger
   std::string params = "{}";  // recorded in the ledger: one JSON object

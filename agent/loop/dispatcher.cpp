@@ -293,7 +293,8 @@ CallOutcome Dispatcher::run_tool(
        *outcome.answer.name,
        result.content,
        result.metadata,
-       std::move(full)}
+       std::move(full),
+       config_.files.take ? config_.files.take() : std::vector<store::SessionFile>()}
   );
   events_.push(ItemCompleted{call_completed_item(item, result)});
   return outcome;

@@ -12,7 +12,7 @@ namespace toccata::store {
 namespace {
 
 constexpr std::int64_t kApplicationId = 0x546f6363;  // "Tocc"
-constexpr std::int64_t kSchemaVersion = 3;
+constexpr std::int64_t kSchemaVersion = 4;
 
 std::int64_t system_time_ms() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -59,6 +59,19 @@ void upgrade_from_2(Database& db) {
   transaction.commit();
 }
 
+// From version 3, which did not keep the session's files.
+void upgrade_from_3(Database& db) {
+  Transaction transaction(db);
+  if (db.query_integer("PRAGMA user_version") == 3) {
+    db.execute(
+        "CREATE TABLE files (run INTEGER NOT NULL, call INTEGER NOT NULL, path TEXT NOT NULL, size INTEGER,"
+        " bytes BLOB NOT NULL, bytes_blob INTEGER, PRIMARY KEY (run, call, path)) STRICT, WITHOUT ROWID;"
+        "PRAGMA user_version = 4"
+    );
+  }
+  transaction.commit();
+}
+
 struct Header {
   std::int64_t application = 0, version = 0;
   bool empty = false;
@@ -95,6 +108,7 @@ void prepare_file(Database& db) {
   if (header.empty) create_schema(db);
   if (header.version == 1) upgrade_from_1(db);
   if (!header.empty && header.version < 3) upgrade_from_2(db);
+  if (!header.empty && header.version < 4) upgrade_from_3(db);
 }
 
 }  // namespace

@@ -97,6 +97,14 @@ struct CallIntent {
   std::string effect = {};           // "pure", "keyed", "effectful"
   std::string idempotency_key = {};  // empty: begin_call makes "<run>/<call>"
 };
+// A file of the session's /mnt/data as a call left it.
+struct SessionFile {
+  std::string path = {};                    // relative to /mnt/data
+  std::optional<std::uint64_t> size = {};   // none: it is gone, or too large to be kept
+  std::string bytes = {};                   // read by Ledger::session_file(), not by load_run()
+  friend bool operator==(const SessionFile&, const SessionFile&) = default;
+};
+
 struct CallResult {
   // "ok", "failed", "stops_run", "refused", "unknown_tool", "malformed"; "unknown": the process died while the call
   // ran, and it could not be repeated
@@ -106,6 +114,7 @@ struct CallResult {
   std::string metadata = "{}";
   // The whole output where `content` is only a part of it; read by Ledger::call_output(), not by load_run().
   std::string full_output = {};
+  std::vector<SessionFile> files = {};  // that changed with it
 };
 struct CallRow {
   int call = 0;  // 1, 2, ... over the whole run
@@ -261,6 +270,13 @@ class Ledger {
   Result<RunRecord> load_run(std::string_view id) const;
   // What a call's tool gave, whole: also where the model read only a part. kNotFound: no such call or no result.
   Result<std::string> call_output(std::string_view id, int call) const;
+  // The files of /mnt/data after the last call, or after call `call`, without their bytes; those that are gone or were not
+  // kept are left out. By path.
+  Result<std::vector<SessionFile>> session_files(std::string_view id, std::optional<int> call = {}) const;
+  // One of them with its bytes. kNotFound: there was no such file then.
+  Result<SessionFile> session_file(
+      std::string_view id, std::string_view path, std::optional<int> call = {}
+  ) const;
   // Deletes nothing, reads everything: SQLite's own check plus ours. One sentence per defect; empty
   // = sound.
   std::vector<std::string> check() const;

@@ -58,11 +58,12 @@ struct WriteStatements {
             "UPDATE calls SET finished_ms = ?3, status = ?4, author = ?5, content = ?6,"
             " metadata = ?7, content_blob = ?8, full_blob = ?9 WHERE run = ?1 AND call = ?2"
         ),
+        add_file(db, "INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
         add_note(db, "INSERT INTO notes VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
         find_blob(db, "SELECT n FROM blobs WHERE sha256 = ?1"),
         add_blob(db, "INSERT INTO blobs (sha256, bytes) VALUES (?1, ?2)") {}
   Statement reopen_run, finish_run, add_segment, begin_step, whole_step, finish_step, add_message, add_piece,
-      drop_pieces, redo_pieces, redo_messages, begin_call, finish_call, add_note, find_blob, add_blob;
+      drop_pieces, redo_pieces, redo_messages, begin_call, finish_call, add_file, add_note, find_blob, add_blob;
 };
 
 // The number of the blob with these bytes, which is added when it is new; none for what is too small to be one. Inside

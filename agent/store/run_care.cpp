@@ -39,12 +39,14 @@ constexpr const char* kCopies[] = {
     " SELECT ?2, call, step, recipient, arguments, effect, idempotency_key, started_ms,"
     " finished_ms, status, author, content, metadata, arguments_blob, content_blob,"
     " full_blob FROM calls WHERE run = ?1 AND step <= ?3",
+    "INSERT INTO files SELECT ?2, call, path, size, bytes, bytes_blob FROM files WHERE run = ?1"
+    " AND call IN (SELECT call FROM calls WHERE run = ?2 AND step <= ?3)",
     "INSERT INTO notes SELECT ?2, seq, step, at_ms, kind, detail FROM notes"
     " WHERE run = ?1 AND step <= ?3",
 };
 
 void delete_rows(Database& db, std::int64_t run) {
-  for (const char* table : {"segments", "steps", "messages", "pieces", "calls", "notes"}) {
+  for (const char* table : {"segments", "steps", "messages", "pieces", "calls", "files", "notes"}) {
     Statement(db, (std::string("DELETE FROM ") + table + " WHERE run = ?1").c_str()).bind(run).run();
   }
   Statement(db, "DELETE FROM runs WHERE n = ?1").bind(run).run();
@@ -170,7 +172,8 @@ SweepResult Ledger::sweep(const SweepRule& rule) {
         " UNION SELECT content_blob FROM messages WHERE content_blob > 0"
         " UNION SELECT arguments_blob FROM calls WHERE arguments_blob > 0"
         " UNION SELECT content_blob FROM calls WHERE content_blob > 0"
-        " UNION SELECT full_blob FROM calls WHERE full_blob > 0)"
+        " UNION SELECT full_blob FROM calls WHERE full_blob > 0"
+        " UNION SELECT bytes_blob FROM files WHERE bytes_blob > 0)"
     );
     result.n_blobs = sqlite3_changes(impl_->db.handle());
     transaction.commit();

@@ -64,6 +64,10 @@ ordered_json to_json(const CallRow& call) {
         {"author", call.result->author},
         {"content", call.result->content},
         {"metadata", parsed(call.result->metadata)}};
+    for (const SessionFile& file : call.result->files) {
+      ordered_json& shown = json["files"].emplace_back(ordered_json{{"path", file.path}, {"size", nullptr}});
+      if (file.size) shown["size"] = *file.size;
+    }
   }
   return json;
 }

@@ -1,5 +1,6 @@
 // The reading half of Ledger.
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "agent/store/ledger_impl.h"
@@ -116,6 +117,11 @@ std::vector<MessageRow> read_messages(Database& db, std::int64_t run) {
   return messages;
 }
 
+std::optional<std::uint64_t> size_in(Statement& row, int column) {
+  if (row.is_null(column)) return std::nullopt;
+  return static_cast<std::uint64_t>(row.integer(column));
+}
+
 std::vector<CallRow> read_calls(Database& db, std::int64_t run) {
   Statement row(
       db,
@@ -140,6 +146,18 @@ std::vector<CallRow> read_calls(Database& db, std::int64_t run) {
     calls.push_back(std::move(call));
   }
   return calls;
+}
+
+void read_files(Database& db, std::int64_t run, std::vector<CallRow>& calls) {
+  Statement row(db, "SELECT call, path, size FROM files WHERE run = ?1 ORDER BY call, path");
+  row.bind(run);
+  auto call = calls.begin();
+  while (row.next()) {
+    call = std::find_if(call, calls.end(), [&](const CallRow& c) { return c.call >= row.integer(0); });
+    if (call == calls.end()) return;
+    if (call->call != row.integer(0) || !call->result) continue;
+    call->result->files.push_back({row.text(1), size_in(row, 2), {}});
+  }
 }
 
 std::vector<NoteRow> read_notes(Database& db, std::int64_t run) {
@@ -202,6 +220,7 @@ RunRecord read_run(Database& db, const std::string& id) {
   record.steps = read_steps(db, run);
   record.messages = read_messages(db, run);
   record.calls = read_calls(db, run);
+  read_files(db, run, record.calls);
   record.notes = read_notes(db, run);
   return record;
 }
@@ -248,7 +267,8 @@ void check_blobs(Database& db, std::vector<std::string>& defects) {
       {"messages", "content_blob"},
       {"calls", "arguments_blob"},
       {"calls", "content_blob"},
-      {"calls", "full_blob"}};
+      {"calls", "full_blob"},
+      {"files", "bytes_blob"}};
   for (const auto& [table, column] : references) {
     const std::string sql = std::string("SELECT runs.id FROM ") + table +
                             " JOIN runs ON runs.n = run WHERE " + column +
@@ -326,6 +346,49 @@ Result<std::string> Ledger::call_output(std::string_view id, int call) const {
           ErrorCode::kNotFound, "run " + run->id + " has no result of a call " + std::to_string(call)};
     }
     return row.text(0);
+  } catch (const Exception& failure) {
+    return failure.error();
+  }
+}
+
+Result<std::vector<SessionFile>> Ledger::session_files(std::string_view id, std::optional<int> call) const {
+  try {
+    Snapshot snapshot(impl_->db);
+    const Result<RunHandle> run = find_run(impl_->db, id);
+    if (!run) return run.error();
+    // SQLite takes the other columns from the row with the maximum.
+    Statement row(
+        impl_->db,
+        "SELECT path, size, max(call) FROM files WHERE run = ?1 AND call <= ?2 GROUP BY path ORDER BY path"
+    );
+    row.bind(run->n, call.value_or(std::numeric_limits<int>::max()));
+    std::vector<SessionFile> files;
+    while (row.next()) {
+      if (const auto size = size_in(row, 1)) files.push_back({row.text(0), size, {}});
+    }
+    return files;
+  } catch (const Exception& failure) {
+    return failure.error();
+  }
+}
+
+Result<SessionFile> Ledger::session_file(
+    std::string_view id, std::string_view path, std::optional<int> call
+) const {
+  try {
+    Snapshot snapshot(impl_->db);
+    const Result<RunHandle> run = find_run(impl_->db, id);
+    if (!run) return run.error();
+    Statement row(
+        impl_->db,
+        "SELECT size, coalesce((SELECT bytes FROM blobs WHERE n = bytes_blob), bytes) FROM files"
+        " WHERE run = ?1 AND path = ?2 AND call <= ?3 ORDER BY call DESC LIMIT 1"
+    );
+    row.bind(run->n, path, call.value_or(std::numeric_limits<int>::max()));
+    if (!row.next() || row.is_null(0)) {
+      return Error{ErrorCode::kNotFound, "run " + run->id + " has no file '" + std::string(path) + "'"};
+    }
+    return SessionFile{std::string(path), size_in(row, 0), row.text(1)};
   } catch (const Exception& failure) {
     return failure.error();
   }

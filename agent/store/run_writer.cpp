@@ -231,7 +231,16 @@ class RunWriter::Impl {
               put_text(result.full_output)
           )
           .run();
+      for (const SessionFile& file : result.files) write_file(call, file);
     }
+  }
+
+  void write_file(int call, const SessionFile& file) {
+    const auto bytes = std::as_bytes(std::span(file.bytes.data(), file.bytes.size()));
+    const auto blob = put_blob(ledger_.write(), bytes);
+    std::optional<std::int64_t> size;
+    if (file.size) size = static_cast<std::int64_t>(*file.size);
+    ledger_.write().add_file.bind(run_, call, file.path, size, blob ? std::span<const std::byte>() : bytes, blob).run();
   }
 
   // When the step that ends began, if that is not written yet either: then one row says both.

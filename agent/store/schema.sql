@@ -1,4 +1,4 @@
--- The ledger, version 3. One row in `runs` per run; every other table is clustered by (run, ...) and only ever appended
+-- The ledger, version 4. One row in `runs` per run; every other table is clustered by (run, ...) and only ever appended
 -- to, except where a column says it is filled in later. Times are milliseconds since 1970.
 --
 -- Texts and token segments of kBlobBytes and more stand in `blobs`, once, however many rows and forks use them: the
@@ -95,6 +95,17 @@ CREATE TABLE calls (
   content_blob INTEGER,
   full_blob INTEGER,              -- the whole output, where content is a part of it
   PRIMARY KEY (run, call)
+) STRICT, WITHOUT ROWID;
+
+-- Files of the session's /mnt/data as calls left them: of a path the row of the last call counts.
+CREATE TABLE files (
+  run INTEGER NOT NULL,
+  call INTEGER NOT NULL,
+  path TEXT NOT NULL,             -- relative to /mnt/data
+  size INTEGER,                   -- NULL: gone, or too large to be kept
+  bytes BLOB NOT NULL,
+  bytes_blob INTEGER,
+  PRIMARY KEY (run, call, path)
 ) STRICT, WITHOUT ROWID;
 
 -- Facts that stand nowhere else: parser warnings, nudges, approvals, limits.

@@ -66,6 +66,51 @@ class ApprovalTest(Case):
         self.assertEqual(1, len(self.show()["calls"]))
 
 
+class FilesTest(Case):
+    """What python leaves in /mnt/data outlives the session."""
+
+    def scripted(self, *cells):
+        return self.program.script(*[f"{CALL}{cell}<|call|>" for cell in cells], FINAL + "done<|return|>")
+
+    def test_files_are_listed_saved_and_there_again(self):
+        model = self.scripted(
+            "open('a.txt', 'w').write('one'); open('gone', 'w')",
+            "import os; os.makedirs('d/e'); open('d/e/b.bin', 'wb').write(bytes(range(256)) * 20); os.remove('gone')",
+            "open('a.txt', 'a').write(' two')",
+        )
+        first = self.run_ok("run", "-m", model, "go", "--save-files", str(self.program.home / "saved"))
+        self.assertIn("a.txt (7 bytes), d/e/b.bin (5.1 kB); saved in", first.stderr)
+        self.assertEqual("one two", (self.program.home / "saved/a.txt").read_text())
+        whole = bytes(range(256)) * 20
+        self.assertEqual(whole, (self.program.home / "saved/d/e/b.bin").read_bytes())
+        listed = json.loads(self.run_ok("runs", "files", "last", "--json").stdout)
+        self.assertEqual([{"path": "a.txt", "size": 7}, {"path": "d/e/b.bin", "size": 5120}], listed)
+        self.assertEqual([{"path": "a.txt", "size": 3}, {"path": "gone", "size": 0}], self.show()["calls"][0]["files"])
+        self.assertEqual({"path": "gone", "size": None}, self.show()["calls"][1]["files"][1])
+        told = self.run_ok("runs", "files", "last", "--to", str(self.program.home / "later")).stdout
+        self.assertIn("later/a.txt  7 bytes", told)
+        self.assertEqual(whole, (self.program.home / "later/d/e/b.bin").read_bytes())
+
+        run = self.show()["id"]
+        model = self.scripted("print(open('a.txt').read(), len(open('d/e/b.bin', 'rb').read()))")
+        self.run_ok("runs", "resume", run, "and now?", "-m", model)
+        self.assertIn("one two 5120", self.show()["messages"][-2]["content"])
+
+        model = self.scripted("import os; print(open('a.txt').read()); print(sorted(os.listdir()))")
+        self.run_ok("runs", "fork", run, "another way", "--step", "1", "-m", model)
+        self.assertIn("one\n['a.txt', 'gone']", self.show()["messages"][-2]["content"])
+
+    def test_no_path_leads_out_of_the_folder(self):
+        model = self.scripted("open('x', 'w').write('mine')")
+        self.run_ok("run", "-m", model, "go")
+        target = self.program.home / "target"
+        target.mkdir()
+        (self.program.home / "kept").write_text("kept")
+        (target / "x").symlink_to(self.program.home / "kept")
+        done = self.program.run("runs", "files", "last", "--to", str(target))
+        self.assertEqual("kept", (self.program.home / "kept").read_text(), done.stderr)
+
+
 class ResumeTest(Case):
     def test_a_killed_run_goes_on_and_answers(self):
         """The option -m and the limits come from the ledger; the interpreter's loss is told to the model."""

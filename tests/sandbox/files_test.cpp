@@ -1,3 +1,10 @@
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "sandbox/session_slot.h"
 #include "tests/sandbox/sandbox_fixture.h"
 
 namespace toccata::sandbox {
@@ -45,6 +52,49 @@ TEST_F(FilesTest, BytesCrossTheWallUnchangedBothWays) {
 TEST_F(FilesTest, UploadsAreNotArtifacts) {
   ASSERT_TRUE(session_->upload("given.txt", "x").ok());
   EXPECT_THAT(run("1").artifacts, IsEmpty());
+}
+
+TEST_F(FilesTest, WhatBecameOfEachFileIsTold) {
+  ASSERT_TRUE(session_->upload("given.txt", "x").ok());
+  EXPECT_THAT(session_->take_changes(), ElementsAre(FileChange{"given.txt", 1, false}));
+  run("open('a', 'w').write('aa'); open('b', 'w').write('b')");
+  run("open('b', 'a').write('b'); import os; os.remove('given.txt')");
+  EXPECT_THAT(
+      session_->take_changes(),
+      ElementsAre(FileChange{"a", 2, false}, FileChange{"b", 2, false}, FileChange{"given.txt", 0, true})
+  );
+  EXPECT_THAT(session_->take_changes(), IsEmpty());
+  run("for i in range(1500): open(f'many{i}', 'w')");
+  for (const FileChange& change : session_->take_changes()) EXPECT_FALSE(change.removed) << change.path;
+}
+
+TEST_F(FilesTest, FilesThatARestartLostAreGone) {
+  if (test_warmth().zygote) GTEST_SKIP() << "the zygote would be killed, not the session";
+  run("open('a', 'w').write('aa')");
+  (void)session_->take_changes();
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const pid_t pid = static_cast<pid_t>(std::atoi(entry.path().filename().c_str()));
+    std::ifstream status(entry.path() / "status");
+    pid_t parent = 0;
+    for (std::string word; pid > 0 && status >> word;) {
+      if (word == "PPid:") status >> parent;
+    }
+    if (parent == getpid()) kill(pid, SIGKILL);
+  }
+  EXPECT_TRUE(run("1").restarted);
+  EXPECT_THAT(session_->take_changes(), ElementsAre(FileChange{"a", 0, true}));
+}
+
+TEST_F(FilesTest, ASlotKeepsWhatCallsLeftWithinBounds) {
+  SessionSlot slot(*sandbox_);
+  EXPECT_THAT(slot.take_changes(), IsEmpty());
+  slot.add_files({{"given", "old"}, {"d/in", "i"}});
+  slot.add_files({{"given", "new"}});
+  Session& session = *slot.open().value_or_throw();
+  EXPECT_EQ(session.execute("open('given').read() + open('d/in').read()", 60s).output, "'newi'");
+  EXPECT_THAT(slot.take_changes(), IsEmpty()) << "they were put there";
+  session.execute("open('out', 'w').write('o')\nopen('large', 'w').truncate(17 << 20)", 60s);
+  EXPECT_THAT(slot.take_changes(), ElementsAre(KeptFile{"large", std::nullopt}, KeptFile{"out", "o"}));
 }
 
 TEST_F(FilesTest, LinksAreNeverFollowed) {

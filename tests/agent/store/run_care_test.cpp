@@ -112,6 +112,57 @@ TEST_F(RunCareTest, AForkSharesWhatIsLarge) {
   EXPECT_THAT(wrong.error().message, HasSubstr("steps 0 to 5"));
 }
 
+TEST_F(RunCareTest, FilesOfTheSessionAreKeptAsEachCallLeftThem) {
+  std::string plot(5000, '\0');
+  for (std::size_t i = 0; i < plot.size(); ++i) plot[i] = static_cast<char>(i * 7);
+  const auto file = [](std::string path, std::string bytes) { return SessionFile{std::move(path), bytes.size(), bytes}; };
+  const auto call = [](RunWriter& run, int step, std::vector<SessionFile> files) {
+    run.begin_step(step);
+    const int number = run.begin_call({.recipient = "python", .arguments = "x", .effect = "effectful"});
+    run.finish_call(number, {"ok", "python", "done", "{}", {}, std::move(files)});
+    run.finish_step(1, 1, "call");
+    run.commit();
+  };
+  std::string id;
+  {
+    RunWriter run = ledger_->create_run({.task = "t", .model = "m"});
+    id = run.id();
+    call(run, 1, {file("a.txt", "first"), file("d/plot.png", plot)});
+    call(run, 2, {file("a.txt", "second"), file("empty", "")});
+    call(run, 3, {{.path = "d/plot.png", .size = {}, .bytes = {}}});
+    run.finish({.exit_code = 0, .terminal_reason = "final"});
+  }
+  const auto paths = [&](const std::string& run, std::optional<int> last) {
+    std::vector<std::pair<std::string, std::uint64_t>> found;
+    for (const SessionFile& f : ledger_->session_files(run, last).value_or_throw()) found.emplace_back(f.path, f.size.value());
+    return found;
+  };
+  using Found = std::vector<std::pair<std::string, std::uint64_t>>;
+  EXPECT_EQ(paths(id, {}), (Found{{"a.txt", 6}, {"empty", 0}}));
+  EXPECT_EQ(paths(id, 1), (Found{{"a.txt", 5}, {"d/plot.png", 5000}}));
+  EXPECT_EQ(paths(id, 0), Found{});
+  EXPECT_EQ(ledger_->session_file(id, "a.txt").value_or_throw().bytes, "second");
+  EXPECT_EQ(ledger_->session_file(id, "a.txt", 1).value_or_throw().bytes, "first");
+  EXPECT_EQ(ledger_->session_file(id, "empty").value_or_throw().bytes, "");
+  EXPECT_EQ(ledger_->session_file(id, "d/plot.png", 2).value_or_throw().bytes, plot);
+  const auto gone = ledger_->session_file(id, "d/plot.png");
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(gone.error().code, ErrorCode::kNotFound);
+  EXPECT_THAT(gone.error().message, HasSubstr("d/plot.png"));
+  EXPECT_EQ(ledger_->load_run(id).value_or_throw().calls[2].result->files, (std::vector<SessionFile>{{.path = "d/plot.png"}}));
+
+  const std::string fork = ledger_->fork_run(id, 1).value_or_throw();
+  EXPECT_EQ(paths(fork, {}), (Found{{"a.txt", 5}, {"d/plot.png", 5000}}));
+  EXPECT_THAT(ledger_->check(), IsEmpty());
+  ASSERT_TRUE(ledger_->remove_run(id));
+  ledger_->sweep({});
+  EXPECT_EQ(ledger_->session_file(fork, "d/plot.png").value_or_throw().bytes, plot) << "the fork uses it still";
+  EXPECT_EQ(count("SELECT count(*) FROM files"), 2);
+  ASSERT_TRUE(ledger_->remove_run(fork));
+  ledger_->sweep({});
+  EXPECT_EQ(count("SELECT count(*) FROM blobs"), 0);
+}
+
 TEST_F(RunCareTest, AWriterGoesOnWhereAnotherStopped) {
   const std::string id = add_run(2, 10);
   {
@@ -187,7 +238,7 @@ TEST_F(RunCareTest, ALedgerOfVersion1IsUpgraded) {
       "ALTER TABLE calls DROP COLUMN full_blob;"
       "UPDATE segments SET tokens = x'01000000' WHERE length(tokens) = 0;"
       "ALTER TABLE steps DROP COLUMN first_token_ms;"
-      "DROP TABLE blobs; PRAGMA user_version = 1"
+      "DROP TABLE files; DROP TABLE blobs; PRAGMA user_version = 1"
   );
   ledger_ = Ledger::open(path_).value_or_throw();
   const RunRecord run = ledger_->load_run(id).value_or_throw();
