@@ -10,6 +10,7 @@
 #include "agent/loop/dispatcher.h"
 #include "agent/loop/watchdog.h"
 #include "agent/mcp/content.h"
+#include "core/base/image_type.h"
 #include "core/base/json.h"
 #include "core/tokenizer/tokenizer.h"
 #include "tools/files/files_tool.h"
@@ -332,7 +333,7 @@ void McpToolbox::add_artifacts(CallResult& result, const std::string& metadata, 
     const auto size = artifact.value("size", std::uint64_t{0});
     if (n_images < kImagesMax && size > 0 && size <= bytes_left) {
       const Result<std::string> bytes = session.download(path);
-      const std::string type = bytes && bytes->size() <= bytes_left ? mcp::image_type(*bytes) : "";
+      const std::string type = bytes && bytes->size() <= bytes_left ? image_type(*bytes) : "";
       if (!type.empty()) {
         ++n_images;
         bytes_left -= bytes->size();

@@ -33,11 +33,16 @@ std::string mebibytes(std::int64_t bytes) {
 }  // namespace
 
 int runs_export_verb(const RunsCareOptions& options, const Environment& env) {
-  const auto run = open_ledger(options, env)->load_run(options.runs.front()).value_or_throw();
+  const auto ledger = open_ledger(options, env);
+  const auto run = ledger->load_run(options.runs.front()).value_or_throw();
   std::string text;
   if (options.format == "jsonl") text = store::to_json_lines(run);
   if (options.format == "markdown") text = store::to_markdown(run);
-  if (options.format == "html") text = store::to_html(run);
+  if (options.format == "html") {
+    auto files = ledger->session_files(run.summary.id).value_or_throw();
+    for (store::SessionFile& file : files) file = ledger->session_file(run.summary.id, file.path).value_or_throw();
+    text = store::to_html(run, files);
+  }
   if (options.output.empty()) {
     std::cout << text;
   } else {

@@ -109,6 +109,8 @@ Result<Header> read_header_strict(std::string_view text, std::optional<Role> rol
       header.role = Role::kTool;
       header.name = words[0];
       words.erase(words.begin());
+      // Between the name and the rest the role itself may stand, once.
+      if (!words.empty() && words[0] == to_string(Role::kTool)) words.erase(words.begin());
     } else {
       return fail("Unknown role: " + words[0]);
     }

@@ -78,11 +78,16 @@ Item call_started_item(std::string id, const std::string& recipient, const std::
   return {std::move(id), std::move(item)};
 }
 
-Item call_completed_item(Item started, const tools::ToolResult& result) {
+Item call_completed_item(Item started, const tools::ToolResult& result, std::span<const store::SessionFile> files) {
   const ItemStatus status =
       result.status == tools::ToolStatus::kOk ? ItemStatus::kCompleted : ItemStatus::kFailed;
   started.provenance = result.provenance;
   std::visit([&](auto& details) { complete(details, result, status); }, started.details);
+  if (auto* command = std::get_if<CommandItem>(&started.details)) {
+    for (const store::SessionFile& file : files) {
+      if (file.size) command->files.push_back({file.path, *file.size});
+    }
+  }
   return started;
 }
 

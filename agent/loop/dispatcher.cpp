@@ -287,16 +287,14 @@ CallOutcome Dispatcher::run_tool(
     outcome.verdict = denied ? Verdict::kDenied : Verdict::kStopsRun;
     outcome.reason = denied ? "denied" : "tool_unavailable";
   }
+  std::vector<store::SessionFile> files;
+  if (config_.files.take) files = config_.files.take();
+  Item completed = call_completed_item(item, result, files);
   writer_.finish_call(
       number,
-      {to_string(result.status),
-       *outcome.answer.name,
-       result.content,
-       result.metadata,
-       std::move(full),
-       config_.files.take ? config_.files.take() : std::vector<store::SessionFile>()}
+      {to_string(result.status), *outcome.answer.name, result.content, result.metadata, std::move(full), std::move(files)}
   );
-  events_.push(ItemCompleted{call_completed_item(item, result)});
+  events_.push(ItemCompleted{std::move(completed)});
   return outcome;
 }
 

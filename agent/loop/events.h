@@ -38,6 +38,12 @@ struct ReasoningItem {
   std::string text;
   friend bool operator==(const ReasoningItem&, const ReasoningItem&) = default;
 };
+// A file that a call made or changed in the session's /mnt/data, as the ledger keeps it.
+struct FileNote {
+  std::string path;
+  std::uint64_t size = 0;
+  friend bool operator==(const FileNote&, const FileNote&) = default;
+};
 // Code or a command run in the sandbox (python).
 struct CommandItem {
   std::string command = {};            // the body of the call, verbatim
@@ -45,6 +51,7 @@ struct CommandItem {
   // From the tool's metadata, else 0 or 1 by status; none while it runs.
   std::optional<int> exit_code = {};
   ItemStatus status = ItemStatus::kInProgress;
+  std::vector<FileNote> files = {};
   friend bool operator==(const CommandItem&, const CommandItem&) = default;
 };
 // Any other tool call; `server` is the namespace.

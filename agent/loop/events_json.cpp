@@ -70,12 +70,14 @@ Json details_of(const AgentMessageItem& item) {
 }
 Json details_of(const ReasoningItem& item) { return {{"type", "reasoning"}, {"text", item.text}}; }
 Json details_of(const CommandItem& item) {
-  return {
+  Json json = {
       {"type", "command_execution"},
       {"command", item.command},
       {"aggregated_output", item.aggregated_output},
       {"exit_code", or_null(item.exit_code)},
       {"status", to_string(item.status)}};
+  for (const FileNote& file : item.files) json["files"].push_back({{"path", file.path}, {"size", file.size}});
+  return json;
 }
 Json details_of(const ToolCallItem& item) {
   Json result = nullptr;
@@ -242,10 +244,12 @@ void add_details(Line& line, const WebSearchItem& item) {
 }
 void add_details(Line& line, const NoticeItem& item) { line.raw(R"("type":"error","message":)").text(item.message); }
 
-// Citations and provenance are rare, and left to to_json().
+// Citations, files and provenance are rare, and left to to_json().
 bool is_plain(const Item& item) {
   const auto* message = std::get_if<AgentMessageItem>(&item.details);
-  return !item.provenance.untrusted && (message == nullptr || message->citations.empty());
+  const auto* command = std::get_if<CommandItem>(&item.details);
+  return !item.provenance.untrusted && (message == nullptr || message->citations.empty()) &&
+         (command == nullptr || command->files.empty());
 }
 
 std::string item_line(std::string_view type, const Item& item) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/base64.h"
+#include "core/base/image_type.h"
 #include "core/tokenizer/utf8.h"
 
 namespace toccata::mcp {
@@ -26,14 +27,6 @@ int hex_digit(char c) {
 }
 
 }  // namespace
-
-std::string image_type(std::string_view bytes) {
-  if (bytes.starts_with("\x89PNG\r\n\x1a\n")) return "image/png";
-  if (bytes.starts_with("\xff\xd8\xff")) return "image/jpeg";
-  if (bytes.starts_with("GIF87a") || bytes.starts_with("GIF89a")) return "image/gif";
-  if (bytes.starts_with("RIFF") && bytes.substr(std::min<std::size_t>(8, bytes.size())).starts_with("WEBP")) return "image/webp";
-  return {};
-}
 
 Json text_block(const std::string& text) { return Json{{"type", "text"}, {"text", text}}; }
 

@@ -9,9 +9,6 @@
 
 namespace toccata::mcp {
 
-// By the first bytes; empty when they are those of no picture that models read (PNG, JPEG, GIF, WebP).
-std::string image_type(std::string_view bytes);
-
 tools::mcp::Json text_block(const std::string& text);
 tools::mcp::Json image_block(std::string_view bytes, const std::string& mime_type);
 tools::mcp::Json resource_link(const std::string& uri, const std::string& name, std::uint64_t size);

@@ -134,6 +134,13 @@ std::string RunReader::run(const std::string& id) {
   return dump(json);
 }
 
+std::string RunReader::file(const std::string& id, const std::string& path, int call) {
+  check_id(id);
+  auto found = ledger().session_file(id, path, call > 0 ? std::optional(call) : std::nullopt);
+  if (!found) throw api_error(found.error());
+  return std::move(found->bytes);
+}
+
 std::string RunReader::tokens(const std::string& id, std::int64_t offset, std::int64_t limit) {
   const store::RunRecord record = load(id);
   const std::int64_t end = offset + limit;

@@ -25,6 +25,8 @@ class RunReader {
   // Tokens [offset, offset + limit) of the segments, joined: {n_tokens, next, segments: [{segment, step, kind, tokens,
   // texts, special}]}; bytes that are no text are spelled <e2><80>.
   std::string tokens(const std::string& id, std::int64_t offset, std::int64_t limit);
+  // Bytes of a file of the session's /mnt/data after call `call`; 0 = after the last.
+  std::string file(const std::string& id, const std::string& path, int call);
 
  private:
   store::Ledger& ledger();

@@ -1,9 +1,12 @@
 #include "agent/server/runs_api.h"
 
+#include <limits>
+
 #include "agent/loop/events_json.h"
 #include "agent/server/access_policy.h"
 #include "agent/server/json_fields.h"
 #include "agent/server/query_fields.h"
+#include "core/base/image_type.h"
 
 namespace toccata::server {
 namespace {
@@ -20,18 +23,34 @@ RunReader& reader_of(Services& services) {
   );
 }
 
+// Written by code that a model wrote: pictures are shown, and nothing else is taken for a page of this server.
+HttpReply file_reply(std::string bytes) {
+  const std::string picture = image_type(bytes);
+  HttpReply reply{.body = std::move(bytes), .content_type = picture.empty() ? "application/octet-stream" : picture};
+  reply.headers = {{"X-Content-Type-Options", "nosniff"}, {"Content-Security-Policy", "default-src 'none'; sandbox"}};
+  if (picture.empty()) reply.headers.emplace_back("Content-Disposition", "attachment");
+  return reply;
+}
+
 // Everything a GET may ask; on the reader's thread.
-std::string read(RunReader& reader, const HttpRequest& request) {
+HttpReply read(RunReader& reader, const HttpRequest& request) {
   const std::string_view path = request.path;
   if (path == kRunsPath) {
-    return reader.list(static_cast<int>(query_number(request, "limit", 30, 1, 100)), query_text(request, "after"));
+    return {.body = reader.list(static_cast<int>(query_number(request, "limit", 30, 1, 100)), query_text(request, "after"))};
   }
-  std::string id(path.substr(kRunsPath.size() + 1));
-  if (!id.ends_with("/tokens")) return reader.run(id);
-  id.resize(id.size() - std::string_view("/tokens").size());
-  return reader.tokens(
-      id, query_number(request, "offset", 0, 0, std::int64_t{1} << 40), query_number(request, "limit", 4096, 1, 8192)
-  );
+  const std::string_view rest = path.substr(kRunsPath.size() + 1);
+  const std::string id(rest.substr(0, rest.find('/')));
+  const std::string_view what = rest.substr(id.size());
+  if (what == "/tokens") {
+    return {.body = reader.tokens(
+                id, query_number(request, "offset", 0, 0, std::int64_t{1} << 40), query_number(request, "limit", 4096, 1, 8192)
+            )};
+  }
+  if (what == "/file") {
+    const auto call = static_cast<int>(query_number(request, "call", 0, 0, std::numeric_limits<int>::max()));
+    return file_reply(reader.file(id, query_text(request, "path"), call));
+  }
+  return {.body = reader.run(std::string(rest))};
 }
 
 void answer_read(Services& services, const std::shared_ptr<Exchange>& exchange) {
@@ -39,7 +58,7 @@ void answer_read(Services& services, const std::shared_ptr<Exchange>& exchange) 
   const bool taken = services.desk.queue.push([&reader, exchange] {
     const HttpRequest& request = exchange->request();
     try {
-      exchange->reply({.body = read(reader, request)});
+      exchange->reply(read(reader, request));
     } catch (const ApiError& error) {
       exchange->reply(error_reply(request, error));
     } catch (const Exception& error) {

@@ -5,6 +5,8 @@
 #include <map>
 
 #include "agent/store/run_json.h"
+#include "core/base/base64.h"
+#include "core/base/image_type.h"
 #include "core/base/json.h"
 
 namespace toccata::store {
@@ -69,6 +71,7 @@ constexpr const char* kStyle =
     "color:#1a1a1a;background:#fff}"
     "pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.3rem 0 0;font:14px/1.45 ui-monospace,"
     "monospace}"
+    "figure{margin:1rem 0}img{max-width:100%}"
     "dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}dt{color:#666}dd{margin:0}"
     "article{border-left:4px solid #ccc;padding:.4rem .8rem;margin:.8rem 0}"
     "article h2{font-size:.85rem;margin:0;color:#666;font-weight:600}"
@@ -138,10 +141,33 @@ std::string to_markdown(const RunRecord& run) {
   return out;
 }
 
-std::string to_html(const RunRecord& run) {
+namespace {
+
+constexpr std::size_t kPictureBytes = std::size_t{4} << 20;
+
+std::string files_html(std::span<const SessionFile> files) {
+  if (files.empty()) return {};
+  std::string out = "<article><h2>Files in /mnt/data</h2>\n";
+  for (const SessionFile& file : files) {
+    const std::string name = escape_html(file.path);
+    const std::string type = file.bytes.size() <= kPictureBytes ? image_type(file.bytes) : "";
+    const std::string caption = name + ", " + std::to_string(file.bytes.size()) + " bytes";
+    if (type.empty()) {
+      out += "<p>" + caption + "</p>\n";
+    } else {
+      out += "<figure><img alt=\"" + name + "\" src=\"data:" + type + ";base64," + base64(file.bytes) + "\"><figcaption>" + caption +
+             "</figcaption></figure>\n";
+    }
+  }
+  return out + "</article>\n";
+}
+
+}  // namespace
+
+std::string to_html(const RunRecord& run, std::span<const SessionFile> files) {
   std::string out =
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src "
       "'unsafe-inline'; base-uri 'none'; form-action 'none'\">\n"
       "<meta name=\"viewport\" content=\"width=device-width\">\n<title>Run " +
       escape_html(run.summary.id) + "</title>\n<style>" + kStyle + "</style></head><body>\n<h1>Run " +
@@ -165,7 +191,7 @@ std::string to_html(const RunRecord& run) {
   for (const CallRow& call : run.calls) {
     if (!call.result) out += "<p>" + escape_html(open_call_text(call)) + "</p>\n";
   }
-  return out + "</body></html>\n";
+  return out + files_html(files) + "</body></html>\n";
 }
 
 }  // namespace toccata::store

@@ -92,9 +92,17 @@ class FilesTest(Case):
         self.assertEqual(whole, (self.program.home / "later/d/e/b.bin").read_bytes())
 
         run = self.show()["id"]
+        model = self.scripted("open('<b>.png', 'wb').write(b'\\x89PNG\\r\\n\\x1a\\n' + b'p' * 9)")
+        self.run_ok("run", "-m", model, "draw")
+        html = self.run_ok("runs", "export", "last", "--format", "html").stdout
+        self.assertIn('<img alt="&lt;b&gt;.png" src="data:image/png;base64,iVBORw0KGgpwcHBwcHBwcHA="', html)
+        events = [json.loads(line) for line in self.run_ok("run", "-m", model, "draw", "--json").stdout.splitlines()]
+        commands = [e["item"] for e in events if e["type"] == "item.completed" and e["item"]["type"] == "command_execution"]
+        self.assertEqual([{"path": "<b>.png", "size": 17}], commands[0]["files"])
+
         model = self.scripted("print(open('a.txt').read(), len(open('d/e/b.bin', 'rb').read()))")
         self.run_ok("runs", "resume", run, "and now?", "-m", model)
-        self.assertIn("one two 5120", self.show()["messages"][-2]["content"])
+        self.assertIn("one two 5120", self.show(run)["messages"][-2]["content"])
 
         model = self.scripted("import os; print(open('a.txt').read()); print(sorted(os.listdir()))")
         self.run_ok("runs", "fork", run, "another way", "--step", "1", "-m", model)
@@ -103,6 +111,9 @@ class FilesTest(Case):
     def test_no_path_leads_out_of_the_folder(self):
         model = self.scripted("open('x', 'w').write('mine')")
         self.run_ok("run", "-m", model, "go")
+        page = Page()
+        page.feed(self.run_ok("runs", "export", "last", "--format", "html").stdout)
+        self.assertIn("x, 4 bytes", page.text)
         target = self.program.home / "target"
         target.mkdir()
         (self.program.home / "kept").write_text("kept")

@@ -171,6 +171,12 @@ TEST(StrictTest, TheRoleToolNamesItself) {
 }
 
 TEST(StrictTest, WhiteSpaceIsUnicodesAtTheEdgesAndAsciiBetween) {
+  const ordered_json named = strict("<|start|>bob<|channel|>final tool<|constrain|>json<|message|>x", nullptr)["messages"][0];
+  EXPECT_EQ(named["name"], "bob");
+  EXPECT_EQ(named["recipient"], "<|constrain|>json");
+  EXPECT_FALSE(named.contains("content_type"));
+  EXPECT_EQ(strict("<|start|>bob tool tool x<|message|>x", nullptr)["messages"][0]["recipient"], "tool");
+  EXPECT_EQ(strict("<|start|>tool tool x<|message|>x", nullptr)["messages"][0]["recipient"], "tool");
   EXPECT_EQ(strict("<|start|>\u2003functions.f to=assistant<|message|>x", nullptr)["messages"][0]["name"], "functions.f");
   EXPECT_EQ(strict("<|channel|>final\u00a0<|message|>x")["messages"][0]["channel"], "final");
   EXPECT_EQ(strict("<|channel|>final\vx<|message|>x")["messages"][0]["recipient"], "x");

@@ -42,7 +42,8 @@ class RunsTest : public ::testing::Test {
     run.add_message(message);
     run.finish_step(10, 5, "call");
     const int call = run.begin_call({.recipient = "python", .arguments = "2+2", .effect = "effectful"});
-    run.finish_call(call, {.status = "ok", .author = "python", .content = output});
+    run.finish_call(call, {.status = "ok", .author = "python", .content = output, .files = {
+        {"a b.png", 8, "\x89PNG\r\n\x1a\n"}, {"page.html", 8, "<script>"}, {"gone", {}, {}}}});
     run.begin_step(2);
     run.finish_step(3, 2, "final");
     run.note("notice", "odd");
@@ -90,6 +91,24 @@ TEST_F(RunsTest, OneRunTellsItsStepsMessagesCallsAndTimes) {
   EXPECT_LT(call["started_ms"].get<std::int64_t>(), call["finished_ms"].get<std::int64_t>());
   EXPECT_EQ("odd", run["notes"][0]["detail"]);
   EXPECT_EQ(run, live->get("/v1/toccata/runs/last"));
+}
+
+TEST_F(RunsTest, FilesAreGivenAndNoneIsTakenForAPage) {
+  const std::string id = add_run("2+2?");
+  const auto live = serve();
+  const std::string file = "/v1/toccata/runs/" + id + "/file?path=";
+  const Json files = live->get("/v1/toccata/runs/" + id)["calls"][0]["files"];
+  EXPECT_EQ((Json{{{"path", "a b.png"}, {"size", 8}}, {{"path", "gone"}, {"size", nullptr}}, {{"path", "page.html"}, {"size", 8}}}), files);
+  const net::Response picture = live->send("GET", file + "a%20b.png&call=1");
+  EXPECT_EQ("\x89PNG\r\n\x1a\n", picture.body);
+  EXPECT_EQ("image/png", picture.header("content-type"));
+  const net::Response page = live->send("GET", file + "page.html");
+  EXPECT_EQ("<script>", page.body);
+  EXPECT_EQ("application/octet-stream", page.header("content-type"));
+  EXPECT_EQ("nosniff", page.header("x-content-type-options"));
+  EXPECT_EQ("attachment", page.header("content-disposition"));
+  for (const char* none : {"gone", "", "..%2Fruns.db", "other"}) EXPECT_EQ(404, live->send("GET", file + none).status) << none;
+  EXPECT_EQ(400, live->send("GET", file + "page.html&call=-1").status);
 }
 
 TEST_F(RunsTest, ALongTextIsCutBetweenCharactersAndSaysSo) {
