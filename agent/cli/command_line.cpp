@@ -66,11 +66,15 @@ void add_run(CLI::App& app, RunOptions& o, Action& action, const Environment& en
 }
 
 void add_chat(CLI::App& app, ChatOptions& o, Action& action, const Environment& env) {
-  CLI::App* chat = app.add_subcommand("chat", "Talk to the agent, one line a turn");
+  CLI::App* chat = app.add_subcommand("chat", "Talk to the agent; /help there names the commands");
+  chat->add_option("--resume", o.resume, "Go on with this run: its id, the beginning of one, or last");
   add_agent_options(*chat, o.agent);
   add_files_option(*chat, o.agent);
   add_mcp_option(*chat, o.agent);
-  chat->callback([&o, &action, &env] { action = [&] { return chat_verb(o, env); }; });
+  chat->callback([&o, &action, &env, chat] {
+    o.given = given(*chat);
+    action = [&] { return chat_verb(o, env); };
+  });
 }
 
 #ifdef TOCCATA_SERVER

@@ -76,6 +76,8 @@ struct RunOptions {
 
 struct ChatOptions {
   AgentOptions agent;
+  std::string resume = {};           // a run to go on with
+  std::set<std::string> given = {};  // as in RunOptions
 };
 
 struct RunsOptions {

@@ -105,11 +105,16 @@ void TerminalView::on(const agent::ItemDelta& event) {
     return;
   }
   const std::string numbered = with_numbers(event);
-  const std::string text = style_.stdout_is_terminal ? for_terminal(numbered) : numbered;
-  if (text.empty()) return;
+  if (numbered.empty()) return;
+  print_answer(paints() ? ink_.push(for_terminal(numbered)) : style_.stdout_is_terminal ? for_terminal(numbered) : numbered);
+  answer_open_line_ = numbered.back() != '\n';
+}
+
+bool TerminalView::paints() const { return style_.stdout_is_terminal && style_.color; }
+
+void TerminalView::print_answer(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), out_);
   std::fflush(out_);
-  answer_open_line_ = text.back() != '\n';
 }
 
 std::size_t TerminalView::number_of(const agent::Citation& citation) {
@@ -168,11 +173,8 @@ void TerminalView::on(const agent::ItemCompleted& event) {
           [&](const agent::NoticeItem& item) { say(kDim, "note: " + item.message + "\n"); },
           [&](const agent::AgentMessageItem& item) {
             if (item.phase != agent::AgentMessageItem::Phase::kFinal) return;
-            if (answer_open_line_) {
-              std::fputc('\n', out_);
-              std::fflush(out_);
-              answer_open_line_ = false;
-            }
+            if (paints()) print_answer(ink_.finish());
+            if (std::exchange(answer_open_line_, false)) print_answer("\n");
             list_sources(item.citations);
           },
           [](const agent::ReasoningItem&) {},

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/cli/markdown_ink.h"
 #include "agent/loop/events.h"
 
 namespace toccata::cli {
@@ -13,7 +14,7 @@ namespace toccata::cli {
 struct TerminalStyle {
   bool color = false;
   bool quiet = false;              // nothing on stderr but failures
-  bool stdout_is_terminal = false;  // control characters are made visible there
+  bool stdout_is_terminal = false;  // control characters are made visible there, and Markdown in colour
   int output_lines_max = 20;        // of a tool's output
 };
 
@@ -38,6 +39,8 @@ class TerminalView {
   std::string with_numbers(const agent::ItemDelta& event);
   std::size_t number_of(const agent::Citation& citation);
   void list_sources(const std::vector<agent::Citation>& citations);
+  bool paints() const;
+  void print_answer(const std::string& text);
   void say(const char* style, std::string_view text);
   void block(const char* style, std::string_view text, int lines_max);
 
@@ -46,6 +49,7 @@ class TerminalView {
   std::FILE* err_;
   bool answer_open_line_ = false;  // the answer so far does not end in a newline
   bool stderr_open_line_ = false;
+  MarkdownInk ink_;                 // of the open answer
   std::int64_t n_answer_chars_ = 0;   // of the open answer, as the model wrote it
   std::vector<std::string> sources_;  // URLs the open answer cites, in that order
 };

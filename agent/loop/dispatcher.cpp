@@ -21,6 +21,9 @@ using tools::ToolStatus;
 constexpr std::size_t kShownNameMax = 100;
 constexpr const char* kStateLost =
     "[The run was interrupted and resumed: what earlier calls left in memory is gone.]\n";
+constexpr const char* kStateLostFilesKept =
+    "[The run was interrupted and resumed: what earlier calls left in memory is gone; files in /mnt/data, of up to 16 MiB "
+    "each, are there again.]\n";
 constexpr const char* kOutcomeUnknown =
     "The program was stopped while this call was running. Whether it took effect is not known, so "
     "it was not repeated. Find out before you do it again.";
@@ -278,7 +281,7 @@ CallOutcome Dispatcher::run_tool(
       result.content.size(),
       std::chrono::duration_cast<std::chrono::milliseconds>(Watchdog::Clock::now() - started)
   );
-  if (lost_state_.erase(target.recipient) > 0) result.content = kStateLost + result.content;
+  if (lost_state_.erase(target.recipient) > 0) result.content = (config_.files.put_back ? kStateLostFilesKept : kStateLost) + result.content;
   remember(target, arguments, result.content);
   CallOutcome outcome;
   outcome.answer = answer_message(target, call, result.author, result.content);

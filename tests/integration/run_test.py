@@ -141,14 +141,15 @@ class ShellTest(Case):
         self.assertEqual("first\nlast\n", "".join(item["delta"] for _, item in kinds[1:-1]))
         self.assertEqual("first\nlast", kinds[-1][1]["aggregated_output"])
 
-    def test_a_lost_workspace_is_told_when_a_run_goes_on(self):
-        model = self.program.script(function_call("shell", command="echo kept > f"), FINAL + "one<|return|>")
+    def test_files_are_there_again_when_a_run_goes_on(self):
+        model = self.program.script(function_call("shell", command="echo kept > f; truncate -s 17M large"), FINAL + "one<|return|>")
         self.assertEqual(0, self.run_program("run", "-m", model, "--tools", "shell", "go").returncode)
-        more = self.program.script(function_call("shell", command="cat f"), FINAL + "two<|return|>")
+        more = self.program.script(function_call("shell", command="cat f; ls"), FINAL + "two<|return|>")
         done = self.run_program("run", "-m", more, "--json", "--resume", "last", "go on")
         self.assertEqual(0, done.returncode, done.stderr)
         told = self.items(done, "command_execution")[0]["aggregated_output"]
-        self.assertIn("f: No such file or directory", told)
+        self.assertIn("are there again.]\nkept\nf", told)
+        self.assertNotIn("large", told)
 
 
 def files_call(name, **arguments):
