@@ -4,7 +4,7 @@
 // minProperties, maxProperties, dependentRequired (dependencies), items, prefixItems, additionalItems, minItems,
 // maxItems, minLength, maxLength, pattern, format, minimum, maximum, exclusive*, multipleOf (whole numbers), $ref within
 // the document, $defs, allOf (by intersection), anyOf, oneOf where the alternatives provably exclude each other, and not
-// in decidable forms. Annotations and words that are no keywords say nothing. Anything else is refused by name: a
+// in decidable forms. Where $schema names draft 3 to 7, a $ref makes the words beside it say nothing. Annotations and words that are no keywords say nothing. Anything else is refused by name: a
 // grammar never lets through what its schema forbids.
 #pragma once
 

@@ -98,57 +98,7 @@ unsigned type_of(const Json& value) {
   return value.is_object() ? kObject : kArray;
 }
 
-Flattener::Flattener(const Json& document, const SchemaLimits& limits) : document_(document), limits_(limits) {
-  find_anchors(document);
-}
-
-void Flattener::find_anchors(const Json& schema) {
-  if (schema.is_object()) {
-    for (const char* keyword : {"$anchor", "$dynamicAnchor"}) {
-      const Json* name = find(schema, keyword);
-      if (name != nullptr && name->is_string()) anchors_.emplace("#" + name->get<std::string>(), &schema);
-    }
-    for (const char* keyword : {"$id", "id"}) {
-      const Json* name = find(schema, keyword);
-      if (name != nullptr && name->is_string()) anchors_.emplace(name->get<std::string>(), &schema);
-    }
-  }
-  if (schema.is_structured()) {
-    for (const Json& child : schema) find_anchors(child);
-  }
-}
-
-const Json& Flattener::resolve(const Json& owner, const std::string& reference) {
-  if (const auto anchor = anchors_.find(reference); anchor != anchors_.end()) return *anchor->second;
-  const std::size_t hash = reference.find('#');
-  const std::string before = reference.substr(0, hash);
-  const Json* root = &document_;
-  if (!before.empty()) {
-    const auto document = anchors_.find(before);
-    if (document == anchors_.end()) {
-      throw Refusal{"$ref", &owner, "'" + reference + "' is outside this schema"};
-    }
-    root = document->second;
-  }
-  if (hash == std::string::npos || hash + 1 == reference.size()) return *root;
-  std::string pointer;
-  for (std::size_t i = hash + 1; i < reference.size(); ++i) {  // percent escapes
-    if (reference[i] == '%' && i + 2 < reference.size() && std::isxdigit(reference[i + 1]) != 0 &&
-        std::isxdigit(reference[i + 2]) != 0) {
-      pointer += static_cast<char>(std::stoi(reference.substr(i + 1, 2), nullptr, 16));
-      i += 2;
-    } else {
-      pointer += reference[i];
-    }
-  }
-  try {
-    const Json& found = root->at(Json::json_pointer(pointer));
-    expect_schema(found, "$ref", owner);
-    return found;
-  } catch (const Json::exception&) {
-    throw Refusal{"$ref", &owner, "'" + reference + "' names nothing in this schema"};
-  }
-}
+Flattener::Flattener(const Json& document, const SchemaLimits& limits) : references_(document), limits_(limits) {}
 
 std::vector<Flat> Flattener::expand(const All& all) {
   std::vector<Flat> result{Flat{}};
@@ -160,6 +110,7 @@ std::vector<Flat> Flattener::expand_one(const Json& schema, int depth) {
   if (depth > kDepthMax) throw Refusal{"$ref", &schema, "references lead in a circle, or too deep"};
   if (schema.is_boolean()) return schema.get<bool>() ? std::vector<Flat>{Flat{}} : std::vector<Flat>{};
   if (!schema.is_object()) throw Refusal{"", &schema, "expected a schema, found " + json_text(schema)};
+  if (const Json* other = references_.in_place_of(schema)) return expand_one(*other, depth + 1);
   for (const char* keyword : kRefused) {
     if (find(schema, keyword) == nullptr) continue;
     // `then` and `else` without `if`, and `if` alone, say nothing; minContains without contains neither.
@@ -174,7 +125,7 @@ std::vector<Flat> Flattener::expand_one(const Json& schema, int depth) {
   if (own.types != 0) result.push_back(std::move(own));
   if (const Json* reference = find(schema, "$ref"); reference != nullptr) {
     if (!reference->is_string()) throw Refusal{"$ref", &schema, "expected a string"};
-    const Json& target = resolve(schema, reference->get_ref<const std::string&>());
+    const Json& target = references_.resolve(schema, reference->get_ref<const std::string&>());
     result = cross(result, expand_one(target, depth + 1), "$ref", schema);
   }
   const auto list = [&](const char* keyword) -> const Json* {
@@ -403,6 +354,7 @@ std::vector<Flat> Flattener::negate(const Json& schema, const Json& owner, int d
   const auto refuse = [&]() -> Refusal { return {"not", &owner, "only not-type, not-enum and not-required can be enforced"}; };
   if (schema.is_boolean()) return schema.get<bool>() ? std::vector<Flat>{} : std::vector<Flat>{Flat{}};
   if (!schema.is_object() || depth > kDepthMax) throw refuse();
+  if (const Json* other = references_.in_place_of(schema)) return negate(*other, owner, depth + 1);
   static const std::set<std::string> kAnnotations = {"title", "description", "default", "examples", "$comment", "deprecated"};
   std::vector<Flat> out;
   for (const auto& [keyword, value] : schema.items()) {
@@ -437,7 +389,7 @@ std::vector<Flat> Flattener::negate(const Json& schema, const Json& owner, int d
     } else if (keyword == "not") {
       add_all(out, expand_one(value, depth + 1));
     } else if (keyword == "$ref" && value.is_string()) {
-      add_all(out, negate(resolve(schema, value.get<std::string>()), owner, depth + 1));
+      add_all(out, negate(references_.resolve(schema, value.get<std::string>()), owner, depth + 1));
     } else {
       throw refuse();
     }

@@ -13,10 +13,9 @@
 #include "core/grammar/grammar.h"
 #include "core/grammar/number.h"
 #include "core/grammar/schema.h"
+#include "core/grammar/schema_refs.h"
 
 namespace toccata::grammar {
-
-using Json = nlohmann::ordered_json;
 
 // Kinds of values. A whole number is kInteger, whatever its type says; "number" is both.
 enum : unsigned {
@@ -63,13 +62,6 @@ struct Flat {
   const Json* where = nullptr;
 };
 
-// Thrown inside the compiler; `at` is the schema object that has the keyword.
-struct Refusal {
-  std::string keyword;
-  const Json* at;
-  std::string message;
-};
-
 // Resolves and flattens; memoises the automata of patterns. One document, one Flattener.
 class Flattener {
  public:
@@ -99,15 +91,12 @@ class Flattener {
   std::vector<Flat> cross(const std::vector<Flat>& a, const std::vector<Flat>& b, const char* keyword, const Json& at);
   static std::optional<Flat> merge(const Flat& a, const Flat& b);
   std::vector<Flat> negate(const Json& schema, const Json& owner, int depth);
-  const Json& resolve(const Json& owner, const std::string& reference);
   void check_one_of(const std::vector<std::vector<Flat>>& alternatives, const Json& at);
   bool exclusive(const Flat& a, const Flat& b, int depth);
   bool objects_exclusive(const Flat& a, const Flat& b, int depth);
-  void find_anchors(const Json& schema);
 
-  const Json& document_;
+  const References references_;
   const SchemaLimits limits_;
-  std::unordered_map<std::string, const Json*> anchors_;
   std::unordered_map<std::string, std::shared_ptr<const Dfa>> patterns_;
   std::vector<std::unique_ptr<Json>> made_;  // schemas that stand nowhere in the document
 };

@@ -86,6 +86,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"not_required", R"({"type": "object", "not": {"required": ["a"]}})", {R"({"b":1})"}, {R"({"a":1})"}},
         Case{"recursive_ref", R"({"$defs": {"t": {"type": "object", "properties": {"c": {"type": "array", "items": {"$ref": "#/$defs/t"}}}, "additionalProperties": false}}, "$ref": "#/$defs/t"})",
              {R"({"c":[{"c":[]},{}]})"}, {R"({"c":[1]})"}},
+        Case{"words_beside_ref", R"({"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": {"a": {"type": "array"}}, "$ref": "#/$defs/a", "maxItems": 1})", {"[1]"}, {"[1, 2]", "{}"}},
+        Case{"words_beside_ref_in_draft_7", R"({"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"a": {"type": "array"}, "n": {"not": {"$ref": "#/definitions/a", "uniqueItems": true}}}, "anyOf": [{"$ref": "#/definitions/a", "maxItems": 1, "uniqueItems": true}, {"$ref": "#/definitions/n", "type": "string"}]})",
+             {"[1]", "[1, 2]", "3"}, {"[1"}},
         Case{"anything", "{}", {R"({"a":[1,{"b":null}],"c":"d"})", "3"}, {"{]", "x"}},
         Case{"unreachable_optional", R"({"type": "object", "properties": {"a": false, "b": {"type": "integer"}}, "additionalProperties": false})", {R"({"b":1})", "{}"}, {R"({"a":1})"}}
     ),
