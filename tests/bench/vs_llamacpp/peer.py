@@ -140,7 +140,7 @@ def decode(llama: Llama, n: int, sessions: int, n_vocab: int) -> float:
 def bench(args: argparse.Namespace) -> None:
     begin = time.perf_counter()
     sessions = [int(n) for n in args.sessions.split(",")]
-    n_ctx = max(args.prompt, (args.decode + 64) * max(sessions))
+    n_ctx = max(args.prompt, args.decode + 64) * max(sessions)  # each sequence gets an equal share
     llama = Llama(args.library, args.model, args.threads, n_ctx, max(sessions), args.verbose)
     n_vocab = min(llama.n_vocab, 200019)
     prefill(llama, 1, n_vocab)
