@@ -9,6 +9,9 @@ using Clock = std::chrono::steady_clock;
 
 // Tokens of prompts in a pass that also decodes: what others' next tokens are held up by.
 constexpr std::size_t kPrefillBesideDecode = 16;
+// A pass that reads a prompt cannot be stopped: it should not take much longer.
+constexpr double kPromptPassSeconds = 1.5;
+constexpr std::size_t kPromptChunkMin = 64;
 // The part of a pass's time, and the most, that is spent waiting for sessions that are choosing their next token.
 constexpr int kPatience = 8;
 constexpr auto kPatienceMax = std::chrono::milliseconds(2);
@@ -55,6 +58,24 @@ void Batcher::learn_price() {
   }
 }
 
+// From passes that read prompts only.
+void Batcher::learn_pace() {
+  std::size_t n = 0;
+  for (const Part& part : parts_) {
+    if (part.n_logits > 1) return;
+    n += part.tokens.size();
+  }
+  if (n >= kPromptChunkMin / 2) pace_ = std::chrono::duration<double>(last_pass_).count() / static_cast<double>(n);
+}
+
+std::size_t Batcher::prompt_chunk() const {
+  const auto most = static_cast<std::size_t>(activations_.n_max);
+  const std::scoped_lock lock(mutex_);
+  if (pace_ == 0) return std::min(kPromptChunkMin, most);
+  const double n = std::min(static_cast<double>(most), kPromptPassSeconds / pace_);
+  return std::clamp(static_cast<std::size_t>(n), std::min(kPromptChunkMin, most), most);
+}
+
 bool Batcher::alone() const {
   const std::scoped_lock lock(mutex_);
   return n_expected_ <= 1 && waiting_.empty();
@@ -78,6 +99,7 @@ void Batcher::lead(std::unique_lock<std::mutex>& lock, const Request& own) {
     lock.lock();
     last_pass_ = took;
     learn_price();
+    learn_pace();
     settle(failure);
     changed_.notify_all();
   }

@@ -35,6 +35,9 @@ class Batcher {
   Counts counts() const;
   // Whether the last pass was of one session.
   bool alone() const;
+  // How many tokens of a prompt one pass should read, so that a session can be stopped within a second or two: the more
+  // the faster, up to Options::chunk_tokens.
+  std::size_t prompt_chunk() const;
   // What a token more in a decoding pass costs, in passes of one token; 0 until it is known.
   double price() const;
 
@@ -49,6 +52,7 @@ class Batcher {
   void take();
   void settle(std::exception_ptr failure);
   void learn_price();
+  void learn_pace();
 
   const Model& model_;
   Activations activations_;
@@ -61,6 +65,7 @@ class Batcher {
   std::size_t n_expected_ = 0;        // sessions of the last pass: they will likely come again
   std::chrono::steady_clock::duration last_pass_{};
   double one_ = 0, price_ = 0;        // seconds of a pass of one token; see price()
+  double pace_ = 0;                   // seconds a token of a prompt takes; 0 until it is known
   Counts counts_;
 };
 

@@ -105,11 +105,16 @@ void Session::pass(std::size_t n) {
   usage_.prefilled += static_cast<std::int64_t>(n - sampled);
 }
 
+std::size_t Session::chunk() const {
+  if (model_->batcher() != nullptr) return model_->batcher()->prompt_chunk();
+  return static_cast<std::size_t>(model_->options().chunk_tokens);
+}
+
 Result<void> Session::read(std::size_t keep, std::stop_token stop) {
   while (n_unread() > keep) {
     if (stop.stop_requested()) return cancelled();
     try {
-      pass(std::min(n_unread() - keep, static_cast<std::size_t>(model_->options().chunk_tokens)));
+      pass(std::min(n_unread() - keep, chunk()));
     } catch (const Exception& failure) {  // a device that is full, or gone
       return failure.error();
     }

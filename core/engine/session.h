@@ -75,6 +75,7 @@ class Session {
   // Reads tokens until `keep` are unread.
   Result<void> read(std::size_t keep, std::stop_token stop);
   // Reads `n` tokens, and after the last one of all what the drafter guesses.
+  std::size_t chunk() const;
   void pass(std::size_t n);
   // Whether the model has read it already, because it was guessed.
   bool add(Token token);

@@ -2,7 +2,7 @@
 // int8 in blocks of 32 with one scale each; the products of a block are summed in whole numbers, exactly; blocks are
 // added up in f32 in order of their place in the row:
 //   sum = fma(whole sum of block b, weight scale b * activation scale b, sum),  b = 0, 1, ...
-// So every form (one token or many, AVX2, VNNI, scalar) gives the same bits.
+// So every form (one token or many, AVX2, VNNI on 256 or 512 bits, scalar) gives the same bits.
 #pragma once
 
 #include <cstddef>
@@ -46,15 +46,16 @@ struct Panel {
   alignas(64) float scales[kPanelBlocks][kPanelRows];
 };
 
+inline constexpr int kDotTokens = 3;    // most tokens of one dot8
+inline constexpr int kPanelAtOnce = 4;  // and of one panel_dot
+
 struct Int8Format {
-  // out[r] = row r . x, r < 8.
-  void (*dot8)(const Rows8& rows, const Int8Block* x, int n_blocks, float out[8]);
+  // out[t][r] = row r . x[t], r < 8, t < n_tokens.
+  void (*dot8)(const Rows8& rows, const Int8Block* const x[], int n_tokens, int n_blocks, float* const out[]);
   // Rows 0..7 from rows[0], 8..15 from rows[1].
   void (*unpack)(const Rows8 rows[2], int first, int n_blocks, Panel& panel);
-  // sums_t[r] += the panel's part of row r . x_t, for two tokens; x_t points at the panel's first block.
-  void (*panel_by2)(
-      const Panel& panel, int n_blocks, const Int8Block* x0, const Int8Block* x1, float* sums0, float* sums1
-  );
+  // sums[t][r] += the panel's part of row r . x[t]; x[t] points at the panel's first block.
+  void (*panel_dot)(const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[]);
 };
 
 struct Int8Kernels {
@@ -68,6 +69,7 @@ const Int8Kernels& int8_kernels();
 const Int8Kernels& scalar_int8_kernels();
 // Null where the processor lacks the instructions.
 const Int8Kernels* avx2_int8_kernels();
-const Int8Kernels* vnni_int8_kernels();
+const Int8Kernels* avx_vnni_int8_kernels();
+const Int8Kernels* avx512_vnni_int8_kernels();
 
 }  // namespace toccata::ops

@@ -18,12 +18,20 @@ TOCCATA_ISA inline __m256i accumulate_small(__m256i sum, __m256i u, __m256i s) {
   return _mm256_add_epi16(sum, _mm256_maddubs_epi16(u, s));
 }
 TOCCATA_ISA inline __m256i whole_small(__m256i sum) { return _mm256_madd_epi16(sum, _mm256_set1_epi16(1)); }
-// 2 * 128 * 127 = 32512 is just within 16 bits.
-TOCCATA_ISA inline __m256i accumulate(__m256i sum, __m256i u, __m256i s) {
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(u, s), _mm256_set1_epi16(1)));
+TOCCATA_ISA inline __m256i start_signed(const Int8Block&) { return _mm256_setzero_si256(); }
+// |w| * (s with w's sign): -128 is 128 on the unsigned side. 2 * 128 * 127 = 32512 is just within 16 bits.
+TOCCATA_ISA inline __m256i accumulate_signed(__m256i sum, __m256i w, __m256i s) {
+  const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(s, w));
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
 #include "core/ops/int8_x86.inl"
+
+constexpr Int8Kernels kKernels = {
+    quantize,
+    {dot8<Mxfp4Rows>, unpack<Mxfp4Rows>, panel_dot<Mxfp4Rows>},
+    {dot8<Q8Rows>, unpack<Q8Rows>, panel_dot<Q8Rows>},
+};
 
 }  // namespace
 

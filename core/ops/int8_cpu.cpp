@@ -84,40 +84,40 @@ void unpack(const Rows8 rows[2], int first, int n_blocks, Panel& panel) {
 }
 
 template <class Format>
-void panel_by2(const Panel& panel, int n_blocks, const Int8Block* x0, const Int8Block* x1, float* sums0, float* sums1) {
-  for (int b = 0; b < n_blocks; ++b) {
-    for (int r = 0; r < kPanelRows; ++r) {
-      int whole[2] = {0, 0};
-      for (int i = 0; i < kInt8Block; ++i) {
-        const int value = Format::value(panel.codes[b][i / 4][r][i % 4]);
-        whole[0] += value * x0[b].q[i];
-        whole[1] += value * x1[b].q[i];
+void panel_dot(const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[]) {
+  for (int t = 0; t < n_tokens; ++t) {
+    for (int b = 0; b < n_blocks; ++b) {
+      for (int r = 0; r < kPanelRows; ++r) {
+        int whole = 0;
+        for (int i = 0; i < kInt8Block; ++i) whole += Format::value(panel.codes[b][i / 4][r][i % 4]) * x[t][b].q[i];
+        sums[t][r] = std::fma(static_cast<float>(whole), panel.scales[b][r] * x[t][b].scale, sums[t][r]);
       }
-      sums0[r] = std::fma(static_cast<float>(whole[0]), panel.scales[b][r] * x0[b].scale, sums0[r]);
-      sums1[r] = std::fma(static_cast<float>(whole[1]), panel.scales[b][r] * x1[b].scale, sums1[r]);
     }
   }
 }
 
 template <class Format>
-void dot8(const Rows8& rows, const Int8Block* x, int n_blocks, float out[8]) {
-  for (int r = 0; r < 8; ++r) {
-    float sum = 0;
-    for (int b = 0; b < n_blocks; ++b) {
-      const std::uint8_t* codes = rows.codes[r] + std::ptrdiff_t{b} * rows.code_step;
-      int whole = 0;
-      for (int i = 0; i < kInt8Block; ++i) whole += Format::value(Format::code(codes, i)) * x[b].q[i];
-      const float scale = Format::scale(rows.scales[r] + std::ptrdiff_t{b} * rows.scale_step) * Format::kFactor;
-      sum = std::fma(static_cast<float>(whole), scale * x[b].scale, sum);
-    }
-    out[r] = sum;
+float dot(const std::uint8_t* codes, const std::uint8_t* scales, const Rows8& rows, const Int8Block* x, int n_blocks) {
+  float sum = 0;
+  for (int b = 0; b < n_blocks; ++b, codes += rows.code_step, scales += rows.scale_step) {
+    int whole = 0;
+    for (int i = 0; i < kInt8Block; ++i) whole += Format::value(Format::code(codes, i)) * x[b].q[i];
+    sum = std::fma(static_cast<float>(whole), Format::scale(scales) * Format::kFactor * x[b].scale, sum);
+  }
+  return sum;
+}
+
+template <class Format>
+void dot8(const Rows8& rows, const Int8Block* const x[], int n_tokens, int n_blocks, float* const out[]) {
+  for (int t = 0; t < n_tokens; ++t) {
+    for (int r = 0; r < 8; ++r) out[t][r] = dot<Format>(rows.codes[r], rows.scales[r], rows, x[t], n_blocks);
   }
 }
 
 constexpr Int8Kernels kScalar = {
     quantize,
-    {dot8<Mxfp4>, unpack<Mxfp4>, panel_by2<Mxfp4>},
-    {dot8<Q8>, unpack<Q8>, panel_by2<Q8>},
+    {dot8<Mxfp4>, unpack<Mxfp4>, panel_dot<Mxfp4>},
+    {dot8<Q8>, unpack<Q8>, panel_dot<Q8>},
 };
 
 }  // namespace
@@ -126,8 +126,9 @@ const Int8Kernels& scalar_int8_kernels() { return kScalar; }
 
 const Int8Kernels& int8_kernels() {
   static const Int8Kernels* const best = [] {
-    if (const Int8Kernels* vnni = vnni_int8_kernels()) return vnni;
-    if (const Int8Kernels* avx2 = avx2_int8_kernels()) return avx2;
+    for (const auto kernels : {avx512_vnni_int8_kernels, avx_vnni_int8_kernels, avx2_int8_kernels}) {
+      if (const Int8Kernels* found = kernels()) return found;
+    }
     return &kScalar;
   }();
   return *best;

@@ -62,38 +62,46 @@ struct Rows16 {
   Rows8 halves[2];
 };
 
-// From this many tokens on, rows are unpacked once for all of them. The bits are the same either way.
-inline constexpr int kPanelTokens = 4;
-
-// emit(i, sums[16]) with the product of the rows and input(i), for i < n_tokens.
+// emit(i, sums[16]) with the product of the rows and input(i), for i < n_tokens. More than a few tokens have rows unpacked
+// for them; the bits are the same either way.
 template <class Input, class Emit>
 void rows_times_tokens(
     const Int8Format& kernels, const Rows16& rows, int n_blocks, int n_tokens, const Input& input, const Emit& emit
 ) {
-  if (n_tokens < kPanelTokens) {
+  if (n_tokens <= kDotTokens) {
+    float sums[kDotTokens][kPanelRows];
+    const Int8Block* x[kDotTokens] = {};
+    float* low[kDotTokens] = {};
+    float* high[kDotTokens] = {};
     for (int i = 0; i < n_tokens; ++i) {
-      float sums[kPanelRows];
-      kernels.dot8(rows.halves[0], input(i), n_blocks, sums);
-      if (rows.n > 8) kernels.dot8(rows.halves[1], input(i), n_blocks, sums + 8);
-      emit(i, sums);
+      x[i] = input(i);
+      low[i] = sums[i];
+      high[i] = sums[i] + 8;
     }
+    kernels.dot8(rows.halves[0], x, n_tokens, n_blocks, low);
+    if (rows.n > 8) kernels.dot8(rows.halves[1], x, n_tokens, n_blocks, high);
+    for (int i = 0; i < n_tokens; ++i) emit(i, sums[i]);
     return;
   }
-  // A panel, two tokens' part of it and their sums fit the first-level cache; all tokens' parts fit the second.
+  // A panel, some tokens' part of it and their sums fit the first-level cache; all tokens' parts fit the second.
   constexpr int kTokens = 64;
   Panel panel;
-  alignas(64) float sums[kTokens + 1][kPanelRows];
+  alignas(64) float sums[kTokens][kPanelRows];
   for (int begin = 0; begin < n_tokens; begin += kTokens) {
     const int count = std::min(kTokens, n_tokens - begin);
     std::memset(sums, 0, sizeof sums);
     for (int first = 0; first < n_blocks; first += kPanelBlocks) {
       const int depth = std::min(kPanelBlocks, n_blocks - first);
       kernels.unpack(rows.halves, first, depth, panel);
-      for (int i = 0; i < count; i += 2) {
-        // An odd last token is paired with itself; the other sum falls into the spare row.
-        const Int8Block* x0 = input(begin + i) + first;
-        const Int8Block* x1 = i + 1 < count ? input(begin + i + 1) + first : x0;
-        kernels.panel_by2(panel, depth, x0, x1, sums[i], sums[i + 1]);
+      for (int i = 0; i < count; i += kPanelAtOnce) {
+        const int some = std::min(kPanelAtOnce, count - i);
+        const Int8Block* x[kPanelAtOnce] = {};
+        float* to[kPanelAtOnce] = {};
+        for (int t = 0; t < some; ++t) {
+          x[t] = input(begin + i + t) + first;
+          to[t] = sums[i + t];
+        }
+        kernels.panel_dot(panel, x, some, depth, to);
       }
     }
     for (int i = 0; i < count; ++i) emit(begin + i, sums[i]);

@@ -2,7 +2,9 @@
 //   TOCCATA_ISA                      the target attribute of every function here
 //   accumulate_small(sum, u, s)      sum + products of unsigned codes 0..24 with signed bytes
 //   start_small(correction), whole_small(sum)   that sum's first value and its eight whole numbers
-//   accumulate(sum, u, s)            eight whole numbers, + products of any unsigned with any signed bytes
+//   accumulate_signed(sum, w, s)     eight whole numbers, + products of signed bytes; s is never -128
+//   start_signed(block)              that sum's first value
+// and the table of kernels below it.
 // Eight rows stand side by side: lane r holds row r, so a block's whole numbers need no sum across lanes.
 
 TOCCATA_ISA inline __m128i load16(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
@@ -129,18 +131,18 @@ struct Q8Rows {
     f = _mm_insert_epi16(f, half(rows.template at<7>()), 3);
     return _mm256_cvtph_ps(_mm_unpacklo_epi64(e, f));
   }
-  TOCCATA_ISA static inline __m256i start(const Int8Block&) { return _mm256_setzero_si256(); }
-  // |w| * (q with w's sign): -128 is 128 on the unsigned side, and q is never -128.
-  TOCCATA_ISA static inline __m256i add(__m256i sum, __m256i codes, __m256i q) {
-    return accumulate(sum, _mm256_abs_epi8(codes), _mm256_sign_epi8(q, codes));
-  }
+  TOCCATA_ISA static inline __m256i start(const Int8Block& x) { return start_signed(x); }
+  TOCCATA_ISA static inline __m256i add(__m256i sum, __m256i codes, __m256i q) { return accumulate_signed(sum, codes, q); }
   TOCCATA_ISA static inline __m256i whole(__m256i sum) { return sum; }
 };
 
-template <class Format, class Places>
-TOCCATA_ISA inline void dot8_at(Places codes, Places scales, const Rows8& rows, const Int8Block* x, int n_blocks, float out[8]) {
+template <class Format, int kTokens, class Places>
+TOCCATA_ISA inline void dot8_at(
+    Places codes, Places scales, const Rows8& rows, const Int8Block* const x[], int n_blocks, float* const out[]
+) {
   const Format format;
-  __m256 sum = _mm256_setzero_ps();
+  __m256 sums[kTokens];
+  for (int t = 0; t < kTokens; ++t) sums[t] = _mm256_setzero_ps();
   const std::ptrdiff_t row = std::ptrdiff_t{n_blocks} * rows.code_step;
   const std::uint8_t* next0 = rows.codes[0] + rows.ahead;
   const std::uint8_t* next1 = rows.codes[2] - rows.codes[0] == row ? rows.codes[1] + rows.ahead : next0 + 4 * row;
@@ -153,23 +155,36 @@ TOCCATA_ISA inline void dot8_at(Places codes, Places scales, const Rows8& rows, 
     next1 += 4 * rows.code_step;
     __m256i w[8];
     format.codes(codes, w);
-    __m256i whole = Format::start(x[b]);
-    for (int d = 0; d < 8; ++d) whole = Format::add(whole, w[d], spread4(x[b].q + 4 * d));
-    const __m256 scale = _mm256_mul_ps(Format::scales(scales), _mm256_set1_ps(x[b].scale));
-    sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(Format::whole(whole)), scale, sum);
+    const __m256 of_weights = Format::scales(scales);
+#pragma GCC unroll 3
+    for (int t = 0; t < kTokens; ++t) {
+      const Int8Block& block = x[t][b];
+      __m256i whole = Format::start(block);
+      for (int d = 0; d < 8; ++d) whole = Format::add(whole, w[d], spread4(block.q + 4 * d));
+      const __m256 scale = _mm256_mul_ps(of_weights, _mm256_set1_ps(block.scale));
+      sums[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(Format::whole(whole)), scale, sums[t]);
+    }
     codes.forward(rows.code_step);
     scales.forward(rows.scale_step);
   }
-  _mm256_storeu_ps(out, sum);
+  for (int t = 0; t < kTokens; ++t) _mm256_storeu_ps(out[t], sums[t]);
+}
+
+template <class Format, int kTokens>
+TOCCATA_ISA void dot8_of(const Rows8& rows, const Int8Block* const x[], int n_blocks, float* const out[]) {
+  if (are_even(rows.codes) && are_even(rows.scales)) {
+    dot8_at<Format, kTokens>(EvenPlaces(rows.codes), EvenPlaces(rows.scales), rows, x, n_blocks, out);
+  } else {
+    dot8_at<Format, kTokens>(EightPlaces{rows.codes}, EightPlaces{rows.scales}, rows, x, n_blocks, out);
+  }
 }
 
 template <class Format>
-TOCCATA_ISA void dot8(const Rows8& rows, const Int8Block* x, int n_blocks, float out[8]) {
-  if (are_even(rows.codes) && are_even(rows.scales)) {
-    dot8_at<Format>(EvenPlaces(rows.codes), EvenPlaces(rows.scales), rows, x, n_blocks, out);
-  } else {
-    dot8_at<Format>(EightPlaces{rows.codes}, EightPlaces{rows.scales}, rows, x, n_blocks, out);
-  }
+TOCCATA_ISA void dot8(const Rows8& rows, const Int8Block* const x[], int n_tokens, int n_blocks, float* const out[]) {
+  static_assert(kDotTokens == 3);
+  if (n_tokens == 1) return dot8_of<Format, 1>(rows, x, n_blocks, out);
+  if (n_tokens == 2) return dot8_of<Format, 2>(rows, x, n_blocks, out);
+  dot8_of<Format, 3>(rows, x, n_blocks, out);
 }
 
 template <class Format>
@@ -188,7 +203,7 @@ TOCCATA_ISA void unpack(const Rows8 rows[2], int first, int n_blocks, Panel& pan
 }
 
 template <class Format>
-TOCCATA_ISA void panel_by2(
+TOCCATA_ISA inline void panel_by2(
     const Panel& panel, int n_blocks, const Int8Block* x0, const Int8Block* x1, float* sums0, float* sums1
 ) {
   __m256 s00 = _mm256_loadu_ps(sums0);
@@ -224,6 +239,16 @@ TOCCATA_ISA void panel_by2(
   _mm256_storeu_ps(sums0 + 8, s01);
   _mm256_storeu_ps(sums1, s10);
   _mm256_storeu_ps(sums1 + 8, s11);
+}
+
+template <class Format>
+TOCCATA_ISA void panel_dot(const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[]) {
+  for (int t = 0; t < n_tokens; t += 2) {
+    // A token without another one is paired with itself; the other sum is left alone.
+    float spare[kPanelRows];
+    const bool two = t + 1 < n_tokens;
+    panel_by2<Format>(panel, n_blocks, x[t], x[two ? t + 1 : t], sums[t], two ? sums[t + 1] : spare);
+  }
 }
 
 // Each step is the scalar form's; a block with a value that is not finite is left to it.
@@ -266,9 +291,3 @@ TOCCATA_ISA void quantize(const float* x, int n_blocks, Int8Order order, Int8Blo
     std::memcpy(out[b].correction, &correction, sizeof correction);
   }
 }
-
-constexpr Int8Kernels kKernels = {
-    quantize,
-    {dot8<Mxfp4Rows>, unpack<Mxfp4Rows>, panel_by2<Mxfp4Rows>},
-    {dot8<Q8Rows>, unpack<Q8Rows>, panel_by2<Q8Rows>},
-};

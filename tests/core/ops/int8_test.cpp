@@ -19,8 +19,9 @@ namespace {
 
 std::vector<const Int8Kernels*> all_kernels() {
   std::vector<const Int8Kernels*> kernels = {&scalar_int8_kernels()};
-  if (avx2_int8_kernels() != nullptr) kernels.push_back(avx2_int8_kernels());
-  if (vnni_int8_kernels() != nullptr) kernels.push_back(vnni_int8_kernels());
+  for (const auto of : {avx2_int8_kernels, avx_vnni_int8_kernels, avx512_vnni_int8_kernels}) {
+    if (of() != nullptr) kernels.push_back(of());
+  }
   return kernels;
 }
 
@@ -86,6 +87,11 @@ struct Rows {
   Rows8 rows8[2];
 };
 
+// One token.
+void dot8(const Int8Format& format, const Rows8& rows, const Int8Block* x, int n_blocks, float* out) {
+  format.dot8(rows, &x, 1, n_blocks, &out);
+}
+
 class Int8Test : public ::testing::TestWithParam<const char*> {
  protected:
   const Int8Format& of(const Int8Kernels& kernels) const {
@@ -104,8 +110,8 @@ TEST_P(Int8Test, IsWithinHalfAStepOfDoublePrecision) {
     for (const Int8Kernels* kernels : all_kernels()) {
       kernels->quantize(x.data(), n_blocks, rows.order, q.data());
       float out[16];
-      of(*kernels).dot8(rows.rows8[0], q.data(), n_blocks, out);
-      of(*kernels).dot8(rows.rows8[1], q.data(), n_blocks, out + 8);
+      dot8(of(*kernels), rows.rows8[0], q.data(), n_blocks, out);
+      dot8(of(*kernels), rows.rows8[1], q.data(), n_blocks, out + 8);
       for (std::size_t r = 0; r < 16; ++r) {
         double sum = 0, size = 0, allowed = 0;
         for (std::size_t i = 0; i < n; ++i) {
@@ -127,7 +133,7 @@ TEST_P(Int8Test, SumsOfRoundedActivationsAreExactButForF32) {
   for (const Int8Kernels* kernels : all_kernels()) {
     kernels->quantize(x.data(), 40, rows.order, q.data());
     float out[8];
-    of(*kernels).dot8(rows.rows8[0], q.data(), 40, out);
+    dot8(of(*kernels), rows.rows8[0], q.data(), 40, out);
     for (std::size_t r = 0; r < 8; ++r) {
       double sum = 0, size = 0;
       for (std::size_t i = 0; i < x.size(); ++i) {
@@ -155,24 +161,41 @@ TEST_P(Int8Test, EveryFormGivesTheBitsOfTheScalarOne) {
     scalar.quantize(x0.data(), n_blocks, rows.order, q0.data());
     scalar.quantize(x1.data(), n_blocks, rows.order, q1.data());
     for (std::size_t half = 0; half < 2; ++half) {
-      of(scalar).dot8(rows.rows8[half], q0.data(), n_blocks, wanted0.data() + 8 * half);
-      of(scalar).dot8(rows.rows8[half], q1.data(), n_blocks, wanted1.data() + 8 * half);
+      dot8(of(scalar), rows.rows8[half], q0.data(), n_blocks, wanted0.data() + 8 * half);
+      dot8(of(scalar), rows.rows8[half], q1.data(), n_blocks, wanted1.data() + 8 * half);
     }
+    // Tokens in turn: 0, 1, 0, 1.
+    const std::vector<const Int8Block*> tokens = {q0.data(), q1.data(), q0.data(), q1.data()};
     for (const Int8Kernels* kernels : all_kernels()) {
-      std::vector<float> got(16);
-      for (std::size_t half = 0; half < 2; ++half) {
-        of(*kernels).dot8(rows.rows8[half], q0.data(), n_blocks, got.data() + 8 * half);
+      for (int n_tokens = 1; n_tokens <= kPanelAtOnce; ++n_tokens) {
+        std::vector<std::vector<float>> got(4, std::vector<float>(16, -1)), sums(4, std::vector<float>(16, 0));
+        std::vector<float*> low, high, to;
+        for (std::size_t t = 0; t < 4; ++t) {
+          low.push_back(got[t].data());
+          high.push_back(got[t].data() + 8);
+          to.push_back(sums[t].data());
+        }
+        if (n_tokens <= kDotTokens) {
+          of(*kernels).dot8(rows.rows8[0], tokens.data(), n_tokens, n_blocks, low.data());
+          of(*kernels).dot8(rows.rows8[1], tokens.data(), n_tokens, n_blocks, high.data());
+        }
+        const auto panel = std::make_unique<Panel>();
+        for (int first = 0; first < n_blocks; first += kPanelBlocks) {
+          const int count = std::min(kPanelBlocks, n_blocks - first);
+          of(*kernels).unpack(rows.rows8, first, count, *panel);
+          std::vector<const Int8Block*> from = tokens;
+          for (const Int8Block*& x : from) x += first;
+          of(*kernels).panel_dot(*panel, from.data(), n_tokens, count, to.data());
+        }
+        for (int t = 0; t < 4; ++t) {
+          const auto& wanted = t % 2 == 0 ? wanted0 : wanted1;
+          const auto i = static_cast<std::size_t>(t);
+          if (n_tokens <= kDotTokens) {
+            EXPECT_EQ(got[i], t < n_tokens ? wanted : std::vector<float>(16, -1)) << t << " of " << n_tokens << ", " << n_blocks << " blocks";
+          }
+          EXPECT_EQ(sums[i], t < n_tokens ? wanted : std::vector<float>(16, 0)) << "a panel, " << t << " of " << n_tokens << ", " << n_blocks << " blocks";
+        }
       }
-      EXPECT_EQ(got, wanted0) << "one token, " << n_blocks << " blocks";
-      const auto panel = std::make_unique<Panel>();
-      std::vector<float> sums0(16), sums1(16);
-      for (int first = 0; first < n_blocks; first += kPanelBlocks) {
-        const int count = std::min(kPanelBlocks, n_blocks - first);
-        of(*kernels).unpack(rows.rows8, first, count, *panel);
-        of(*kernels).panel_by2(*panel, count, q0.data() + first, q1.data() + first, sums0.data(), sums1.data());
-      }
-      EXPECT_EQ(sums0, wanted0) << "a panel, " << n_blocks << " blocks";
-      EXPECT_EQ(sums1, wanted1) << "a panel, " << n_blocks << " blocks";
     }
   }
 }
