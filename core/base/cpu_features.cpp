@@ -27,7 +27,7 @@ const CpuFeatures& cpu_features() {
 #if defined(__x86_64__)
     f.avx2_fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
     f.avx_vnni = f.avx2_fma && has_avx_vnni();
-    f.avx512_vnni = f.avx2_fma && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+    f.avx512_vnni = f.avx2_fma && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni");
 #endif
     return f;
   }();

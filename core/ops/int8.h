@@ -46,13 +46,12 @@ struct Panel {
   alignas(64) float scales[kPanelBlocks][kPanelRows];
 };
 
-inline constexpr int kDotTokens = 3;    // most tokens of one dot8
+inline constexpr int kDotTokens = 3;    // most tokens of one dot
 inline constexpr int kPanelAtOnce = 4;  // and of one panel_dot
 
 struct Int8Format {
-  // out[t][r] = row r . x[t], r < 8, t < n_tokens.
-  void (*dot8)(const Rows8& rows, const Int8Block* const x[], int n_tokens, int n_blocks, float* const out[]);
-  // Rows 0..7 from rows[0], 8..15 from rows[1].
+  // Rows 0..7 from rows[0], 8..15 from rows[1], here and below: out[t][r] = row r . x[t], r < 16, t < n_tokens.
+  void (*dot)(const Rows8 rows[2], const Int8Block* const x[], int n_tokens, int n_blocks, float* const out[]);
   void (*unpack)(const Rows8 rows[2], int first, int n_blocks, Panel& panel);
   // sums[t][r] += the panel's part of row r . x[t]; x[t] points at the panel's first block.
   void (*panel_dot)(const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[]);

@@ -29,8 +29,8 @@ TOCCATA_ISA inline __m256i accumulate_signed(__m256i sum, __m256i w, __m256i s) 
 
 constexpr Int8Kernels kKernels = {
     quantize,
-    {dot8<Mxfp4Rows>, unpack<Mxfp4Rows>, panel_dot<Mxfp4Rows>},
-    {dot8<Q8Rows>, unpack<Q8Rows>, panel_dot<Q8Rows>},
+    {dot<Mxfp4Rows>, unpack<Mxfp4Rows>, panel_dot<Mxfp4Rows>},
+    {dot<Q8Rows>, unpack<Q8Rows>, panel_dot<Q8Rows>},
 };
 
 }  // namespace

@@ -97,7 +97,7 @@ void panel_dot(const Panel& panel, const Int8Block* const x[], int n_tokens, int
 }
 
 template <class Format>
-float dot(const std::uint8_t* codes, const std::uint8_t* scales, const Rows8& rows, const Int8Block* x, int n_blocks) {
+float dot_row(const std::uint8_t* codes, const std::uint8_t* scales, const Rows8& rows, const Int8Block* x, int n_blocks) {
   float sum = 0;
   for (int b = 0; b < n_blocks; ++b, codes += rows.code_step, scales += rows.scale_step) {
     int whole = 0;
@@ -108,16 +108,19 @@ float dot(const std::uint8_t* codes, const std::uint8_t* scales, const Rows8& ro
 }
 
 template <class Format>
-void dot8(const Rows8& rows, const Int8Block* const x[], int n_tokens, int n_blocks, float* const out[]) {
+void dot(const Rows8 rows[2], const Int8Block* const x[], int n_tokens, int n_blocks, float* const out[]) {
   for (int t = 0; t < n_tokens; ++t) {
-    for (int r = 0; r < 8; ++r) out[t][r] = dot<Format>(rows.codes[r], rows.scales[r], rows, x[t], n_blocks);
+    for (int r = 0; r < kPanelRows; ++r) {
+      const Rows8& from = rows[r / 8];
+      out[t][r] = dot_row<Format>(from.codes[r % 8], from.scales[r % 8], from, x[t], n_blocks);
+    }
   }
 }
 
 constexpr Int8Kernels kScalar = {
     quantize,
-    {dot8<Mxfp4>, unpack<Mxfp4>, panel_dot<Mxfp4>},
-    {dot8<Q8>, unpack<Q8>, panel_dot<Q8>},
+    {dot<Mxfp4>, unpack<Mxfp4>, panel_dot<Mxfp4>},
+    {dot<Q8>, unpack<Q8>, panel_dot<Q8>},
 };
 
 }  // namespace

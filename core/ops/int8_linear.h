@@ -71,15 +71,12 @@ void rows_times_tokens(
   if (n_tokens <= kDotTokens) {
     float sums[kDotTokens][kPanelRows];
     const Int8Block* x[kDotTokens] = {};
-    float* low[kDotTokens] = {};
-    float* high[kDotTokens] = {};
+    float* to[kDotTokens] = {};
     for (int i = 0; i < n_tokens; ++i) {
       x[i] = input(i);
-      low[i] = sums[i];
-      high[i] = sums[i] + 8;
+      to[i] = sums[i];
     }
-    kernels.dot8(rows.halves[0], x, n_tokens, n_blocks, low);
-    if (rows.n > 8) kernels.dot8(rows.halves[1], x, n_tokens, n_blocks, high);
+    kernels.dot(rows.halves, x, n_tokens, n_blocks, to);
     for (int i = 0; i < n_tokens; ++i) emit(i, sums[i]);
     return;
   }

@@ -180,11 +180,15 @@ TOCCATA_ISA void dot8_of(const Rows8& rows, const Int8Block* const x[], int n_bl
 }
 
 template <class Format>
-TOCCATA_ISA void dot8(const Rows8& rows, const Int8Block* const x[], int n_tokens, int n_blocks, float* const out[]) {
+TOCCATA_ISA void dot(const Rows8 rows[2], const Int8Block* const x[], int n_tokens, int n_blocks, float* const out[]) {
   static_assert(kDotTokens == 3);
-  if (n_tokens == 1) return dot8_of<Format, 1>(rows, x, n_blocks, out);
-  if (n_tokens == 2) return dot8_of<Format, 2>(rows, x, n_blocks, out);
-  dot8_of<Format, 3>(rows, x, n_blocks, out);
+  for (int half = 0; half < 2; ++half) {
+    float* to[kDotTokens] = {};
+    for (int t = 0; t < n_tokens; ++t) to[t] = out[t] + 8 * half;
+    if (n_tokens == 1) dot8_of<Format, 1>(rows[half], x, n_blocks, to);
+    if (n_tokens == 2) dot8_of<Format, 2>(rows[half], x, n_blocks, to);
+    if (n_tokens == 3) dot8_of<Format, 3>(rows[half], x, n_blocks, to);
+  }
 }
 
 template <class Format>

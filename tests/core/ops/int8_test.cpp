@@ -88,8 +88,8 @@ struct Rows {
 };
 
 // One token.
-void dot8(const Int8Format& format, const Rows8& rows, const Int8Block* x, int n_blocks, float* out) {
-  format.dot8(rows, &x, 1, n_blocks, &out);
+void dot(const Int8Format& format, const Rows8 rows[2], const Int8Block* x, int n_blocks, float* out) {
+  format.dot(rows, &x, 1, n_blocks, &out);
 }
 
 class Int8Test : public ::testing::TestWithParam<const char*> {
@@ -110,8 +110,7 @@ TEST_P(Int8Test, IsWithinHalfAStepOfDoublePrecision) {
     for (const Int8Kernels* kernels : all_kernels()) {
       kernels->quantize(x.data(), n_blocks, rows.order, q.data());
       float out[16];
-      dot8(of(*kernels), rows.rows8[0], q.data(), n_blocks, out);
-      dot8(of(*kernels), rows.rows8[1], q.data(), n_blocks, out + 8);
+      dot(of(*kernels), rows.rows8, q.data(), n_blocks, out);
       for (std::size_t r = 0; r < 16; ++r) {
         double sum = 0, size = 0, allowed = 0;
         for (std::size_t i = 0; i < n; ++i) {
@@ -132,9 +131,9 @@ TEST_P(Int8Test, SumsOfRoundedActivationsAreExactButForF32) {
   std::vector<Int8Block> q(40);
   for (const Int8Kernels* kernels : all_kernels()) {
     kernels->quantize(x.data(), 40, rows.order, q.data());
-    float out[8];
-    dot8(of(*kernels), rows.rows8[0], q.data(), 40, out);
-    for (std::size_t r = 0; r < 8; ++r) {
+    float out[16];
+    dot(of(*kernels), rows.rows8, q.data(), 40, out);
+    for (std::size_t r = 0; r < 16; ++r) {
       double sum = 0, size = 0;
       for (std::size_t i = 0; i < x.size(); ++i) {
         const Int8Block& block = q[i / 32];
@@ -160,25 +159,19 @@ TEST_P(Int8Test, EveryFormGivesTheBitsOfTheScalarOne) {
     std::vector<Int8Block> q0(n), q1(n);
     scalar.quantize(x0.data(), n_blocks, rows.order, q0.data());
     scalar.quantize(x1.data(), n_blocks, rows.order, q1.data());
-    for (std::size_t half = 0; half < 2; ++half) {
-      dot8(of(scalar), rows.rows8[half], q0.data(), n_blocks, wanted0.data() + 8 * half);
-      dot8(of(scalar), rows.rows8[half], q1.data(), n_blocks, wanted1.data() + 8 * half);
-    }
+    dot(of(scalar), rows.rows8, q0.data(), n_blocks, wanted0.data());
+    dot(of(scalar), rows.rows8, q1.data(), n_blocks, wanted1.data());
     // Tokens in turn: 0, 1, 0, 1.
     const std::vector<const Int8Block*> tokens = {q0.data(), q1.data(), q0.data(), q1.data()};
     for (const Int8Kernels* kernels : all_kernels()) {
       for (int n_tokens = 1; n_tokens <= kPanelAtOnce; ++n_tokens) {
         std::vector<std::vector<float>> got(4, std::vector<float>(16, -1)), sums(4, std::vector<float>(16, 0));
-        std::vector<float*> low, high, to;
+        std::vector<float*> out, to;
         for (std::size_t t = 0; t < 4; ++t) {
-          low.push_back(got[t].data());
-          high.push_back(got[t].data() + 8);
+          out.push_back(got[t].data());
           to.push_back(sums[t].data());
         }
-        if (n_tokens <= kDotTokens) {
-          of(*kernels).dot8(rows.rows8[0], tokens.data(), n_tokens, n_blocks, low.data());
-          of(*kernels).dot8(rows.rows8[1], tokens.data(), n_tokens, n_blocks, high.data());
-        }
+        if (n_tokens <= kDotTokens) of(*kernels).dot(rows.rows8, tokens.data(), n_tokens, n_blocks, out.data());
         const auto panel = std::make_unique<Panel>();
         for (int first = 0; first < n_blocks; first += kPanelBlocks) {
           const int count = std::min(kPanelBlocks, n_blocks - first);
