@@ -14,6 +14,9 @@ namespace toccata::cli {
 
 void add_agent_options(CLI::App& app, AgentOptions& o);
 
+// --embeddings and what belongs to it, of an agent and of the index.
+void add_embeddings_options(CLI::App& app, EmbeddingsOptions& options);
+
 // Of the verbs that may start MCP servers. Behind --tools, to whose names it adds.
 void add_mcp_option(CLI::App& app, AgentOptions& o);
 

@@ -131,10 +131,10 @@ class LocalIndex::Impl {
 
   std::vector<SiteVisit> unfinished_crawl(const std::string& site) { return sites_.unfinished(site); }
 
-  void write_site(const std::string& site, const std::vector<SitePage>& pages, const std::vector<SiteVisit>& visits, std::size_t first) {
+  void write_site(const std::string& site, const std::vector<SitePage>& pages, const std::vector<PlacedVisit>& visits) {
     table_.write([&] {
       for (const SitePage& page : pages) write_page(page);
-      for (std::size_t i = 0; i < visits.size(); ++i) sites_.note(site, visits[i], static_cast<std::int64_t>(first + i));
+      for (const PlacedVisit& visit : visits) sites_.note(site, visit);
     });
   }
 
@@ -399,11 +399,9 @@ Result<std::vector<SiteVisit>> LocalIndex::unfinished_crawl(const std::string& s
   return guarded([&] { return impl_->unfinished_crawl(site); });
 }
 
-Result<void> LocalIndex::write_site(
-    const std::string& site, const std::vector<SitePage>& pages, const std::vector<SiteVisit>& visits, std::size_t first
-) {
+Result<void> LocalIndex::write_site(const std::string& site, const std::vector<SitePage>& pages, const std::vector<PlacedVisit>& visits) {
   const auto written = guarded([&] {
-    impl_->write_site(site, pages, visits, first);
+    impl_->write_site(site, pages, visits);
     return true;
   });
   return written ? Result<void>() : Result<void>(written.error());

@@ -83,8 +83,8 @@ class LocalIndex final : public BrowserBackend {
   Result<std::optional<KnownPage>> known_page(const std::string& url);
   // The crawl that was cut short; empty: there is none.
   Result<std::vector<SiteVisit>> unfinished_crawl(const std::string& site);
-  // Pages and how far the crawl has come (visits[i] has the position `first` + i), together or not at all.
-  Result<void> write_site(const std::string& site, const std::vector<SitePage>& pages, const std::vector<SiteVisit>& visits, std::size_t first);
+  // Pages and how far the crawl has come, together or not at all.
+  Result<void> write_site(const std::string& site, const std::vector<SitePage>& pages, const std::vector<PlacedVisit>& visits);
   // The crawl is over. Pages below `scope` that it did not reach are forgotten where `forget_unreached`. How many.
   Result<int> finish_crawl(const std::string& site, const std::string& scope, bool forget_unreached);
 

@@ -31,9 +31,11 @@ std::vector<SiteVisit> SitePages::unfinished(const std::string& site) {
   return visits;
 }
 
-void SitePages::note(const std::string& site, const SiteVisit& visit, std::int64_t order) {
+void SitePages::note(const std::string& site, const PlacedVisit& placed) {
+  const auto& [position, visit] = placed;
   Statement(db_, "INSERT OR REPLACE INTO site_visits VALUES(?1, ?2, ?3, ?4, ?5)")
-      .bind(1, site).bind(2, visit.url).bind(3, std::int64_t{visit.depth}).bind(4, std::int64_t{visit.done}).bind(5, order).run();
+      .bind(1, site).bind(2, visit.url).bind(3, std::int64_t{visit.depth}).bind(4, std::int64_t{visit.done})
+      .bind(5, static_cast<std::int64_t>(position)).run();
 }
 
 void SitePages::finish(const std::string& site) { Statement(db_, "DELETE FROM site_visits WHERE site = ?1").bind(1, site).run(); }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +18,12 @@ struct SiteVisit {
   bool done = false;
 };
 
+// `position` orders the visits of a crawl.
+struct PlacedVisit {
+  std::size_t position = 0;
+  SiteVisit visit;
+};
+
 // Over the tables `site_pages` and `site_visits`. `site` names a crawl: the address it began at. Throws Exception.
 class SitePages {
  public:
@@ -31,7 +36,7 @@ class SitePages {
 
   // The crawl that was not finished, in the order in which it goes on; empty: there is none.
   std::vector<SiteVisit> unfinished(const std::string& site);
-  void note(const std::string& site, const SiteVisit& visit, std::int64_t order);
+  void note(const std::string& site, const PlacedVisit& placed);
   void finish(const std::string& site);
 
  private:
