@@ -100,6 +100,7 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->envname("TOCCATA_SEARCH");
+  add_embeddings_options(app, o.embeddings);
   app.add_option("--page-cache", o.page_cache, "SQLite file that keeps pages between runs and records what each run read; none = neither (default: pages.db beside the ledger of the user)")
       ->envname("TOCCATA_PAGE_CACHE");
   app.add_option("--proxy", o.proxy, "Proxy for pages and search services, or none (default: http_proxy, HTTPS_PROXY, NO_PROXY)")
@@ -118,6 +119,15 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
 void add_files_option(CLI::App& app, AgentOptions& o) {
   app.add_option("--save-files", o.save_files, "Folder that gets what python and shell left in /mnt/data (later: toccata runs files)")
       ->type_name("FOLDER");
+}
+
+void add_embeddings_options(CLI::App& app, EmbeddingsOptions& o) {
+  app.add_option("--embeddings", o.url, "Service with OpenAI's embeddings endpoint, for search by meaning in the index: http://127.0.0.1:8080/v1")
+      ->type_name("URL")
+      ->envname("TOCCATA_EMBEDDINGS");
+  app.add_option("--embeddings-model", o.model, "Its model (default: the one whose vectors the index has)")
+      ->envname("TOCCATA_EMBEDDINGS_MODEL");
+  app.add_option("--embeddings-key-env", o.key_env, "Variable with its key")->type_name("NAME");
 }
 
 void add_mcp_option(CLI::App& app, AgentOptions& o) {

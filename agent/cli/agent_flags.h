@@ -16,6 +16,8 @@ void add_agent_options(CLI::App& app, AgentOptions& o);
 
 // Where the files of the session go: of the verbs that are over when their run is.
 void add_files_option(CLI::App& app, AgentOptions& o);
+// --embeddings and what belongs to it, of an agent and of the index.
+void add_embeddings_options(CLI::App& app, EmbeddingsOptions& options);
 
 // Of the verbs that may start MCP servers. Behind --tools, to whose names it adds.
 void add_mcp_option(CLI::App& app, AgentOptions& o);

@@ -383,17 +383,33 @@ Exit codes: 0 done, 1 the bytes are wrong, 2 no such model, 4 disk too full, 5 n
   pull->callback([&o, &action, &env] { action = [&] { return pull_verb(o, env); }; });
 }
 
+void add_site_options(CLI::App& add, IndexOptions& o) {
+  add.add_option("--max-pages", o.max_pages, "Most pages of a site")->check(CLI::PositiveNumber)->capture_default_str();
+  add.add_option("--max-depth", o.max_depth, "Most links from the address of a site to a page")->check(CLI::NonNegativeNumber)->capture_default_str();
+  add.add_option("--max-mib", o.max_mib, "Most MiB of pages read from a site")->check(CLI::PositiveNumber)->capture_default_str();
+  add.add_option("--delay", o.delay_s, "Seconds between two requests to a site; robots.txt may ask for more")->check(CLI::Range(0.0, 3600.0))->capture_default_str();
+  add.add_option("--allow-origin", o.allow_origins, "Origin that may be read although it is not public: http://127.0.0.1:8000; may be repeated")
+      ->allow_extra_args(false);
+  add.add_option("--proxy", o.proxy, "Proxy for pages, or none (default: http_proxy, HTTPS_PROXY, NO_PROXY)")->envname("TOCCATA_PROXY");
+  add.add_option("--sandbox", o.sandbox, "Least level of protection in which PDFs are read")
+      ->check(CLI::IsMember({"full", "full-nocg", "noproc", "landlock", "seccomp", "none"}))
+      ->envname("TOCCATA_SANDBOX")
+      ->capture_default_str();
+}
+
 void add_index(CLI::App& app, IndexOptions& o, Action& action, const Environment& env) {
   CLI::App* index = app.add_subcommand("index", "Documents of this machine that the browser tool may search");
   index->require_subcommand(1);
-  CLI::App* add = index->add_subcommand("add", "Add a folder or file; again later: what changed");
-  add->add_option("path", o.paths, "Folders or files")->required();
+  CLI::App* add = index->add_subcommand("add", "Add a folder, a file or a web site; again later: what changed");
+  add->add_option("path", o.paths, "Folders, files, or addresses: the pages below https://example.org/guide/, or those a sitemap names")->required();
+  add_site_options(*add, o);
   CLI::App* search = index->add_subcommand("search", "What the browser tool would find");
   search->add_option("query", o.query, "Words")->required();
   search->add_option("-n,--limit", o.limit, "Most results")->check(CLI::PositiveNumber)->capture_default_str();
   CLI::App* list = index->add_subcommand("list", "Every document");
-  CLI::App* remove = index->add_subcommand("remove", "Forget a folder or file");
-  remove->add_option("path", o.paths, "Folders or files")->required();
+  CLI::App* remove = index->add_subcommand("remove", "Forget a folder, a file or a web site");
+  remove->add_option("path", o.paths, "Folders, files or addresses")->required();
+  for (CLI::App* verb : {add, search}) add_embeddings_options(*verb, o.embeddings);
   for (CLI::App* verb : {search, list}) verb->add_flag("--json", o.json, "Machine-readable");
   for (CLI::App* verb : {add, search, list, remove}) {
     verb->add_option("--index", o.index, "SQLite file of the index")->envname("TOCCATA_INDEX");
@@ -550,6 +566,11 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   add_eval(app, eval, action, env);
   IndexOptions index;
   index.index = defaults.index;
+  index.embeddings = defaults.embeddings;
+  index.sandbox = defaults.sandbox;
+  index.allow_origins = defaults.allow_origins;
+  index.proxy = defaults.proxy;
+  index.proxy_names = defaults.proxy_names;
   DevOptions dev;
   PullOptions pull;
   add_pull(app, pull, action, env);

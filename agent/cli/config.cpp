@@ -173,6 +173,27 @@ void set_search_services(const std::filesystem::path& file, const toml::node& no
   }
 }
 
+// [embeddings]
+void set_embeddings(const std::filesystem::path& file, const toml::node& node, ConfigOwner owner, EmbeddingsOptions& options) {
+  if (owner == ConfigOwner::kProject) fail(file, node.source(), "embeddings belongs into the user's own config.toml: it decides where texts and keys are sent");
+  const toml::table* table = node.as_table();
+  if (table == nullptr) fail(file, node.source(), "embeddings is no table: write [embeddings]");
+  const std::map<std::string, Setter, std::less<>> known = {
+      {"url", set(options.url)},
+      {"model", set(options.model)},
+      {"key_env", set(options.key_env)},
+      {"key_file", set_path(options.key_file)},
+      {"query_prefix", set(options.query_prefix)},
+      {"text_prefix", set(options.text_prefix)}};
+  for (const auto& [key, value] : *table) {
+    const auto setter = known.find(key.str());
+    if (setter == known.end()) {
+      fail(file, value.source(), "embeddings has an unknown key '" + std::string(key.str()) + "'; known: key_env, key_file, model, query_prefix, text_prefix, url");
+    }
+    if (!setter->second(value)) fail(file, value.source(), "'" + std::string(key.str()) + "' has a value of the wrong type");
+  }
+}
+
 // A folder may choose among the user's services, and name the address of one that takes no key.
 void check_project_search(const std::filesystem::path& file, const toml::node& node, const AgentOptions& options) {
   for (const std::string& spec : options.search) {
@@ -201,6 +222,10 @@ void apply_config_file(const std::filesystem::path& file, ConfigOwner owner, Age
   for (const auto& [key, node] : table) {
     if (key.str() == "search_service") {
       set_search_services(file, node, owner, options);
+      continue;
+    }
+    if (key.str() == "embeddings") {
+      set_embeddings(file, node, owner, options.embeddings);
       continue;
     }
     if (owner == ConfigOwner::kProject && key.str() == "allow_domain" && !options.allow_domains.empty()) {

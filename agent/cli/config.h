@@ -26,6 +26,9 @@ enum class ConfigOwner { kUser, kProject };
 //   title = "/name"
 //   link = "/href"
 //   summary = "/text"
+//   [embeddings]                                  # of the user's file only
+//   url = "http://127.0.0.1:8080/v1"
+//   model = "bge-m3"                              # and key_env, key_file, query_prefix, text_prefix
 // Keys are the long option names with '_' for '-'. Throws Exception(kInvalidArgument) with file, line and the known
 // keys on a syntax error, an unknown key or a value of the wrong type.
 void apply_config_file(const std::filesystem::path& file, ConfigOwner owner, AgentOptions& options);

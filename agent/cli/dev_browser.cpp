@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/cli/json_lines.h"
+#include "agent/cli/page_setup.h"
 #include "agent/cli/search_setup.h"
 #include "agent/cli/token_prefix.h"
 #include "core/base/json.h"
@@ -25,6 +26,7 @@ std::unique_ptr<tools::Tool> open_browser(const DevBrowserOptions& options, cons
     index = tools::LocalIndex::open(options.index, tools::LocalIndex::Mode::kRead).value_or_throw();
   }
   tools::Fetcher fetcher(tools::AddressPolicy::with_origins(options.allow_origins).value_or_throw());
+  fetcher.read_pdfs(pdf_to_text("landlock"));
   return std::make_unique<tools::BrowserTool>(
       std::make_unique<tools::LivePages>(std::move(index), std::move(fetcher), make_searches(options.search, {}, {}, env)), o200k_prefix(), scope);
 }

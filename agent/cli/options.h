@@ -20,6 +20,15 @@ struct SearchSettings {
   std::optional<tools::SearchShape> shape = {};
 };
 
+// A service with OpenAI's embeddings endpoint, for search by meaning in the index.
+struct EmbeddingsOptions {
+  std::string url = {};    // "http://127.0.0.1:8080/v1"; empty = none
+  std::string model = {};  // empty = the one whose vectors the index has
+  std::string key_env = {};             // variable with its key
+  std::filesystem::path key_file = {};  // read when there is no such variable
+  std::string query_prefix = {}, text_prefix = {};  // what the model wants before a query and before a text
+};
+
 // What `run` and `chat` share. Precedence: flag > TOCCATA_* variable > ./toccata.toml > user's config.toml > default.
 struct AgentOptions {
   std::string model = "nano";
@@ -55,6 +64,7 @@ struct AgentOptions {
   std::vector<std::string> allow_domains = {};  // when there are any, pages come from these hosts only
   std::vector<std::string> search = {};  // services the browser asks: "brave", "searxng=http://127.0.0.1:8888"
   std::map<std::string, SearchSettings> search_services = {};  // by name; from the user's config.toml only
+  EmbeddingsOptions embeddings = {};     // from the flags and the user's config.toml only
   std::string proxy = {};  // for pages and search services; empty = that of the environment; "none"
   std::string proxy_names = "checked";  // checked, trusted: who says that a name leads to no private address
   std::filesystem::path page_cache = {};  // pages kept between runs; empty = the user's pages.db; "none"

@@ -17,29 +17,18 @@ struct Key {
   std::string source;  // where it was found, or where it would be looked for
 };
 
-// A key that a header can carry: one word.
-std::string checked(std::string text, const std::string& source) {
-  const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
-  while (!text.empty() && is_space(text.back())) text.pop_back();
-  while (!text.empty() && is_space(text.front())) text.erase(0, 1);
-  const bool sound = std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F; });
-  if (!sound) throw Exception(ErrorCode::kInvalidArgument, source + " holds no API key: expected one word of ASCII characters");
-  return text;
-}
-
 Key find_key(const tools::SearchShape& shape, const std::map<std::string, SearchSettings>& settings, const Environment& env) {
   const auto known = settings.find(shape.name);
   const SearchSettings own = known == settings.end() ? SearchSettings{} : known->second;
   const std::string variable = own.key_env.empty() ? shape.key_variable : own.key_env;
   if (!variable.empty()) {
-    if (const auto value = env.variable(variable)) return {checked(*value, variable), variable};
+    if (const auto value = env.variable(variable)) return {checked_key(*value, variable), variable};
   }
   const bool named = !own.key_file.empty();
   std::filesystem::path file = named ? own.key_file : env.config_home / "keys" / shape.name;
-  if (file.string().starts_with("~/")) file = env.home / file.string().substr(2);
   std::error_code missing;
   if (!named && !std::filesystem::exists(file, missing)) return {"", variable.empty() ? file.string() : variable + " or " + file.string()};
-  return {checked(read_text_file(file, kKeyBytesMax).value_or_throw(), file.string()), file.string()};
+  return {read_key_file(file, env), file.string()};
 }
 
 std::vector<tools::SearchShape> own_shapes(const std::map<std::string, SearchSettings>& settings) {
@@ -57,6 +46,20 @@ bool takes_key(const tools::SearchShape& shape, const std::map<std::string, Sear
 }
 
 }  // namespace
+
+std::string checked_key(std::string text, const std::string& source) {
+  const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
+  while (!text.empty() && is_space(text.back())) text.pop_back();
+  while (!text.empty() && is_space(text.front())) text.erase(0, 1);
+  const bool sound = std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+  if (!sound) throw Exception(ErrorCode::kInvalidArgument, source + " holds no API key: expected one word of ASCII characters");
+  return text;
+}
+
+std::string read_key_file(std::filesystem::path file, const Environment& env) {
+  if (file.string().starts_with("~/")) file = env.home / file.string().substr(2);
+  return checked_key(read_text_file(file, kKeyBytesMax).value_or_throw(), file.string());
+}
 
 tools::ProxyRules proxy_rules(const std::string& proxy, const std::string& names, const Environment& env) {
   tools::ProxyRules rules;

@@ -1,6 +1,7 @@
 // From the search services the user chose to ones that can be asked: addresses, keys.
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -23,6 +24,11 @@ std::vector<std::unique_ptr<tools::SearchService>> make_searches(
     const std::vector<std::string>& chosen, const std::map<std::string, SearchSettings>& settings, const tools::ProxyRules& proxy,
     const Environment& env
 );
+
+// A key that a header can carry. Throws Exception(kInvalidArgument) naming `source` for anything but one word of ASCII characters.
+std::string checked_key(std::string text, const std::string& source);
+// Of a file, where "~/" is the user's home. Throws Exception.
+std::string read_key_file(std::filesystem::path file, const Environment& env);
 
 // What can be said of a service without asking it.
 struct SearchState {

@@ -11,6 +11,7 @@
 #include <random>
 
 #include "agent/cli/mcp_setup.h"
+#include "agent/cli/page_setup.h"
 #include "agent/cli/project_notes.h"
 #include "agent/cli/search_setup.h"
 #include "agent/cli/terminal_text.h"
@@ -174,7 +175,7 @@ void add_browser(const AgentOptions& options, const Environment& env, AgentSetup
     return;
   }
   if (options.offline) {
-    setup.tools.add(tools::open_local_browser(path, o200k_prefix(), scope).value_or_throw());
+    setup.tools.add(tools::open_local_browser(path, o200k_prefix(), scope).value_or_throw());  // its vectors would need the network
     return;
   }
   std::unique_ptr<tools::LocalIndex> index;
@@ -183,7 +184,9 @@ void add_browser(const AgentOptions& options, const Environment& env, AgentSetup
     index = tools::LocalIndex::open(path, tools::LocalIndex::Mode::kRead).value_or_throw();
   }
   const tools::ProxyRules proxy = proxy_rules(options.proxy, options.proxy_names, env);
+  if (index != nullptr) use_embeddings(*index, options.embeddings, proxy, env);
   tools::Fetcher fetcher(tools::AddressPolicy::make(options.allow_origins, options.allow_domains).value_or_throw(), {}, {}, proxy);
+  fetcher.read_pdfs(pdf_to_text(options.sandbox));
   std::unique_ptr<tools::BrowserBackend> pages = std::make_unique<tools::LivePages>(
       std::move(index), std::move(fetcher), make_searches(options.search, options.search_services, proxy, env), store
   );

@@ -19,7 +19,7 @@ set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
 # Loaded at first use, so shlibdeps cannot see it: libcurl, for everything over the network.
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_RECOMMENDS "python3, libcurl4 (>= 7.85), ca-certificates")
-set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS "python3-numpy, python3-pandas, python3-sympy, python3-matplotlib, bash-completion")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS "python3-numpy, python3-pandas, python3-sympy, python3-matplotlib, bash-completion, poppler-utils")
 set(CPACK_COMPONENT_RUNTIME_DESCRIPTION
 "gpt-oss models as working agents
 Toccata takes gpt-oss weights and a task and gives a finished piece of work:
@@ -33,7 +33,7 @@ if(TARGET libtoccata)
   set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
   # The packages of toccataConfig.cmake's libraries; tests/packaging/deb_test.py compares the two.
   set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS
-    "libc6-dev, libgumbo-dev, libpcre2-dev, libseccomp-dev, libsqlite3-dev, libssl-dev, libutf8proc-dev, libzstd-dev")
+    "libc6-dev, libgumbo-dev, libpcre2-dev, libseccomp-dev, libsqlite3-dev, libssl-dev, libutf8proc-dev, libzstd-dev, zlib1g-dev")
   set(CPACK_DEBIAN_DEV_PACKAGE_RECOMMENDS "toccata, cmake, g++, libcurl4 (>= 7.85)")
   set(CPACK_COMPONENT_DEV_DESCRIPTION
 "gpt-oss models as working agents: C++ library

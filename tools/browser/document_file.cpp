@@ -16,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kHeadBytes = 8192;
+constexpr std::size_t kPdfBytesMax = std::size_t{64} << 20;
 
 template <std::size_t n>
 bool has_ending(const fs::path& path, const std::array<std::string_view, n>& endings) {
@@ -70,16 +71,28 @@ IndexedFile indexed_file(Document document, const std::string& name) {
   return file;
 }
 
-std::optional<IndexedFile> read_document_file(const fs::path& path, std::size_t bytes_max) {
+Result<std::optional<IndexedFile>> read_document_file(const fs::path& path, std::size_t bytes_max, const PdfToText& pdf_to_text) {
+  using Read = std::optional<IndexedFile>;
   const bool html = is_html(path);
-  const auto bytes = read_regular_file(path, bytes_max, [html](std::string_view head) { return !is_binary(head, find_charset(head, "", html).encoding); });
-  if (!bytes) return std::nullopt;
-  const std::string_view encoding = find_charset(*bytes, "", html).encoding;
-  if (is_binary(*bytes, encoding)) return std::nullopt;
+  bool pdf = false;
+  const auto wants = [&](std::string_view head) {
+    pdf = pdf_to_text && looks_like_pdf(head);
+    std::error_code gone;
+    return pdf || (fs::file_size(path, gone) <= bytes_max && !is_binary(head, find_charset(head, "", html).encoding));
+  };
+  const auto bytes = read_regular_file(path, pdf_to_text ? std::max(bytes_max, kPdfBytesMax) : bytes_max, wants);
+  if (!bytes) return Read();
   const std::string name = path.filename().string();
+  if (pdf) {
+    auto text = pdf_to_text(*bytes, {});
+    if (!text) return text.error();
+    return Read(indexed_file({file_url(path), "", std::move(*text), DocumentKind::kText}, name));
+  }
+  const std::string_view encoding = find_charset(*bytes, "", html).encoding;
+  if (bytes->size() > bytes_max || is_binary(*bytes, encoding)) return Read();
   Document document{file_url(path), "", decode(*bytes, encoding), html ? DocumentKind::kHtml : DocumentKind::kText};
   if (!html && !has_heading(path)) document.title = collapsed(neutral(valid_utf8(name)));
-  return indexed_file(std::move(document), name);
+  return Read(indexed_file(std::move(document), name));
 }
 
 }  // namespace toccata::tools

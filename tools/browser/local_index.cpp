@@ -1,113 +1,96 @@
 #include "tools/browser/local_index.h"
 
 #include <algorithm>
+#include <chrono>
 #include <set>
+#include <span>
+#include <unordered_map>
 
-#include "tools/browser/document_file.h"
+#include "tools/browser/document_table.h"
 #include "tools/browser/text.h"
-#include "tools/index/database.h"
 #include "tools/index/file_tree.h"
 #include "tools/index/passage.h"
-#include "tools/index/word_index.h"
 
 namespace toccata::tools {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kSchemaVersion = 2;
-constexpr int kApplicationId = 0x746f6363;  // "tocc"
 constexpr std::size_t kFileBytesMax = std::size_t{8} << 20;
-// What is kept in memory before it is written and committed: a process that dies loses no more work than this.
-constexpr std::size_t kBatchBytes = std::size_t{192} << 20;
 // Of how many documents the text is looked at, and how much of it, to order them by how close together the words stand.
 constexpr std::size_t kRerankedDocuments = 50;
 constexpr std::size_t kRerankedBytes = std::size_t{16} << 10;
 constexpr std::size_t kSnippetBytes = std::size_t{512} << 10;
 constexpr double kPassageShare = 1.5;  // nDCG@10 of scripts/bench_search.py: 0 .477, 0.5 .487, 1.5 .490
+constexpr double kFusedFirst = 60;     // reciprocal rank fusion: Cormack, Clarke, Buettcher 2009
+constexpr std::size_t kEmbeddedTexts = 32;              // of one request
+constexpr std::size_t kEmbeddedBytes = std::size_t{1} << 20;  // of one document that are looked at
+constexpr std::size_t kTitleBytes = 200;
 
-// `place`: the path of a file, byte for byte. Texts are apart, so that lists of documents are short to read; `sources`
-// only has what is not the text itself. Ids are never used again: the word index relies on their order.
-constexpr const char* kSchema = R"sql(
-CREATE TABLE documents(
-  id INTEGER PRIMARY KEY AUTOINCREMENT, place BLOB NOT NULL UNIQUE, url TEXT NOT NULL UNIQUE, title TEXT NOT NULL,
-  html INTEGER NOT NULL, modified INTEGER NOT NULL, bytes INTEGER NOT NULL);
-CREATE TABLE texts(id INTEGER PRIMARY KEY, text TEXT NOT NULL);
-CREATE TABLE sources(id INTEGER PRIMARY KEY, source TEXT NOT NULL);
-)sql";
+bool is_web(const std::string& place) { return place.starts_with("http://") || place.starts_with("https://"); }
 
-// The first bytes of a text that may be long.
-std::string text_head(Database& db, std::int64_t id, std::size_t n_max) {
-  sqlite3_blob* blob = nullptr;
-  if (const int code = sqlite3_blob_open(db.handle(), "main", "texts", "text", id, 0, &blob); code != SQLITE_OK) {
-    sqlite3_blob_close(blob);
-    if (code == SQLITE_ERROR) WordIndex::fail_corrupt(db);  // there is no such row
-    db.fail();
-  }
-  std::string head(std::min(n_max, static_cast<std::size_t>(sqlite3_blob_bytes(blob))), '\0');
-  const int code = sqlite3_blob_read(blob, head.data(), static_cast<int>(head.size()), 0);
-  sqlite3_blob_close(blob);
-  if (code != SQLITE_OK) db.fail();
-  return head;
+std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-// What lies below a folder comes in the order of bytes from "folder/" on and ends before "folder0": '0' follows '/'.
-std::pair<std::string, std::string> range_below(const std::string& root) {
-  const std::string folder = root.ends_with('/') ? root.substr(0, root.size() - 1) : root;
-  return {folder + '/', folder + '0'};
+// "guide.html" of "https://example.org/a/guide.html?x"; the host where there is no path.
+std::string name_of(const std::string& url) {
+  std::string path = url.substr(0, url.find_first_of("?#"));
+  while (path.ends_with('/')) path.pop_back();
+  return path.substr(path.rfind('/') + 1);
+}
+
+template <class Work>
+auto guarded(Work work) -> Result<decltype(work())> {
+  try {
+    return work();
+  } catch (const Exception& error) {
+    return error.error();
+  }
 }
 
 }  // namespace
 
 class LocalIndex::Impl {
  public:
-  Impl(const fs::path& path, Mode mode) : db_(path, mode == Mode::kWrite ? Database::Mode::kWrite : Database::Mode::kRead), words_(db_) {
-    db_.run("PRAGMA cache_size = -65536");   // KiB
-    db_.run("PRAGMA synchronous = NORMAL");  // with a write-ahead log: a power cut may lose the last commit, never the file
-    if (mode == Mode::kWrite && is_empty()) create();
-    const std::int64_t application = db_.number("PRAGMA application_id");
-    const std::int64_t version = db_.number("PRAGMA user_version");
-    if (application != kApplicationId) {
-      throw Exception(ErrorCode::kCorrupt, db_.path() + ": a SQLite file, but no document index of Toccata");
-    }
-    if (version != kSchemaVersion) {
-      throw Exception(
-          ErrorCode::kUnsupported, db_.path() + ": index version " + std::to_string(version) + ", this program reads version " +
-                                       std::to_string(kSchemaVersion) + "; delete the file and make it anew with `toccata index add`");
-    }
-  }
+  Impl(const fs::path& path, Mode mode)
+      : table_(path, mode == Mode::kWrite ? Database::Mode::kWrite : Database::Mode::kRead), sites_(table_.db()) {}
+
+  void read_pdfs(PdfToText pdf_to_text) { pdf_to_text_ = std::move(pdf_to_text); }
 
   // Commits whenever a batch is full: each state is whole, and an add that was cut short is gone on with by the next.
-  IndexChange add(const fs::path& root, const IndexProgress& progress) {
+  IndexChange add(const fs::path& root, const IndexProgress& progress, const std::stop_token& stop) {
     const FileTree tree = files_below(root);
     IndexChange change;
     change.unreadable = static_cast<int>(tree.unreadable.size());
-    for (std::size_t i = 0; i < tree.files.size();) {
-      write([&] {
-        for (; i < tree.files.size() && builder_.bytes() + text_bytes_ < kBatchBytes; ++i) {
+    for (std::size_t i = 0; i < tree.files.size() && !stop.stop_requested();) {
+      table_.write([&] {
+        for (; i < tree.files.size() && !table_.is_batch_full() && !stop.stop_requested(); ++i) {
           add_file(tree.files[i], change);
           if (progress) progress(i + 1, tree.files.size(), tree.files[i].path.string());
         }
       });
     }
-    write([&] { forget_missing(root, tree, change); });
+    if (stop.stop_requested()) throw Exception(ErrorCode::kCancelled, "stopped; what was read is in the index, and the next add goes on");
+    table_.write([&] { forget_missing(root, tree, change); });
     return change;
   }
 
   int remove(const std::string& root) {
     int n = 0;
-    write([&] {
-      for (const auto& [place, id] : known_below(root)) {
-        forget(id);
+    table_.write([&] {
+      for (const auto& [place, id] : table_.known_below(root)) {
+        table_.forget(id);
         ++n;
       }
+      if (is_web(root)) sites_.finish(root);
     });
     return n;
   }
 
   std::vector<IndexedDocument> list() {
     std::vector<IndexedDocument> documents;
-    Statement query(db_, "SELECT id, url, title, bytes FROM documents ORDER BY url");
+    Statement query(table_.db(), "SELECT id, url, title, bytes FROM documents ORDER BY url");
     while (query.step()) {
       documents.push_back({query.number(0), query.text(1), query.text(2), static_cast<std::uint64_t>(query.number(3))});
     }
@@ -115,156 +98,265 @@ class LocalIndex::Impl {
   }
 
   std::vector<SearchHit> search(const std::string& query, std::size_t n_max, const std::stop_token& stop) {
-    const Transaction one_state(db_, Database::Mode::kRead);
-    const Ranking ranking = words_.rank(query, std::max(n_max, kRerankedDocuments), stop);
+    const std::vector<float> meaning = embedded(query, stop);
+    const Transaction one_state(table_.db(), Database::Mode::kRead);
+    const Ranking ranking = table_.words().rank(query, std::max(n_max, kRerankedDocuments), stop);
     PassageFinder finder(ranking.words);
-    struct Candidate {
-      std::int64_t id;
-      double score;
-    };
-    std::vector<Candidate> candidates;
-    for (std::size_t i = 0; i < ranking.documents.size() && !stop.stop_requested(); ++i) {
-      const auto& [id, score] = ranking.documents[i];
-      const double share = i < kRerankedDocuments && ranking.words.size() > 1 ? finder.find(text_head(db_, id, kRerankedBytes)).score : 0;
-      candidates.push_back({id, score * (1 + kPassageShare * share)});
-    }
-    std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
+    std::vector<Candidate> candidates = by_words(ranking, finder, stop);
+    if (!meaning.empty()) candidates = fused(candidates, table_.vectors().nearest(meaning, std::max(n_max, kRerankedDocuments), stop));
     std::vector<SearchHit> hits;
-    Statement document(db_, "SELECT url, title FROM documents WHERE id = ?1");
+    Statement document(table_.db(), "SELECT url, title FROM documents WHERE id = ?1");
     for (const Candidate& candidate : candidates) {
       if (hits.size() == n_max || stop.stop_requested()) break;
       document.bind(1, candidate.id);
-      if (document.step()) hits.push_back({document.text(0), document.text(1), summary(candidate.id, finder)});
+      if (document.step()) hits.push_back({document.text(0), document.text(1), summary(candidate, finder)});
       document.reset();
     }
     return hits;
   }
 
   Result<Document> fetch(const std::string& url) {
-    Statement query(
-        db_,
-        "SELECT d.url, d.title, coalesce(s.source, t.text), d.html FROM documents d LEFT JOIN texts t ON t.id = d.id "
-        "LEFT JOIN sources s ON s.id = d.id WHERE d.url = ?1 OR d.place = ?2");
-    query.bind(1, url).bind_bytes(2, url);
-    if (!query.step()) return Error{ErrorCode::kNotFound, "not in the index of local documents"};
-    if (query.is_null(2)) WordIndex::fail_corrupt(db_);
-    return Document{query.text(0), query.text(1), query.text(2), query.number(3) != 0 ? DocumentKind::kHtml : DocumentKind::kText};
+    auto document = table_.fetch(url);
+    if (!document) return Error{ErrorCode::kNotFound, "not in the index of local documents"};
+    return std::move(*document);
   }
+
+  std::optional<KnownPage> known_page(const std::string& url) {
+    const auto known = table_.find(url);
+    if (!known) return std::nullopt;
+    auto document = table_.fetch(url);
+    if (!document) return std::nullopt;
+    return KnownPage{std::move(*document), table_.text_head(known->id, std::string::npos), sites_.validators(known->id)};
+  }
+
+  std::vector<SiteVisit> unfinished_crawl(const std::string& site) { return sites_.unfinished(site); }
+
+  void write_site(const std::string& site, const std::vector<SitePage>& pages, const std::vector<PlacedVisit>& visits) {
+    table_.write([&] {
+      for (const SitePage& page : pages) write_page(page);
+      for (const PlacedVisit& visit : visits) sites_.note(site, visit);
+    });
+  }
+
+  int finish_crawl(const std::string& site, const std::string& scope, bool forget_unreached) {
+    int n = 0;
+    table_.write([&] {
+      std::set<std::string> reached;
+      for (SiteVisit& visit : sites_.unfinished(site)) {
+        if (visit.done) reached.insert(std::move(visit.url));
+      }
+      for (const auto& [place, id] : table_.known_below(scope)) {
+        if (!forget_unreached || reached.contains(place)) continue;
+        table_.forget(id);
+        ++n;
+      }
+      sites_.finish(site);
+    });
+    return n;
+  }
+
+  int embed(Embedder& embedder, const IndexProgress& progress, const std::stop_token& stop) {
+    const std::vector<std::int64_t> missing = without_vectors(embedder);
+    std::vector<Unembedded> batch;
+    std::size_t n_texts = 0;
+    bool is_first = true;
+    for (std::size_t i = 0; i < missing.size(); ++i) {
+      if (stop.stop_requested()) throw Exception(ErrorCode::kCancelled, "stopped; the vectors made so far are kept, and the next add goes on");
+      batch.push_back(unembedded(missing[i]));
+      n_texts += batch.back().texts.size();
+      if (n_texts < kEmbeddedTexts && i + 1 < missing.size()) continue;
+      embed_batch(embedder, batch, std::exchange(is_first, false), stop);
+      batch.clear();
+      n_texts = 0;
+      if (progress) progress(i + 1, missing.size(), "");
+    }
+    return static_cast<int>(missing.size());
+  }
+
+  std::optional<VectorSpace> vector_space() { return table_.vectors().space(); }
+
+  void use_embedder(std::shared_ptr<Embedder> embedder, IndexWarning warn) {
+    embedder_ = std::move(embedder);
+    warn_ = std::move(warn);
+  }
+  bool is_local() const { return embedder_ == nullptr || embedder_->is_local(); }
 
  private:
-  bool is_empty() {
-    return db_.number("PRAGMA application_id") == 0 && db_.number("PRAGMA user_version") == 0 &&
-           db_.number("SELECT count(*) FROM sqlite_master") == 0;
-  }
+  struct Candidate {
+    std::int64_t id = 0;
+    double score = 0;
+    std::optional<TextPart> near = std::nullopt;  // where it is closest to the meaning
+  };
 
-  void create() {
-    db_.run("PRAGMA page_size = 8192");
-    db_.use_wal();
-    Transaction transaction(db_, Database::Mode::kWrite);
-    if (!is_empty()) return;  // another process was faster
-    db_.run(kSchema);
-    WordIndex::create_tables(db_);
-    db_.run(("PRAGMA application_id = " + std::to_string(kApplicationId)).c_str());
-    db_.run(("PRAGMA user_version = " + std::to_string(kSchemaVersion)).c_str());
-    transaction.commit();
-  }
-
-  // All that `change` does, or nothing of it.
-  template <class Change>
-  void write(Change change) {
-    try {
-      Transaction transaction(db_, Database::Mode::kWrite);
-      change();
-      words_.write(builder_);
-      transaction.commit();
-    } catch (...) {
-      builder_.clear();
-      words_.discard();
-      text_bytes_ = 0;
-      throw;
-    }
-    text_bytes_ = 0;
-  }
-
-  std::vector<std::pair<std::string, std::int64_t>> known_below(const std::string& root) {
-    std::vector<std::pair<std::string, std::int64_t>> known;
-    const auto [from, to] = range_below(root);
-    Statement query(db_, "SELECT place, id FROM documents WHERE place = ?1 OR (place >= ?2 AND place < ?3)");
-    query.bind_bytes(1, root).bind_bytes(2, from).bind_bytes(3, to);
-    while (query.step()) known.emplace_back(query.text(0), query.number(1));
-    return known;
-  }
+  struct Unembedded {
+    std::int64_t id = 0;
+    std::vector<TextPart> parts;
+    std::vector<std::string> texts;  // one a part
+  };
 
   // What lies in a folder that cannot be read now is not gone.
   void forget_missing(const fs::path& root, const FileTree& tree, IndexChange& change) {
     std::set<std::string_view> seen;
     for (const FoundFile& file : tree.files) seen.insert(file.path.native());
-    for (const auto& [place, id] : known_below(root.string())) {
+    for (const auto& [place, id] : table_.known_below(root.string())) {
+      const std::string& path = place;
       const bool unknown = std::any_of(tree.unreadable.begin(), tree.unreadable.end(), [&](const fs::path& folder) {
-        return place == folder.native() || place.starts_with(folder.native() + '/');
+        return path == folder.native() || path.starts_with(folder.native() + '/');
       });
       if (unknown || seen.contains(place)) continue;
-      forget(id);
+      table_.forget(id);
       ++change.removed;
     }
   }
 
   void add_file(const FoundFile& file, IndexChange& change) {
     const std::string place = file.path.string();
-    Statement query(db_, "SELECT id, modified, bytes FROM documents WHERE place = ?1");
-    query.bind_bytes(1, place);
-    const bool known = query.step();
-    if (known && query.number(1) == file.modified && query.number(2) == file.bytes) {
+    const auto known = table_.find(place);
+    if (known && known->modified == file.modified && known->bytes == file.bytes) {
       ++change.unchanged;
       return;
     }
-    if (known) forget(query.number(0));
-    const auto document = read_document_file(file.path, kFileBytesMax);
-    if (!document) {
+    if (known) table_.forget(known->id);
+    const auto document = read_document_file(file.path, kFileBytesMax, pdf_to_text_);
+    if (!document || !*document) {
       ++change.skipped;
+      if (!document) change.trouble(place + ": " + document.error().message);
       return;
     }
-    insert(place, valid_utf8(file.path.filename().string()), *document, file.modified, file.bytes);
+    table_.insert(place, valid_utf8(file.path.filename().string()), **document, file.modified, file.bytes);
     ++(known ? change.updated : change.added);
   }
 
-  void insert(const std::string& place, const std::string& name, const IndexedFile& file, std::int64_t modified, std::int64_t bytes) {
-    const Document& document = file.document;
-    const bool html = document.kind == DocumentKind::kHtml;  // one without text is found by its title
-    const std::string& text = html ? file.text : document.source;
-    Statement(db_, "INSERT INTO documents(place, url, title, html, modified, bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")
-        .bind_bytes(1, place).bind(2, document.url).bind(3, document.title)
-        .bind(4, std::int64_t{html}).bind(5, modified).bind(6, bytes).run();
-    const std::int64_t id = sqlite3_last_insert_rowid(db_.handle());
-    Statement(db_, "INSERT INTO texts(id, text) VALUES(?1, ?2)").bind(1, id).bind(2, text).run();
-    if (html) {
-      Statement(db_, "INSERT INTO sources(id, source) VALUES(?1, ?2)").bind(1, id).bind(2, document.source).run();
-    }
-    builder_.add(id, {document.title, name, text});
-    text_bytes_ += text.size();
-  }
-
-  void forget(std::int64_t id) {
-    words_.forget(id);
-    for (const char* sql : {"DELETE FROM documents WHERE id = ?1", "DELETE FROM texts WHERE id = ?1", "DELETE FROM sources WHERE id = ?1"}) {
-      Statement(db_, sql).bind(1, id).run();
+  void write_page(const SitePage& page) {
+    const auto known = table_.find(page.url);
+    if (page.gone || page.file) {
+      if (known) table_.forget(known->id);
+      if (!page.file) return;
+      const std::int64_t id = table_.insert(page.url, valid_utf8(name_of(page.url)), *page.file, now_ns(), page.bytes);
+      sites_.set_validators(id, page.validators);
+    } else if (known) {
+      sites_.set_validators(known->id, page.validators);
     }
   }
 
-  std::string summary(std::int64_t id, PassageFinder& finder) {
-    std::string text = text_head(db_, id, kRerankedBytes);
+  std::vector<Candidate> by_words(const Ranking& ranking, PassageFinder& finder, const std::stop_token& stop) {
+    std::vector<Candidate> candidates;
+    for (std::size_t i = 0; i < ranking.documents.size() && !stop.stop_requested(); ++i) {
+      const auto& [id, score] = ranking.documents[i];
+      const double share = i < kRerankedDocuments && ranking.words.size() > 1 ? finder.find(table_.text_head(id, kRerankedBytes)).score : 0;
+      candidates.push_back({id, score * (1 + kPassageShare * share)});
+    }
+    std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
+    return candidates;
+  }
+
+  // Reciprocal rank fusion of both orders; of equals, the one that words found.
+  static std::vector<Candidate> fused(const std::vector<Candidate>& words, const std::vector<NearDocument>& near) {
+    std::vector<Candidate> all;
+    std::unordered_map<std::int64_t, std::size_t> where;
+    const auto offer = [&](std::int64_t id, std::size_t rank) -> Candidate& {
+      const auto [found, is_new] = where.try_emplace(id, all.size());
+      if (is_new) all.push_back({id});
+      Candidate& candidate = all[found->second];
+      candidate.score += 1 / (kFusedFirst + static_cast<double>(rank) + 1);
+      return candidate;
+    };
+    for (std::size_t i = 0; i < words.size(); ++i) offer(words[i].id, i);
+    for (std::size_t i = 0; i < near.size(); ++i) offer(near[i].id, i).near = near[i].part;
+    std::stable_sort(all.begin(), all.end(), [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
+    return all;
+  }
+
+  std::string summary(const Candidate& candidate, PassageFinder& finder) {
+    std::string text = table_.text_head(candidate.id, kRerankedBytes);
     Passage passage = finder.find(text);
     if (passage.score == 0 && text.size() == kRerankedBytes) {
-      text = text_head(db_, id, kSnippetBytes);
+      text = table_.text_head(candidate.id, kSnippetBytes);
       passage = finder.find(text);
+    }
+    if (passage.score == 0 && candidate.near && candidate.near->end <= text.size()) {
+      passage = {1, candidate.near->begin, candidate.near->begin};
     }
     return collapsed(neutral(valid_utf8(snippet(text, passage))));
   }
 
-  Database db_;
-  WordIndex words_;
-  SegmentBuilder builder_;
-  std::size_t text_bytes_ = 0;  // of the documents in it
+  // Empty: it is searched by words alone.
+  std::vector<float> embedded(const std::string& query, const std::stop_token& stop) {
+    if (embedder_ == nullptr || query.empty()) return {};
+    const auto space = table_.vectors().space();
+    if (!space) return {};
+    if (space->model != embedder_->model()) {
+      warn("the index has vectors of " + space->model + ", not of " + embedder_->model() + ": it is searched by words alone");
+      return {};
+    }
+    auto vectors = embedder_->embed({query}, EmbeddingUse::kQuery, stop);
+    if (!vectors) {
+      if (!stop.stop_requested()) warn("the index is searched by words alone: " + vectors.error().message);
+      return {};
+    }
+    if (vectors->front().size() != static_cast<std::size_t>(space->dimensions)) {
+      warn("the index is searched by words alone: its vectors have " + std::to_string(space->dimensions) + " numbers, " + embedder_->model() +
+           " now gives " + std::to_string(vectors->front().size()));
+      return {};
+    }
+    return std::move(vectors->front());
+  }
+
+  void warn(const std::string& text) {
+    if (warn_) std::exchange(warn_, {})(text);
+  }
+
+  // Vectors of another model are no use.
+  std::vector<std::int64_t> without_vectors(Embedder& embedder) {
+    const auto space = table_.vectors().space();
+    const bool same = space && space->model == embedder.model();
+    std::vector<std::int64_t> ids;
+    Statement query(
+        table_.db(), same ? "SELECT id FROM documents WHERE id NOT IN (SELECT id FROM vectors) ORDER BY id" : "SELECT id FROM documents ORDER BY id");
+    while (query.step()) ids.push_back(query.number(0));
+    return ids;
+  }
+
+  Unembedded unembedded(std::int64_t id) {
+    const std::string text = valid_utf8(table_.text_head(id, kEmbeddedBytes));
+    const std::string title = title_of(id);
+    Unembedded document{id, embedded_parts(text), {}};
+    for (const auto& [begin, end] : document.parts) document.texts.push_back(title + "\n" + text.substr(begin, end - begin));
+    return document;
+  }
+
+  // `is_first`: what the service gives now decides which vectors the index holds.
+  void embed_batch(Embedder& embedder, const std::vector<Unembedded>& batch, bool is_first, const std::stop_token& stop) {
+    std::vector<std::string> texts;
+    for (const Unembedded& document : batch) texts.insert(texts.end(), document.texts.begin(), document.texts.end());
+    std::vector<std::vector<float>> vectors;
+    for (std::size_t at = 0; at < texts.size(); at += kEmbeddedTexts) {
+      const auto from = texts.begin() + static_cast<std::ptrdiff_t>(at);
+      const auto to = texts.begin() + static_cast<std::ptrdiff_t>(std::min(at + kEmbeddedTexts, texts.size()));
+      auto some = embedder.embed({from, to}, EmbeddingUse::kText, stop).value_or_throw();
+      std::move(some.begin(), some.end(), std::back_inserter(vectors));
+    }
+    table_.write([&] {
+      if (is_first) table_.vectors().set_space({embedder.model(), static_cast<int>(vectors.front().size())});
+      std::span<const std::vector<float>> rest(vectors);
+      for (const Unembedded& document : batch) {
+        table_.vectors().put(document.id, document.parts, rest.first(document.parts.size()));
+        rest = rest.subspan(document.parts.size());
+      }
+    });
+  }
+
+  std::string title_of(std::int64_t id) {
+    Statement query(table_.db(), "SELECT title FROM documents WHERE id = ?1");
+    query.bind(1, id);
+    return query.step() ? shortened(valid_utf8(query.bytes(0)), kTitleBytes) : "";
+  }
+
+  DocumentTable table_;
+  SitePages sites_;
+  PdfToText pdf_to_text_;
+  std::shared_ptr<Embedder> embedder_;
+  IndexWarning warn_;
 };
 
 LocalIndex::LocalIndex(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -278,40 +370,61 @@ Result<std::unique_ptr<LocalIndex>> LocalIndex::open(const fs::path& path, Mode 
         path.string() + ": no index of local documents yet; make one with `toccata index add FOLDER`"};
   }
   if (mode == Mode::kWrite && path.has_parent_path()) fs::create_directories(path.parent_path(), failure);
-  try {
-    return std::unique_ptr<LocalIndex>(new LocalIndex(std::make_unique<Impl>(path, mode)));  // NOLINT: private constructor
-  } catch (const Exception& e) {
-    return e.error();
-  }
+  return guarded([&] { return std::unique_ptr<LocalIndex>(new LocalIndex(std::make_unique<Impl>(path, mode))); });  // NOLINT: private constructor
 }
 
-Result<IndexChange> LocalIndex::add(const fs::path& root, const IndexProgress& progress) {
+Result<IndexChange> LocalIndex::add(const fs::path& root, const IndexProgress& progress, std::stop_token stop) {
   std::error_code failure;
   const fs::path whole = fs::canonical(root, failure);
   if (failure) return Error{ErrorCode::kNotFound, root.string() + ": " + failure.message()};
-  try {
-    return impl_->add(whole, progress);
-  } catch (const Exception& e) {
-    return e.error();
-  }
+  return guarded([&] { return impl_->add(whole, progress, stop); });
 }
 
-Result<int> LocalIndex::remove(const fs::path& root) {
-  try {
-    return impl_->remove(fs::weakly_canonical(root).string());
-  } catch (const Exception& e) {
-    return e.error();
-  }
+void LocalIndex::read_pdfs(PdfToText pdf_to_text) { impl_->read_pdfs(std::move(pdf_to_text)); }
+
+Result<int> LocalIndex::remove(const std::string& root) {
+  std::error_code failure;
+  const std::string whole = is_web(root) ? root : fs::weakly_canonical(root, failure).string();
+  if (failure) return Error{ErrorCode::kIo, root + ": " + failure.message()};
+  return guarded([&] { return impl_->remove(whole); });
 }
 
 std::vector<IndexedDocument> LocalIndex::list() const { return impl_->list(); }
 
+Result<std::optional<KnownPage>> LocalIndex::known_page(const std::string& url) {
+  return guarded([&] { return impl_->known_page(url); });
+}
+
+Result<std::vector<SiteVisit>> LocalIndex::unfinished_crawl(const std::string& site) {
+  return guarded([&] { return impl_->unfinished_crawl(site); });
+}
+
+Result<void> LocalIndex::write_site(const std::string& site, const std::vector<SitePage>& pages, const std::vector<PlacedVisit>& visits) {
+  const auto written = guarded([&] {
+    impl_->write_site(site, pages, visits);
+    return true;
+  });
+  return written ? Result<void>() : Result<void>(written.error());
+}
+
+Result<int> LocalIndex::finish_crawl(const std::string& site, const std::string& scope, bool forget_unreached) {
+  return guarded([&] { return impl_->finish_crawl(site, scope, forget_unreached); });
+}
+
+Result<int> LocalIndex::embed(Embedder& embedder, const IndexProgress& progress, std::stop_token stop) {
+  return guarded([&] { return impl_->embed(embedder, progress, stop); });
+}
+
+Result<std::optional<VectorSpace>> LocalIndex::vector_space() const {
+  return guarded([&] { return impl_->vector_space(); });
+}
+
+void LocalIndex::use_embedder(std::shared_ptr<Embedder> embedder, IndexWarning warn) { impl_->use_embedder(std::move(embedder), std::move(warn)); }
+
+bool LocalIndex::is_local() const { return impl_->is_local(); }
+
 Result<std::vector<SearchHit>> LocalIndex::search(const std::string& query, int n_max, std::stop_token stop) {
-  try {
-    return impl_->search(query, static_cast<std::size_t>(std::max(n_max, 0)), stop);
-  } catch (const Exception& e) {
-    return e.error();
-  }
+  return guarded([&] { return impl_->search(query, static_cast<std::size_t>(std::max(n_max, 0)), stop); });
 }
 
 Result<Document> LocalIndex::fetch(const std::string& url, std::stop_token) {

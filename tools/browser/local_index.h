@@ -1,15 +1,23 @@
-// Documents of this machine in one SQLite file, found by their words: BM25, where words in the title and the file's name count
-// more, and the best of them ordered anew by how close together the words stand.
+// Documents of this machine, and web sites copied to it, in one SQLite file, found by their words: BM25, where words in the title and
+// the file's name count more, and the best of them ordered anew by how close together the words stand. With vectors also by what
+// they mean: both orders are fused by reciprocal rank.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
 #include "tools/browser/backend.h"
+#include "tools/browser/document_file.h"
+#include "tools/browser/site_pages.h"
+#include "tools/index/vector_index.h"
+#include "tools/web/embedder.h"
+#include "tools/web/pdf_text.h"
 
 namespace toccata::tools {
 
@@ -24,10 +32,32 @@ struct IndexChange {
   int added = 0, updated = 0, removed = 0, unchanged = 0;
   int skipped = 0;     // binary, too large, not readable
   int unreadable = 0;  // folders; what the index has of them stays
+  std::vector<std::string> troubles = {};  // "PATH: why", of PDFs and pages that were skipped; the first kTroublesMax
+  static constexpr std::size_t kTroublesMax = 10;
+  void trouble(const std::string& text) {
+    if (troubles.size() < kTroublesMax) troubles.push_back(text);
+  }
+};
+
+// A page of a site that was read, or asked for: see LocalIndex::write_site.
+struct SitePage {
+  std::string url;
+  std::optional<IndexedFile> file;  // nullopt: it has not changed, or is no document
+  bool gone = false;                // the index forgets it
+  std::int64_t bytes = 0;
+  Validators validators = {};
+};
+
+struct KnownPage {
+  Document document;
+  std::string text;  // what is searched
+  Validators validators;
 };
 
 // Called after each file: done, total, its path.
 using IndexProgress = std::function<void(std::size_t, std::size_t, const std::string&)>;
+// What the user should know of a search.
+using IndexWarning = std::function<void(const std::string&)>;
 
 // One writer, any number of readers. One thread at a time per object.
 class LocalIndex final : public BrowserBackend {
@@ -39,17 +69,40 @@ class LocalIndex final : public BrowserBackend {
   ~LocalIndex() override;
 
   // Adds the text files below a folder (or one file): new ones, changed ones again, and forgets those that are gone. Links
-  // are not followed. A process that dies leaves a whole index, with what was committed by then: the next add goes on.
-  Result<IndexChange> add(const std::filesystem::path& root, const IndexProgress& progress = {});
-  // Forgets every document at or below a path. How many.
-  Result<int> remove(const std::filesystem::path& root);
+  // are not followed. A process that dies leaves a whole index, with what was committed by then: the next add goes on, as
+  // it does after a stop (kCancelled).
+  Result<IndexChange> add(const std::filesystem::path& root, const IndexProgress& progress = {}, std::stop_token stop = {});
+  // From now on files of type PDF are documents too, by their text.
+  void read_pdfs(PdfToText pdf_to_text);
+  // Forgets every document at or below a path or URL. How many.
+  Result<int> remove(const std::string& root);
   // By url.
   std::vector<IndexedDocument> list() const;
+
+  // --- Sites, for whoever crawls them: `site` is the address where a crawl begins ---
+  Result<std::optional<KnownPage>> known_page(const std::string& url);
+  // The crawl that was cut short; empty: there is none.
+  Result<std::vector<SiteVisit>> unfinished_crawl(const std::string& site);
+  // Pages and how far the crawl has come, together or not at all.
+  Result<void> write_site(const std::string& site, const std::vector<SitePage>& pages, const std::vector<PlacedVisit>& visits);
+  // The crawl is over. Pages below `scope` that it did not reach are forgotten where `forget_unreached`. How many.
+  Result<int> finish_crawl(const std::string& site, const std::string& scope, bool forget_unreached);
+
+  // --- Vectors ---
+  // Of each document that has none, from this service; those of another model go. How many documents.
+  // Commits as it goes: what a process that dies has done is done.
+  Result<int> embed(Embedder& embedder, const IndexProgress& progress = {}, std::stop_token stop = {});
+  // Of which model the vectors are; nullopt: there are none.
+  Result<std::optional<VectorSpace>> vector_space() const;
+  // From now on search() looks by meaning too, where the index has vectors of this model. Where it cannot, it says why, once, and
+  // goes by words alone.
+  void use_embedder(std::shared_ptr<Embedder> embedder, IndexWarning warn);
 
   // Best first. Any text is a query: words are looked for, operators are not understood.
   Result<std::vector<SearchHit>> search(const std::string& query, int n_max, std::stop_token stop = {}) override;
   Result<Document> fetch(const std::string& url, std::stop_token stop = {}) override;
-  bool is_local() const override { return true; }
+  // No longer once queries go to an embeddings service elsewhere.
+  bool is_local() const override;
 
  private:
   class Impl;

@@ -55,6 +55,10 @@ class Statement {
     sqlite3_bind_int64(statement_, at, number);
     return *this;
   }
+  Statement& bind_real(int at, double number) {
+    sqlite3_bind_double(statement_, at, number);
+    return *this;
+  }
   // Whether there is a row.
   bool step();
   // Runs what gives no rows; ready for new values.
@@ -70,6 +74,7 @@ class Statement {
   }
   std::string text(int column) const { return std::string(bytes(column)); }
   bool is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+  double real(int column) const { return sqlite3_column_double(statement_, column); }
   std::int64_t number(int column) const { return sqlite3_column_int64(statement_, column); }
 
  private:

@@ -10,32 +10,37 @@ namespace {
 // How often a word of the title and of the file name counts; usual values, not tuned.
 constexpr std::uint32_t kTitleWeight = 3;
 constexpr std::uint32_t kPlaceWeight = 2;
-constexpr std::size_t kWordBytes = 130;  // of memory, besides its letters
+constexpr std::size_t kWordBytes = 90;  // of memory, besides its letters
+constexpr std::size_t kSpellingBytes = 24;
 
 }  // namespace
 
-std::uint32_t SegmentBuilder::word_id(std::string_view word) {
-  if (static_cast<unsigned char>(word.front()) >= 0x80) {  // no English: the word is its stem
-    const auto known = stems_.find(word);
-    if (known != stems_.end()) return known->second;
-    bytes_ += word.size() + kWordBytes;
-    words_.emplace_back();
-    return stems_.emplace(std::string(word), static_cast<std::uint32_t>(words_.size() - 1)).first->second;
+std::uint32_t SegmentBuilder::stem_id(std::string_view stem) {
+  const auto [id, is_new] = stems_.add(stem);
+  if (is_new) {
+    lists_.emplace_back();
+    counts_.push_back(0);
+    bytes_ += stem.size() + kWordBytes;
   }
-  const auto known = spelled_.find(word);
-  if (known != spelled_.end()) return known->second;
-  const auto [of_stem, is_new] = stems_.try_emplace(stem(word), static_cast<std::uint32_t>(words_.size()));
-  if (is_new) words_.emplace_back();
-  bytes_ += 2 * (word.size() + kWordBytes);
-  return spelled_.emplace(std::string(word), of_stem->second).first->second;
+  return id;
+}
+
+std::uint32_t SegmentBuilder::word_id(std::string_view word) {
+  if (static_cast<unsigned char>(word.front()) >= 0x80) return stem_id(word);  // no English: the word is its stem
+  const auto [spelling, is_new] = spelled_.add(word);
+  if (is_new) {
+    stem_of_.push_back(stem_id(stem(word)));
+    bytes_ += word.size() + kSpellingBytes;
+  }
+  return stem_of_[spelling];
 }
 
 std::uint32_t SegmentBuilder::count(std::string_view text, std::uint32_t weight) {
   std::uint32_t n = 0;
   for_each_word(text, WordUse::kIndex, [&](std::string_view word, std::size_t, std::size_t) {
     const std::uint32_t id = word_id(word);
-    if (words_[id].count == 0) touched_.push_back(id);
-    words_[id].count += weight;
+    if (counts_[id] == 0) touched_.push_back(id);
+    counts_[id] += weight;
     ++n;
   });
   return n;
@@ -48,9 +53,8 @@ void SegmentBuilder::add(std::int64_t id, const IndexedText& text) {
   count(text.place, kPlaceWeight);
   const std::uint32_t length = count(text.body, 1);
   for (const std::uint32_t touched : touched_) {
-    Word& word = words_[touched];
-    word.list.add(document, word.count);
-    word.count = 0;
+    lists_[touched].add(document, counts_[touched]);
+    counts_[touched] = 0;
   }
   bytes_ += touched_.size() * 3;
   ids_.push_back(id);
@@ -58,9 +62,11 @@ void SegmentBuilder::add(std::int64_t id, const IndexedText& text) {
 }
 
 void SegmentBuilder::for_each_list(const std::function<void(std::string_view, std::uint32_t, std::string_view)>& use) const {
-  std::vector<std::pair<std::string_view, std::uint32_t>> sorted(stems_.begin(), stems_.end());
+  std::vector<std::pair<std::string_view, std::uint32_t>> sorted;
+  sorted.reserve(stems_.size());
+  for (std::uint32_t id = 0; id < stems_.size(); ++id) sorted.emplace_back(stems_.word(id), id);
   std::sort(sorted.begin(), sorted.end());
-  for (const auto& [word, id] : sorted) use(word, words_[id].list.size(), words_[id].list.bytes());
+  for (const auto& [word, id] : sorted) use(word, lists_[id].size(), lists_[id].bytes());
 }
 
 void SegmentBuilder::clear() { *this = SegmentBuilder(); }

@@ -5,10 +5,10 @@
 #include <functional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "tools/index/postings.h"
+#include "tools/index/word_table.h"
 
 namespace toccata::tools {
 
@@ -34,24 +34,17 @@ class SegmentBuilder {
   void clear();
 
  private:
-  struct Word {
-    PostingWriter list;
-    std::uint32_t count = 0;  // in the document that is being added
-  };
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-  };
-  using Ids = std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>>;
-
   std::uint32_t count(std::string_view text, std::uint32_t weight);
+  std::uint32_t stem_id(std::string_view stem);
   std::uint32_t word_id(std::string_view word);
 
   std::vector<std::int64_t> ids_;
   std::vector<std::uint32_t> lengths_;
-  Ids stems_;
-  Ids spelled_;  // as written -> the number of its stem: each spelling is stemmed once
-  std::vector<Word> words_;
+  WordTable stems_;
+  WordTable spelled_;  // as written: each spelling is stemmed once
+  std::vector<std::uint32_t> stem_of_;  // of each spelling
+  std::vector<PostingWriter> lists_;    // of each stem
+  std::vector<std::uint32_t> counts_;   // of each stem, in the document that is being added
   std::vector<std::uint32_t> touched_;
   std::size_t bytes_ = 0;
 };

@@ -57,6 +57,13 @@ bool looks_like_html(std::string_view body) {
          start.find("<body") != std::string::npos;
 }
 
+// What PDFs are called, and what servers call everything they do not know.
+bool is_pdf_type(std::string_view content_type) {
+  const std::string type = lower(content_type.substr(0, content_type.find_first_of("; \t")));
+  return type.empty() || type == "application/pdf" || type == "application/x-pdf" || type == "application/octet-stream" ||
+         type == "binary/octet-stream" || type == "application/download" || type == "application/force-download";
+}
+
 // A number of seconds behind "name="; bounded, so that no server keeps a page here for ever.
 std::optional<seconds> directive(std::string_view header, std::string_view name) {
   const std::size_t at = header.find(name);
@@ -83,6 +90,7 @@ void note_keeping(const net::Response& response, bool has_cookies, FetchedPage& 
   page.may_keep = !has_cookies && rules.find("no-store") == std::string::npos && response.header("vary") != "*";
   page.etag = validator(response, "etag");
   page.last_modified = validator(response, "last-modified");
+  page.robots = lower(response.header("x-robots-tag").value_or(""));
   if (rules.find("no-cache") != std::string::npos) return;
   const auto age = directive("age=" + lower(response.header("age").value_or("0")), "age=").value_or(seconds(0));
   page.fresh = std::max(seconds(0), directive(rules, "max-age=").value_or(seconds(0)) - age);
@@ -100,7 +108,7 @@ Result<bool> is_html_type(std::string_view content_type, std::string_view url) {
   if (text) return false;
   return Error{
       ErrorCode::kUnsupported,
-      std::string(url.substr(0, 200)) + " is " + type.substr(0, 100) + "; only HTML, text, JSON and XML can be read"};
+      std::string(url.substr(0, 200)) + " is " + type.substr(0, 100) + "; only HTML, text, JSON, XML and, with pdftotext, PDF can be read"};
 }
 
 Fetcher::Fetcher(AddressPolicy policy, FetchLimits limits, std::vector<std::string> resolve, ProxyRules proxy, WebClock clock)
@@ -119,58 +127,116 @@ bool Fetcher::is_exception(const std::string& text) const {
   return url && !url->literal && exception_for(policy_, *url) != nullptr;
 }
 
-Result<FetchedPage> Fetcher::fetch(const std::string& text, std::stop_token stop, const Validators& known) {
-  const Time deadline = clock_.now() + limits_.total;
-  std::string next = text;
-  has_cookies_ = false;
-  for (int n_redirects = 0; n_redirects <= limits_.redirects_max; ++n_redirects) {
+// One page, however many addresses it takes.
+struct Fetcher::Visit {
+  Time deadline;
+  const FetchRules& rules;
+  std::stop_token stop;
+  int n_hops = 0;  // addresses asked
+};
+
+struct Fetcher::Arrival {
+  WebUrl url;
+  net::Exchange exchange;
+};
+
+// The first answer that is no redirect.
+Result<Fetcher::Arrival> Fetcher::arrive(std::string next, Visit& visit) {
+  for (; visit.n_hops <= limits_.redirects_max; ++visit.n_hops) {
     const auto url = parse_web_url(next);
     if (!url) return url.error();
     if (const Verdict verdict = judge_url(policy_, *url); !verdict.allow) {
       return Error{ErrorCode::kPermissionDenied, "not allowed: " + verdict.reason};
     }
-    if (n_redirects == 0) {
-      if (const auto waited = keep_distance(*url, deadline, stop); !waited) return waited.error();
+    const bool is_first = visit.n_hops == 0;
+    if (is_first) {
+      if (const auto waited = keep_distance(*url, visit.deadline, visit.stop); !waited) return waited.error();
+    } else if (visit.rules.refuse_redirect) {
+      if (const auto reason = visit.rules.refuse_redirect(*url)) {
+        return Error{ErrorCode::kPermissionDenied, "leads to " + url->text().substr(0, 200) + ": " + *reason};
+      }
     }
-    auto exchange = ask(*url, deadline, n_redirects == 0 ? known : Validators{}, stop);
+    auto exchange = ask(*url, visit.deadline, is_first ? visit.rules.known : Validators{}, visit.stop);
     if (!exchange) return exchange.error();
-    const net::Response& response = exchange->response();
-    const auto location = response.header("location");
-    if (is_redirect(response.status) && location) {
-      next = located(*url, std::string(*location));
-      continue;
+    const auto location = exchange->response().header("location");
+    if (!is_redirect(exchange->response().status) || !location) {
+      ++visit.n_hops;
+      return Arrival{*url, std::move(*exchange)};
     }
-    const bool asked_for_change = n_redirects == 0 && !(known.etag.empty() && known.last_modified.empty());
+    next = located(*url, std::string(*location));
+  }
+  return Error{ErrorCode::kResourceExhausted, "more than " + std::to_string(limits_.redirects_max) + " redirects"};
+}
+
+Result<FetchedPage> Fetcher::fetch(const std::string& text, std::stop_token stop, const FetchRules& rules) {
+  Visit visit{clock_.now() + limits_.total, rules, stop};
+  std::string next = text;
+  has_cookies_ = false;
+  for (;;) {
+    auto arrival = arrive(next, visit);
+    if (!arrival) return arrival.error();
+    const net::Response& response = arrival->exchange.response();
+    const bool asked_for_change = visit.n_hops == 1 && !(rules.known.etag.empty() && rules.known.last_modified.empty());
     if (response.status == 304 && asked_for_change) {
-      FetchedPage same{url->text(), false, ""};
+      FetchedPage same{arrival->url.text(), false, ""};
       same.not_modified = true;
       note_keeping(response, has_cookies_, same);
       return same;
     }
-    if (response.status / 100 != 2) return refusal(*url, *exchange, stop);
-    const std::string type(response.header("content-type").value_or(""));
-    const auto is_html = is_html_type(type, url->text());
-    if (!is_html) return is_html.error();
-    auto body = exchange->read_all(limits_.body_bytes_max + 1, stop);
-    if (!body) return body.error();
-    if (body->empty()) return Error{ErrorCode::kUnsupported, words_for(Obstacle::kEmpty)};
-    const bool html = *is_html || (type.empty() && looks_like_html(*body));
-    const Charset charset = find_charset(*body, type, html || type.find("xml") != std::string::npos);
-    if (is_binary(*body, charset.encoding)) {
-      return Error{ErrorCode::kUnsupported, url->text().substr(0, 200) + " is no text, whatever its type says"};
-    }
-    FetchedPage page{url->text(), html, decode(*body, charset.encoding)};
-    note_keeping(response, has_cookies_, page);
-    if (!html) return page;
-    const PageLook look = look_at_page(page.body);
+    if (response.status / 100 != 2) return refusal(arrival->url, arrival->exchange, stop);
+    auto page = page_of(*arrival, stop);
+    if (!page) return page.error();
+    note_keeping(response, has_cookies_, *page);
+    if (!page->html) return page;
+    const PageLook look = look_at_page(page->body);
     const Obstacle obstacle = obstacle_of(look);
-    next = look.refresh ? located(*url, *look.refresh) : page.url;
-    const bool sends_on = next != page.url && (obstacle != Obstacle::kNone || look.n_visible < kSentOnMax);
+    next = look.refresh ? located(arrival->url, *look.refresh) : page->url;
+    const bool sends_on = next != page->url && (obstacle != Obstacle::kNone || look.n_visible < kSentOnMax);
     if (sends_on) continue;
     if (obstacle == Obstacle::kNone) return page;
     return Error{ErrorCode::kUnsupported, words_for(obstacle)};
   }
-  return Error{ErrorCode::kResourceExhausted, "more than " + std::to_string(limits_.redirects_max) + " redirects"};
+}
+
+Result<FetchedBytes> Fetcher::fetch_bytes(const std::string& text, std::stop_token stop, const FetchRules& rules) {
+  Visit visit{clock_.now() + limits_.total, rules, stop};
+  auto arrival = arrive(text, visit);
+  if (!arrival) return arrival.error();
+  auto body = read_body(*arrival, limits_.body_bytes_max, stop);
+  if (!body) return body.error();
+  const net::Response& response = arrival->exchange.response();
+  return FetchedBytes{arrival->url.text(), response.status, std::string(response.header("content-type").value_or("")), std::move(*body)};
+}
+
+Result<std::string> Fetcher::read_body(Arrival& arrival, std::size_t limit, std::stop_token stop) {
+  auto body = arrival.exchange.read_all(limit + 1, stop);
+  if (!body || body->size() <= limit) return body;
+  return Error{ErrorCode::kResourceExhausted, arrival.url.text().substr(0, 200) + " has more than " + std::to_string(limit) + " bytes"};
+}
+
+Result<FetchedPage> Fetcher::page_of(Arrival& arrival, std::stop_token stop) {
+  const WebUrl& url = arrival.url;
+  const std::string type(arrival.exchange.response().header("content-type").value_or(""));
+  const bool may_be_pdf = pdf_to_text_ && is_pdf_type(type);
+  const auto is_html = is_html_type(type, url.text());
+  if (!is_html && !may_be_pdf) return is_html.error();
+  auto body = read_body(arrival, may_be_pdf ? limits_.pdf_bytes_max : limits_.body_bytes_max, stop);
+  if (!body) return body.error();
+  if (body->empty()) return Error{ErrorCode::kUnsupported, words_for(Obstacle::kEmpty)};
+  if (may_be_pdf && (looks_like_pdf(*body) || type.starts_with("application/pdf"))) return text_of_pdf(url, *body, stop);
+  if (!is_html) return is_html.error();
+  const bool html = *is_html || (type.empty() && looks_like_html(*body));
+  const Charset charset = find_charset(*body, type, html || type.find("xml") != std::string::npos);
+  if (is_binary(*body, charset.encoding)) {
+    return Error{ErrorCode::kUnsupported, url.text().substr(0, 200) + " is no text, whatever its type says"};
+  }
+  return FetchedPage{url.text(), html, decode(*body, charset.encoding)};
+}
+
+Result<FetchedPage> Fetcher::text_of_pdf(const WebUrl& url, const std::string& body, std::stop_token stop) {
+  auto text = pdf_to_text_(body, stop);
+  if (!text) return text.error();
+  return FetchedPage{url.text(), false, std::move(*text)};
 }
 
 // One address, asked again when the server wants a short pause. The caller has judged the URL.
@@ -179,7 +245,8 @@ Result<net::Exchange> Fetcher::ask(const WebUrl& url, Time deadline, const Valid
     net::Request request;
     request.url = url.text();
     request.headers = {{"User-Agent", "Mozilla/5.0 (compatible; Toccata)"},
-                       {"Accept", "text/html,application/xhtml+xml,text/*;q=0.9,application/json;q=0.9,application/xml;q=0.8"},
+                       {"Accept", std::string("text/html,application/xhtml+xml,text/*;q=0.9,application/json;q=0.9,application/xml;q=0.8") +
+                                      (pdf_to_text_ ? ",application/pdf;q=0.8" : "")},
                        {"Accept-Language", "en;q=0.9,*;q=0.5"}};
     if (const std::string cookies = cookies_.header(url, today()); !cookies.empty()) {
       request.headers.emplace_back("Cookie", cookies);
@@ -193,7 +260,7 @@ Result<net::Exchange> Fetcher::ask(const WebUrl& url, Time deadline, const Valid
     request.connect_timeout = limits_.connect;
     request.idle_timeout = limits_.idle;
     request.total_timeout = std::max(milliseconds(1), ceil<milliseconds>(deadline - clock_.now()));
-    request.body_bytes_max = limits_.body_bytes_max;
+    request.body_bytes_max = pdf_to_text_ ? std::max(limits_.body_bytes_max, limits_.pdf_bytes_max) : limits_.body_bytes_max;
     if (const auto routed = route(url, request, stop); !routed) return routed.error();
     auto exchange = client_.start(request, stop);
     if (!exchange) return exchange;
