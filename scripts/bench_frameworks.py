@@ -6,8 +6,9 @@
 One process serves a scripted model on 127.0.0.1, over Chat Completions for the frameworks and over token ids for
 toccata. Each framework runs in a process of its own, once with no step and once with --steps of them; what the second
 took more, user and system, divided by the steps, is the figure. The endpoint's own time is measured in its process and
-told apart. Frameworks come from PyPI into a virtual environment (made when FOLDER has none), at the versions below; one
-that cannot be installed or started is named and left out.
+told apart. Each framework has a program in scripts/frameworks and a virtual environment of its own below FOLDER (made
+when it is not there), with every package at the version that the list beside the program names; one that cannot be
+installed or started is named and left out.
 """
 
 import argparse
@@ -27,81 +28,15 @@ TOCCATA = os.environ.get("TOCCATA", str(ROOT / "build" / "cpu" / "agent" / "cli"
 LOOP_BENCH = ROOT / "build" / "cpu" / "tests" / "bench" / "loop_bench"
 CALL_TOKEN = 200012  # <|call|>
 
-# name -> (what pip installs, a program that runs argv[2] steps against argv[1])
+# What is installed for each, and the program that runs argv[2] steps against argv[1].
 FRAMEWORKS = {
-    "langgraph": (
-        ["langgraph==1.0.3", "langchain-openai==1.0.3"],
-        """
-import sys
-from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI
-from langgraph.prebuilt import create_react_agent
-url, n = sys.argv[1], int(sys.argv[2])
-
-@tool
-def now() -> str:
-    "The time."
-    return "noon"
-
-model = ChatOpenAI(model=f"scripted-{n}", base_url=url, api_key="none")
-out = create_react_agent(model, [now]).invoke({"messages": [("user", "go")]}, {"recursion_limit": 2 * n + 20})
-assert out["messages"][-1].content == "done"
-assert sum(m.type == "tool" for m in out["messages"]) == n
-""",
-    ),
-    "openai-agents": (
-        ["openai-agents==0.6.1"],
-        """
-import sys
-from agents import Agent, OpenAIChatCompletionsModel, Runner, function_tool, set_tracing_disabled
-from openai import AsyncOpenAI
-url, n = sys.argv[1], int(sys.argv[2])
-set_tracing_disabled(True)
-
-@function_tool
-def now() -> str:
-    "The time."
-    return "noon"
-
-model = OpenAIChatCompletionsModel(model=f"scripted-{n}", openai_client=AsyncOpenAI(base_url=url, api_key="none"))
-out = Runner.run_sync(Agent(name="a", model=model, tools=[now]), "go", max_turns=n + 5)
-assert out.final_output == "done"
-""",
-    ),
-    "smolagents": (
-        ["smolagents[openai]==1.23.0"],
-        """
-import sys
-from smolagents import LogLevel, OpenAIServerModel, ToolCallingAgent, tool
-url, n = sys.argv[1], int(sys.argv[2])
-
-@tool
-def now() -> str:
-    "The time."
-    return "noon"
-
-model = OpenAIServerModel(model_id=f"scripted-{n}", api_base=url, api_key="none")
-assert ToolCallingAgent(tools=[now], model=model, max_steps=n + 5, verbosity_level=LogLevel.OFF).run("go") == "done"
-""",
-    ),
-    "pydantic-ai": (
-        ["pydantic-ai-slim[openai]==1.22.0"],
-        """
-import sys
-from pydantic_ai import Agent, UsageLimits
-from pydantic_ai.models.openai import OpenAIChatModel
-from pydantic_ai.providers.openai import OpenAIProvider
-url, n = sys.argv[1], int(sys.argv[2])
-
-def now() -> str:
-    "The time."
-    return "noon"
-
-model = OpenAIChatModel(f"scripted-{n}", provider=OpenAIProvider(base_url=url, api_key="none"))
-out = Agent(model, tools=[now]).run_sync("go", usage_limits=UsageLimits(request_limit=n + 5))
-assert out.output == "done"
-""",
-    ),
+    name: (ROOT / "scripts" / "frameworks" / f"{stem}.txt", ROOT / "scripts" / "frameworks" / f"{stem}_agent.py")
+    for name, stem in {
+        "langgraph": "langgraph",
+        "openai-agents": "openai_agents",
+        "smolagents": "smolagents",
+        "pydantic-ai": "pydantic_ai",
+    }.items()
 }
 
 
@@ -134,7 +69,7 @@ class Endpoint(socketserver.StreamRequestHandler):
 
 
 def chat_answer(request: dict) -> bytes:
-    n = sum(m["role"] == "tool" for m in request["messages"])
+    n = sum(m["role"] == "assistant" for m in request["messages"])  # smolagents sends results as the user's words
     left = int(request["model"].rsplit("-", 1)[1]) - n
     names = [t["function"]["name"] for t in request.get("tools", [])]
     message: dict = {"role": "assistant", "content": None}
@@ -243,18 +178,28 @@ def in_process() -> dict:
     }
 
 
-def install(venv: pathlib.Path, packages: list[str]) -> pathlib.Path:
-    python = venv / "bin" / "python3"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages], check=True, capture_output=True)
+def install(environment: pathlib.Path, requirements: pathlib.Path) -> pathlib.Path:
+    """The environment's Python, with exactly what the list says."""
+    python, done = environment / "bin" / "python3", environment / requirements.name
+    if not done.exists() or done.read_text() != requirements.read_text():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r", requirements]
+        subprocess.run(pip, check=True, capture_output=True)
+        done.write_text(requirements.read_text())
     return python
+
+
+def version_of(python: pathlib.Path, program: pathlib.Path) -> str:
+    """Of the package that the program's name begins with."""
+    package = {"pydantic_ai": "pydantic-ai-slim"}.get(stem := program.stem.removesuffix("_agent"), stem)
+    code = f"import importlib.metadata as m; print(m.version({package!r}))"
+    return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--venv", type=pathlib.Path, help="kept for the next time; default: a temporary one")
+    parser.add_argument("--venv", type=pathlib.Path, help="a folder of environments, kept for the next time; default: a temporary one")
     parser.add_argument("--only", default=",".join(["toccata", *FRAMEWORKS]))
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
@@ -272,16 +217,15 @@ def main() -> int:
             folder = pathlib.Path(temporary)
             if "toccata" in only:
                 rows["toccata"] = step_cost(endpoint, lambda n: run_toccata(endpoint, folder, n), options.steps)
-            venv = options.venv or folder / "venv"
-            for name, (packages, program) in FRAMEWORKS.items():
+            environments = options.venv or folder / "environments"
+            for name, (requirements, program) in FRAMEWORKS.items():
                 if name not in only:
                     continue
                 try:
-                    python = install(venv, packages)
+                    python = install(environments / name, requirements)
                     url = f"http://127.0.0.1:{endpoint.port}/v1"
-                    run = lambda n: cpu_of([str(python), "-c", program, url, str(n)], cwd=folder)  # noqa: E731
-                    run(0)  # byte code and the like
-                    rows[f"{name} {packages[0].split('==')[1]}"] = step_cost(endpoint, run, options.steps)
+                    run = lambda n: cpu_of([str(python), "-B", str(program), url, str(n)], cwd=folder)  # noqa: E731
+                    rows[f"{name} {version_of(python, program)}"] = step_cost(endpoint, run, options.steps)
                 except (RuntimeError, subprocess.CalledProcessError, OSError) as error:
                     left_out[name] = str(error)
     finally:

@@ -35,12 +35,18 @@ void MessageStream::take(const std::vector<harmony::ParseEvent>& parsed) {
     std::visit([this](const auto& e) { take_one(e); }, event);
   }
   ++n_tokens_since_flush_;
-  // At once: the model may take its time over the second token.
-  const bool full = std::exchange(first_piece_, false) || n_tokens_since_flush_ >= kPieceTokens ||
-                    std::chrono::steady_clock::now() - last_flush_ >= kPieceTime;
-  if (!full || (pending_delta_.empty() && events_.empty())) return;
+  const bool full = n_tokens_since_flush_ >= kPieceTokens || std::chrono::steady_clock::now() - last_flush_ >= kPieceTime;
+  if (full && !(pending_delta_.empty() && events_.empty())) flush();
+}
+
+void MessageStream::show_first() {
+  if (first_piece_) flush();
+}
+
+void MessageStream::flush() {
   queue_delta();
   events_.flush();
+  first_piece_ = false;
   n_tokens_since_flush_ = 0;
   last_flush_ = std::chrono::steady_clock::now();
 }

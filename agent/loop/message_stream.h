@@ -34,9 +34,9 @@ class EventQueue {
 
 // What the parser reads out of one model call -> ledger rows and events, as it comes in.
 //
-// The first text of a message is passed on at once, the rest in pieces of at most kPieceTokens tokens or kPieceTime,
-// whichever is first: one commit for each piece, so a slow model is seen token by token and a fast one does not pay a
-// commit for each token.
+// The first text of a message is passed on before anything waits for the model, the rest in pieces of at most kPieceTokens
+// tokens or kPieceTime, whichever is first: one commit for each piece, so a slow model is seen token by token and tokens
+// that come at once do not pay a commit each.
 class MessageStream {
  public:
   static constexpr int kPieceTokens = 64;
@@ -52,6 +52,8 @@ class MessageStream {
 
   // After each token. Flushes when a piece is full.
   void take(const std::vector<harmony::ParseEvent>& parsed);
+  // The next token is waited for: flushes when a message has begun that nobody has seen anything of.
+  void show_first();
   // The same for a token of an earlier process, already in the token log: queues all and flushes nothing.
   void take_again(const std::vector<harmony::ParseEvent>& parsed);
   // Queues what is left; the parser has seen the end. The caller flushes, with what it adds itself.
@@ -72,6 +74,7 @@ class MessageStream {
   void take_one(const harmony::Warning& warning);
   void add_text(std::string_view text);
   void queue_delta();
+  void flush();
   // Text of an answer, and what it cites: a marker is shown whole or not at all.
   void show(std::vector<CitationStream::Piece> pieces);
   Item item_with(std::string text) const;

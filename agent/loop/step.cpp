@@ -231,6 +231,7 @@ void Step::sample(
       n_sampled += n_forced - 1;
       continue;
     }
+    if (!log_.has_next()) reader.stream.show_first();
     const std::size_t n_before = stream.messages().size();
     Result<Token> token = log_.sample(config_.sampling, constraint_ ? constraint_->mask() : std::nullopt, stop);
     if (!token) {

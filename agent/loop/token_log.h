@@ -29,6 +29,8 @@ class TokenLog {
   // back until settle(), which would take it back anyway.
   Result<void> restore(std::span<const Token> timeline);
   Result<Token> sample(const SamplingParams& params, std::optional<TokenMask> mask, std::stop_token stop);
+  // The next sample() waits for nothing.
+  bool has_next() const { return session_->has_next(); }
 
   // Makes the log end with a complete message, so that anything may follow: `<|return|>` (or `<|endoftext|>`) becomes
   // `<|end|>`; a message that was cut off is closed.

@@ -221,6 +221,8 @@ class RemoteModel::Session : public TokenSession {
     return sampled;
   }
 
+  bool has_next() const override { return !queue_.empty(); }
+
   Result<std::unique_ptr<TokenSession>> fork() override {
     return Error{ErrorCode::kUnsupported, "a remote session cannot be forked"};
   }

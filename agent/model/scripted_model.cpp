@@ -67,6 +67,12 @@ class ScriptedSession : public TokenSession {
     return Sampled{timeline_.back(), 0.0F};
   }
 
+  bool has_next() const override {
+    if (!mid_line_ || next_line_ > std::ssize(model_.lines())) return false;
+    const ScriptedModel::Line& line = model_.lines()[static_cast<std::size_t>(next_line_ - 1)];
+    return position_ < line.tokens.size() && line.token_delay.count() == 0;
+  }
+
   Result<std::unique_ptr<TokenSession>> fork() override {
     return std::unique_ptr<TokenSession>(std::make_unique<ScriptedSession>(*this));
   }

@@ -65,6 +65,8 @@ class TokenSession {
   virtual Result<Sampled> sample(
       const SamplingParams& params, std::optional<TokenMask> mask, std::stop_token stop
   ) = 0;
+  // The next sample() waits for nothing: its token is there already, as when several came at once.
+  virtual bool has_next() const { return false; }
   // An independent copy. kUnsupported where capabilities().fork is false.
   virtual Result<std::unique_ptr<TokenSession>> fork() = 0;
   virtual Result<Checkpoint> checkpoint() = 0;

@@ -104,6 +104,8 @@ void prepare_file(Database& db) {
             ", this program knows up to " + std::to_string(kSchemaVersion) + ": update it"
     );
   }
+  // A commit writes every page that it changes, and a step changes a few rows of each table.
+  if (header.empty) db.execute("PRAGMA page_size = 2048");
   db.switch_to_wal();
   if (header.empty) create_schema(db);
   if (header.version == 1) upgrade_from_1(db);

@@ -195,11 +195,11 @@ class RunWriter::Impl {
       sql.add_segment.bind(run_, seq, segment.step, to_string(segment.kind), inlined, blob).run();
     }
     for (const PendingMessage& m : messages_) {
-      write_message(m.seq, m.message);
+      write_message(m.seq, m.message, m.message.content);
       if (m.drop_pieces) sql.drop_pieces.bind(run_, m.seq).run();
     }
-    if (open_ && !announced_) write_message(n_messages_, *open_);
-    if (!pending_text_.empty()) {
+    if (open_ && !announced_) write_message(n_messages_, *open_, text_in_row() ? pending_text_ : std::string_view());
+    if (!pending_text_.empty() && !text_in_row()) {
       sql.add_piece.bind(run_, n_messages_, n_pieces_, pending_text_).run();
     }
     for (const PendingCall& call : calls_) write_call(call);
@@ -277,9 +277,12 @@ class RunWriter::Impl {
         .run();
   }
 
-  void write_message(int seq, const MessageRow& m) {
-    const auto blob = put_text(m.content);
-    const std::string_view content = blob ? std::string_view() : m.content;
+  // The first text of the open message goes into its row: most messages have no other before they are whole.
+  bool text_in_row() const { return open_ && !announced_ && pending_text_.size() < kBlobBytes; }
+
+  void write_message(int seq, const MessageRow& m, std::string_view text) {
+    const auto blob = put_text(text);
+    const std::string_view content = blob ? std::string_view() : text;
     ledger_.write()
         .add_message
         .bind(
@@ -309,7 +312,7 @@ class RunWriter::Impl {
     step_ends_.clear();
     n_notes_ += static_cast<int>(notes_.size());
     notes_.clear();
-    if (!pending_text_.empty()) ++n_pieces_;
+    if (!pending_text_.empty() && !text_in_row()) ++n_pieces_;
     pending_text_.clear();
     announced_ = open_.has_value();
   }

@@ -52,7 +52,8 @@ CREATE TABLE steps (
   PRIMARY KEY (run, step)
 ) STRICT, WITHOUT ROWID;
 
--- Messages in order. While one is being sampled its text stands in `pieces`; it moves here when it is complete.
+-- Messages in order. While one is being sampled only its first text may stand here and the rest stands in `pieces`; it moves
+-- here when it is complete.
 CREATE TABLE messages (
   run INTEGER NOT NULL,
   seq INTEGER NOT NULL,

@@ -505,14 +505,24 @@ TEST_F(AgentTest, EventsTellTheWholeTurnInOrder) {
   );
 }
 
-TEST_F(AgentTest, TheFirstTextDoesNotWaitForMore) {
-  script({{.text = says_final("Four is it.")}});
+TEST_F(AgentTest, TheFirstTextDoesNotWaitForTheModel) {
+  script({{.text = says_final("Four is it."), .token_delay = std::chrono::microseconds(1)}});
   run("2+2?");
   std::string first;
   for (const Event& event : events_) {
     if (const auto* e = std::get_if<ItemDelta>(&event); e != nullptr && first.empty()) first = e->delta;
   }
   EXPECT_EQ(first, "Four");
+}
+
+TEST_F(AgentTest, TokensThatAreThereAlreadyAreShownTogether) {
+  script({{.text = thinks("So.") + says_final("Four is it.")}});
+  run("2+2?");
+  std::vector<std::string> deltas;
+  for (const Event& event : events_) {
+    if (const auto* e = std::get_if<ItemDelta>(&event)) deltas.push_back(e->delta);
+  }
+  EXPECT_EQ(deltas, (std::vector<std::string>{"So.", "Four is it."}));
 }
 
 TEST_F(AgentTest, WhateverIsShownStandsInTheLedgerAlready) {

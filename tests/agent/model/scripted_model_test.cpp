@@ -50,6 +50,18 @@ TEST_F(ScriptedModelTest, CanNeverStop) {
   EXPECT_EQ(say(*session, 3 * static_cast<int>(tokenizer_->encode("ab").size())), "ababab");
 }
 
+TEST_F(ScriptedModelTest, HasItsNextTokenAtHandUnlessItTakesItsTime) {
+  for (const int delay_us : {0, 1}) {
+    auto session = open({{.text = "one two", .token_delay = std::chrono::microseconds(delay_us)}});
+    EXPECT_FALSE(session->has_next());
+    ASSERT_TRUE(session->append(Tokens{1}));
+    ASSERT_TRUE(session->sample({}, std::nullopt, {}).ok());
+    EXPECT_EQ(session->has_next(), delay_us == 0);
+    ASSERT_TRUE(session->sample({}, std::nullopt, {}).ok());
+    EXPECT_FALSE(session->has_next());  // all is said
+  }
+}
+
 TEST_F(ScriptedModelTest, CanFail) {
   auto session = open({{.text = "a", .then = ScriptedCompletion::Then::kError, .error = "boom"}});
   EXPECT_EQ(say(*session), "a");

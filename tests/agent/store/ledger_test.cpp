@@ -156,6 +156,25 @@ TEST_F(LedgerTest, AnOpenMessageIsReadableWhileItGrowsAndWholeWhenItEnds) {
   EXPECT_THAT(reader->check(), IsEmpty());
 }
 
+TEST_F(LedgerTest, AMessageIsReadAsFarAsItCameHoweverItWasCut) {
+  auto ledger = open(path_);
+  const std::string text(3000, 'x');
+  for (const std::size_t first : {0U, 1U, 511U, 512U, 3000U}) {
+    RunWriter run = ledger->create_run({});
+    run.begin_step(1);
+    run.open_message(message("assistant", "final", ""));
+    run.append_text(text.substr(0, first));
+    run.commit();
+    run.append_text(text.substr(first));
+    run.commit();
+    const RunRecord seen = ledger->load_run(run.id()).value_or_throw();
+    ASSERT_EQ(seen.messages.size(), 1U);
+    EXPECT_EQ(seen.messages[0].content, text) << first;
+    EXPECT_FALSE(seen.messages[0].complete);
+  }
+  EXPECT_THAT(ledger->check(), IsEmpty());
+}
+
 TEST_F(LedgerTest, NothingIsWrittenBeforeCommit) {
   auto ledger = open(path_);
   auto reader = open(path_);
