@@ -14,6 +14,7 @@
   file("/web/api.js", api_js, "text/javascript; charset=utf-8")      \
   file("/web/chat.js", chat_js, "text/javascript; charset=utf-8")    \
   file("/web/dom.js", dom_js, "text/javascript; charset=utf-8")      \
+  file("/web/files.js", files_js, "text/javascript; charset=utf-8")  \
   file("/web/engine.js", engine_js, "text/javascript; charset=utf-8") \
   file("/web/history.js", history_js, "text/javascript; charset=utf-8") \
   file("/web/markdown.js", markdown_js, "text/javascript; charset=utf-8") \
@@ -53,7 +54,7 @@ const auto& assets() {
 }
 
 constexpr const char* kPolicy =
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'";
 

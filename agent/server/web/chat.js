@@ -322,7 +322,7 @@ async function agentRun(turn, chat, effort, signal) {
       if (item.phase === "preamble") preambles.add(item.id);
       said(turn, event, (text) => turn.text(text, preambles.has(item.id)));
     } else if (item.type === "error") turn.notice(item.message);
-    else if (item.type) turn.tool(item.id, toolFields(item));
+    else if (item.type) turn.tool(item.id, { ...toolFields(item), run: chat.run });
   }
   if (stats === null) throw new ApiFailure(0, "The server ended the run's events before the turn was over.");
   const perSecond = await speed(chat).catch(() => 0); // where runs are not shown
@@ -348,7 +348,7 @@ function said(turn, event, add) {
 function toolFields(item) {
   const status = { in_progress: "running", completed: "ok", failed: "failed" }[item.status] ?? "running";
   if (item.type === "command_execution") {
-    return { name: "python", input: item.command, output: status === "running" ? null : item.aggregated_output, status };
+    return { name: "python", input: item.command, output: status === "running" ? null : item.aggregated_output, status, files: item.files };
   }
   if (item.type === "web_search") return { name: "browser.search", input: item.query, output: item.result, status };
   const input = typeof item.arguments === "string" ? item.arguments : JSON.stringify(item.arguments, null, 2);

@@ -208,6 +208,9 @@ class RunDetail {
       output: call.result ? call.result.content + cutNote(call.result) : null,
       status,
       ms: call.result ? call.finished_ms - call.started_ms : undefined,
+      files: call.files,
+      run: this.#run.id,
+      call: call.call,
     });
     element.tabIndex = -1;
     this.#cards.set(`call ${call.call}`, element);

@@ -1,8 +1,9 @@
 // One answer on the page: reasoning, preambles, tool calls and the final text, in the order in which they come, while
 // they come or from history.
 //   parts: [{type: "reasoning", text, ms} | {type: "text", text, preamble} |
-//           {type: "tool", id, name, input, output, status, ms} | {type: "notice", text}]
-import { announce, copyButton, count, el, replace, seconds } from "./dom.js";
+//           {type: "tool", id, name, input, output, status, ms, files?, run?, call?} | {type: "notice", text}]
+import { announce, append, copyButton, count, el, replace, seconds } from "./dom.js";
+import { filesView } from "./files.js";
 import { codeBlock, GrowingMarkdown } from "./markdown.js";
 
 export class Turn {
@@ -178,6 +179,7 @@ export function toolView(part) {
   const title = el("span", { class: "tool-name" });
   const state = el("span", { class: "tool-state" });
   const body = el("div", { class: "tool-body" });
+  const left = el("div", {}); // filled once: pictures are fetched
   const element = el("details", { class: "tool", open: true }, el("summary", {}, title, el("span", { class: "spacer" }), state), body);
   const update = () => {
     element.dataset.status = part.status;
@@ -185,7 +187,8 @@ export function toolView(part) {
     state.textContent = kStatus[part.status] + (part.ms === undefined ? "" : ` · ${seconds(part.ms)}`);
     const output = part.output === null || part.output === undefined ? null
       : el("div", { class: "tool-output" }, el("div", { class: "tool-label" }, "Output"), el("pre", { tabindex: "0" }, part.output === "" ? "(nothing)" : part.output));
-    replace(body, codeBlock(part.input), output);
+    if (!left.hasChildNodes()) append(left, [filesView(part.files, part.run, part.call ?? 0)]);
+    replace(body, codeBlock(part.input), output, left);
   };
   update();
   return { element, update };
