@@ -22,7 +22,7 @@ void value(std::string& out, const std::string& name, const char* type, const ch
 }
 
 // A label's value: quotes, backslashes and newlines escaped.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -81,10 +81,10 @@ std::string Metrics::prometheus(const Gauges& g, std::string_view model, bool al
   const std::lock_guard lock(mutex_);
   std::string out;
   describe(out, "toccata_info", "gauge", "The served model.");
-  out += "toccata_info{model=" + quoted(model) + "} 1\n";
+  out += "toccata_info{model=" + in_quotes(model) + "} 1\n";
   describe(out, "toccata_http_requests_total", "counter", "Requests answered, by route and status.");
   for (const auto& [key, count] : requests_) {
-    out += "toccata_http_requests_total{route=" + quoted(key.first) + ",status=\"" +
+    out += "toccata_http_requests_total{route=" + in_quotes(key.first) + ",status=\"" +
            std::to_string(key.second) + "\"} " + std::to_string(count) + "\n";
   }
   const auto count = [](std::int64_t n) { return static_cast<double>(n); };
