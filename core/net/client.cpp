@@ -224,7 +224,8 @@ class Exchange::Impl {
     // Without a body worth waiting for, "Expect: 100-continue" only costs a round trip.
     header_list_ = api_.slist_append(header_list_, "Expect:");
     for (const auto& [name, value] : request_.headers) {
-      header_list_ = api_.slist_append(header_list_, (name + ": " + value).c_str());
+      // libcurl takes "name:" for a header to leave out, and "name;" for an empty one.
+      header_list_ = api_.slist_append(header_list_, (name + (value.empty() ? ";" : ": " + value)).c_str());
     }
     set(CURLOPT_HTTPHEADER, header_list_);
   }

@@ -10,10 +10,19 @@ namespace {
 
 constexpr std::chrono::milliseconds kCancelTime{200};  // to get the word through
 constexpr int kUnansweredMax = 2;
+constexpr int kRoundsMax = 8;            // of questions before an answer
+constexpr std::size_t kQuestionsMax = 16;  // of one round
 
 double number(const Json& object, const char* key) {
   const auto value = object.find(key);
   return value != object.end() && value->is_number() ? value->get<double>() : 0;
+}
+
+// An answer that asks for something instead, and says what.
+bool wants_input(const Message& answer) {
+  if (answer.error || !answer.body.is_object() || answer.body.value("resultType", Json()) != "input_required") return false;
+  const Json requests = answer.body.value("inputRequests", Json());
+  return answer.body.contains("requestState") || (requests.is_object() && !requests.empty());
 }
 
 }  // namespace
@@ -58,18 +67,23 @@ Outgoing Client::request(const Exchange& exchange) {
   if (message.modern) {
     meta["io.modelcontextprotocol/protocolVersion"] = version_;
     meta["io.modelcontextprotocol/clientInfo"] = {{"name", options_.name}, {"version", options_.version}};
-    meta["io.modelcontextprotocol/clientCapabilities"] = Json::object();
+    meta["io.modelcontextprotocol/clientCapabilities"] = client_capabilities();
+    message.headers = exchange.headers;
   }
   if (!meta.empty()) params["_meta"] = std::move(meta);
   message.text = request_text(message.id, exchange.method, params);
   return message;
 }
 
-// What comes besides the answer. Requests of a server: `ping` is answered, anything else refused.
-std::optional<std::string> Client::hear(const Message& message, std::int64_t id, const Exchange& exchange) const {
+// What comes besides the answer. Requests of a server: `ping` and questions for the user are answered, anything else refused.
+std::optional<std::string> Client::hear(
+    const Message& message, std::int64_t id, const Exchange& exchange, std::stop_token stop
+) {
   if (message.kind == Message::Kind::kRequest) {
     if (message.method == "ping") return result_text(message.id, Json::object());
-    return error_text(message.id, kMethodNotFound, "Method not found");
+    if (message.method != "elicitation/create") return error_text(message.id, kMethodNotFound, "Method not found");
+    const Result<Json> reply = answer_question(message.body, stop);
+    return reply ? result_text(message.id, *reply) : error_text(message.id, kInvalidParams, reply.error().message);
   }
   if (message.method != "notifications/progress" || !exchange.on_progress || !message.body.is_object()) return std::nullopt;
   if (message.body.value("progressToken", Json()) != id) return std::nullopt;
@@ -78,6 +92,46 @@ std::optional<std::string> Client::hear(const Message& message, std::int64_t id,
       {number(message.body, "progress"), number(message.body, "total"), text.is_string() ? text.get<std::string>() : ""}
   );
   return std::nullopt;
+}
+
+Result<Json> Client::answer_question(const Json& params, std::stop_token stop) {
+  Result<Question> question = read_question(server_, params);
+  if (!question && question.error().code != ErrorCode::kUnsupported) return question.error();
+  if (question && options_.answer) return elicit_result(*question, options_.answer(*question, stop));
+  const Json message = params.value("message", Json());
+  if (declined_.size() < kQuestionsMax) declined_.push_back(excerpt(message.is_string() ? message.get<std::string>() : "", 300));
+  return Json{{"action", "decline"}};
+}
+
+Result<Client::Exchange> Client::with_answers(const Exchange& order, const Json& wanted, std::stop_token stop) {
+  Exchange next = order;
+  const Json requests = wanted.value("inputRequests", Json::object());
+  if (!requests.is_object() || requests.size() > kQuestionsMax) {
+    return Error{ErrorCode::kCorrupt, "it asks for input that is no object of at most " + std::to_string(kQuestionsMax) + " requests"};
+  }
+  Json answers = Json::object();
+  for (const auto& [key, request] : requests.items()) {
+    const Json method = request.is_object() ? request.value("method", Json()) : Json();
+    if (method != "elicitation/create") {
+      return Error{ErrorCode::kUnsupported, "it asks for " + excerpt(to_text(method), 60) + ", which is not offered here"};
+    }
+    Result<Json> reply = answer_question(request.value("params", Json()), stop);
+    if (!reply) return reply.error();
+    answers[key] = std::move(*reply);
+  }
+  if (!answers.empty()) next.params["inputResponses"] = std::move(answers);
+  // The server's own: sent back as it is, or not at all.
+  if (wanted.contains("requestState")) next.params["requestState"] = wanted["requestState"];
+  return next;
+}
+
+std::string Client::declined() {
+  std::string text;
+  for (const std::string& question : declined_) {
+    text += "[The server asked the user \"" + question + "\". Nobody can be asked here, so it was declined.]\n";
+  }
+  declined_.clear();
+  return text;
 }
 
 void Client::cancel(std::int64_t id, const std::string& reason) {
@@ -90,7 +144,7 @@ void Client::cancel(std::int64_t id, const std::string& reason) {
 
 Result<Message> Client::exchange(const Exchange& exchange, std::stop_token stop) {
   const Outgoing message = request(exchange);
-  const auto listener = [&](const Message& heard) { return hear(heard, message.id, exchange); };
+  const auto listener = [&](const Message& heard) { return hear(heard, message.id, exchange, stop); };
   Result<Message> answer = transport_->request(message, {Clock::now() + exchange.timeout, stop}, listener);
   if (answer) {
     n_unanswered_ = 0;
@@ -119,6 +173,12 @@ Result<Json> Client::ask(const Exchange& order, std::stop_token stop) {
     connected_ = false;
     if (Result<void> ready = ensure_connected(stop); !ready) return named(ready.error());
     answer = exchange(order, stop);
+  }
+  for (int n_rounds = 1; answer && wants_input(*answer); ++n_rounds) {
+    if (n_rounds > kRoundsMax) return named({ErrorCode::kUnsupported, "it asks for input again and again"});
+    const Result<Exchange> next = with_answers(order, answer->body, stop);
+    if (!next) return named(next.error());
+    answer = exchange(*next, stop);
   }
   if (!answer) {
     if (!transport_->is_open()) {
@@ -192,13 +252,16 @@ Result<CallResult> Client::call_tool(
     return named({ErrorCode::kInvalidArgument, "the arguments of " + name + " must be a JSON object: " + parsed.error().message});
   }
   const std::scoped_lock lock(mutex_);
+  declined_.clear();
+  auto headers = headers_for(options.headers, *parsed);
   Result<Json> result =
       ask({.method = "tools/call", .params = {{"name", name}, {"arguments", std::move(*parsed)}}, .name = name,
-           .timeout = options.timeout, .on_progress = options.on_progress},
+           .headers = std::move(headers), .timeout = options.timeout, .on_progress = options.on_progress},
           stop);
   if (!result) return result.error();
   Result<CallResult> read = read_result(*result, options_.text_bytes_max);
   if (!read) return named({read.error().code, name + ": " + read.error().message});
+  read->text = declined() + read->text;
   return read;
 }
 

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "tools/mcp/asking.h"
+#include "tools/mcp/header_params.h"
 #include "tools/mcp/transport.h"
 
 namespace toccata::tools::mcp {
@@ -26,6 +28,8 @@ struct ClientOptions {
   std::size_t tools_max = 512;
   std::size_t pages_max = 64;
   std::size_t text_bytes_max = std::size_t{1} << 20;  // of one result
+  // Answers what servers ask of the user; none: every question is declined, and the result of the call says so.
+  Answerer answer = {};
 };
 
 // What a server says of itself.
@@ -56,6 +60,7 @@ struct Progress {
 struct CallOptions {
   std::chrono::milliseconds timeout{120'000};
   std::function<void(const Progress&)> on_progress = {};  // on the caller's thread
+  std::vector<HeaderParam> headers = {};                  // of the tool's schema
 };
 
 struct CallResult {
@@ -96,6 +101,7 @@ class Client {
     std::string method;
     Json params = Json::object();
     std::string name = {};  // what Mcp-Name says of params
+    std::vector<std::pair<std::string, std::string>> headers = {};
     std::chrono::milliseconds timeout{0};
     std::function<void(const Progress&)> on_progress = {};
   };
@@ -114,7 +120,13 @@ class Client {
   Result<Message> exchange(const Exchange& exchange, std::stop_token stop);
   void cancel(std::int64_t id, const std::string& reason);
   Outgoing request(const Exchange& exchange);
-  std::optional<std::string> hear(const Message& message, std::int64_t id, const Exchange& exchange) const;
+  std::optional<std::string> hear(const Message& message, std::int64_t id, const Exchange& exchange, std::stop_token stop);
+  // What the server asks of the user, answered: the result of elicitation/create.
+  Result<Json> answer_question(const Json& params, std::stop_token stop);
+  // The same order with what its first answer asked for (2026-07-28, multi round-trip requests).
+  Result<Exchange> with_answers(const Exchange& order, const Json& wanted, std::stop_token stop);
+  // In front of what a model reads: which questions were declined since the last time.
+  std::string declined();
   // Asks for page after page of the list `key` until `take` returns false. Says why pages were left out.
   Result<std::string> each_page(
       const std::string& method, const char* key, const std::function<bool(const Json&)>& take, std::stop_token stop
@@ -133,6 +145,7 @@ class Client {
   int n_starts_ = 0;
   int n_failures_ = 0;    // starts and deaths since a request succeeded
   int n_unanswered_ = 0;  // requests in a row
+  std::vector<std::string> declined_;  // questions for the user
   Clock::time_point next_start_{};
 };
 

@@ -143,7 +143,7 @@ Result<void> Client::shake_hands(std::stop_token stop, Clock::time_point deadlin
   Result<Message> answer = exchange(
       {.method = "initialize",
        .params = {{"protocolVersion", kLegacyVersion},
-                  {"capabilities", Json::object()},
+                  {"capabilities", client_capabilities()},
                   {"clientInfo", {{"name", options_.name}, {"version", options_.version}}}},
        .timeout = std::max(left, std::chrono::milliseconds(1))},
       stop

@@ -128,6 +128,7 @@ Result<ToolInfo> read_tool(const Json& tool) {
         ErrorCode::kResourceExhausted,
         info.name + ": its inputSchema has more than " + std::to_string(kSchemaBytesMax) + " bytes"};
   }
+  if (const auto params = header_params(*schema); !params) return Error{params.error().code, info.name + ": " + params.error().message};
   if (const auto hints = tool.find("annotations"); hints != tool.end() && hints->is_object()) {
     info.read_only = flag_of(*hints, "readOnlyHint");
     info.idempotent = flag_of(*hints, "idempotentHint");

@@ -1,6 +1,8 @@
 #include "tools/mcp/http_transport.h"
 
 #include <algorithm>
+#include <condition_variable>
+#include <mutex>
 
 #include "core/base/base64.h"
 
@@ -8,50 +10,21 @@ namespace toccata::tools::mcp {
 namespace {
 
 constexpr std::size_t kRefusalBytesMax = std::size_t{64} << 10;
-constexpr std::size_t kSessionBytesMax = 1024;
 constexpr std::chrono::milliseconds kGoodbyeTime{1000};
+constexpr int kResumesMax = 64;  // of one stream, without an event between them
+constexpr std::chrono::milliseconds kRetryMin{10}, kListenAgainMin{250};
+constexpr std::chrono::milliseconds kListenFirst{3000};
+constexpr std::chrono::hours kListenTime{24};  // of one connection, longer than any session
 
-// Server-sent events whose lines are cut anywhere; only `data` says something here. Source: WHATWG HTML.
-class EventReader {
- public:
-  explicit EventReader(std::size_t bytes_max) : bytes_max_(bytes_max) {}
-
-  Result<void> push(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const std::size_t end = bytes.find('\n');
-      line_ += bytes.substr(0, end);
-      if (line_.size() + data_.size() > bytes_max_) {
-        return Error{ErrorCode::kResourceExhausted, "the server sent a message of more than " + std::to_string(bytes_max_) + " bytes"};
-      }
-      if (end == std::string_view::npos) return {};
-      bytes.remove_prefix(end + 1);
-      if (line_.ends_with('\r')) line_.pop_back();
-      take_line();
-      line_.clear();
-    }
-    return {};
-  }
-  std::optional<std::string> next() {
-    if (ready_.empty()) return std::nullopt;
-    std::string event = std::move(ready_.front());
-    ready_.pop_front();
-    return event;
-  }
-
- private:
-  void take_line() {
-    if (line_.empty()) {
-      if (!data_.empty()) ready_.push_back(std::exchange(data_, {}));
-    } else if (line_.starts_with("data:")) {
-      if (!data_.empty()) data_ += '\n';
-      data_ += std::string_view(line_).substr(line_.starts_with("data: ") ? 6 : 5);
-    }
-  }
-
-  std::size_t bytes_max_;
-  std::string line_, data_;
-  std::deque<std::string> ready_;
-};
+// False when stopped, or out of time, meanwhile.
+bool pause(std::chrono::milliseconds time, const Wait& wait) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  const auto end = std::chrono::steady_clock::now() + time;
+  never.wait_until(lock, wait.stop, std::min(end, wait.deadline), [] { return false; });
+  return !wait.stop.stop_requested() && end < wait.deadline;
+}
 
 bool is_kind(const net::Response& response, std::string_view kind) {
   const std::string_view type = response.header("content-type").value_or("");
@@ -84,6 +57,7 @@ Result<void> HttpTransport::open() {
 
 void HttpTransport::close() {
   open_ = false;
+  ear_ = {};
   if (session_.empty()) return;
   net::Request goodbye{.method = "DELETE", .url = order_.url, .headers = order_.headers};
   goodbye.headers.emplace_back("Mcp-Session-Id", std::exchange(session_, {}));
@@ -103,6 +77,7 @@ net::Request HttpTransport::post(const Outgoing& message, const std::string& tex
   if (message.modern) {
     add("Mcp-Method", message.method);
     if (!message.name.empty()) add("Mcp-Name", header_value(message.name));
+    for (const auto& [name, value] : message.headers) request.headers.emplace_back(name, value);
   }
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(wait.deadline - std::chrono::steady_clock::now());
   request.total_timeout = request.idle_timeout = std::max(left, std::chrono::milliseconds(1));
@@ -120,26 +95,71 @@ Error HttpTransport::lost(Error error) {
   return error;
 }
 
+std::optional<std::string> HttpTransport::hear(const Message& message) {
+  const std::scoped_lock lock(listener_mutex_);
+  if (listener_ != nullptr) return (*listener_)(message);
+  if (message.kind != Message::Kind::kRequest) return std::nullopt;
+  if (message.method == "ping") return result_text(message.id, Json::object());
+  return error_text(message.id, kInvalidRequest, "no request is under way that this could belong to");
+}
+
+void HttpTransport::listen(net::Request order, std::promise<void> tried, std::stop_token stop) {
+  net::Client client, answers;
+  EventReader events(limits_.message_bytes_max);
+  std::int64_t n_starts = 0;
+  for (int n_silent = 0; n_silent < kResumesMax; ++n_silent) {
+    net::Request rest = order;
+    rest.method = "GET";
+    if (!events.last_id().empty()) rest.headers.emplace_back("Last-Event-ID", events.last_id());
+    Result<net::Exchange> stream = client.start(rest, stop);
+    if (n_starts++ == 0) tried.set_value();
+    if (!stream || stream->response().status != 200 || !is_kind(stream->response(), "text/event-stream")) return;  // it has none
+    for (;;) {
+      const Result<std::string_view> bytes = stream->read(stop);
+      if (!bytes && bytes.error().code == ErrorCode::kResourceExhausted) return;  // a flood
+      if (!bytes || bytes->empty()) break;
+      if (!events.push(*bytes)) return;
+      while (const std::optional<std::string> event = events.next()) {
+        n_silent = 0;
+        const Result<Message> read = parse_message(*event);
+        if (!read || read->kind != Message::Kind::kRequest) continue;
+        net::Request answer = order;
+        answer.body = hear(*read).value_or("");
+        answer.total_timeout = answer.idle_timeout = kGoodbyeTime * 30;
+        if (!answer.body.empty()) (void)answers.send(answer, stop).ok();  // the server waits, or asks again
+      }
+    }
+    if (!pause(std::max(events.retry(), kListenAgainMin), {std::chrono::steady_clock::now() + kListenTime, stop})) return;
+    events.reconnected();
+  }
+}
+
 Result<Message> HttpTransport::request(const Outgoing& message, const Wait& wait, const Listener& listener) {
+  const auto set = [&](const Listener* now) {
+    const std::scoped_lock lock(listener_mutex_);
+    listener_ = now;
+  };
+  set(&listener);
+  Result<Message> answer = send_request(message, wait);
+  set(nullptr);
+  return answer;
+}
+
+Result<Message> HttpTransport::send_request(const Outgoing& message, const Wait& wait) {
   Result<net::Exchange> exchange = client_.start(post(message, message.text, wait), wait.stop);
   if (!exchange) return lost(exchange.error());
   const int status = exchange->response().status;
   if (status != 200) return read_refusal(*exchange, message, wait);
   if (message.method == "initialize") {
     const std::string session(exchange->response().header("mcp-session-id").value_or(""));
-    const bool sound = session.size() <= kSessionBytesMax && std::all_of(session.begin(), session.end(), [](unsigned char c) {
-      return c > 0x20 && c < 0x7f;
-    });
-    if (!sound) return Error{ErrorCode::kCorrupt, "the server's session id is no short line of printable characters"};
+    if (!is_short_token(session)) return Error{ErrorCode::kCorrupt, "the server's session id is no short line of printable characters"};
     session_ = session;
   }
-  if (is_kind(exchange->response(), "text/event-stream")) return read_events(*exchange, message, wait, listener);
-  return read_answer(*exchange, message, wait, listener);
+  if (is_kind(exchange->response(), "text/event-stream")) return read_events(*exchange, message, wait);
+  return read_answer(*exchange, message, wait);
 }
 
-Result<Message> HttpTransport::read_answer(
-    net::Exchange& exchange, const Outgoing& message, const Wait& wait, const Listener&
-) {
+Result<Message> HttpTransport::read_answer(net::Exchange& exchange, const Outgoing& message, const Wait& wait) {
   if (!is_kind(exchange.response(), "application/json")) {
     return Error{
         ErrorCode::kUnsupported,
@@ -160,29 +180,56 @@ Result<Message> HttpTransport::read_answer(
   return answer;
 }
 
-Result<Message> HttpTransport::read_events(
-    net::Exchange& exchange, const Outgoing& message, const Wait& wait, const Listener& listener
-) {
+Result<Message> HttpTransport::read_events(net::Exchange& exchange, const Outgoing& message, const Wait& wait) {
   EventReader events(limits_.message_bytes_max);
+  std::optional<net::Exchange> resumed;
+  std::string id;
+  for (int n_resumes = 0;; ++n_resumes) {
+    Result<std::optional<Message>> answer = read_stream(resumed ? *resumed : exchange, events, message, wait);
+    if (answer && *answer) return std::move(**answer);
+    const Error ended = answer ? Error{ErrorCode::kUnavailable, "the server ended its stream without an answer"} : answer.error();
+    if (std::exchange(id, events.last_id()) != events.last_id()) n_resumes = 0;
+    // Specification 2025-11-25, transports: a server may end a stream that it has given ids, and wants to be asked for the rest.
+    const bool cut_off = ended.code == ErrorCode::kUnavailable || ended.code == ErrorCode::kCorrupt;
+    if (!cut_off || message.modern || id.empty() || n_resumes >= kResumesMax) return lost(ended);
+    if (!pause(std::max(events.retry(), kRetryMin), wait)) {
+      return wait.stop.stop_requested() ? Error{ErrorCode::kCancelled, "stopped while the server was at work"}
+                                        : Error{ErrorCode::kTimeout, "no answer in time"};
+    }
+    net::Request rest = post(message, {}, wait);
+    rest.method = "GET";
+    rest.headers.emplace_back("Last-Event-ID", id);
+    Result<net::Exchange> again = client_.start(rest, wait.stop);
+    if (!again) return lost(again.error());
+    if (again->response().status != 200 || !is_kind(again->response(), "text/event-stream")) return lost(ended);
+    resumed.emplace(std::move(*again));
+    events.reconnected();
+  }
+}
+
+// Until the answer, or until the stream ends without one.
+Result<std::optional<Message>> HttpTransport::read_stream(
+    net::Exchange& exchange, EventReader& events, const Outgoing& message, const Wait& wait
+) {
   for (;;) {
     const Result<std::string_view> bytes = exchange.read(wait.stop);
-    if (!bytes) return lost(bytes.error());
-    if (bytes->empty()) return lost({ErrorCode::kUnavailable, "the server ended its stream without an answer"});
+    if (!bytes) return bytes.error();
+    if (bytes->empty()) return std::optional<Message>();
     if (Result<void> pushed = events.push(*bytes); !pushed) return pushed.error();
     while (const std::optional<std::string> event = events.next()) {
       Result<Message> read = parse_message(*event);
       if (!read) continue;  // what cannot be used is no answer
       if (read->kind == Message::Kind::kResponse) {
-        if (read->id == message.id) return read;
+        if (read->id == message.id) return std::optional<Message>(std::move(*read));
         continue;
       }
-      const std::optional<std::string> reply = listener(*read);
+      const std::optional<std::string> reply = hear(*read);
       if (!reply) continue;
       Outgoing about = message;
       about.method.clear();
       about.modern = false;  // only the legacy era has requests of servers
       Result<net::Response> sent = client_.send(post(about, *reply, wait), wait.stop);
-      if (!sent) return lost(sent.error());
+      if (!sent) return sent.error();
     }
   }
 }
@@ -210,6 +257,16 @@ Result<void> HttpTransport::notify(const Outgoing& message, const Wait& wait) {
   Result<net::Response> sent = client_.send(post(message, message.text, wait), wait.stop);
   if (!sent) return sent.error();
   if (sent->status < 200 || sent->status > 299) return status_error(sent->status, sent->body);
+  if (message.method == "notifications/initialized" && !session_.empty()) {
+    net::Request order = post(message, {}, {std::chrono::steady_clock::now() + kListenTime, {}});
+    // What a server asks before it has this stream is lost. One that gives it no headers is not waited for.
+    std::promise<void> tried;
+    const std::future<void> ready = tried.get_future();
+    ear_ = std::jthread([this, order = std::move(order), tried = std::move(tried)](std::stop_token stop) mutable {
+      listen(order, std::move(tried), std::move(stop));
+    });
+    (void)ready.wait_until(std::min(wait.deadline, std::chrono::steady_clock::now() + kListenFirst));
+  }
   return {};
 }
 

@@ -18,7 +18,10 @@ class McpTool final : public Tool {
   enum class Request { kCall, kListResources, kReadResource };
 
   McpTool(std::shared_ptr<Server> server, Request request, ToolSpec spec)
-      : server_(std::move(server)), request_(request), spec_(std::move(spec)) {}
+      : server_(std::move(server)), request_(request), spec_(std::move(spec)) {
+    const Result<Json> schema = parse_object(spec_.functions.front().parameters);
+    if (auto params = schema ? header_params(*schema) : schema.error()) headers_ = std::move(*params);
+  }
 
   const ToolSpec& spec() const override { return spec_; }
 
@@ -44,7 +47,7 @@ class McpTool final : public Tool {
 
  private:
   Result<CallResult> ask(const ToolCall& call, std::stop_token stop) {
-    CallOptions options{.timeout = server_->config().timeout};
+    CallOptions options{.timeout = server_->config().timeout, .headers = headers_};
     if (call.on_output) {
       options.on_progress = [&](const Progress& progress) { call.on_output(progress.message + "\n"); };
     }
@@ -60,6 +63,7 @@ class McpTool final : public Tool {
   std::shared_ptr<Server> server_;
   Request request_;
   ToolSpec spec_;
+  std::vector<HeaderParam> headers_;
 };
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <functional>
 #include <stop_token>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/base/error.h"
 #include "tools/mcp/message.h"
@@ -32,6 +34,7 @@ struct Outgoing {
   std::string text;     // the JSON-RPC message
   std::string name = {};  // params.name of tools/call, params.uri of resources/read
   std::string version = {};  // of the protocol, once known
+  std::vector<std::pair<std::string, std::string>> headers = {};  // more of them, in the modern era
   bool modern = false;
 };
 

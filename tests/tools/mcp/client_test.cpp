@@ -135,6 +135,78 @@ TEST(McpClient, HearsProgress) {
   EXPECT_EQ((std::vector<std::string>{"step 1 1/2", "step 2 2/2"}), heard);
 }
 
+TEST(McpClient, QuestionsForTheUserAreDeclinedWhereNobodyCanBeAsked) {
+  for (const char* era : {"modern", "legacy"}) {
+    Server server({era});
+    EXPECT_EQ(
+        "[The server asked the user \"Who are you?\". Nobody can be asked here, so it was declined.]\n{\"action\": \"decline\"}",
+        server.answer("question")
+    ) << era;
+    EXPECT_EQ("echo: hi", server.answer("hi")) << "the next call knows nothing of it";
+  }
+}
+
+TEST(McpClient, QuestionsForTheUserAreAnsweredByTheHandler) {
+  for (const char* era : {"modern", "legacy"}) {
+    ClientOptions options;
+    std::vector<Reply> replies = {
+        {Reply::Action::kAccept, Json{{"age", 36}}}, {Reply::Action::kAccept, Json::object()}, {Reply::Action::kCancel}};
+    std::size_t n_asked = 0;
+    options.answer = [&](const Question& question, std::stop_token) {
+      EXPECT_EQ("test", question.server);
+      EXPECT_EQ("Who are you?", question.message);
+      EXPECT_EQ(2u, question.schema["properties"].size());
+      return replies.at(n_asked++);
+    };
+    Server server({era}, options);
+    EXPECT_EQ(R"({"action": "accept", "content": {"age": 36, "name": "Ada"}})", server.answer("question")) << era;
+    EXPECT_EQ(R"({"action": "decline"})", server.answer("question")) << "a required field is missing";
+    EXPECT_EQ(R"({"action": "cancel"})", server.answer("question"));
+    EXPECT_EQ(3u, n_asked);
+  }
+}
+
+TEST(McpClient, RefusesToBeAskedForWhatItDoesNotOffer) {
+  Server server({"modern"});
+  EXPECT_THAT(server.answer("sample"), HasSubstr("asks for \"sampling/createMessage\", which is not offered here"));
+  EXPECT_THAT(server.answer("endless question"), HasSubstr("asks for input again and again"));
+  EXPECT_EQ("echo: hi", server.answer("hi"));
+}
+
+TEST(McpAsking, ReadsQuestionsAndRefusesWhatIsNone) {
+  const auto error = [](const char* params) {
+    const auto question = read_question("s", parse_object(params).value_or_throw());
+    return question ? "fine" : to_string(question.error().code) + (": " + question.error().message);
+  };
+  EXPECT_EQ("fine", error(R"({"message": "?", "requestedSchema": {"type": "object", "properties": {}}})"));
+  EXPECT_THAT(error(R"({"message": "?", "mode": "url", "url": "https://x"})"), HasSubstr("only questions of mode"));
+  EXPECT_THAT(error(R"({"message": 1})"), HasSubstr("params.message"));
+  EXPECT_THAT(error(R"({"message": "?"})"), HasSubstr("requestedSchema"));
+  EXPECT_THAT(error(R"({"message": "?", "requestedSchema": {"properties": [1]}})"), HasSubstr("requestedSchema"));
+  EXPECT_FALSE(read_question("s", Json(7)));
+}
+
+TEST(McpAsking, AnswersSatisfyTheSchemaOrAreDeclined) {
+  const auto action = [](const char* field, const char* value) {
+    const Json schema = parse_object(std::string(R"({"properties": {"f": )") + field + "}}").value_or_throw();
+    const Json content = parse_object(std::string(R"({"f": )") + value + "}").value_or_throw();
+    return elicit_result({"s", "?", schema}, {Reply::Action::kAccept, content})["action"].get<std::string>();
+  };
+  EXPECT_EQ("accept", action(R"({"type": "string"})", "\"a\""));
+  EXPECT_EQ("decline", action(R"({"type": "string"})", "1"));
+  EXPECT_EQ("accept", action(R"({"type": "integer"})", "1"));
+  EXPECT_EQ("decline", action(R"({"type": "integer"})", "1.5"));
+  EXPECT_EQ("accept", action(R"({"type": "number"})", "1.5"));
+  EXPECT_EQ("accept", action(R"({"type": "boolean"})", "false"));
+  EXPECT_EQ("accept", action(R"({"type": "string", "enum": ["a", "b"]})", "\"b\""));
+  EXPECT_EQ("decline", action(R"({"type": "string", "enum": ["a", "b"]})", "\"c\""));
+  EXPECT_EQ("accept", action(R"({"oneOf": [{"const": "a", "title": "A"}]})", "\"a\""));
+  EXPECT_EQ("accept", action(R"({"type": "array", "items": {"enum": ["a", "b"]}})", R"(["a"])"));
+  EXPECT_EQ("decline", action(R"({"type": "array", "items": {"enum": ["a", "b"]}})", R"(["x"])"));
+  EXPECT_EQ("decline", action("7", "7"));
+  EXPECT_EQ("decline", action(R"({"type": "string", "default": 7})", "null"));
+}
+
 TEST(McpClient, UsesNothingThatIsNoAnswer) {
   Server server({"modern"});
   EXPECT_EQ("echo: garbage", server.answer("garbage"));

@@ -10,7 +10,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 era, words = sys.argv[1], set(sys.argv[2:])
-sessions, seen_methods, answered = {}, [], []
+sessions, seen_methods, answered, ears = {}, [], [], []
 
 
 def tool(name):
@@ -41,6 +41,35 @@ class Handler(BaseHTTPRequestHandler):
             text = f": a comment\r\n\r\nevent: message\r\nid: 1\r\ndata: {json.dumps(note)}\r\n\r\ndata: {data}\n\n"
             return self.reply(200, text.encode(), "text/event-stream", **headers)
         self.reply(status, json.dumps(body).encode(), **headers)
+
+    def stream(self, text, close=True):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(text)
+        self.close_connection = close
+
+    def listen(self):
+        """The stream of the session: what "ask aside" asks is asked here."""
+        if "listens" not in words:
+            return self.reply(405)
+        ears.append(self)
+        self.stream(b": hello\n\n", close=False)
+        while self in ears:
+            time.sleep(0.01)
+        self.close_connection = True
+
+    def do_GET(self):
+        if self.headers.get("Last-Event-ID") is None:
+            return self.listen()
+        seen_methods.append(f"GET {self.headers.get('Last-Event-ID')}")
+        if self.headers.get("Mcp-Session-Id") not in sessions:
+            return self.reply(404)
+        if seen_methods.count("GET first") < 2:  # once without anything new
+            return self.stream(b"")
+        text = json.dumps({"content": [{"type": "text", "text": json.dumps(seen_methods)}]})
+        self.stream(b'id: second\ndata: {"jsonrpc":"2.0","id":%d,"result":%s}\n\n' % (sessions["rest"], text.encode()))
 
     def do_DELETE(self):
         sessions.pop(self.headers.get("Mcp-Session-Id"), None)
@@ -92,12 +121,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def work(self, message, method):
         if method == "tools/list":
-            return self.answer(message, {"tools": [tool("seen"), tool("café")]})
+            bad = {**tool("bad"), "inputSchema": {"type": "object", "properties": {"a": {"type": "number", "x-mcp-header": "A"}}}}
+            return self.answer(message, {"tools": [tool("seen"), tool("café"), bad]})
         if method != "tools/call":
             return self.answer(message, error={"code": -32601, "message": "Method not found"}, status=404)
         what = message["params"]["arguments"].get("do")
         if what == "sleep":
             time.sleep(60)
+        if what == "resume":  # the answer comes to whoever asks for the rest
+            seen_methods.append("POST stream")
+            self.stream(b"id: first\nretry: 20\ndata: \n\nid: lost\ndata: {")
+            sessions["rest"] = message["id"]
+            return
         if what == "break":  # in the middle of an answer
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
@@ -110,6 +145,17 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(200, b"<h1>hello</h1>", "text/html")
         if what == "busy":
             return self.reply(503, b"later", "text/plain")
+        if what == "ask aside":
+            answered.clear()
+            while not ears:
+                time.sleep(0.01)
+            params = {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}}
+            asked = json.dumps({"jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": params})
+            ears[0].wfile.write(f"id: 7\ndata: {asked}\n\n".encode())
+            while not answered:
+                time.sleep(0.01)
+            ears.clear()  # the stream ends; it is asked for again
+            return self.answer(message, {"content": [{"type": "text", "text": json.dumps(answered[0]["result"])}]})
         if what == "ask":
             answered.clear()
             self.send_response(200)

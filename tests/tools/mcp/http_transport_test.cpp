@@ -96,6 +96,83 @@ TEST(McpHttp, HearsProgressAndAnswersRequestsInTheStream) {
   EXPECT_EQ(R"({"jsonrpc": "2.0", "id": "p", "result": {}})", legacy.call("ask")->text);
 }
 
+TEST(McpHttp, GoesOnWithAStreamThatTheServerEnded) {
+  Server server({"legacy"});
+  const Result<CallResult> rest = server.call("resume", {.timeout = 20s});
+  ASSERT_TRUE(rest) << rest.error().message;
+  EXPECT_THAT(rest->text, HasSubstr(R"("POST stream", "GET first", "GET first")"));
+  EXPECT_THAT(Server({"modern"}).error("resume"), HasSubstr("ended its stream without an answer")) << "streams of this era are not resumed";
+}
+
+TEST(McpHttp, AnswersWhatTheServerAsksBesideTheCall) {
+  Server server({"legacy", "listens"});
+  for (int i = 0; i < 2; ++i) {
+    const Result<CallResult> asked = server.call("ask aside", {.timeout = 20s});
+    ASSERT_TRUE(asked) << asked.error().message;
+    EXPECT_THAT(asked->text, HasSubstr("The server asked the user \"Who?\". Nobody can be asked here"));
+    EXPECT_THAT(asked->text, HasSubstr(R"({"action": "decline"})"));
+    server.client->close();  // the next call has a session and a stream of its own
+  }
+}
+
+TEST(McpHttp, ArgumentsAreHeadersTooWhereTheSchemaSaysSo) {
+  const Json schema = parse_object(R"({"properties": {
+      "region": {"type": "string", "x-mcp-header": "Region"}, "n": {"type": "integer", "x-mcp-header": "N"},
+      "on": {"type": "boolean", "x-mcp-header": "On"}, "empty": {"type": "string", "x-mcp-header": "Empty"}, "none": {"type": "string", "x-mcp-header": "None"}, "do": {"type": "string"}}})")
+                          .value_or_throw();
+  const CallOptions options{.headers = header_params(schema).value_or_throw()};
+  for (const char* era : {"modern", "legacy"}) {
+    Server server({era});
+    const auto answer =
+        server.client->call_tool("seen", R"({"do": "tell", "region": "café", "n": 42, "on": false, "empty": "", "none": null})", options);
+    ASSERT_TRUE(answer) << answer.error().message;
+    const auto seen = json_from_valid<nlohmann::json>(answer->text);
+    const bool modern = era == std::string("modern");
+    EXPECT_EQ(modern ? "=?base64?Y2Fmw6k=?=" : "", seen.value("mcp-param-region", ""));
+    EXPECT_EQ(modern ? "42" : "", seen.value("mcp-param-n", ""));
+    EXPECT_EQ(modern ? "false" : "", seen.value("mcp-param-on", ""));
+    EXPECT_EQ(modern, seen.contains("mcp-param-empty"));
+    EXPECT_FALSE(seen.contains("mcp-param-none"));
+    EXPECT_FALSE(seen.contains("mcp-param-do"));
+    std::vector<std::string> left_out;
+    EXPECT_EQ(2u, server.client->list_tools({}, &left_out)->size());
+    EXPECT_THAT(left_out, ::testing::ElementsAre(HasSubstr("bad: x-mcp-header of a may only stand on")));
+  }
+}
+
+TEST(McpHttp, HeadersOfArgumentsHaveNamesOfTheirOwn) {
+  const auto error = [](const std::string& properties) {
+    const auto params = header_params(parse_object(R"({"properties": )" + properties + "}").value_or_throw());
+    return params ? "fine" : params.error().message;
+  };
+  EXPECT_EQ("fine", error(R"({"a": {"type": "string", "x-mcp-header": "A"}, "b": 7})"));
+  for (const char* name : {"", "My Region", "Region:Primary", "R\u00e9gion", "Region\t1", "a\r\nb"}) {
+    EXPECT_THAT(error(R"({"a": {"type": "string", "x-mcp-header": )" + to_text(Json(name)) + "}}"), HasSubstr("must be the name of a header"));
+  }
+  EXPECT_THAT(error(R"({"a": {"type": "string", "x-mcp-header": 7}})"), HasSubstr("must be the name of a header"));
+  for (const char* type : {"object", "array", "null", "number"}) {
+    EXPECT_THAT(error(R"({"a": {"x-mcp-header": "A", "type": ")" + std::string(type) + "\"}}"), HasSubstr("may only stand on"));
+  }
+  EXPECT_THAT(error(R"({"a": {"type": "string", "x-mcp-header": "A"}, "b": {"type": "string", "x-mcp-header": "a"}})"), HasSubstr("another parameter"));
+}
+
+TEST(McpHttp, EventsAreReadHoweverTheyAreCut) {
+  const std::string stream = ": hello\r\nid: 1\nretry: 5\ndata: a\ndata:b\n\nid:two words\nretry: soon\ndata: c\n\nid: 3\ndata: never";
+  for (std::size_t step = 1; step <= stream.size(); ++step) {
+    EventReader events(100);
+    std::vector<std::string> read;
+    for (std::size_t at = 0; at < stream.size(); at += step) {
+      ASSERT_TRUE(events.push(std::string_view(stream).substr(at, step)));
+      while (auto event = events.next()) read.push_back(*event);
+    }
+    EXPECT_THAT(read, ::testing::ElementsAre("a\nb", "c"));
+    EXPECT_EQ("1", events.last_id());
+    EXPECT_EQ(5ms, events.retry());
+  }
+  EventReader events(10);
+  EXPECT_FALSE(events.push("data: 123456\ndata: 7"));
+}
+
 TEST(McpHttp, SaysWhatIsWrong) {
   Server server({"modern"});
   EXPECT_THAT(server.error("page"), HasSubstr("the type 'text/html', expected application/json"));

@@ -55,6 +55,21 @@ def list_tools(request):
     return {"tools": tools()}
 
 
+def question(request):
+    """In the way of the era; tells what it was answered."""
+    fields = {"name": {"type": "string", "default": "Ada"}, "age": {"type": "integer"}}
+    params = {"message": "Who are you?", "requestedSchema": {"type": "object", "properties": fields, "required": ["age"]}}
+    if era == "legacy":
+        send({"jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": params})
+        return text(json.dumps(json.loads(sys.stdin.readline())["result"]))
+    given = request["params"]
+    if "inputResponses" not in given:
+        return {"resultType": "input_required", "inputRequests": {"q": {"method": "elicitation/create", "params": params}}, "requestState": "s 1"}
+    assert given["requestState"] == "s 1" and request["id"] > 2
+    assert given["_meta"]["io.modelcontextprotocol/clientCapabilities"] == {"elicitation": {"form": {}}}
+    return text(json.dumps(given["inputResponses"]["q"]))
+
+
 def call(request):
     params = request["params"]
     arguments = params.get("arguments", {})
@@ -96,6 +111,12 @@ def call(request):
         os._exit(3)
     if what == "input":
         return {"resultType": "input_required", "inputRequests": {}}
+    if what == "sample":
+        return {"resultType": "input_required", "inputRequests": {"s": {"method": "sampling/createMessage", "params": {}}}}
+    if what == "question":
+        return question(request)
+    if what == "endless question":
+        return {"resultType": "input_required", "requestState": "again"}
     if what == "no result":
         return 7
     if what == "env":
