@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """`toccata index` end to end: PDF files, a web site that is crawled, killed and gone on with, search by meaning, a run that cites."""
 
+import contextlib
 import http.server
 import json
 import os
@@ -50,8 +51,9 @@ class Server:
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(ConnectionError):  # of a program that was killed
+                    self.end_headers()
+                    self.wfile.write(body)
 
             def do_GET(self):
                 server.asked.append(self.path)
