@@ -95,8 +95,10 @@ def ours(toccata, documents, queries, folder):
     start = time.perf_counter()
     done = subprocess.run([toccata, "dev", "search", "--index", index], input=asked, text=True, stdout=subprocess.PIPE, check=True)
     took = time.perf_counter() - start
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    return [[int(pathlib.PurePath(url).stem) for url in line["ids"]] for line in lines], took
+    results = [json.loads(line)["result"] for line in done.stdout.splitlines()]
+    if failed := [result["error"] for result in results if "error" in result]:
+        sys.exit(f"{len(failed)} of {len(results)} queries failed: {failed[0]}")
+    return [[int(pathlib.PurePath(url).stem) for url in result["ids"]] for result in results], took
 
 
 def with_rank_bm25(documents, queries):
