@@ -159,6 +159,19 @@ class LocalIndexTest(unittest.TestCase):
         self.add_site()
         self.assertEqual(41, len(self.run_well("index", "list").stdout.splitlines()))
 
+    def test_a_folder_cannot_say_where_texts_go(self):
+        own = self.program.home / ".config" / "toccata"
+        own.mkdir(parents=True)
+        (self.program.home / "toccata.toml").write_text(f'[embeddings]\nurl = "{self.server.url}/v1"\nmodel = "meanings"\n')
+        done = self.program.run("index", "add", str(self.documents))
+        self.assertEqual(2, done.returncode)
+        self.assertIn("toccata.toml:1: embeddings belongs into the user's own config.toml", done.stderr)
+        (self.program.home / "toccata.toml").rename(own / "config.toml")
+        (self.documents / "tides.txt").write_text("The tide\n\nThe ocean rises twice a day.")
+        self.assertIn("vectors: of 1 documents made", self.run_well("index", "add", str(self.documents)).stdout)
+        (own / "config.toml").write_text("[embeddings]\nadress = 'x'\n")
+        self.assertIn("unknown key 'adress'", self.program.run("index", "add", str(self.documents)).stderr)
+
     def test_search_by_meaning(self):
         (self.documents / "tides.txt").write_text("The tide\n\nThe ocean rises twice a day.")
         (self.documents / "bread.txt").write_text("A loaf\n\nThe dough rests before it goes into the oven.")

@@ -74,6 +74,8 @@ class Agent:
         the run has read what strangers wrote, "never" ends the run at the call: it can be resumed
     workspace: the folder that files and patch work in, never outside
     search: services that the browser asks: "brave", "searxng=http://127.0.0.1:8888" and so on; keys as the program finds them
+    embeddings, embeddings_model, embeddings_key_env: service with OpenAI's embeddings endpoint for search by meaning in the index, its model
+        (by default the one whose vectors the index has) and the variable with its key
     proxy: for pages and search services: a URL, or "none"; by default that of the environment
     allow_domain: pages come from these hosts and those below them only
     allow_origin: origins that may be opened although they are not public: "http://127.0.0.1:8000"
@@ -117,6 +119,9 @@ class Agent:
         index: str | os.PathLike[str] | None = None,
         ledger: str | os.PathLike[str] | None = None,
         search: str | Sequence[str] | None = None,
+        embeddings: str | None = None,
+        embeddings_model: str | None = None,
+        embeddings_key_env: str | None = None,
         proxy: str | None = None,
         proxy_names: Literal["checked", "trusted"] | None = None,
         allow_domain: str | Sequence[str] | None = None,
