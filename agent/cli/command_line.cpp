@@ -139,7 +139,7 @@ void add_mcp_serve(CLI::App& app, McpServeOptions& o, Action& action, const Envi
   add_agent_options(*serve, o.agent);
   serve->remove_option(serve->get_option("--tools"));
   o.agent.tools = {"python", "browser", "files", "shell"};
-  serve->add_option("--tools", o.agent.tools, "What is offered: python, browser, files, shell, run (an agent with --model)")
+  serve->add_option("--tools", o.agent.tools, "What is offered: python, browser, files, shell, skills (as prompts), run (an agent with --model)")
       ->delimiter(',')->allow_extra_args(false)->capture_default_str();
   serve->add_option("--run-tools", o.run_tools, "What the agent of `run` may call")
       ->delimiter(',')->allow_extra_args(false)->capture_default_str();

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string_view>
 
+#include "agent/cli/project_notes.h"
 #include "agent/loop/dispatcher.h"
 #include "agent/loop/watchdog.h"
 #include "agent/mcp/content.h"
@@ -190,9 +191,12 @@ McpToolbox::McpToolbox(AgentOptions options, std::vector<std::string> run_tools,
     : options_(std::move(options)), run_options_(options_), sessions_max_(sessions_max), env_(env) {
   run_options_.tools = std::move(run_tools);
   const bool offers_run = std::erase(options_.tools, "run") > 0;
+  if (std::erase(options_.tools, "skills") > 0) {
+    skills_ = tools::SkillsTool::open(skill_folders(std::filesystem::current_path(), env.config_home)).value_or_throw();
+  }
   for (const std::string& name : options_.tools) {
     if (!has({"python", "browser", "files", "shell"}, name)) {
-      throw Exception(ErrorCode::kInvalidArgument, "'" + name + "' cannot be offered; expected --tools of python, browser, files, shell, run");
+      throw Exception(ErrorCode::kInvalidArgument, "'" + name + "' cannot be offered; expected --tools of python, browser, files, shell, skills, run");
     }
   }
   if (has(options_.tools, "python") || has(options_.tools, "shell")) {
@@ -416,6 +420,24 @@ Result<Json> McpToolbox::read_resource(const std::string& client, const std::str
   const Result<std::string> bytes = session->download(name->path);
   if (!bytes) return missing;
   return mcp::resource_contents(uri, *bytes);
+}
+
+// Each skill is a prompt: its text, and what the person wants done with it.
+std::vector<mcp::PromptInfo> McpToolbox::prompts() const {
+  std::vector<mcp::PromptInfo> prompts;
+  if (!skills_) return prompts;
+  for (const auto& [name, skill] : skills_->skills()) {
+    prompts.push_back({name, name, skill.description, {{"task", "what to do with it", /*required=*/false}}});
+  }
+  return prompts;
+}
+
+Result<Json> McpToolbox::prompt(const std::string& name, const std::map<std::string, std::string>& arguments) {
+  const tools::ToolResult read = skills_->call({"skills.read", tools::mcp::to_text(Json{{"name", name}}), ""}, {});
+  if (read.status != tools::ToolStatus::kOk) return Error{ErrorCode::kIo, read.content};
+  std::string text = agent::shorten(tokenizer::to_valid_utf8(read.content), kTextMax, "");
+  if (const auto task = arguments.find("task"); task != arguments.end()) text += "\n\n" + task->second;
+  return Json::array({Json{{"role", "user"}, {"content", mcp::text_block(text)}}});
 }
 
 void McpToolbox::forget(const std::string& client) {

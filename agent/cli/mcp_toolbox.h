@@ -1,4 +1,4 @@
-// Toccata's tools as an MCP server offers them: python, shell, browser, files, and `run`, a whole agent.
+// Toccata's tools as an MCP server offers them: python, shell, browser, files, and `run`, a whole agent; skills as prompts.
 #pragma once
 
 #include <atomic>
@@ -13,6 +13,7 @@
 #include "agent/cli/serve_runs.h"
 #include "agent/cli/session_setup.h"
 #include "agent/mcp/service.h"
+#include "tools/skills/skills_tool.h"
 
 namespace toccata::cli {
 
@@ -20,7 +21,7 @@ namespace toccata::cli {
 // one (`session`), so that two tasks of one client do not meet. Kept until the client goes or too many are open.
 class McpToolbox final : public mcp::Service {
  public:
-  // `options.tools`: what is offered, `run` among them; `run_tools`: what the agent of `run` may call. Throws Exception
+  // `options.tools`: what is offered, `run` and `skills` among them; `run_tools`: what the agent of `run` may call. Throws Exception
   // for an unknown tool, a sandbox below options.sandbox, an index that cannot be read; the model is looked for by the
   // first `run`, so that a client does not wait for it.
   McpToolbox(AgentOptions options, std::vector<std::string> run_tools, std::size_t sessions_max, const Environment& env);
@@ -34,6 +35,8 @@ class McpToolbox final : public mcp::Service {
   mcp::Json list_resources(const std::string& client) override;
   mcp::Json resource_templates() const override;
   Result<mcp::Json> read_resource(const std::string& client, const std::string& uri) override;
+  std::vector<mcp::PromptInfo> prompts() const override;
+  Result<mcp::Json> prompt(const std::string& name, const std::map<std::string, std::string>& arguments) override;
   void forget(const std::string& client) override;
 
  private:
@@ -52,6 +55,7 @@ class McpToolbox final : public mcp::Service {
   const std::size_t sessions_max_;
   const Environment& env_;
   std::unique_ptr<sandbox::Sandbox> sandbox_;  // of all sessions; null without python and shell
+  std::unique_ptr<tools::SkillsTool> skills_;   // null: not offered
   std::vector<mcp::ToolInfo> infos_;
   std::vector<std::string> recipients_;  // of infos_: "browser.search"; empty for run
 

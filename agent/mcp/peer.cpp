@@ -1,6 +1,8 @@
 #include "agent/mcp/peer.h"
 
+#include <algorithm>
 #include <exception>
+#include <variant>
 #include <vector>
 
 #include "agent/mcp/content.h"
@@ -55,6 +57,43 @@ std::optional<Refusal> check_call(const Message& request, const Service& service
 std::optional<Refusal> check_cursor(const Message& request) {
   if (!request.body.is_object() || !request.body.contains("cursor") || request.body["cursor"].is_null()) return std::nullopt;
   return Refusal{kInvalidParams, "params.cursor is none of this server's"};
+}
+
+// The arguments of prompts/get, all of them texts, checked against what the prompt takes.
+std::optional<Refusal> read_arguments(const Message& request, const PromptInfo& prompt, std::map<std::string, std::string>& arguments) {
+  const Json given = request.body.value("arguments", Json());
+  if (!given.is_object() && !given.is_null()) return Refusal{kInvalidParams, "params.arguments must be an object"};
+  for (const auto& [name, value] : given.items()) {
+    const bool known = std::any_of(prompt.arguments.begin(), prompt.arguments.end(), [&, &key = name](const auto& takes) { return takes.name == key; });
+    if (!known) return Refusal{kInvalidParams, "the prompt " + prompt.name + " takes no argument " + excerpt(name, 60)};
+    if (!value.is_string()) return Refusal{kInvalidParams, "the argument " + excerpt(name, 60) + " must be a string"};
+    arguments[name] = value.get<std::string>();
+  }
+  for (const auto& takes : prompt.arguments) {
+    if (takes.required && !arguments.contains(takes.name)) return Refusal{kInvalidParams, "the argument " + takes.name + " is missing"};
+  }
+  return std::nullopt;
+}
+
+// What prompts/list and prompts/get are answered.
+std::variant<Json, Refusal> answer_prompts(const Message& request, Service& service) {
+  const std::vector<PromptInfo> prompts = service.prompts();
+  if (request.method == "prompts/list") {
+    if (auto refusal = check_cursor(request)) return std::move(*refusal);
+    return prompts_result(prompts);
+  }
+  const std::string name = text_param(request, "name").value_or("");
+  const auto found = std::find_if(prompts.begin(), prompts.end(), [&](const PromptInfo& prompt) { return prompt.name == name; });
+  if (found == prompts.end()) return Refusal{kInvalidParams, "unknown prompt: " + excerpt(name, 100)};
+  std::map<std::string, std::string> arguments;
+  if (auto refusal = read_arguments(request, *found, arguments)) return std::move(*refusal);
+  Result<Json> messages = service.prompt(name, arguments);
+  if (!messages) return Refusal{kInternalError, messages.error().message, nullptr, 200};
+  return Json{{"description", found->description}, {"messages", std::move(*messages)}};
+}
+
+bool asks_for_prompts(const Message& request, const Service& service) {
+  return (request.method == "prompts/list" || request.method == "prompts/get") && !service.prompts().empty();
 }
 
 }  // namespace
@@ -118,6 +157,12 @@ void Peer::answer_legacy(const Message& request, Outlet& outlet) {
     log_level_ = *level;
     return reply(Json::object());
   }
+  if (asks_for_prompts(request, service_)) {
+    auto answer = answer_prompts(request, service_);
+    if (const auto* result = std::get_if<Json>(&answer)) return reply(*result);
+    std::get<Refusal>(answer).status = 200;
+    return refuse(outlet, request.id, std::get<Refusal>(answer));
+  }
   const bool lists_tools = method == "tools/list";
   if (lists_tools || (method == "resources/templates/list" && service_.has_resources())) {
     if (auto refusal = check_cursor(request)) {
@@ -132,8 +177,14 @@ void Peer::answer_legacy(const Message& request, Outlet& outlet) {
 void Peer::answer_modern(const Message& request, Outlet& outlet) {
   const std::string& method = request.method;
   Json result;
+  Freshness freshness = Freshness::kLasting;
   if (method == "server/discover") {
     result = discover_result(identity_, service_);
+  } else if (asks_for_prompts(request, service_)) {
+    auto answer = answer_prompts(request, service_);
+    if (const auto* refusal = std::get_if<Refusal>(&answer)) return refuse(outlet, request.id, *refusal);
+    result = std::move(std::get<Json>(answer));
+    if (method == "prompts/get") freshness = Freshness::kNotKept;
   } else if (method == "tools/list") {
     if (const auto refusal = check_cursor(request)) return refuse(outlet, request.id, *refusal);
     result = tools_result(service_);
@@ -143,7 +194,7 @@ void Peer::answer_modern(const Message& request, Outlet& outlet) {
   } else {
     return refuse(outlet, request.id, no_method(method, Era::kModern));
   }
-  modernize(result, Freshness::kLasting, identity_);
+  modernize(result, freshness, identity_);
   outlet.answer(result_text(request.id, result), 200);
 }
 

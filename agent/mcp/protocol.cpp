@@ -21,6 +21,7 @@ Json capabilities(const Service& service, Era era) {
   if (era == Era::kLegacy) json["logging"] = Json::object();
   json["tools"] = Json::object();
   if (service.has_resources()) json["resources"] = Json::object();
+  if (!service.prompts().empty()) json["prompts"] = Json::object();
   return json;
 }
 
@@ -123,6 +124,18 @@ Json tools_result(const Service& service) {
   Json tools = Json::array();
   for (const ToolInfo& tool : service.tools()) tools.push_back(tool_json(tool));
   return Json{{"tools", std::move(tools)}};
+}
+
+Json prompts_result(const std::vector<PromptInfo>& prompts) {
+  Json list = Json::array();
+  for (const PromptInfo& prompt : prompts) {
+    Json arguments = Json::array();
+    for (const auto& [name, description, required] : prompt.arguments) {
+      arguments.push_back({{"name", name}, {"description", description}, {"required", required}});
+    }
+    list.push_back({{"name", prompt.name}, {"title", prompt.title}, {"description", prompt.description}, {"arguments", std::move(arguments)}});
+  }
+  return Json{{"prompts", std::move(list)}};
 }
 
 Json call_result(CallResult result) {

@@ -51,6 +51,7 @@ std::optional<int> log_severity(std::string_view level);
 Json initialize_result(const Message& request, const ServerIdentity& identity, const Service& service);
 Json discover_result(const ServerIdentity& identity, const Service& service);
 Json tools_result(const Service& service);
+Json prompts_result(const std::vector<PromptInfo>& prompts);
 Json call_result(CallResult result);
 // What the modern era adds to every result, and to those that clients may keep.
 enum class Freshness { kNotKept, kStale, kLasting };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -25,6 +26,19 @@ struct ToolInfo {
   bool idempotent = false;
   bool open_world = false;
   bool takes_long = false;  // over HTTP its answer is a stream from the beginning, which is kept alive
+};
+
+// A text that a person picks in the client, as a command for instance; the client gives it to its model.
+struct PromptInfo {
+  struct Argument {
+    std::string name;
+    std::string description;
+    bool required = false;
+  };
+  std::string name;
+  std::string title;
+  std::string description;
+  std::vector<Argument> arguments = {};
 };
 
 struct ServerIdentity {
@@ -68,6 +82,13 @@ class Service {
   virtual Json resource_templates() const = 0;
   // One element of `contents`. kNotFound: there is no such resource.
   virtual Result<Json> read_resource(const std::string& client, const std::string& uri) = 0;
+
+  // Always the same list; empty: the server has none.
+  virtual std::vector<PromptInfo> prompts() const { return {}; }
+  // The `messages` of one of prompts(); every required argument is there, and no other than it names.
+  virtual Result<Json> prompt(const std::string& name, const std::map<std::string, std::string>&) {
+    return Error{ErrorCode::kNotFound, "there is no prompt " + name};
+  }
 
   // The client is gone and has no call that runs: what was kept for it can go.
   virtual void forget(const std::string& client) = 0;

@@ -152,6 +152,20 @@ class StdioTest(unittest.TestCase):
                 self.assertEqual(-32002, client.ask("resources/read", {"uri": uri})["error"]["code"], uri)
             self.assertEqual(0, client.close())
 
+    def test_skills_are_prompts(self):
+        with Program() as program:
+            skill = program.home / ".config" / "toccata" / "skills" / "review"
+            skill.mkdir(parents=True)
+            (skill / "SKILL.md").write_text("---\nname: review\ndescription: How to review.\n---\nRead it twice.\n")
+            with Client(program, "--tools", "skills") as client:
+                self.assertEqual([], client.ask("tools/list")["result"]["tools"])
+                (prompt,) = client.ask("prompts/list")["result"]["prompts"]
+                self.assertEqual(("review", "How to review."), (prompt["name"], prompt["description"]))
+                (message,) = client.ask("prompts/get", {"name": "review", "arguments": {"task": "The last change."}})["result"]["messages"]
+                self.assertEqual("user", message["role"])
+                self.assertIn("Read it twice.\n\n\nThe last change.", message["content"]["text"])
+                self.assertEqual(-32602, client.ask("prompts/get", {"name": "../x"})["error"]["code"])
+
     def test_bad_calls_are_told_what_is_wrong(self):
         with Program() as program, Client(program, "--tools", "python,files,browser") as client:
             unknown = client.ask("tools/call", {"name": "pyton"})["error"]

@@ -25,17 +25,18 @@ class CrashHarness {
   static constexpr int kSteps = 30;
 
   CrashHarness() {
-    std::vector<std::string> texts;
+    std::vector<agent::ScriptedCompletion> texts;
     const char* names[] = {"functions.pure", "keyed.send", "effects.send"};
     for (int step = 0; step < kSteps; ++step) {
       const std::string n = std::to_string(step);
-      texts.push_back(
-          thinks("Step " + n + " of the plan.") + announces("Now comes " + n + ".") +
-          calls(names[step % 3], "{\"n\":" + n + "}")
-      );
+      // Every second one is waited for token by token: the beginnings of its messages are commits of their own.
+      texts.push_back({
+          .text = thinks("Step " + n + " of the plan.") + announces("Now comes " + n + ".") +
+                  calls(names[step % 3], "{\"n\":" + n + "}"),
+          .token_delay = std::chrono::microseconds(step % 2)});
     }
-    texts.push_back(says_final("all " + std::to_string(kSteps) + " done"));
-    model_ = scripted_model(texts);
+    texts.push_back({.text = says_final("all " + std::to_string(kSteps) + " done")});
+    model_ = scripted_model(std::move(texts));
     FaultyDisk::install();
   }
 

@@ -57,6 +57,25 @@ class Fixture final : public testing::FakeService {
     // The last two are how the suite looks at a stream: for requests of the server's own, and for logs nobody asked for.
     for (const char* name : {"test_tool_with_logging", "test_tool_with_progress", "test_logging_tool", "test_streaming_elicitation"}) add(name, "", speak);
   }
+  std::vector<mcp::PromptInfo> prompts() const override {
+    return {
+        {"test_simple_prompt", "Simple", "Without arguments."},
+        {"test_prompt_with_arguments", "Arguments", "With two.", {{"arg1", "the first", true}, {"arg2", "the second", true}}},
+        {"test_prompt_with_embedded_resource", "Resource", "With a resource.", {{"resourceUri", "of the resource", true}}},
+        {"test_prompt_with_image", "Picture", "With a picture."}};
+  }
+  Result<Json> prompt(const std::string& name, const std::map<std::string, std::string>& arguments) override {
+    const auto user = [](Json block) { return Json{{"role", "user"}, {"content", std::move(block)}}; };
+    const auto says = [&](const std::string& text) { return user(mcp::text_block(text)); };
+    if (name == "test_simple_prompt") return Json::array({says("This is a simple prompt for testing.")});
+    if (name == "test_prompt_with_image") return Json::array({user(picture()), says("Please analyze the image above.")});
+    if (name == "test_prompt_with_embedded_resource") {
+      const std::string uri = arguments.at("resourceUri");
+      return Json::array({user(embedded(uri.c_str(), "text/plain", "Embedded resource content for testing.")),
+                          says("Please process the embedded resource above.")});
+    }
+    return Json::array({says("Prompt with arguments: arg1='" + arguments.at("arg1") + "', arg2='" + arguments.at("arg2") + "'")});
+  }
   Json resource_templates() const override {
     return Json::array({Json{{"uriTemplate", "test://template/{id}/data"}, {"name", "template"}, {"mimeType", "application/json"}}});
   }

@@ -47,12 +47,20 @@ class FakeService : public mcp::Service {
     if (found == resources.end()) return Error{ErrorCode::kNotFound, "none"};
     return mcp::resource_contents(uri, found->second);
   }
+  std::vector<mcp::PromptInfo> prompts() const override { return offered_prompts; }
+  Result<Json> prompt(const std::string& name, const std::map<std::string, std::string>& arguments) override {
+    if (name == "broken") return Error{ErrorCode::kIo, "no disk"};
+    std::string text = name;
+    for (const auto& [key, value] : arguments) text += " " + key + "=" + value;
+    return Json::array({Json{{"role", "user"}, {"content", mcp::text_block(text)}}});
+  }
   void forget(const std::string& client) override {
     const std::lock_guard lock(mutex);
     forgotten.push_back(client);
   }
 
   std::map<std::string, std::string> resources;
+  std::vector<mcp::PromptInfo> offered_prompts;
   std::mutex mutex;
   std::vector<std::string> forgotten;
 

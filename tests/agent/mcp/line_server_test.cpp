@@ -94,6 +94,29 @@ TEST_F(LineServerTest, CallsAnswerAndFailAsToolsDo) {
   EXPECT_EQ(-32602, ask("c5", "tools/call", R"([1])")["error"]["code"]);
 }
 
+TEST_F(LineServerTest, PromptsAreListedAndGivenInBothEras) {
+  initialize();
+  EXPECT_EQ(-32601, ask(1, "prompts/list")["error"]["code"]) << "there are none";
+  service.offered_prompts = {{"review", "Review", "How to review.", {{"what", "the change", true}, {"how", "", false}}}, {"broken", "", ""}};
+  const Json list = ask(2, "prompts/list")["result"];
+  EXPECT_EQ(list["prompts"], ask(3, "prompts/list", meta())["result"]["prompts"]);
+  EXPECT_EQ("review", list["prompts"][0]["name"]);
+  EXPECT_EQ((Json{{"name", "what"}, {"description", "the change"}, {"required", true}}), list["prompts"][0]["arguments"][0]);
+  EXPECT_TRUE(ask(4, "server/discover", meta())["result"]["capabilities"].contains("prompts"));
+
+  auto get = [&, n = 10](const std::string& params) mutable { return ask(++n, "prompts/get", params); };
+  const Json given = get(R"({"name":"review","arguments":{"what":"a.cpp"}})")["result"];
+  EXPECT_EQ("review what=a.cpp", given["messages"][0]["content"]["text"]);
+  EXPECT_EQ("How to review.", given["description"]);
+  EXPECT_EQ("the argument what is missing", get(R"({"name":"review"})")["error"]["message"]);
+  EXPECT_EQ(-32602, get(R"({"name":"review","arguments":{"what":"a","who":"b"}})")["error"]["code"]);
+  EXPECT_EQ(-32602, get(R"({"name":"review","arguments":{"what":1}})")["error"]["code"]);
+  EXPECT_EQ(-32602, get(R"({"name":"review","arguments":[]})")["error"]["code"]);
+  EXPECT_EQ(-32602, get(R"({"name":"rev"})")["error"]["code"]);
+  EXPECT_EQ(-32602, get(R"([])")["error"]["code"]);
+  EXPECT_EQ("no disk", get(R"({"name":"broken"})")["error"]["message"]);
+}
+
 TEST_F(LineServerTest, ModernRequestsNeedNoHandshake) {
   const Json discovered = ask(1, "server/discover", meta())["result"];
   EXPECT_EQ(Json::array({"2026-07-28"}), discovered["supportedVersions"]);
