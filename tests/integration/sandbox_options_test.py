@@ -55,6 +55,13 @@ class Case(unittest.TestCase):
         self.assertEqual(code, done.returncode, done.stdout + done.stderr)
         return done
 
+    def make_folder(self, folder):
+        """As the program would, and its user's own."""
+        folder.mkdir(parents=True)
+        for made in (folder, *folder.parents):
+            if AS_USER and made.is_relative_to(self.program.home):
+                os.chown(made, AS_USER["user"], AS_USER["group"])
+
     def sandbox(self, *code, flags=()):
         requests = [{"op": "open"}] + [{"op": "execute", "session": "s1", "code": c} for c in code]
         done = self.ok("dev", "sandbox", *flags, stdin="".join(json.dumps(r) + "\n" for r in requests))
@@ -103,10 +110,7 @@ class ToolsPythonTest(Case):
         self.assertIn("127.0.0.1", done.stdout, "pip's own words pass through")
 
     def test_a_damaged_environment_is_named(self):
-        (self.managed / "bin").mkdir(parents=True)
-        for program in [self.program.home / ".local", *(self.program.home / ".local").rglob("*")]:
-            if AS_USER:
-                os.chown(program, AS_USER["user"], AS_USER["group"])
+        self.make_folder(self.managed / "bin")
         for args in (("run", "-m", self.program.script(FINAL + "1<|return|>"), "x"), ("tools", "python", "list"), ("tools", "python", "install", "x")):
             self.assertIn("toccata tools python remove", self.ok(*args, code=6).stderr)
         self.ok("tools", "python", "remove")
@@ -155,7 +159,7 @@ class MountOptionTest(Case):
     def setUp(self):
         super().setUp()
         self.data = self.program.home / "numbers"
-        self.data.mkdir()
+        self.make_folder(self.data)
         (self.data / "a.txt").write_text("17\n")
 
     def test_the_model_is_told_and_its_code_reads(self):
@@ -180,8 +184,8 @@ class MountOptionTest(Case):
 
     def test_what_holds_the_programs_own_records_is_refused(self):
         model = self.program.script(FINAL + "1<|return|>")
+        self.make_folder(self.managed.parent)
         for folder in (str(self.program.home), "/", str(self.program.home / ".local"), "~/.local/share/toccata"):
-            (self.managed.parent).mkdir(parents=True, exist_ok=True)
             self.assertIn("cannot be shown to the sandbox", self.ok("run", "-m", model, "--mount", folder, "x", code=2).stderr)
         self.assertIn("cannot be shown", self.ok("run", "-m", model, "--mount", str(self.data), "--ledger", str(self.data / "runs.db"), "x", code=2).stderr)
 
