@@ -433,7 +433,17 @@ class Interpreter:
         if getattr(sys.stderr, "closed", True):
             sys.stderr = self.err
 
+    def rehearse(self):
+        """A cell of nothing: the memory that the first one writes to is this process's own before it is asked for."""
+        try:
+            self.cell(0, "0;")
+        except BaseException:  # an interrupt meant for nobody
+            pass
+        _signal.signal(_signal.SIGINT, ignore)
+        self.sources.clear()
+
     def serve(self):
+        self.rehearse()
         while True:
             number, source = self.receive()
             try:
