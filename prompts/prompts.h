@@ -15,5 +15,7 @@ std::string_view browser_tool_json();
 std::string_view shell_tool();
 // The files namespace as JSON, in the shape of the browser's; "writes": true marks functions that change files.
 std::string_view files_tool();
+// Heads the list of the folders that a sandbox's sessions may read, in the developer message.
+std::string_view shown_folders();
 
 }  // namespace toccata::prompts

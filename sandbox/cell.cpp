@@ -102,7 +102,7 @@ void Cell::wait(int stop_fd, int interrupts) {
       {child_.out.get(), POLLIN, 0},
       {child_.err.get(), POLLIN, 0},
       {child_.keeper.get(), POLLIN, 0},
-      {child_.process.get(), POLLIN, 0},
+      {child_.process(), POLLIN, 0},
       {stop_fd, POLLIN, 0},
       {interrupts, POLLIN, 0},
   };

@@ -81,7 +81,7 @@ void CommandRun::wait(int stop_fd) {
       {child_.out.get(), POLLIN, 0},
       {child_.err.get(), POLLIN, 0},
       {child_.keeper.get(), POLLIN, 0},
-      {child_.process.get(), POLLIN, 0},
+      {child_.process(), POLLIN, 0},
       {cause() == Cause::kNone ? stop_fd : -1, POLLIN, 0},
   };
   const Clock::time_point until = ladder_.next().value_or(deadline_);

@@ -12,7 +12,7 @@ namespace toccata::sandbox {
 namespace {
 
 bool interpreter_comes_up(const Child& child) {
-  pollfd fds[] = {{child.keeper.get(), POLLIN, 0}, {child.process.get(), POLLIN, 0}};
+  pollfd fds[] = {{child.keeper.get(), POLLIN, 0}, {child.process(), POLLIN, 0}};
   poll(fds, 2, Deadline(std::chrono::seconds(20)).poll_ms());
   const auto message = receive_keeper(child.keeper.get());
   return message && message->kind == 's';
@@ -20,15 +20,18 @@ bool interpreter_comes_up(const Child& child) {
 
 }  // namespace
 
-Machinery::Machinery(const Policy& policy, Interpreter python, Filters filters)
+Machinery::Machinery(
+    const Policy& policy, Interpreter python, std::vector<ShownFolder> folders, Filters filters
+)
     : limits_(policy.limits),
       imports_(policy.warmth.imports),
       python_(std::move(python)),
+      folders_(std::move(folders)),
       filters_(std::move(filters)) {}
 
 Plan Machinery::plan(Level level) const {
   const bool on_host = level > Level::kNoProc;
-  return plan_for(level, limits_, python_, on_host ? filters_.on_host : filters_.in_namespaces);
+  return plan_for(level, limits_, python_, folders_, on_host ? filters_.on_host : filters_.in_namespaces);
 }
 
 std::optional<CgroupLimits> Machinery::cgroup_limits(Level level) const {
@@ -70,7 +73,8 @@ Result<std::unique_ptr<Zygote>> Machinery::make_zygote(int stopped) {
   forked_ = plan(level_);
   forked_.role = Role::kForked;
   forked_.host_is_root = false;  // the zygote has left the host's root already
-  Plan plan = zygote_plan_for(forked_, limits_, python_, std::move(*filter));
+  for (Bind& bind : forked_.binds) bind.source.clear(), bind.id = {};  // its root has them under their paths inside
+  Plan plan = zygote_plan_for(forked_, limits_, python_, folders_, std::move(*filter));
   plan.freeze();
   const std::string text = runner_for(plan, python_, imports_);
   Result<std::unique_ptr<Zygote>> made = Zygote::start(plan, text, launcher_, stopped);
@@ -102,7 +106,7 @@ Result<Child> Machinery::start(const std::string& folder) {
     if (child) return child;
   }
   Plan real = plan(level_);
-  if (level_ > Level::kNoProc) stand_on_host(real, python_, folder);
+  if (level_ > Level::kNoProc) stand_on_host(real, python_, folders_, folder);
   real.freeze();
   return spawn(real, runner_for(real, python_), cgroup_limits(level_), launcher_);
 }

@@ -12,6 +12,7 @@
 #include "sandbox/linux/spawn.h"
 #include "sandbox/linux/zygote.h"
 #include "sandbox/policy.h"
+#include "sandbox/shown_folders.h"
 #include "sandbox/sandbox.h"
 
 namespace toccata::sandbox {
@@ -21,7 +22,7 @@ class Machinery {
   struct Filters {
     std::vector<sock_filter> in_namespaces, on_host;
   };
-  Machinery(const Policy& policy, Interpreter python, Filters filters);
+  Machinery(const Policy& policy, Interpreter python, std::vector<ShownFolder> folders, Filters filters);
 
   // Puts up every wall of `level` once, around nothing. Nothing on success.
   std::optional<SpawnFailure> try_level(Level level);
@@ -30,6 +31,7 @@ class Machinery {
   Level level() const { return level_; }
   const Limits& limits() const { return limits_; }
   const Interpreter& python() const { return python_; }
+  const std::vector<ShownFolder>& folders() const { return folders_; }
   // Starts a session's child: a fork of the zygote when it is up, else a fresh interpreter. `folder` is its workspace
   // where it has no root of its own.
   Result<Child> start(const std::string& folder);
@@ -48,6 +50,7 @@ class Machinery {
   Limits limits_;
   std::vector<std::string> imports_;
   Interpreter python_;
+  std::vector<ShownFolder> folders_;
   Filters filters_;
   Level level_ = Level::kNone;
   Launcher launcher_;

@@ -69,6 +69,10 @@ class RootBuilder {
     }
     plan_.binds.push_back({path.string(), is_folder, device});
   }
+  void show(const ShownFolder& shown) {
+    folder(shown.inside);
+    plan_.binds.push_back({shown.inside, true, false, shown.host.string(), {shown.device, shown.inode}});
+  }
   // The same, keeping a link a link.
   void show_or_link(const fs::path& path) {
     std::error_code failure;
@@ -119,7 +123,9 @@ void add_etc(RootBuilder& root) {
   for (const fs::path& path : python_settings()) root.show(path);
 }
 
-void add_root(Plan& plan, const Limits& limits, const Interpreter& python) {
+void add_root(
+    Plan& plan, const Limits& limits, const Interpreter& python, const std::vector<ShownFolder>& folders
+) {
   RootBuilder root(plan);
   for (const char* path : kTopFolders) root.show_or_link(path);
   for (const fs::path& tree : python.trees) root.show(tree);
@@ -127,6 +133,7 @@ void add_root(Plan& plan, const Limits& limits, const Interpreter& python) {
   add_own_etc(root);
   add_devices(root);
   for (const char* path : {"/proc", "/tmp", "/mnt/data"}) root.folder(path);
+  for (const ShownFolder& folder : folders) root.show(folder);
   const auto quota = [](std::uint64_t bytes, std::uint64_t inodes, const char* mode) {
     return "size=" + std::to_string(bytes) + ",nr_inodes=" + std::to_string(inodes) +
            ",mode=" + mode;
@@ -202,7 +209,8 @@ std::string quoted(const std::string& text) {
 }  // namespace
 
 Plan plan_for(
-    Level level, const Limits& limits, const Interpreter& python, std::vector<sock_filter> filter
+    Level level, const Limits& limits, const Interpreter& python, const std::vector<ShownFolder>& folders,
+    std::vector<sock_filter> filter
 ) {
   Plan plan;
   plan.level = level;
@@ -217,13 +225,15 @@ Plan plan_for(
   // Only processes: no /proc/sys, /proc/keys, /proc/kallsyms ...
   plan.proc_options = "subset=pid,hidepid=invisible";
   if (level <= Level::kNoProc) {
-    add_root(plan, limits, python);
+    add_root(plan, limits, python, folders);
   }
   if (level <= Level::kSeccomp) add_limits(plan, limits);
   return plan;
 }
 
-void stand_on_host(Plan& plan, const Interpreter& python, const std::string& folder) {
+void stand_on_host(
+    Plan& plan, const Interpreter& python, const std::vector<ShownFolder>& folders, const std::string& folder
+) {
   const std::string tmp = folder + "/tmp";
   plan.folder = folder + "/data";
   std::erase_if(plan.environment, [](const std::string& entry) { return entry.starts_with("HOME="); });
@@ -236,15 +246,19 @@ void stand_on_host(Plan& plan, const Interpreter& python, const std::string& fol
   for (const fs::path& tree : python.trees) plan.paths.push_back({tree.string()});
   for (const char* path : {"/dev/null", "/dev/zero", "/dev/full"}) plan.paths.push_back({path, true});
   for (const char* path : {"/dev/random", "/dev/urandom"}) plan.paths.push_back({path});
+  for (const ShownFolder& shown : folders) {
+    plan.paths.push_back({shown.host.string(), false, {shown.device, shown.inode}});
+  }
 }
 
 Plan zygote_plan_for(
     const Plan& forked,
     const Limits& limits,
     const Interpreter& python,
+    const std::vector<ShownFolder>& folders,
     std::vector<sock_filter> filter
 ) {
-  Plan plan = plan_for(forked.level, limits, python, std::move(filter));
+  Plan plan = plan_for(forked.level, limits, python, folders, std::move(filter));
   plan.role = Role::kZygote;
   // Whole: else the kernel lets no session in a user namespace below mount its own.
   plan.proc_options = "";

@@ -72,6 +72,15 @@ struct Warmth {
   static Warmth none() { return {false, {}, 0}; }
 };
 
+// A folder of the host that sessions may read.
+struct Mount {
+  std::filesystem::path folder;
+  std::string name;  // it stands at /mnt/NAME; empty: the folder's own name
+  friend bool operator==(const Mount&, const Mount&) = default;
+};
+
+inline constexpr std::size_t kMountsMax = 16;
+
 struct Policy {
   // The strongest reachable level between the two is used. Opening fails when even `minimum` cannot be reached.
   Level minimum = Level::kFullNoCgroup;
@@ -80,6 +89,13 @@ struct Policy {
   // The interpreter; its whole installation tree becomes readable inside. Empty: /usr/bin/python3, else
   // /usr/local/bin/python3. Never looked for on PATH, which may name a private tree.
   std::filesystem::path python;
+  // Folders shown read-only, with all that is mounted below them: no set-uid, no device nodes; links in them lead nowhere
+  // but where a session may look anyway. At levels without a root of their own they stay where they are on the host
+  // (Sandbox::folders). Wider: the code reads what the user can read there, and may hold advisory locks on it. A
+  // session with such folders has no named sockets: read-only does not keep anybody from connecting to a socket in them.
+  std::vector<Mount> mounts;
+  // Files and folders of the program that no mount may show, nor anything that holds them.
+  std::vector<std::filesystem::path> private_paths;
   Warmth warmth;
   friend bool operator==(const Policy&, const Policy&) = default;
 };

@@ -13,6 +13,14 @@
 #   commands         b"x" u32 number, folder and arguments with NULs between: run it; b"t", b"q" u32 number: end its process
 #                    group, by SIGTERM or SIGKILL; answered by b"x" u32 number, u32 wait status when it has ended
 #
+# A branch is a fork of the interpreter with channels of its own, all four, made by the host:
+#   1. keeper hears  b"f" u32 0, then a packet with the branch's keeper channel, cells, and pipes for 1 and 2; it answers on
+#                    the new channel: b"f" u32 generation
+#   2. request       as of a cell, FORK in place of the size, then u32 generation of the branch; then a packet with cells,
+#                    1 and 2. The interpreter replies b"o" or b"e"; the branch b"f" u32 its process, on its own cells
+#   3. keeper hears  on the new channel: b"p" u32 generation, u32 process; and says b"s". From then on all is as above, on
+#                    the branch's own channels. A branch whose keeper channel closes is ended; with the last goes the session.
+#
 # Only modules built into CPython are imported at start (no enum, no re): that is most of the start-up time.
 # PATHS, CONTAINED and FENCED are set by the host, in lines before these; what starts it, in lines after: begin(), or zygote.py.
 import _signal
@@ -25,40 +33,197 @@ CELLS, KEEPER, PACKET = 3, 4, 65536
 NAME = "<toccata>"
 FIGURES, PIXELS = 8, 4_000_000  # saved after one cell; of one image
 DEEP = 2000  # frames; twice Python's recursion limit
-COMMANDS, DOOMED = {}, set()  # of the keeper: number of each running command by pid; those it was told to end
+FORK = 0xFFFFFFFF
+COMMANDS, DOOMED = {}, set()  # of the keeper: branch and number of each running command by pid; those it was told to end
 WARM_WORDS = ("traceback", "inspect", "linecache", "logging", "unittest", "doctest")
+
+
+class Branch:
+    """What the keeper knows of an interpreter: its channels, and the process that is at their other ends."""
+
+    def __init__(self, keeper, cells, out, err):
+        self.keeper, self.cells, self.out, self.err = keeper, cells, out, err
+        self.generation, self.pid = 0, 0
+
+    def close(self):
+        for fd in (self.keeper, self.cells, self.out, self.err):
+            if fd > KEEPER:
+                os.close(fd)
+            else:  # the places of the first one are never given to another
+                os.dup2(0, fd)
+        self.keeper = -1
+
+    def tell(self, packet):
+        try:
+            if self.keeper >= 0:
+                os.write(self.keeper, packet)
+        except OSError:
+            pass  # its host is gone, which the poll will say
+
+    def stand(self):
+        """In its interpreter: the channels where they belong, nothing else open."""
+        for fd, place in ((self.out, 1), (self.err, 2), (self.cells, CELLS)):
+            if fd != place:
+                os.dup2(fd, place)
+
+
+class Keeper:
+    def __init__(self):
+        self.wake, wake_in = os.pipe()
+        os.set_blocking(wake_in, False)
+        os.set_blocking(self.wake, False)
+        _signal.signal(_signal.SIGCHLD, lambda *_: None)
+        _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
+        _signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
+        self.own = [self.wake, wake_in]
+        self.poll = select.poll()
+        self.poll.register(self.wake, select.POLLIN)
+        self.branches = {}  # by the descriptor of their keeper channel
+        self.generation = 0
+
+    def add(self, branch):
+        self.generation += 1
+        branch.generation = self.generation
+        self.branches[branch.keeper] = branch
+        self.poll.register(branch.keeper, select.POLLIN)
+
+    def start(self, branch):
+        """A fresh interpreter. True in it."""
+        child = os.fork()
+        if child:
+            branch.pid = child
+            branch.tell(b"s" + u32(branch.generation))
+            return False
+        _signal.set_wakeup_fd(-1)
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+        branch.stand()
+        others = {fd for b in self.branches.values() for fd in (b.keeper, b.cells, b.out, b.err)}
+        for fd in (*self.own, *others - {1, 2, CELLS}):
+            os.close(fd)
+        os.setpgid(0, 0)
+        fence()
+        return True
+
+    def serve(self):
+        """Until the host is gone; returns, in a fresh interpreter, its generation."""
+        while True:
+            for fd, _ in self.poll.poll():
+                if fd == self.wake:
+                    drain(self.wake)
+                elif fd in self.branches:  # else closed just now
+                    self.hear(self.branches[fd])
+            for branch in self.reap():
+                if self.start(branch):
+                    return branch.generation
+
+    def hear(self, branch):
+        try:
+            order = os.read(branch.keeper, PACKET)
+        except OSError:
+            order = b""
+        kind = order[:1]
+        if not order:
+            self.leave(branch)
+        elif kind in (b"x", b"t", b"q"):
+            command(branch, order)
+        elif kind == b"f":
+            self.make_room(branch)
+        elif kind == b"p":
+            self.adopt(branch, int.from_bytes(order[5:9], "little"))
+        else:
+            if order[1:5] == u32(branch.generation) and branch.pid:
+                kill_group(branch.pid, _signal.SIGKILL if kind == b"k" else _signal.SIGINT)
+            if kind == b"i":
+                branch.tell(b"a")
+
+    def make_room(self, origin):
+        """For a fork of its interpreter."""
+        fds = receive_descriptors(origin.keeper, 4)
+        if fds:
+            branch = Branch(*fds)
+            self.add(branch)
+            branch.tell(b"f" + u32(branch.generation))
+
+    def adopt(self, branch, pid):
+        """The process says itself which it is: only a child that is nobody else's is believed."""
+        known = {b.pid for b in self.branches.values()} | COMMANDS.keys()
+        try:
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if pid in known or branch.pid:
+                raise ChildProcessError
+        except (OSError, OverflowError):
+            return branch.tell(b"d" + u32(branch.generation) + u32(0))
+        branch.pid = pid
+        branch.tell(b"s" + u32(branch.generation))
+
+    def leave(self, branch):
+        """Its host side is closed: its processes end, and with those of the last branch the session."""
+        del self.branches[branch.keeper]
+        if not self.branches:
+            end_session()
+        self.poll.unregister(branch.keeper)
+        for pid in [pid for pid, (owner, _) in COMMANDS.items() if owner is branch]:
+            kill_group(pid, _signal.SIGKILL)
+        if branch.pid:
+            kill_group(branch.pid, _signal.SIGKILL)
+        branch.close()
+
+    def reap(self):
+        """Branches whose interpreter has ended, each with its next generation."""
+        statuses = {}
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            statuses[pid] = status
+            command_ended(pid, status)
+        ended = [b for b in self.branches.values() if b.pid in statuses or (b.pid and not exists(b.pid))]
+        for branch in ended:
+            pid, branch.pid = branch.pid, 0
+            # What it started is found by its group only, while the processes of others must live.
+            if any(b.pid for b in self.branches.values() if b not in ended):
+                kill_group(pid, _signal.SIGKILL)
+            else:
+                sweep()
+            drain(branch.cells)
+            branch.tell(b"d" + u32(branch.generation) + u32(statuses.get(pid, 0)))
+            self.generation += 1
+            branch.generation = self.generation
+        return ended
 
 
 def keep():
     """The keeper: never returns in pid 1; returns the generation in each new interpreter."""
     if FENCED:
         import ctypes  # noqa: F401  (missing: better here than in each child)
-    wake_out, wake_in = os.pipe()
-    os.set_blocking(wake_in, False)
-    os.set_blocking(wake_out, False)
-    _signal.signal(_signal.SIGCHLD, lambda *_: None)
-    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
-    _signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
-    poll = select.poll()
-    poll.register(KEEPER, select.POLLIN)
-    poll.register(wake_out, select.POLLIN)
-    generation = 0
-    while True:
-        generation += 1
-        child = os.fork()
-        if child == 0:
-            _signal.set_wakeup_fd(-1)
-            _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
-            for fd in (wake_out, wake_in, KEEPER):
-                os.close(fd)
-            os.setpgid(0, 0)
-            fence()
-            return generation
-        say(KEEPER, b"s" + u32(generation))
-        status = watch(child, u32(generation), poll, wake_out)
-        sweep()
-        drain(CELLS)
-        say(KEEPER, b"d" + u32(generation) + u32(status))
+    keeper = Keeper()
+    first = Branch(KEEPER, CELLS, 1, 2)
+    keeper.add(first)
+    return first.generation if keeper.start(first) else keeper.serve()
+
+
+def receive_descriptors(channel, n):
+    """The descriptors of the next packet; none when there were not exactly so many."""
+    import _socket
+
+    size = 4 * n
+    with_name = _socket.socket(fileno=os.dup(channel))
+    try:
+        _, attached, _, _ = with_name.recvmsg(64, _socket.CMSG_SPACE(size), _socket.MSG_CMSG_CLOEXEC)
+    except OSError:
+        attached = []
+    finally:
+        with_name.close()
+    data = b"".join(bytes for _, _, bytes in attached)
+    fds = [int.from_bytes(data[i : i + 4], "little") for i in range(0, len(data) - 3, 4)]
+    if len(fds) == n:
+        return fds
+    for fd in fds:
+        os.close(fd)
+    return []
 
 
 def fence():
@@ -75,67 +240,39 @@ def fence():
     os.close(ruleset)
 
 
-def watch(child, generation, poll, wake_out):
-    """Serves the host until the interpreter ends; returns its wait status."""
-    while True:
-        for fd, _ in poll.poll():
-            if fd == wake_out:
-                drain(wake_out)
-                continue
-            order = os.read(KEEPER, PACKET)
-            if not order:
-                end_session()
-            if order[:1] in (b"x", b"t", b"q"):
-                command(order)
-                continue
-            if order[1:5] == generation:
-                kill_group(child, _signal.SIGKILL if order[:1] == b"k" else _signal.SIGINT)
-            if order[:1] == b"i":
-                say(KEEPER, b"a")
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return 0
-            if pid == 0:
-                break
-            if pid == child:
-                return status
-            command_ended(pid, status)
-
-
-def command(order):
+def command(branch, order):
     """Starts a command, or ends the processes of one."""
     number = order[1:5]
     if order[:1] != b"x":
         for pid, running in COMMANDS.items():
-            if running == number:
+            if running == (branch, number):
                 DOOMED.add(pid)
                 kill_group(pid, _signal.SIGTERM if order[:1] == b"t" else _signal.SIGKILL)
         return
     try:
         pid = os.fork()
     except OSError as why:
-        os.write(1, ("cannot start a process: %s\n" % why.strerror).encode())
-        say(KEEPER, b"x" + number + u32(126 << 8))
+        os.write(branch.out, ("cannot start a process: %s\n" % why.strerror).encode())
+        branch.tell(b"x" + number + u32(126 << 8))
         return
     if pid:
-        COMMANDS[pid] = number
+        COMMANDS[pid] = branch, number
         return
     try:
-        become_command(*order[5:].split(b"\0"))
+        become_command(branch, *order[5:].split(b"\0"))
     finally:
         os._exit(126)
 
 
-def become_command(folder, *arguments):
+def become_command(branch, folder, *arguments):
     _signal.set_wakeup_fd(-1)
     for signal in (_signal.SIGCHLD, _signal.SIGINT, _signal.SIGPIPE, _signal.SIGXFSZ):
         _signal.signal(signal, _signal.SIG_DFL)
     fence()
     os.setsid()
-    os.closerange(3, 4096)
+    os.dup2(branch.out, 1)
     os.dup2(1, 2)
+    os.closerange(3, 4096)
     try:
         what = folder
         os.chdir(folder)
@@ -152,13 +289,21 @@ def become_command(folder, *arguments):
 
 
 def command_ended(pid, status):
-    number = COMMANDS.pop(pid, None)
-    if number is None:
+    if pid not in COMMANDS:
         return
+    branch, number = COMMANDS.pop(pid)
     if pid in DOOMED:
         DOOMED.discard(pid)
         kill_group(pid, _signal.SIGKILL)  # what ignored the gentler signal
-    say(KEEPER, b"x" + number + u32(status))
+    branch.tell(b"x" + number + u32(status))
+
+
+def exists(pid):
+    try:
+        os.kill(pid, 0)
+        return True
+    except OSError:
+        return False
 
 
 def kill_group(child, signal):
@@ -232,6 +377,16 @@ def deep(error):
     return True
 
 
+def random_state():
+    """What puts back the state of the module random, which seeds itself anew in every fork."""
+    try:
+        random = sys.modules["random"]
+        state = random.getstate()
+        return lambda: random.setstate(state)
+    except (KeyError, AttributeError):  # not imported; a module of the user's own by that name
+        return lambda: None
+
+
 class Interpreter:
     def __init__(self, generation):
         self.generation = u32(generation)
@@ -239,12 +394,15 @@ class Interpreter:
         self.sources = {}
         self.folder = os.getcwd()  # the workspace
         self.names = sys.modules["__main__"].__dict__
-        # Copies, so that code that closes 1 or 2 is heard again in the next cell.
-        self.spare = {fd: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 5) for fd in (1, 2)}
-        self.identity = {fd: self.look(fd) for fd in (1, 2)}
+        self.remember_streams()
         os.set_inheritable(CELLS, False)
         self.out = sys.stdout = sys.__stdout__ = self.stream(1)
         self.err = sys.stderr = sys.__stderr__ = self.stream(2)
+
+    def remember_streams(self):
+        """Copies, so that code that closes 1 or 2 is heard again in the next cell."""
+        self.spare = {fd: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 5) for fd in (1, 2)}
+        self.identity = {fd: self.look(fd) for fd in (1, 2)}
 
     @staticmethod
     def look(fd):
@@ -275,7 +433,17 @@ class Interpreter:
         if getattr(sys.stderr, "closed", True):
             sys.stderr = self.err
 
+    def rehearse(self):
+        """A cell of nothing: the memory that the first one writes to is this process's own before it is asked for."""
+        try:
+            self.cell(0, "0;")
+        except BaseException:  # an interrupt meant for nobody
+            pass
+        _signal.signal(_signal.SIGINT, ignore)
+        self.sources.clear()
+
     def serve(self):
+        self.rehearse()
         while True:
             number, source = self.receive()
             try:
@@ -301,11 +469,55 @@ class Interpreter:
                 os._exit(0 if not packet else 70)
             if packet[:4] != self.generation:
                 continue  # meant for the interpreter before
+            if packet[12:16] == u32(FORK):
+                self.branch(packet[4:12], packet[16:20])
+                number, parts = b"", []
+                continue
             if packet[4:12] != number:
                 number, parts = packet[4:12], []
             parts.append(packet[16:])
             if int.from_bytes(packet[12:16], "little") == len(packet) - 16:
                 return number, b"".join(parts).decode("utf-8", "replace")
+
+    def branch(self, number, generation):
+        """Forks this interpreter: goes on in both, in the branch with the channels that came for it."""
+        self.mend()
+        fds = receive_descriptors(CELLS, 3)
+        # Further threads would be missing in the branch, and what they had locked would stay so.
+        alone = len(sys._current_frames()) == 1
+        self.flush()
+        keep_random = random_state()
+        middle = -1
+        try:
+            if fds and alone:
+                middle = os.fork()
+        except OSError:
+            pass
+        if middle == 0:
+            # Its parent gone, the branch is the keeper's child: no child of the code here, and waited for.
+            try:
+                if os.fork():
+                    os._exit(0)
+            except OSError:
+                os._exit(1)
+            self.move(generation, fds)
+            keep_random()
+            return say(CELLS, generation + number + b"f" + u32(self.pid))
+        for fd in fds:
+            os.close(fd)
+        made = middle > 0 and os.waitpid(middle, 0)[1] == 0
+        say(CELLS, self.generation + number + (b"o" if made else b"e"))
+
+    def move(self, generation, fds):
+        """To other channels, as another process."""
+        for fd, place in zip(fds, (CELLS, 1, 2)):
+            os.dup2(fd, place, inheritable=place != CELLS)
+            os.close(fd)
+        for fd in self.spare.values():
+            os.close(fd)
+        os.setpgid(0, 0)
+        self.pid, self.generation = os.getpid(), generation
+        self.remember_streams()
 
     def cell(self, number, source):
         """Runs one cell; True when it raised."""

@@ -2,8 +2,12 @@
 
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <array>
+#include <iterator>
+#include <sstream>
 
+#include "sandbox/advice.h"
 #include "sandbox/contain.h"
 #include "sandbox/linux/seccomp.h"
 #include "sandbox/machinery.h"
@@ -42,6 +46,19 @@ Choice choose(Machinery& machinery, Level strongest, Level weakest) {
   return choice;
 }
 
+// What would help the user to that level.
+std::string advice_for(Machinery& machinery, Level level) {
+  // A group's absence is the host's business; what else `full` needs, the level below it needs too.
+  const auto failure = machinery.try_level(std::max(level, Level::kFullNoCgroup));
+  if (!failure) return {};
+  const auto all = layers();
+  const bool is_layer = failure->layer >= 0 && failure->layer < static_cast<int>(all.size());
+  return advice(
+      read_host_facts(),
+      {is_layer ? all[static_cast<std::size_t>(failure->layer)].name : "namespaces", failure->number}
+  );
+}
+
 Error refusal(Machinery& machinery, const Policy& policy, const std::string& missing) {
   std::string message = std::string("the sandbox cannot reach level ") + to_string(policy.minimum) +
                         " here: " + missing + ".";
@@ -51,19 +68,39 @@ Error refusal(Machinery& machinery, const Policy& policy, const std::string& mis
     message +=
         " Level " + name + " can be reached; accept the weaker protection with --sandbox " + name;
   }
+  if (const std::string help = advice_for(machinery, policy.minimum); !help.empty()) message += "\n" + help;
   return {ErrorCode::kUnavailable, message};
 }
 
 Result<std::shared_ptr<Machinery>> make_machinery(const Policy& policy) {
   Result<Interpreter> python = find_interpreter(policy.python);
   if (!python) return python.error();
-  Result<std::vector<sock_filter>> filter = build_filter();
+  Result<std::vector<ShownFolder>> folders = find_shown_folders(policy);
+  if (!folders) return folders.error();
+  Result<std::vector<sock_filter>> filter =
+      build_filter(Role::kSession, folders->empty() ? Sockets::kNamed : Sockets::kPairs);
   if (!filter) return filter.error();
   Result<std::vector<sock_filter>> on_host = build_filter_on_host();
   if (!on_host) return on_host.error();
   return std::make_shared<Machinery>(
-      policy, std::move(*python), Machinery::Filters{std::move(*filter), std::move(*on_host)}
+      policy, std::move(*python), std::move(*folders),
+      Machinery::Filters{std::move(*filter), std::move(*on_host)}
   );
+}
+
+// A session with a root of its own covers some folders with its own.
+Result<void> check_seen(const Interpreter& python, Level level) {
+  if (level > Level::kNoProc) return {};
+  for (const std::filesystem::path& tree : python.trees) {
+    for (const std::filesystem::path covered : {"/tmp", "/dev", "/proc", kWorkspacePath}) {
+      if (std::ranges::mismatch(covered, tree).in1 != covered.end()) continue;
+      return Error{
+          ErrorCode::kInvalidArgument,
+          "the Python of " + tree.string() + " cannot be seen in the sandbox, whose sessions have a " + covered.string() +
+              " of their own; move it to another folder"};
+    }
+  }
+  return {};
 }
 
 void add_layers(ProbeReport& report, const std::optional<SpawnFailure>& failure) {
@@ -128,11 +165,20 @@ Result<Sandbox> Sandbox::create(const Policy& policy) {
   if (!machinery) return machinery.error();
   const Choice choice = choose(**machinery, policy.maximum, policy.minimum);
   if (!choice.level) return refusal(**machinery, policy, choice.missing);
+  if (const Result<void> seen = check_seen((*machinery)->python(), *choice.level); !seen) return seen.error();
   (*machinery)->use(*choice.level);
   return Sandbox(std::unique_ptr<Impl>(new Impl{*machinery, {*machinery, policy.warmth}}));
 }
 
 Level Sandbox::level() const { return impl_->machinery->level(); }
+
+std::vector<Sandbox::ShownAt> Sandbox::folders() const {
+  std::vector<ShownAt> shown;
+  for (const ShownFolder& folder : impl_->machinery->folders()) {
+    shown.push_back({folder.host, level() <= Level::kNoProc ? folder.inside : folder.host.string()});
+  }
+  return shown;
+}
 
 Result<std::unique_ptr<Session>> Sandbox::open() {
   if (std::unique_ptr<Session> ready = impl_->pool.take()) return ready;
@@ -158,11 +204,14 @@ ProbeReport probe(const Policy& policy) {
       {"level landlock", !no_landlock, no_landlock ? no_landlock->error.message : "ok"}
   );
   report.level = choose(**machinery, policy.maximum, Level::kNone).level.value_or(Level::kNone);
+  if (report.level > Level::kFullNoCgroup) report.advice = advice_for(**machinery, Level::kFullNoCgroup);
   if (!policy.warmth.zygote) return report;
   (*machinery)->use(report.level);
   const UniqueFd never(eventfd(0, EFD_CLOEXEC));
   (*machinery)->warm_up(never.get());
   const Result<std::string> imported = (*machinery)->warmed();
+  std::istringstream names(imported ? *imported : "");
+  report.modules = {std::istream_iterator<std::string>(names), {}};
   report.primitives.push_back(
       {"zygote", imported.ok(),
        imported ? "sessions are forked, with " + (imported->empty() ? "nothing" : *imported) + " imported"

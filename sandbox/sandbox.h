@@ -8,6 +8,7 @@
 #pragma once
 
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -75,6 +76,13 @@ class Session {
   };
   virtual Result<Folder> workspace_folder() = 0;
 
+  // Another session that begins with a copy of this one's variables, at the same place of the same program: its own
+  // interpreter, cells and output, behind the same walls. Both share the workspace, the limits, the process numbers and
+  // whatever files were open. Neither holds a channel of the other, but they are processes of one user: code can end the
+  // other's, and reach their memory where there is a /proc. Closing ends one interpreter, the last all. kUnavailable when code has started threads that still run, or there is no room for
+  // another process: then this one goes on.
+  virtual Result<std::unique_ptr<Session>> fork() = 0;
+
   virtual Level level() const = 0;
   // Kills the session. Calls after it fail.
   virtual void close() = 0;
@@ -89,9 +97,11 @@ struct Primitive {
 
 struct ProbeReport {
   Level level = Level::kNone;  // strongest reachable
+  std::string advice;          // what would let a stronger one be reached; empty when nothing is known
   std::vector<Primitive> primitives;
   std::string python;          // path run; empty when none was found
   std::string python_version;  // or why there is none
+  std::vector<std::string> modules;  // of Warmth::imports, those that sessions have imported; empty without a zygote
 };
 
 // Tries each primitive once in a child, without opening a session. For `doctor`; takes some tens of milliseconds, and with
@@ -102,13 +112,21 @@ ProbeReport probe(const Policy& policy);
 class Sandbox {
  public:
   // kUnavailable when policy.minimum cannot be reached: the message names the missing primitive, the errno, and the
-  // flag that would accept the weaker level. kNotFound when there is no usable interpreter.
+  // flag that would accept the weaker level. kNotFound when there is no usable interpreter. kInvalidArgument for one
+  // that a session cannot see. For a folder that may not be shown: see sandbox/shown_folders.h.
   static Result<Sandbox> create(const Policy& policy);
   Sandbox(Sandbox&&) noexcept;
   Sandbox& operator=(Sandbox&&) noexcept;
   ~Sandbox();
 
   Level level() const;
+  // Where sessions find the folders of Policy::mounts, in their order: at /mnt/NAME, or where they are on the host at levels
+  // without a root of their own.
+  struct ShownAt {
+    std::filesystem::path host;  // canonical
+    std::string inside;
+  };
+  std::vector<ShownAt> folders() const;
   // An interpreter nobody has used, ready for its first cell: from the pool, else forked from the zygote, else started.
   Result<std::unique_ptr<Session>> open();
 

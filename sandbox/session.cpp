@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <sstream>
 
+#include "sandbox/branch.h"
 #include "sandbox/cell.h"
 #include "sandbox/command.h"
 #include "sandbox/machinery.h"
@@ -153,6 +154,7 @@ class PythonSession final : public Session {
   Result<void> upload(const std::string& path, std::string_view bytes) override;
   std::vector<FileChange> take_changes() override;
   Result<Folder> workspace_folder() override;
+  Result<std::unique_ptr<Session>> fork() override;
   Level level() const override { return machinery_->level(); }
   void close() override;
   bool alive() const { return child_.running(); }
@@ -167,9 +169,11 @@ class PythonSession final : public Session {
   std::string cause_of_death(const Cell& cell);
   void remake(Outcome& outcome);
   Error start_error();
+  std::int64_t files_belong_to() const;
+  void use_workspace();
 
   std::shared_ptr<Machinery> machinery_;
-  HostFolder folder_;
+  std::shared_ptr<HostFolder> folder_;  // where there is no root of its own
   UniqueFd interrupts_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};  // asked for by interrupt()
   Child child_;
   std::uint32_t generation_ = 0;
@@ -185,22 +189,28 @@ class PythonSession final : public Session {
 
 // A fresh child with its namespaces and an empty workspace; returns when its interpreter is up.
 Result<void> PythonSession::start() {
-  // A root that is left for another uid, and how its files are to belong to it.
-  const bool other_owner = geteuid() == 0 && level() != Level::kNone;
-  const std::int64_t owner = other_owner ? kOutsideId : -1;
-  if (level() > Level::kNoProc && folder_.path().empty()) {
-    Result<HostFolder> folder = HostFolder::make(owner);
+  if (level() > Level::kNoProc && !folder_) {
+    Result<HostFolder> folder = HostFolder::make(files_belong_to());
     if (!folder) return folder.error();
-    folder_ = std::move(*folder);
+    folder_ = std::make_shared<HostFolder>(std::move(*folder));
   }
-  Result<Child> child = machinery_->start(folder_.path());
+  Result<Child> child = machinery_->start(folder_ ? folder_->path() : "");
   if (!child) return child.error();
   child_ = std::move(*child);
   generation_ = 0;
   if (!await_interpreter(Deadline(kStartTime))) return start_error();
-  workspace_.emplace(child_.workspace.get(), owner, machinery_->limits().transfer_bytes);
-  workspace_->remember();
+  use_workspace();
   return {};
+}
+
+// A root that is left for another uid: how its files are to belong to it. -1: as they come.
+std::int64_t PythonSession::files_belong_to() const {
+  return geteuid() == 0 && level() != Level::kNone ? std::int64_t{kOutsideId} : -1;
+}
+
+void PythonSession::use_workspace() {
+  workspace_.emplace(child_.workspace.get(), files_belong_to(), machinery_->limits().transfer_bytes);
+  workspace_->remember();
 }
 
 Error PythonSession::start_error() {
@@ -214,7 +224,7 @@ Error PythonSession::start_error() {
 // Waits until the keeper has said that an interpreter newer than the known one is up.
 bool PythonSession::await_interpreter(Deadline deadline) {
   while (!deadline.passed()) {
-    pollfd fds[] = {{child_.keeper.get(), POLLIN, 0}, {child_.process.get(), POLLIN, 0}};
+    pollfd fds[] = {{child_.keeper.get(), POLLIN, 0}, {child_.process(), POLLIN, 0}};
     poll(fds, 2, deadline.poll_ms());
     while (const auto message = receive_keeper(child_.keeper.get())) {
       if (message->kind != 's' || message->generation <= generation_) continue;
@@ -269,7 +279,7 @@ Outcome PythonSession::execute(std::string_view code, milliseconds timeout, std:
     outcome.output = "The Python process ended and cannot be started again.";
     return outcome;
   }
-  oom_kills_ = child_.cgroup ? child_.cgroup->oom_kills() : 0;
+  oom_kills_ = child_.oom_kills();
   Cell cell(child_, generation_, unforeseeable(++cells_), limits);
   cell.tell(listener_);
   const Cell::End end = cell.run(code, timeout, stop, interrupts_.get());
@@ -328,7 +338,7 @@ void PythonSession::judge(Outcome& outcome, const Cell& cell, Cell::End end, mil
 }
 
 std::string PythonSession::cause_of_death(const Cell& cell) {
-  if (child_.cgroup && child_.cgroup->oom_kills() > oom_kills_) {
+  if (child_.oom_kills() > oom_kills_) {
     return "The Python process ran out of memory (limit " +
            mebibytes(machinery_->limits().memory_bytes) + ").";
   }
@@ -365,7 +375,7 @@ Outcome PythonSession::run_command(
     return outcome;
   }
   restarted_ = restarted_ || anew;  // the next cell has to be told of it too
-  oom_kills_ = child_.cgroup ? child_.cgroup->oom_kills() : 0;
+  oom_kills_ = child_.oom_kills();
   CommandRun run(child_, ++commands_, machinery_->limits(), [this](const KeeperMessage& m) { note(m); });
   run.tell(listener_);
   const bool whole = run.run(command.argv, below_workspace(command.folder), timeout, stop);
@@ -398,7 +408,7 @@ void PythonSession::judge_command(Outcome& outcome, const CommandRun& run, milli
       say(exit_words(*status));
   }
   outcome.status = outcome.exit_code == 0 ? Status::kOk : Status::kError;
-  if (child_.cgroup && child_.cgroup->oom_kills() > oom_kills_) {
+  if (child_.oom_kills() > oom_kills_) {
     say("A process ran out of memory (limit of the session " + mebibytes(machinery_->limits().memory_bytes) + ").");
   }
   switch (run.cause()) {
@@ -469,7 +479,24 @@ void PythonSession::close() {
   closed_ = true;
   workspace_.reset();
   child_ = Child();
-  folder_ = HostFolder();
+  folder_.reset();
+}
+
+Result<std::unique_ptr<Session>> PythonSession::fork() {
+  if (closed_) return Error{ErrorCode::kUnavailable, "the session is closed"};
+  const Before before = catch_up();
+  if (before == Before::kFailed) return Error{ErrorCode::kUnavailable, "the session ended and cannot be started again"};
+  restarted_ = before != Before::kSame;  // both are told with their next cell
+  Result<Branch> branch = fork_interpreter(child_, generation_, unforeseeable(++cells_));
+  if (!branch) return branch.error();
+  auto session = std::make_unique<PythonSession>(machinery_);
+  session->folder_ = folder_;
+  session->child_ = std::move(branch->child);
+  session->generation_ = branch->generation;
+  session->cells_ = cells_;
+  session->restarted_ = restarted_;
+  session->use_workspace();
+  return std::unique_ptr<Session>(std::move(session));
 }
 
 }  // namespace

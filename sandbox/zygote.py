@@ -17,6 +17,8 @@ def hatch():
     silence()
     imported = [name for name in IMPORTS if load(name)]
     generators = random_generators(gc)
+    generators += numpy_generator()
+    rehearse(generators)
     gc.collect()
     gc.freeze()  # collections in the forks pass the old objects by: their pages stay shared
     _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
@@ -56,13 +58,53 @@ def random_generators(gc):
     ]
 
 
+class MersenneTwister:
+    """The generator behind numpy.random's functions. Its seed() writes to a hundred pages of memory, this to one."""
+
+    BYTES = 624 * 4  # of its state; what follows is how many of these numbers are used up
+
+    def __init__(self, random, move):
+        self.random, self.move = random, move
+        kind, words, used, half_a_pair, _ = random.get_state()
+        self.address = random.mtrand._rand._bit_generator.ctypes.state_address
+        self.whole = (kind, half_a_pair) == ("MT19937", 0) and move.string_at(self.address, self.BYTES + 4) == words.tobytes() + used.to_bytes(4, "little")
+
+    def seed(self):
+        if not self.whole:  # a numpy whose memory looks otherwise
+            return self.random.seed()
+        state = os.urandom(self.BYTES) + (624).to_bytes(4, "little")
+        self.move.memmove(self.address, state, len(state))
+
+
+def numpy_generator():
+    import ctypes
+
+    if "numpy.random" not in sys.modules:
+        return []
+    try:
+        return [MersenneTwister(sys.modules["numpy.random"], ctypes)]
+    except Exception:  # other names inside
+        return [sys.modules["numpy.random"]]
+
+
+def rehearse(generators):
+    """Does once what every fork does first: what that loads and makes is shared then."""
+    standard = sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__
+    reseed(generators)
+    interpreter = Interpreter(0)
+    interpreter.cell(1, "1 + 1")
+    interpreter.flush()
+    for fd in interpreter.spare.values():
+        os.close(fd)
+    del sys.modules["builtins"]._
+    sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__ = standard
+
+
 def reseed(generators):
     """Nothing that was drawn or can be drawn in one fork can be foretold in another. The str hash seed stays."""
     for generator in generators:
         generator.seed()
     modules = sys.modules
-    if "numpy.random" in modules:
-        modules["numpy.random"].seed()
     if "uuid" in modules:
         modules["uuid"]._node = modules["uuid"]._last_timestamp = None
     if "tempfile" in modules:

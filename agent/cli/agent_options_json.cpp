@@ -91,6 +91,8 @@ std::map<std::string, Taker> takers(AgentOptions& o, std::vector<std::string>& m
       {"reasoning", into(o.reasoning)},
       {"sandbox", into(o.sandbox)},
       {"sandbox_start", into(o.sandbox_start)},
+      {"python", into(o.python)},
+      {"mount", into(o.mounts)},
       {"approve", into(o.approve)},
       {"max_turns", into(o.max_turns)},
       {"budget_tokens", into(o.budget_tokens)},

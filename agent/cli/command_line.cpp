@@ -1,4 +1,4 @@
-// The verbs of the command line on one page. CLI11 compiles slowly: only this file, agent_flags.cpp and dev_flags.cpp see it.
+// The verbs of the command line on one page. CLI11 compiles slowly: only this file and those named *_flags.cpp see it.
 #include "agent/cli/command_line.h"
 
 #include <CLI/CLI.hpp>
@@ -26,6 +26,7 @@
 #include "agent/cli/serve_verb.h"
 #endif
 #include "agent/cli/task_verb.h"
+#include "agent/cli/tools_flags.h"
 #include "agent/cli/verbs.h"
 #include "agent/cli/version.h"
 
@@ -46,6 +47,7 @@ constexpr const char* kExamples = R"(Examples:
   toccata launch codex                              Codex, Claude Code or opencode on that server
   toccata runs list; toccata runs show 3f2c         what happened, from the ledger
   toccata runs resume last                          go on after an interruption, a limit or a crash
+  toccata tools python install numpy pandas         modules for the sandbox
   toccata doctor                                    what this machine offers
 
 Exit codes: 0 done, 1 run failed, 2 usage, 3 assertion failed, 4 limit reached, 5 denied,
@@ -345,8 +347,9 @@ void add_machine(
   models->callback([&, a = &action] { *a = [&] { return models_verb(models_o, env); }; });
   CLI::App* doctor = app.add_subcommand("doctor", "What this machine offers and what is missing");
   doctor->add_flag("--json", doctor_o.json, "Machine-readable");
-  doctor->add_option("--sandbox", doctor_o.sandbox, "Least level of protection accepted")
+  doctor->add_option("--sandbox", doctor_o.agent.sandbox, "Least level of protection accepted")
       ->capture_default_str();
+  doctor->add_option("--python", doctor_o.agent.python, "Interpreter of sandbox sessions, as of `run`")->envname("TOCCATA_PYTHON");
   doctor->add_option("--search", doctor_o.search, "Search services that are to be used")
       ->delimiter(',')->allow_extra_args(false)->envname("TOCCATA_SEARCH");
   doctor->callback([&, a = &action] { *a = [&] { return doctor_verb(doctor_o, env); }; });
@@ -553,7 +556,7 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   ModelsOptions models;
   DoctorOptions doctor;
   BenchOptions bench;
-  doctor.sandbox = defaults.sandbox;
+  doctor.agent = defaults;
   doctor.search = defaults.search;
   doctor.search_services = defaults.search_services;
   add_run(app, run, action, env);
@@ -571,6 +574,9 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   index.allow_origins = defaults.allow_origins;
   index.proxy = defaults.proxy;
   index.proxy_names = defaults.proxy_names;
+  ToolsPythonOptions tools_python;
+  tools_python.offline = defaults.offline;
+  add_tools(app, tools_python, action, env);
   DevOptions dev;
   PullOptions pull;
   add_pull(app, pull, action, env);

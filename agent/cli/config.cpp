@@ -71,6 +71,8 @@ std::map<std::string, Setter, std::less<>> setters(AgentOptions& o) {
       {"reasoning", set(o.reasoning)},
       {"sandbox", set(o.sandbox)},
       {"sandbox_start", set(o.sandbox_start)},
+      {"python", set_path(o.python)},
+      {"mount", set_list(o.mounts)},
       {"approve", set(o.approve)},
       {"max_turns", set(o.max_turns)},
       {"budget_tokens", set(o.budget_tokens)},
@@ -242,6 +244,12 @@ void apply_config_file(const std::filesystem::path& file, ConfigOwner owner, Age
     }
     if (owner == ConfigOwner::kProject && key.str().starts_with("proxy")) {
       fail(file, node.source(), "'" + std::string(key.str()) + "' belongs into the user's own config.toml: it decides who sees what is asked");
+    }
+    if (owner == ConfigOwner::kProject && key.str() == "python") {
+      fail(file, node.source(), "'python' belongs into the user's own config.toml, or onto the command line: it names a program");
+    }
+    if (owner == ConfigOwner::kProject && key.str() == "mount") {
+      fail(file, node.source(), "'mount' belongs into the user's own config.toml, or onto the command line: it opens folders");
     }
     if (owner == ConfigOwner::kProject && key.str() == "tools" && std::any_of(options.tools.begin(), options.tools.end(), names_mcp)) {
       fail(file, node.source(), "the tool mcp belongs into the user's own config.toml, or onto the command line: it starts programs");

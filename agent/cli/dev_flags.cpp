@@ -7,6 +7,7 @@
 
 #include "agent/cli/dev_mask.h"
 #include "agent/cli/dev_render.h"
+#include "agent/cli/sandbox_setup.h"
 
 namespace toccata::cli {
 
@@ -41,9 +42,13 @@ CLI::App* add_dev(CLI::App& app, DevOptions& o, Action& action, const Environmen
   logits->add_option("--rows", o.logits.rows, "Positions to print")->delimiter(',');
   logits->add_option("--greedy", o.logits.greedy, "Tokens to continue with")->check(CLI::NonNegativeNumber);
 
-  lines("sandbox", "{op: open | execute | list | download | close | quit}", [&o] {
+  CLI::App* sandbox = lines("sandbox", "{op: open | execute | fork | list | download | upload | close | quit}", [&o, &env] {
+    o.sandbox.policy = sandbox_policy(o.sandbox_as, env);
     return dev_sandbox(o.sandbox, std::cin, std::cout);
-  })->add_option("--sandbox", o.sandbox.level, "Least level accepted");
+  });
+  sandbox->add_option("--sandbox", o.sandbox.level, "Least level accepted");
+  sandbox->add_option("--python", o.sandbox_as.python, "Interpreter, as of `run`")->envname("TOCCATA_PYTHON");
+  sandbox->add_option("--mount", o.sandbox_as.mounts, "Folder to read, as of `run`; may be repeated")->allow_extra_args(false);
   const auto index = [&](CLI::App* verb, std::filesystem::path& path) {
     verb->add_option("--index", path, "SQLite file of local documents");
   };

@@ -12,6 +12,7 @@
 #include "agent/cli/dev_search.h"
 #include "agent/cli/dev_url_policy.h"
 #include "agent/cli/environment.h"
+#include "agent/cli/options.h"
 
 namespace CLI {
 class App;
@@ -29,6 +30,7 @@ struct DevOptions {
   DevParseOptions parse;
   DevLogitsOptions logits;
   DevSandboxOptions sandbox;
+  AgentOptions sandbox_as = {};  // what the command line says of it
   DevPageOptions page;
   DevBrowserOptions browser;
   DevSearchOptions search;

@@ -43,7 +43,8 @@ class Service {
 
   ordered_json answer(const ordered_json& request) {
     const std::string op = text_field(request, "op");
-    if (op == "open") return open();
+    if (op == "open") return keep(sandbox().open().value_or_throw());
+    if (op == "fork") return keep(session(request).fork().value_or_throw());
     if (op == "execute") return execute(request);
     if (op == "list" || op == "download" || op == "upload") return file_request(op, request);
     if (op == "close") {
@@ -57,7 +58,7 @@ class Service {
     }
     throw Exception(
         ErrorCode::kInvalidArgument,
-        "unknown op \"" + op + "\"; there are open, execute, list, download, upload, close, quit"
+        "unknown op \"" + op + "\"; there are open, execute, fork, list, download, upload, close, quit"
     );
   }
 
@@ -70,16 +71,14 @@ class Service {
         throw Exception(
             ErrorCode::kInvalidArgument, "unknown sandbox level \"" + options_.level + "\""
         );
-      sandbox::Policy policy;
+      sandbox::Policy policy = options_.policy;
       policy.minimum = *level;
-      policy.python = options_.python;
       sandbox_ = Sandbox::create(policy).value_or_throw();
     }
     return *sandbox_;
   }
 
-  ordered_json open() {
-    auto opened = sandbox().open().value_or_throw();
+  ordered_json keep(std::unique_ptr<Session> opened) {
     const std::string name = "s" + std::to_string(++opened_);
     const char* level = sandbox::to_string(opened->level());
     sessions_[name] = std::move(opened);

@@ -1,21 +1,23 @@
 // `toccata dev sandbox`: Python sessions as a machine interface.
 #pragma once
 
-#include <filesystem>
 #include <iosfwd>
 #include <string>
+
+#include "sandbox/policy.h"
 
 namespace toccata::cli {
 
 struct DevSandboxOptions {
-  std::string level = "full-nocg";  // least level accepted: full | full-nocg | noproc | none
-  std::filesystem::path python;     // interpreter; empty = the system's
+  std::string level = "full-nocg";  // least level accepted: full | full-nocg | noproc | landlock | seccomp | none
+  sandbox::Policy policy = {};      // interpreter, folders shown
 };
 
 // One request a line, one plain answer a line (an "id" of the request is repeated in the answer):
 //   {"op":"open"}                                      {"session","level"}
 //   {"op":"execute","session","code","timeout":120}    {"status","output","truncated","restarted","state_lost",
 //                                                       "artifacts":[{"name","size"}],"duration_ms","level"}
+//   {"op":"fork","session"}                            {"session","level"}: begins with a copy of its variables
 //   {"op":"list","session"}                            {"ok":true,"files":[{"name","size"}]}
 //   {"op":"download","session","path"}                 {"ok":true,"b64"}
 //   {"op":"upload","session","path","b64"}             {"ok":true}

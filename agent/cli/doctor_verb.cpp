@@ -1,6 +1,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,8 @@
 
 #include "agent/cli/exit_code.h"
 #include "agent/cli/hub_cache.h"
+#include "agent/cli/python_environment.h"
+#include "agent/cli/sandbox_setup.h"
 #include "agent/cli/search_setup.h"
 #include "agent/cli/verbs.h"
 #include "agent/cli/version.h"
@@ -43,12 +46,35 @@ ordered_json machine_report() {
       {"gpu_note", gpu_note}};
 }
 
-ordered_json sandbox_report(const sandbox::ProbeReport& probe, sandbox::Level minimum) {
+const char* chosen_by(PythonChoice::By by) {
+  switch (by) {
+    case PythonChoice::By::kUser:
+      return "--python";
+    case PythonChoice::By::kEnvironment:
+      return "toccata tools python";
+    case PythonChoice::By::kSystem:
+      break;
+  }
+  return "the system's";
+}
+
+ordered_json sandbox_report(const DoctorOptions& options, sandbox::Level minimum, const Environment& env) {
+  sandbox::ProbeReport probe;
+  PythonChoice choice;
+  try {
+    choice = choose_python(options.agent.python, env);
+    probe = sandbox::probe(sandbox_policy(options.agent, env));
+  } catch (const Exception& error) {  // what is wrong is what a doctor is asked for
+    probe.python_version = error.what();
+  }
   ordered_json report = {
       {"level", sandbox::to_string(probe.level)},
+      {"advice", probe.advice},
       {"enough", probe.level <= minimum && !probe.python.empty()},
       {"python", probe.python},
       {"python_version", probe.python_version},
+      {"python_from", chosen_by(choice.by)},
+      {"modules", probe.modules},
       {"primitives", ordered_json::array()}};
   for (const sandbox::Primitive& p : probe.primitives) {
     report["primitives"].push_back({{"name", p.name}, {"ok", p.ok}, {"detail", p.detail}});
@@ -89,6 +115,17 @@ void print_line(bool ok, const std::string& what, const std::string& detail) {
   std::cout << (ok ? "  ok   " : "  --   ") << what << (detail.empty() ? "" : ": ") << detail << '\n';
 }
 
+// What sessions would have imported beforehand, had it been there.
+void print_missing_modules(const ordered_json& modules, const ordered_json& primitives) {
+  const bool forked = std::any_of(primitives.begin(), primitives.end(), [](const ordered_json& p) { return p["name"] == "zygote" && p["ok"] == true; });
+  if (!forked) return;  // then nothing is known of them
+  std::string missing;
+  for (const std::string& name : sandbox::Warmth{}.imports) {
+    if (std::find(modules.begin(), modules.end(), name) == modules.end()) missing += " " + name.substr(0, name.find('.'));
+  }
+  if (!missing.empty()) print_line(false, "modules", "to have them: toccata tools python install" + missing);
+}
+
 void print_report(const ordered_json& report) {
   const auto& machine = report["machine"];
   std::cout << "toccata " << kVersion << "\n\nmachine\n";
@@ -102,7 +139,10 @@ void print_report(const ordered_json& report) {
             << (sandbox["enough"] ? "" : " (below what was asked for: runs with python are refused)") << '\n';
   for (const auto& p : sandbox["primitives"]) print_line(p["ok"], p["name"], p["detail"]);
   const std::string python = sandbox["python"];
-  print_line(!python.empty(), "python", python + " " + sandbox["python_version"].get<std::string>());
+  if (const std::string advice = sandbox["advice"]; !advice.empty()) std::cout << "  " << advice << '\n';
+  const std::string version = sandbox["python_version"];
+  print_line(!python.empty(), "python", python.empty() ? version : python + " " + version + " (" + sandbox["python_from"].get<std::string>() + ")");
+  print_missing_modules(sandbox["modules"], sandbox["primitives"]);
 
   std::cout << "\nmodels\n";
   print_line(report["models"]["nano"] == "loads", "nano (built in)", report["models"]["nano"]);
@@ -118,14 +158,14 @@ void print_report(const ordered_json& report) {
 }  // namespace
 
 int doctor_verb(const DoctorOptions& options, const Environment& env) {
-  const auto minimum = sandbox::parse_level(options.sandbox);
+  const auto minimum = sandbox::parse_level(options.agent.sandbox);
   if (!minimum) {
-    throw Exception(ErrorCode::kInvalidArgument, "unknown sandbox level '" + options.sandbox + "'");
+    throw Exception(ErrorCode::kInvalidArgument, "unknown sandbox level '" + options.agent.sandbox + "'");
   }
   const ordered_json report = {
       {"version", kVersion},
       {"machine", machine_report()},
-      {"sandbox", sandbox_report(sandbox::probe({}), *minimum)},
+      {"sandbox", sandbox_report(options, *minimum, env)},
       {"models", model_report(env)},
       {"search", search_report(options, env)},
       {"ledger", ledger_report(env.ledger_path())}};

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "agent/cli/project_notes.h"
+#include "agent/cli/sandbox_setup.h"
 #include "agent/loop/dispatcher.h"
 #include "agent/loop/watchdog.h"
 #include "agent/mcp/content.h"
@@ -200,7 +201,7 @@ McpToolbox::McpToolbox(AgentOptions options, std::vector<std::string> run_tools,
     }
   }
   if (has(options_.tools, "python") || has(options_.tools, "shell")) {
-    sandbox_ = std::make_unique<sandbox::Sandbox>(make_sandbox(options_));
+    sandbox_ = std::make_unique<sandbox::Sandbox>(make_sandbox(options_, env_));
     warn_if_weak(*sandbox_);
   }
   const AgentSetup setup = set_up_tools(options_, env_, sandbox_.get());
@@ -241,7 +242,8 @@ void McpToolbox::describe(const tools::Tool& tool) {
     recipients_.push_back(recipient);
   };
   if (spec.functions.empty()) {
-    add(spec.name_space, kPythonText, R"({"type":"object","properties":{"code":{"type":"string"}},"required":["code"],"additionalProperties":false})");
+    const std::string folders = sandbox_ == nullptr ? "" : folder_notes(*sandbox_);
+    add(spec.name_space, kPythonText + (folders.empty() ? folders : "\n\n" + folders), R"({"type":"object","properties":{"code":{"type":"string"}},"required":["code"],"additionalProperties":false})");
   }
   for (const tools::FunctionSpec& function : spec.functions) {
     // What holds for the whole namespace is told with the function that comes first in use.

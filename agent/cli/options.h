@@ -39,6 +39,8 @@ struct AgentOptions {
   std::string reasoning = "medium";
   std::string sandbox = "full-nocg";  // least level accepted
   std::string sandbox_start = "zygote";  // zygote, cold: how interpreters are started
+  std::filesystem::path python = {};  // of sessions: an interpreter or a venv; empty = that of `tools python`, else the system's
+  std::vector<std::string> mounts = {};  // "DIR" or "DIR:NAME": read-only at /mnt/NAME
   std::string approve = "on-request";
   int max_turns = 50;                  // model calls
   std::int64_t budget_tokens = 0;      // prefilled + decoded; 0 = no limit
@@ -138,7 +140,7 @@ struct ModelsOptions {
 
 struct DoctorOptions {
   bool json = false;
-  std::string sandbox = "full-nocg";
+  AgentOptions agent = {};  // what decides on the sandbox
   std::vector<std::string> search = {};  // as in AgentOptions, with what belongs to it
   std::map<std::string, SearchSettings> search_services = {};
 };

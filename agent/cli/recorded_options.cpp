@@ -34,6 +34,10 @@ void apply_recorded(
   take("tools", "--tools", options.tools);
   take("reasoning", "--reasoning", options.reasoning);
   take("sandbox", "--sandbox", options.sandbox);
+  std::string python = options.python.string();
+  take("python", "--python", python);
+  options.python = python;
+  take("mounts", "--mount", options.mounts);
   take("max_turns", "--max-turns", options.max_turns);
   take("budget_tokens", "--budget-tokens", options.budget_tokens);
   take("max_step_tokens", "--max-step-tokens", options.max_step_tokens);

@@ -13,6 +13,8 @@
 #include "agent/cli/mcp_setup.h"
 #include "agent/cli/page_setup.h"
 #include "agent/cli/project_notes.h"
+#include "agent/cli/python_environment.h"
+#include "agent/cli/sandbox_setup.h"
 #include "agent/cli/search_setup.h"
 #include "agent/cli/terminal_text.h"
 #include "agent/cli/token_prefix.h"
@@ -85,11 +87,14 @@ agent::ApprovalPolicy approval(const std::string& mode, const Environment& env) 
 
 // `rules`: of the masks; null without.
 std::string params_json(
-    const AgentOptions& options, const SamplingParams& params, const harmony::ConstraintRules* rules
+    const AgentOptions& options, const Environment& env, const SamplingParams& params, const harmony::ConstraintRules* rules
 ) {
+  // By default, whatever is the interpreter when the run goes on.
+  const std::string python = options.python.empty() ? "" : choose_python(options.python, env).python.string();
   nlohmann::ordered_json json = {
       {"model_spec", options.model},        {"sandbox", options.sandbox},
-      {"precision", options.precision},
+      {"precision", options.precision},     {"python", python},
+      {"mounts", with_whole_folders(options.mounts)},
       {"max_step_tokens", options.max_step_tokens}, {"max_calls", options.max_calls},
       {"max_reasoning_tokens", options.max_reasoning_tokens}, {"context_tokens", options.context_tokens},
       {"reasoning", options.reasoning},     {"tools", with_whole_paths(options.tools)},
@@ -104,16 +109,6 @@ std::string params_json(
   if (rules != nullptr) json["turn_rules"] = agent::to_json(*rules);
   return json_text(json);
 }
-
-}  // namespace
-
-void warn_if_weak(const sandbox::Sandbox& sandbox) {
-  if (sandbox.level() < sandbox::Level::kSeccomp) return;
-  std::cerr << "toccata: WARNING: the sandbox level is '" << sandbox::to_string(sandbox.level())
-            << "': what the model writes can read your files\n";
-}
-
-namespace {
 
 // Any object, where the schema cannot be enforced.
 void free_arguments(const std::set<std::string>& recipients, const tools::Registry& tools, harmony::ConstraintRules& rules) {
@@ -144,9 +139,9 @@ agent::SessionFiles files_of(const std::shared_ptr<sandbox::SessionSlot>& slot) 
 }
 
 // The session that python and shell share.
-std::shared_ptr<sandbox::SessionSlot> session_slot(const AgentOptions& options, AgentSetup& setup) {
+std::shared_ptr<sandbox::SessionSlot> session_slot(const AgentOptions& options, const Environment& env, AgentSetup& setup) {
   if (setup.slot) return setup.slot;
-  setup.sandbox = std::make_unique<sandbox::Sandbox>(make_sandbox(options));
+  setup.sandbox = std::make_unique<sandbox::Sandbox>(make_sandbox(options, env));
   setup.config.sandbox_level = sandbox::to_string(setup.sandbox->level());
   warn_if_weak(*setup.sandbox);
   setup.slot = std::make_shared<sandbox::SessionSlot>(*setup.sandbox);
@@ -195,13 +190,13 @@ void add_browser(const AgentOptions& options, const Environment& env, AgentSetup
 }
 
 // Both places when code runs in this run, also when its tool is named later.
-void add_files(const AgentOptions& options, AgentSetup& setup) {
+void add_files(const AgentOptions& options, const Environment& env, AgentSetup& setup) {
   const auto& names = options.tools;
   const bool runs_code = std::any_of(names.begin(), names.end(), [](const std::string& name) {
     return name == "python" || name == "shell";
   });
   const auto places =
-      tools::FilePlaces::open(options.workspace, runs_code ? session_slot(options, setup) : nullptr).value_or_throw();
+      tools::FilePlaces::open(options.workspace, runs_code ? session_slot(options, env, setup) : nullptr).value_or_throw();
   using Half = tools::FilesTool::Half;
   for (const Half half : {Half::kReading, Half::kWriting})
     setup.tools.add(std::make_unique<tools::FilesTool>(half, places));
@@ -212,16 +207,16 @@ void add_tools(const AgentOptions& options, const Environment& env, AgentSetup& 
     if (name == "none" || names_mcp(name)) continue;
     if (name == "python") {
       setup.tools.add(std::make_unique<tools::PythonTool>(
-          session_slot(options, setup), milliseconds(options.tool_timeout_s)
+          session_slot(options, env, setup), milliseconds(options.tool_timeout_s)
       ));
     } else if (name == "shell") {
       setup.tools.add(std::make_unique<tools::ShellTool>(
-          session_slot(options, setup), milliseconds(options.tool_timeout_s)
+          session_slot(options, env, setup), milliseconds(options.tool_timeout_s)
       ));
     } else if (name == "browser") {
       add_browser(options, env, setup);
     } else if (name == "files") {
-      add_files(options, setup);
+      add_files(options, env, setup);
     } else if (name == "patch") {
       setup.tools.add(std::make_unique<tools::PatchTool>(
           tools::WorkFolder::open(options.workspace).value_or_throw()
@@ -256,13 +251,16 @@ void set_call_limit(const std::string& text, agent::Limits& limits) {
   }
 }
 
-// The user's own, then what the project says.
-std::string instructions(const AgentOptions& options) {
+// The user's own, then what the project says, then what code may read.
+std::string instructions(const AgentOptions& options, const sandbox::Sandbox* sandbox) {
   std::string text = options.instructions;
-  const std::string notes =
-      options.no_project_notes ? std::string() : project_notes(std::filesystem::current_path());
-  if (!text.empty() && !notes.empty()) text += "\n\n";
-  return text + notes;
+  const auto add = [&](const std::string& notes) {
+    if (!text.empty() && !notes.empty()) text += "\n\n";
+    text += notes;
+  };
+  if (!options.no_project_notes) add(project_notes(std::filesystem::current_path()));
+  if (sandbox != nullptr) add(folder_notes(*sandbox));
+  return text;
 }
 
 agent::Limits limits(const AgentOptions& options) {
@@ -278,17 +276,6 @@ agent::Limits limits(const AgentOptions& options) {
 }
 
 }  // namespace
-
-sandbox::Sandbox make_sandbox(const AgentOptions& options) {
-  sandbox::Policy policy;
-  const auto minimum = sandbox::parse_level(options.sandbox);
-  if (!minimum) {
-    throw Exception(ErrorCode::kInvalidArgument, "unknown sandbox level '" + options.sandbox + "'");
-  }
-  policy.minimum = *minimum;
-  if (options.sandbox_start == "cold") policy.warmth = sandbox::Warmth::none();
-  return sandbox::Sandbox::create(policy).value_or_throw();
-}
 
 AgentSetup set_up(
     const AgentOptions& options, const Environment& env, std::vector<std::unique_ptr<tools::Tool>> more
@@ -315,7 +302,7 @@ AgentSetup set_up(
   const std::set<std::string> unconstrained = add_mcp_tools(options, env, constrained, setup.tools);
   setup.config.limits = limits(options);
   setup.config.sampling = sampling(options, setup.model.sampling);
-  if (const std::string text = instructions(options); !text.empty()) setup.config.instructions = text;
+  if (const std::string text = instructions(options, setup.sandbox.get()); !text.empty()) setup.config.instructions = text;
   setup.config.current_date = today();
   setup.config.approval = approval(options.approve, env);
   if (!options.output_schema.empty()) {
@@ -326,7 +313,7 @@ AgentSetup set_up(
   if (options.constrain != "off") {
     setup.config.constraint = agent::turn_constraint(*setup.model.model, rules).value_or_throw();
   }
-  setup.config.params = params_json(options, setup.config.sampling, setup.config.constraint ? &rules : nullptr);
+  setup.config.params = params_json(options, env, setup.config.sampling, setup.config.constraint ? &rules : nullptr);
   return setup;
 }
 

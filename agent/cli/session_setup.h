@@ -40,11 +40,6 @@ AgentSetup set_up(
 // of `sandbox`, which may be null without them.
 AgentSetup set_up_tools(const AgentOptions& options, const Environment& env, sandbox::Sandbox* sandbox);
 
-// Where code runs that a person or a model wrote, at options.sandbox or better.
-sandbox::Sandbox make_sandbox(const AgentOptions& options);
-
-void warn_if_weak(const sandbox::Sandbox& sandbox);
-
 // Prints why a run that did not end well ended; nothing when it did.
 void report(const agent::RunOutcome& outcome);
 

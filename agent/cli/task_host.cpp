@@ -4,6 +4,7 @@
 
 #include "agent/cli/exit_code.h"
 #include "agent/cli/recording_tool.h"
+#include "agent/cli/sandbox_setup.h"
 #include "agent/cli/session_setup.h"
 #include "core/base/json.h"
 #include "tools/files/work_folder.h"
@@ -122,7 +123,7 @@ task::CheckEnd TaskHost::run_check(const task::CheckOrder& order, std::stop_toke
   sandbox::Sandbox* sandbox = nullptr;
   {
     const std::scoped_lock lock(mutex_);
-    if (!checks_) checks_ = std::make_unique<sandbox::Sandbox>(make_sandbox(options_));
+    if (!checks_) checks_ = std::make_unique<sandbox::Sandbox>(make_sandbox(options_, env_));
     sandbox = checks_.get();
   }
   const auto session = sandbox->open().value_or_throw();

@@ -49,6 +49,8 @@ cli::AgentOptions merged(const Options& options) {
       {"budget_tokens", options.budget_tokens},
       {"timeout", options.timeout_s},
       {"sandbox", options.sandbox},
+      {"python", options.python.string()},
+      {"mount", options.mounts},
       {"workspace", options.workspace.string()},
       {"ledger", options.ledger.string()},
       {"offline", options.offline},

@@ -1,6 +1,7 @@
 // Stateful Python sessions in the sandbox.
 #include <pybind11/stl.h>
 
+#include "agent/cli/sandbox_setup.h"
 #include "agent/python/bindings.h"
 #include "core/tokenizer/tokenizer.h"
 #include "sandbox/sandbox.h"
@@ -10,11 +11,15 @@ namespace py = pybind11;
 namespace toccata::python {
 namespace {
 
-// One session with the sandbox it came from.
+// One session, with the sandbox it came from.
 class SandboxSession {
  public:
-  SandboxSession(const std::string& level, const std::string& python) : sandbox_(make(level, python)) {
-    session_ = sandbox_.open().value_or_throw();
+  SandboxSession(const std::string& level, const std::string& python, const std::vector<std::string>& mounts)
+      : sandbox_(std::make_shared<sandbox::Sandbox>(make(level, python, mounts))) {
+    session_ = sandbox_->open().value_or_throw();
+  }
+  std::unique_ptr<SandboxSession> fork() {
+    return std::unique_ptr<SandboxSession>(new SandboxSession(sandbox_, session().fork().value_or_throw()));
   }
   sandbox::Outcome execute(const std::string& code, double timeout_s) {
     return session().execute(code, std::chrono::milliseconds(static_cast<std::int64_t>(timeout_s * 1000)));
@@ -31,19 +36,20 @@ class SandboxSession {
   void close() { session_.reset(); }
 
  private:
-  static sandbox::Sandbox make(const std::string& level, const std::string& python) {
-    sandbox::Policy policy;
-    const auto minimum = sandbox::parse_level(level);
-    if (!minimum) throw Exception(ErrorCode::kInvalidArgument, "unknown sandbox level '" + level + "'");
-    policy.minimum = *minimum;
-    policy.python = python;
-    return sandbox::Sandbox::create(policy).value_or_throw();
+  SandboxSession(std::shared_ptr<sandbox::Sandbox> sandbox, std::unique_ptr<sandbox::Session> session)
+      : sandbox_(std::move(sandbox)), session_(std::move(session)) {}
+  static sandbox::Sandbox make(const std::string& level, const std::string& python, const std::vector<std::string>& mounts) {
+    cli::AgentOptions options;
+    options.sandbox = level;
+    options.python = python;
+    options.mounts = mounts;
+    return cli::make_sandbox(options, cli::read_environment());
   }
   sandbox::Session& session() {
     if (!session_) throw Exception(ErrorCode::kInvalidArgument, "the sandbox is closed");
     return *session_;
   }
-  sandbox::Sandbox sandbox_;
+  std::shared_ptr<sandbox::Sandbox> sandbox_;  // of all forks
   std::unique_ptr<sandbox::Session> session_;
 };
 
@@ -67,9 +73,11 @@ void bind_sandbox(py::module_& module) {
         return "<Outcome " + std::string(sandbox::to_string(o.status)) + ": " + tokenizer::to_valid_utf8(o.output.substr(0, 60)) + ">";
       });
   py::class_<SandboxSession>(module, "Sandbox")
-      .def(py::init<const std::string&, const std::string&>(), py::arg("level") = "full-nocg", py::arg("python") = "", Release())
+      .def(py::init<const std::string&, const std::string&, const std::vector<std::string>&>(), py::arg("level") = "full-nocg",
+           py::arg("python") = "", py::arg("mounts") = std::vector<std::string>(), Release())
       .def("execute", &SandboxSession::execute, py::arg("code"), py::arg("timeout") = 120.0, Release())
       .def("interrupt", &SandboxSession::interrupt, Release())
+      .def("fork", &SandboxSession::fork, Release())
       .def("list_files", &SandboxSession::list_files, Release())
       .def("download", [](SandboxSession& self, const std::string& path) {
              std::string bytes;

@@ -38,9 +38,13 @@ std::uint64_t known_access(long abi) {
          (abi >= 5 ? kIoctlDevice : 0);
 }
 
-int allow(int ruleset, const char* path, std::uint64_t access) {
+int allow(int ruleset, const char* path, std::uint64_t access, const FileId& id = {}) {
   const int fd = open(path, O_PATH | O_CLOEXEC);
   if (fd < 0) return errno;
+  if (!is_same_file(fd, id)) {
+    close(fd);
+    return ESTALE;
+  }
   const PathRule rule = {access, fd};
   const long failed = syscall(SYS_landlock_add_rule, ruleset, kPathBeneath, &rule, 0);
   const int error = failed != 0 ? errno : 0;
@@ -71,11 +75,14 @@ int add_rules_of(const Plan& plan, int ruleset, std::uint64_t known) {
   constexpr std::uint64_t kOfFiles = kExecute | kWriteFile | kReadFile | kTruncate | kIoctlDevice;
   for (const PathAccess& path : plan.paths) {
     struct stat info = {};
-    if (stat(path.path.c_str(), &info) != 0) continue;
+    if (stat(path.path.c_str(), &info) != 0) {
+      if (!path.id.any()) return errno;
+      continue;
+    }
     std::uint64_t access = path.writable ? known & ~(kMakeChar | kMakeBlock | kIoctlDevice) : kRead;
     if (!S_ISDIR(info.st_mode)) access &= kOfFiles;
-    const int error = allow(ruleset, path.path.c_str(), access & known);
-    if (error != 0 && error != EACCES) return error;
+    const int error = allow(ruleset, path.path.c_str(), access & known, path.id);
+    if (error != 0 && (error != EACCES || !path.id.any())) return error;
   }
   return 0;
 }

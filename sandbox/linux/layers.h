@@ -2,9 +2,16 @@
 // make system calls only. 0, or the errno of what failed.
 #pragma once
 
+#include <sys/stat.h>
+
 #include "sandbox/contain.h"
 
 namespace toccata::sandbox {
+
+inline bool is_same_file(int fd, const FileId& id) {
+  struct stat info = {};
+  return id.any() || (fstat(fd, &info) == 0 && info.st_dev == id.device && info.st_ino == id.inode);
+}
 
 // namespaces.cpp
 int await_host(Containment& child);

@@ -44,13 +44,13 @@ int open_trees(Containment& child) {
   const auto& binds = child.plan.binds;
   if (binds.size() > child.trees.size()) return E2BIG;
   for (std::size_t i = 0; i < binds.size(); ++i) {
+    const std::string& source = binds[i].source.empty() ? binds[i].path : binds[i].source;
     // Recursive: below a folder of another owner's mount namespace, the mounts under it must come along.
     child.trees[i] = open_tree(
-        AT_FDCWD,
-        binds[i].path.c_str(),
-        OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (binds[i].folder ? AT_RECURSIVE : 0)
+        AT_FDCWD, source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (binds[i].folder ? AT_RECURSIVE : 0)
     );
     if (child.trees[i] < 0) return errno;
+    if (!is_same_file(child.trees[i], binds[i].id)) return ESTALE;
   }
   return 0;
 }

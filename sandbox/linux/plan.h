@@ -15,11 +15,19 @@
 
 namespace toccata::sandbox {
 
-// A file or folder of the host, shown read-only under the same path inside.
+// What a path must still lead to when it is opened; all 0: whatever it leads to.
+struct FileId {
+  std::uint64_t device = 0, inode = 0;
+  bool any() const { return inode == 0; }
+};
+
+// A file or folder of the host, shown read-only.
 struct Bind {
-  std::string path;
+  std::string path;  // inside
   bool folder = false;
   bool device = false;  // a node below /dev: stays writable
+  std::string source = {};  // on the host; empty: the same path
+  FileId id = {};
 };
 
 // Entries of the new root, made in this order.
@@ -39,6 +47,7 @@ struct Tmpfs {
 struct PathAccess {
   std::string path;
   bool writable = false;  // else read and execute
+  FileId id = {};         // given: a failure when it is not there
 };
 
 struct Limit {

@@ -272,9 +272,10 @@ constexpr const char* kZygoteAllowed[] = {
 // Of kAllowed, what reaches into the host's own processes, sockets and folders where there are no namespaces. Landlock
 // covers none of it: path names of local sockets, events of folders, priorities and limits of other processes.
 constexpr std::string_view kNotOnHost[] = {
-    "bind", "listen", "accept", "accept4", "connect", "inotify_init", "inotify_init1", "inotify_add_watch",
-    "inotify_rm_watch", "setpriority", "sched_setaffinity", "prlimit64",
+    "inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch", "setpriority", "sched_setaffinity", "prlimit64",
 };
+// Of kAllowed, what only sockets with a name have a use for.
+constexpr std::string_view kOfNamedSockets[] = {"bind", "listen", "accept", "accept4", "connect"};
 
 // Probed by libraries, which then fall back.
 constexpr const char* kNotImplemented[] = {
@@ -349,9 +350,9 @@ void add_session_rules(Filter& filter) {
   }
 }
 
-void add_socket_rules(Filter& filter, bool on_host) {
+void add_socket_rules(Filter& filter, Sockets sockets) {
   // Only local sockets. Families by allow-list: VSOCK reaches the hypervisor, netlink and AF_ALG the kernel.
-  if (!on_host) {
+  if (sockets == Sockets::kNamed) {
     filter.rule(SCMP_ACT_ALLOW, "socket", equals(0, kLow32, AF_UNIX));
     filter.rule(SCMP_ACT_ALLOW, "socketpair", equals(0, kLow32, AF_UNIX));
     return;
@@ -366,9 +367,10 @@ void add_socket_rules(Filter& filter, bool on_host) {
   }
 }
 
-void add_rules(Filter& filter, Role role, bool on_host) {
+void add_rules(Filter& filter, Role role, Sockets sockets, bool on_host) {
   for (const char* name : kAllowed) {
     if (on_host && std::ranges::find(kNotOnHost, name) != std::end(kNotOnHost)) continue;
+    if (sockets == Sockets::kPairs && std::ranges::find(kOfNamedSockets, name) != std::end(kOfNamedSockets)) continue;
     filter.rule(SCMP_ACT_ALLOW, name);
   }
   if (on_host) {
@@ -381,7 +383,7 @@ void add_rules(Filter& filter, Role role, bool on_host) {
   } else {
     add_session_rules(filter);
   }
-  add_socket_rules(filter, on_host);
+  add_socket_rules(filter, sockets);
   filter.rule(SCMP_ACT_ALLOW, "personality", equals(0, kLow32, 0));
   filter.rule(
       SCMP_ACT_ALLOW, "personality", equals(0, kLow32, kLow32)
@@ -408,11 +410,11 @@ Result<std::vector<sock_filter>> export_program(const Filter& filter) {
   return program;
 }
 
-Result<std::vector<sock_filter>> build(Role role, bool on_host) {
+Result<std::vector<sock_filter>> build(Role role, Sockets sockets, bool on_host) {
   Filter filter;
   if (filter.error() == 0) {
     seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-    add_rules(filter, role, on_host);
+    add_rules(filter, role, sockets, on_host);
   }
   if (filter.error() != 0) {
     return Error{
@@ -423,10 +425,12 @@ Result<std::vector<sock_filter>> build(Role role, bool on_host) {
 
 }  // namespace
 
-Result<std::vector<sock_filter>> build_filter(Role role) { return build(role, /*on_host=*/false); }
+Result<std::vector<sock_filter>> build_filter(Role role, Sockets sockets) {
+  return build(role, sockets, /*on_host=*/false);
+}
 
 Result<std::vector<sock_filter>> build_filter_on_host() {
-  return build(Role::kSession, /*on_host=*/true);
+  return build(Role::kSession, Sockets::kPairs, /*on_host=*/true);
 }
 
 }  // namespace toccata::sandbox

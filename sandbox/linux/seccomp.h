@@ -12,7 +12,9 @@ namespace toccata::sandbox {
 // The system calls Python, numpy and subprocesses need; everything else answers EPERM, and foreign instruction sets kill.
 // For the zygote: also those that put up the walls around its forks, which then narrow it to the first list for
 // themselves. Built once by the host (libseccomp), installed by the child with one raw call.
-Result<std::vector<sock_filter>> build_filter(Role role = Role::kSession);
+// kPairs: no socket with a name, so that none on the host's side of a shown folder can be reached.
+enum class Sockets { kNamed, kPairs };
+Result<std::vector<sock_filter>> build_filter(Role role = Role::kSession, Sockets sockets = Sockets::kNamed);
 
 // The filter of a session without namespaces, which shares the host's: also no socket with a name or an address, and no
 // call that reaches another process by its id. Landlock may be narrowed further.

@@ -159,11 +159,11 @@ std::optional<SpawnFailure> follow(const Plan& plan, int sync, UniqueFd& workspa
   while (receive(sync, report, workspace)) {
     if (report.layer == ChildReport::kAllUp) return std::nullopt;
     handed_over |= report.layer == ChildReport::kWorkspaceReady;
-    if (report.layer >= 0) return SpawnFailure{report.layer, layer_error(report, plan)};
+    if (report.layer >= 0) return SpawnFailure{report.layer, layer_error(report, plan), report.error};
   }
   if (handed_over) return std::nullopt;
   return SpawnFailure{
-      SpawnFailure::kHost, {ErrorCode::kUnavailable, "the child ended while being set up"}};
+      SpawnFailure::kHost, {ErrorCode::kUnavailable, "the child ended while being set up"}, 0};
 }
 
 }  // namespace
@@ -181,39 +181,60 @@ Child::~Child() { end(); }
 
 Child& Child::operator=(Child&& other) noexcept {
   end();
-  process = std::move(other.process);
   out = std::move(other.out);
   err = std::move(other.err);
   cells = std::move(other.cells);
   keeper = std::move(other.keeper);
   workspace = std::move(other.workspace);
-  cgroup = std::move(other.cgroup);
-  other.cgroup.reset();
-  own_pids = other.own_pids;
+  processes = std::move(other.processes);
   return *this;
 }
 
 bool Child::running() const {
-  if (!process) return false;
-  pollfd ended = {process.get(), POLLIN, 0};
+  if (!processes || !processes->first) return false;
+  pollfd ended = {process(), POLLIN, 0};
   return poll(&ended, 1, 0) == 0;
 }
 
+// The keeper ends what a closed channel belonged to; with the last channel, and without a pid namespace, everything.
 void Child::end() {
-  if (!process) return;
-  pollfd ended = {process.get(), POLLIN, 0};
-  if (!own_pids) {
-    keeper.reset();  // without a pid namespace, the keeper kills what the session started
-    poll(&ended, 1, 1000);
-  }
-  syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
+  keeper.reset();
+  processes.reset();
+}
+
+Processes::~Processes() {
+  if (!first) return;
+  pollfd ended = {first.get(), POLLIN, 0};
+  if (!own_pids) poll(&ended, 1, 1000);
+  syscall(SYS_pidfd_send_signal, first.get(), SIGKILL, nullptr, 0);
   const Deadline deadline(kEndTime);
   while (poll(&ended, 1, deadline.poll_ms()) < 0 && errno == EINTR) {
   }
   siginfo_t info = {};
-  waitid(P_PIDFD, static_cast<id_t>(process.get()), &info, WEXITED | WNOHANG);
-  process.reset();
+  waitid(P_PIDFD, static_cast<id_t>(first.get()), &info, WEXITED | WNOHANG);
+  first.reset();
   cgroup.reset();
+}
+
+Result<Offshoot> offshoot(const Child& origin) {
+  try {
+    Offshoot made;
+    Pair out = stream_pair(), err = stream_pair(), cells = packet_pair(), keeper = packet_pair();
+    made.child.workspace.reset(fcntl(origin.workspace.get(), F_DUPFD_CLOEXEC, 3));
+    if (!made.child.workspace) throw HostFailure{"workspace"};
+    made.child.out = std::move(out.host);
+    made.child.err = std::move(err.host);
+    made.child.cells = std::move(cells.host);
+    made.child.keeper = std::move(keeper.host);
+    made.child.processes = origin.processes;
+    made.out = std::move(out.child);
+    made.err = std::move(err.child);
+    made.cells = std::move(cells.child);
+    made.keeper = std::move(keeper.child);
+    return made;
+  } catch (const HostFailure& why) {
+    return Error{ErrorCode::kUnavailable, why.call + ": " + errno_text(why.error)};
+  }
 }
 
 Result<Child> raise_child(
@@ -228,12 +249,14 @@ Result<Child> raise_child(
     return why.error;
   };
   Child child;
+  child.processes = std::make_shared<Processes>();
+  Processes& processes = *child.processes;
   int step = SpawnFailure::kHost;
   try {
     if (limits) {
       Result<Cgroup> group = Cgroup::create(*limits);
-      if (!group) return failed({step, group.error()});
-      child.cgroup = std::move(*group);
+      if (!group) return failed({step, group.error(), 0});
+      processes.cgroup = std::move(*group);
     }
     Channels channels(runner);
     int pidfd = -1;
@@ -241,15 +264,15 @@ Result<Child> raise_child(
     step = SpawnFailure::kClone;
     if (pid < 0) throw HostFailure{"namespaces: clone3"};
     step = SpawnFailure::kHost;
-    child.process.reset(pidfd);
-    child.own_pids = plan.level <= Level::kNoProc;
+    processes.first.reset(pidfd);
+    processes.own_pids = plan.level <= Level::kNoProc;
     channels.close_child_side();
     if (plan.level <= Level::kNoProc && plan.role != Role::kForked) write_identity_maps(pid, plan);
     const int sync = channels.sync.host.get();
     let_go_on(sync, pid, plan);
-    if (child.cgroup) {
-      const auto added = child.cgroup->add(pid);
-      if (!added && child.running()) return failed({step, added.error()});
+    if (processes.cgroup) {
+      const auto added = processes.cgroup->add(pid);
+      if (!added && child.running()) return failed({step, added.error(), 0});
     }
     // A child that failed meanwhile has said why, which `follow` reads.
     (void)!send(sync, "j", 1, MSG_NOSIGNAL);
@@ -260,7 +283,7 @@ Result<Child> raise_child(
     child.keeper = std::move(channels.keeper.host);
     return child;
   } catch (const HostFailure& why) {
-    return failed({step, {ErrorCode::kUnavailable, why.call + ": " + errno_text(why.error)}});
+    return failed({step, {ErrorCode::kUnavailable, why.call + ": " + errno_text(why.error)}, why.error});
   }
 }
 

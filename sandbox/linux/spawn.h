@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -15,7 +16,21 @@
 
 namespace toccata::sandbox {
 
-// A running child: pid 1 of its namespaces where there are any. Destroying it kills and reaps it.
+// The first process of a session, pid 1 of its namespaces where there are any, and all below it.
+struct Processes {
+  UniqueFd first;  // pidfd
+  std::optional<Cgroup> cgroup;
+  bool own_pids = false;  // all die with the first
+
+  Processes() = default;
+  Processes(const Processes&) = delete;
+  Processes& operator=(const Processes&) = delete;
+  // Kills every one and reaps the first, in at most a few seconds.
+  ~Processes();
+};
+
+// An interpreter with its channels. Several may stand behind the same walls (`offshoot`); destroying the last of them
+// kills and reaps all processes.
 class Child {
  public:
   Child() = default;
@@ -24,23 +39,32 @@ class Child {
   ~Child();
 
   bool running() const;
-  // Kills every process of the session and waits for it, at most a few seconds.
+  // The pidfd of the first process; -1 without one.
+  int process() const { return processes ? processes->first.get() : -1; }
+  // 0 without a control group.
+  std::uint64_t oom_kills() const { return processes && processes->cgroup ? processes->cgroup->oom_kills() : 0; }
   void end();
 
-  UniqueFd process;    // pidfd
   UniqueFd out, err;   // read ends of the output pipes, non-blocking
   UniqueFd cells;      // SEQPACKET, non-blocking
   UniqueFd keeper;     // SEQPACKET, non-blocking
   UniqueFd workspace;  // the folder
-  std::optional<Cgroup> cgroup;
-  bool own_pids = false;  // its processes die with it
+  std::shared_ptr<Processes> processes;
 };
+
+// The channels of one more interpreter behind the walls of `origin`: our ends, and those to hand over.
+struct Offshoot {
+  Child child;
+  UniqueFd cells, out, err, keeper;
+};
+Result<Offshoot> offshoot(const Child& origin);
 
 // Where a spawn failed: an index into layers(), or one of these.
 struct SpawnFailure {
   static constexpr int kClone = -1, kHost = -2;
   int layer = kHost;
   Error error;
+  int number = 0;  // the errno in it, where there is one
 };
 
 // Follows a child from `clone_child`, which makes the process and its pidfd or returns -1 with errno, until its walls

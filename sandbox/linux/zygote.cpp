@@ -75,7 +75,7 @@ Result<std::unique_ptr<Zygote>> Zygote::start(
 
 Result<void> Zygote::await_ready(int stopped) {
   pollfd fds[] = {
-      {child_.cells.get(), POLLIN, 0}, {child_.process.get(), POLLIN, 0}, {stopped, POLLIN, 0}};
+      {child_.cells.get(), POLLIN, 0}, {child_.process(), POLLIN, 0}, {stopped, POLLIN, 0}};
   if (!wait_for(fds, std::size(fds), kImportTime)) return cannot("its imports take too long");
   if (fds[2].revents != 0) return cannot("stopped");
   std::string packet(65536, '\0');
@@ -96,7 +96,7 @@ Result<void> Zygote::await_ready(int stopped) {
 
 // A fork has one thread, whatever the zygote had, and shares what is mapped as shared with every other fork.
 Result<void> Zygote::check_forkable() const {
-  const std::string folder = "/proc/" + std::to_string(pid_of(child_.process.get()));
+  const std::string folder = "/proc/" + std::to_string(pid_of(child_.process()));
   std::ifstream status(folder + "/status");
   std::string word;
   int threads = 0;

@@ -1,7 +1,7 @@
 // One table of what a session costs: sandbox_bench [PYTHON] [N]. PYTHON with numpy, pandas, sympy and matplotlib, for
 // instance that of a venv made by scripts/bench_python, shows the cost with everything imported; without it the system's
-// python3 is taken as it is. N repetitions (default 40). Next to it, in the same run: the interpreter alone, bubblewrap
-// around it, and ipykernel (kernel_anchor.py); each is skipped, visibly, where it is not installed.
+// python3 is taken as it is. N repetitions (default 40). Next to it, in the same run: the interpreter alone, bubblewrap and
+// firejail around it, and ipykernel (kernel_anchor.py); each is skipped, visibly, where it is not installed.
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -139,8 +139,11 @@ void work_rows(Sandbox& box, int n) {
   print(interrupt);
 }
 
-// Private memory of the processes below this one, in KiB, by process.
-std::map<pid_t, long> private_memory() {
+// Private memory of the processes below this one, their page tables included, in KiB, by process.
+struct Kib {
+  long pages = 0, tables = 0;
+};
+std::map<pid_t, Kib> private_memory() {
   std::map<pid_t, pid_t> parents;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const pid_t pid = std::atoi(entry.path().filename().c_str());
@@ -149,7 +152,7 @@ std::map<pid_t, long> private_memory() {
       if (word == "PPid:") status >> parents[pid];
     }
   }
-  std::map<pid_t, long> found;
+  std::map<pid_t, Kib> found;
   for (const auto& [pid, parent] : parents) {
     pid_t at = pid;
     while (at != getpid() && parents.count(at) != 0) at = parents[at];
@@ -158,29 +161,52 @@ std::map<pid_t, long> private_memory() {
     for (std::string word; rollup >> word;) {
       long kib = 0;
       if (word.starts_with("Private_") && word != "Private_Hugetlb:" && rollup >> kib)
-        found[pid] += kib;
+        found[pid].pages += kib;
+    }
+    std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+    for (std::string word; status >> word;) {
+      if (word == "VmPTE:") status >> found[pid].tables;
     }
   }
   return found;
 }
 
-void memory_row(Sandbox& box) {
+// What `n` sessions cost beside the zygote, each after `code`.
+void memory_row(Sandbox& box, const char* what, std::size_t n, const char* code, const char* value) {
   const auto before = private_memory();
   std::vector<std::unique_ptr<Session>> sessions;
-  for (int i = 0; i < 16; ++i) {
+  for (std::size_t i = 0; i < n; ++i) {
     sessions.push_back(open(box));
-    expect(*sessions.back(), "1+1", "2");
+    if (sessions.back()->execute(code, 60s).output != value) return skip(what, "the code does not run here");
   }
-  long total = 0;
+  double pages = 0, tables = 0;
   for (const auto& [pid, kib] : private_memory()) {
-    if (before.count(pid) == 0) total += kib;
+    if (before.count(pid) != 0) continue;
+    pages += static_cast<double>(kib.pages);
+    tables += static_cast<double>(kib.tables);
   }
+  const double each = pages / 1024 / static_cast<double>(n), with_tables = each + tables / 1024 / static_cast<double>(n);
   std::printf(
-      "%-52s %6zu %9.2f MiB (both processes of a session, from smaps_rollup)\n",
-      "private memory of an idle session",
-      sessions.size(),
-      static_cast<double>(total) / 1024 / static_cast<double>(sessions.size())
+      "%-52s %6zu %9.2f MiB (both processes of a session, from smaps_rollup); %.2f MiB with page tables: %.0f per GiB\n", what,
+      n, each, with_tables, 1024 / with_tables
   );
+}
+
+constexpr const char* kGroupBy =
+    "import numpy as np, pandas as pd\n"
+    "frame = pd.DataFrame({'k': np.arange(100_000) % 100, 'v': np.arange(100_000.0)})\n"
+    "print(int(frame.groupby('k').v.mean().sum()))";
+
+// A session made, asked once and closed, one after the other.
+void rate_row(Sandbox& box, const char* what) {
+  const auto begun = Clock::now();
+  int n = 0;
+  while (ms_since(begun) < 3000) {
+    auto session = open(box);
+    expect(*session, "1+1", "2");
+    ++n;
+  }
+  std::printf("%-52s %6d %9.1f sessions a second\n", what, n, n / (ms_since(begun) / 1000));
 }
 
 Sandbox make(
@@ -214,13 +240,16 @@ int main(int argc, char** argv) {
     std::printf("  imported: %s\n", warm->c_str());
     open_rows(forked, "zygote", n, false);
     work_rows(forked, n);
-    memory_row(forked);
+    memory_row(forked, "private memory of an idle session", 32, "1+1", "2");
+    memory_row(forked, "private memory after a pandas group-by", 8, kGroupBy, "4999950");
+    rate_row(forked, "zygote: open, answer, close, one after the other");
   }
   {
     // Where groups are of version 1, joining one waits for the kernel's other work: milliseconds that are not ours.
     Sandbox forked = make(python, true, 0, Level::kFullNoCgroup);
     (void)forked.await_warm();
     open_rows(forked, "zygote without control group", n, false);
+    rate_row(forked, "zygote without control group: one after the other");
   }
   {
     Sandbox pooled = make(python, true, 4);
@@ -248,6 +277,14 @@ int main(int argc, char** argv) {
       "-c",
       "1"};
   program_row("anchor: bubblewrap, python3 -c 1", bwrap, n);
+  bwrap.back() = "import numpy";
+  program_row("anchor: bubblewrap, python3 with numpy", bwrap, 5);
+  const std::vector<std::string> firejail = {"firejail", "--quiet", "--noprofile", "--private", "--net=none", python, "-c"};
+  for (const char* code : {"1", "import numpy"}) {
+    std::vector<std::string> command = firejail;
+    command.push_back(code);
+    program_row(*code == '1' ? "anchor: firejail, python3 -c 1" : "anchor: firejail, python3 with numpy", command, 5);
+  }
   bwrap.back() = imports;
   program_row("anchor: bubblewrap, python3 with the imports", bwrap, 3);
   const std::string kernel = std::string(TOCCATA_SOURCE_DIR) + "/tests/bench/kernel_anchor.py";

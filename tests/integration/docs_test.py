@@ -34,7 +34,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from program import ROOT, TOCCATA, Program  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("TOCCATA_BUILD", ROOT / "build" / "cpu"))
-PYTHON = os.environ.get("TOCCATA_PYTHON", sys.executable)  # the one that the package was built for
+PYTHON = os.environ.get("TOCCATA_DOCS_PYTHON", sys.executable)  # the one that the package was built for
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(.*)$")
 KINDS = {

@@ -232,6 +232,33 @@ class PartsTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "fortress"):
             toccata.Sandbox("fortress")
 
+    def test_a_fork_of_a_sandbox_has_its_own_variables(self):
+        with toccata.Sandbox() as sandbox:
+            sandbox.execute("x = 1")
+            with sandbox.fork() as branch:
+                self.assertEqual("2", branch.execute("x += 1; x").output)
+                branch.upload("a.txt", b"shared")
+            self.assertEqual("(1, 'shared')", sandbox.execute("x, open('a.txt').read()").output)
+            branch = sandbox.fork()
+        self.assertEqual("1", branch.execute("x").output, "it outlives its origin")
+        branch.close()
+        with self.assertRaisesRegex(ValueError, "closed"):
+            branch.fork()
+
+    def test_a_sandbox_shows_folders_and_runs_other_interpreters(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)
+            pathlib.Path(folder, "a.txt").write_text("17")
+            with toccata.Sandbox(python=pathlib.Path("/usr/bin/python3"), mount=folder + ":numbers") as sandbox:
+                self.assertEqual("'17'", sandbox.execute("open('/mnt/numbers/a.txt').read()").output)
+                self.assertEqual("error", sandbox.execute("open('/mnt/numbers/b.txt', 'w')").status)
+            with self.assertRaisesRegex(FileNotFoundError, "/nowhere"):
+                toccata.Agent("nano", python="/nowhere", ledger=folder + "/runs.db")
+        with self.assertRaisesRegex(ValueError, "whole file system"):
+            toccata.Sandbox(mount=["/"])
+        with self.assertRaisesRegex(FileNotFoundError, "/nowhere"):
+            toccata.Sandbox(python="/nowhere")
+
 
 if __name__ == "__main__":
     os.environ.setdefault("XDG_DATA_HOME", tempfile.mkdtemp())

@@ -18,7 +18,7 @@ std::vector<json> talk(
 ) {
   std::stringstream in, out;
   for (const std::string& line : lines) in << line << '\n';
-  EXPECT_EQ(dev_sandbox({.level = level, .python = {}}, in, out), 0);
+  EXPECT_EQ(dev_sandbox({.level = level, .policy = {}}, in, out), 0);
   std::vector<json> answers;
   for (std::string line; std::getline(out, line);) answers.push_back(json_from_valid<json>(line));
   return answers;

@@ -70,6 +70,8 @@ class Agent:
         or @tool)
     output_schema: the answer is JSON that satisfies it: a dict, or a pydantic model
     sandbox: least protection accepted for python and shell: full, full-nocg, noproc, landlock, seccomp, none
+    python: interpreter, or virtual environment, of sandbox sessions; by default that of `toccata tools python`, else the system's
+    mount: folders that sandbox sessions may read: "DIR" or "DIR:NAME", at /mnt/NAME
     approve: of calls that need approval (files that write, patch): "always" lets them run, "trusted" until
         the run has read what strangers wrote, "never" ends the run at the call: it can be resumed
     workspace: the folder that files and patch work in, never outside
@@ -114,6 +116,8 @@ class Agent:
         tool_timeout: float | None = None,
         sandbox: Literal["full", "full-nocg", "noproc", "landlock", "seccomp", "none"] | None = None,
         sandbox_start: Literal["zygote", "cold"] | None = None,
+        python: str | os.PathLike[str] | None = None,
+        mount: str | Sequence[str] | None = None,
         approve: Literal["never", "on-request", "trusted", "always"] | None = None,
         workspace: str | os.PathLike[str] | None = None,
         index: str | os.PathLike[str] | None = None,
@@ -141,10 +145,10 @@ class Agent:
             if not hasattr(output_schema, "model_json_schema"):
                 raise TypeError(f"output_schema is {output_schema!r}, expected a dict or a pydantic model")
             output_schema = output_schema.model_json_schema()
-        for name in ("workspace", "index", "ledger", "page_cache"):
+        for name in ("workspace", "index", "ledger", "page_cache", "python"):
             if name in options:
                 options[name] = os.fspath(options[name])
-        for name in ("search", "allow_domain", "allow_origin", "max_calls"):
+        for name in ("search", "allow_domain", "allow_origin", "max_calls", "mount"):
             if name in options and not isinstance(options[name], str):
                 options[name] = list(options[name])
         files = [mcp] if isinstance(mcp, (str, os.PathLike)) else mcp

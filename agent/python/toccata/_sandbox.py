@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+
 from . import _toccata
 
 Outcome = _toccata.Outcome
@@ -13,11 +16,15 @@ class Sandbox:
         print(sandbox.execute("x").output)      # 42
 
     `level` is the least protection accepted (full, full-nocg, noproc, landlock, seccomp, none): raises RuntimeError naming
-    what is missing. `python`: the interpreter; "" = the system's.
+    what is missing. `python`: the interpreter, or a virtual environment; "" = that of `toccata tools python`, else the
+    system's. `mount`: folders that the code may read, "DIR" or "DIR:NAME", at /mnt/NAME; ValueError for one that cannot be.
     """
 
-    def __init__(self, level: str = "full-nocg", python: str = ""):
-        self._session = _toccata.Sandbox(level, python)
+    def __init__(
+        self, level: str = "full-nocg", python: str | os.PathLike[str] = "", *, mount: str | Sequence[str] = ()
+    ):
+        mounts = [mount] if isinstance(mount, str) else list(mount)
+        self._session = _toccata.Sandbox(level, os.fspath(python), mounts)
 
     def execute(self, code: str, timeout: float = 120.0) -> Outcome:
         """Runs one cell; variables stay. Never raises on what the code does. `timeout` in seconds."""
@@ -26,6 +33,14 @@ class Sandbox:
     def interrupt(self) -> None:
         """KeyboardInterrupt in the running cell, from any thread."""
         self._session.interrupt()
+
+    def fork(self) -> Sandbox:
+        """Another session that begins with a copy of this one's variables, behind the same walls: both share the workspace
+        and the limits. RuntimeError when code has started threads that still run: then this one goes on.
+        """
+        twin = Sandbox.__new__(Sandbox)
+        twin._session = self._session.fork()
+        return twin
 
     def list_files(self) -> dict[str, int]:
         """Path and size in bytes of the workspace's files."""
