@@ -121,6 +121,7 @@ std::map<std::string, Taker> takers(AgentOptions& o, std::vector<std::string>& m
       {"embeddings_key_env", into(o.embeddings.key_env)},
       {"proxy", into(o.proxy)},
       {"proxy_names", into(o.proxy_names)},
+      {"save_files", into(o.save_files)},
       {"page_cache", into(o.page_cache)},
       {"otlp", into(o.otlp)},
       {"offline", into(o.offline)},

@@ -179,6 +179,7 @@ void add_task(CLI::App& app, TaskOptions& o, Action& action, const Environment& 
   run->add_flag("--dry-run", o.dry_run, "Check parameters and show the plan, run nothing");
   run->add_option("--dataset", o.dataset, "Run once for each row of this .jsonl or .csv file");
   run->add_option("--jobs", o.jobs, "Rows at once")->check(CLI::Range(1, 1024))->capture_default_str();
+  run->add_option("--shard", o.shard, "Only part i of n of the rows, i from 0: --shard 0/8; for as many processes");
   run->add_option("--results", o.results, "Append a JSON line a row to this file, and go on where it stops");
   run->add_flag("--retry-failed", o.retry_failed, "Run rows again that are recorded and did not pass");
   run->add_option("--judge", o.judge, "Model of the judge assertions (default: as the file says, else the step's own)");
@@ -209,6 +210,7 @@ void add_eval(CLI::App& app, EvalOptions& o, Action& action, const Environment& 
   eval->add_option("data", o.data, "Rows: .jsonl or .csv")->required();
   eval->add_option("--samples", o.samples, "Answers of each row; gives pass@k")->check(CLI::Range(1, 1024))->capture_default_str();
   eval->add_option("--limit", o.limit, "Only the first rows")->check(CLI::PositiveNumber);
+  eval->add_option("--shard", o.shard, "Only part i of n of the answers, i from 0: --shard 0/8; for as many processes");
   eval->add_option("--jobs", o.jobs, "Answers at once")->check(CLI::Range(1, 1024))->capture_default_str();
   eval->add_option("--out", o.out, "Folder for results and reports; the same command goes on where it stopped");
   eval->add_option("--judge", o.judge, "Model of the judge (default: the model itself)");

@@ -97,6 +97,10 @@ int eval_verb(const EvalOptions& given, const Environment& env) {
       eval::make_items(preset, data, options.data.string(), options.samples, options.limit, seed).value_or_throw();
   const task::Task task = task_of(options, preset);
   task::name_rows(task, settings, rows);
+  if (!options.shard.empty()) {
+    task::keep_shard(task::parse_shard(options.shard).value_or_throw(), rows);
+    if (rows.empty()) throw Exception(ErrorCode::kInvalidArgument, "found no answers in shard " + options.shard + ", expected fewer shards than answers");
+  }
 
   auto results = task::ResultsFile::none();
   if (!options.out.empty()) {

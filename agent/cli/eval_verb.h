@@ -19,6 +19,7 @@ struct EvalOptions {
   int samples = 1;
   int jobs = 1;
   std::size_t limit = 0;
+  std::string shard = {};            // of the answers: "i/n"
   std::string judge = {};
   double fail_under = 0;             // percent
 };

@@ -4,6 +4,7 @@
 
 #include "agent/cli/hub_cache.h"
 #include "agent/model/engine_model.h"
+#include "agent/model/message_model.h"
 #include "agent/model/nano.h"
 #include "agent/model/remote_model.h"
 #include "agent/model/scripted_model.h"
@@ -52,6 +53,14 @@ ChosenModel from_folder(const fs::path& folder, const agent::EngineOptions& engi
   return chosen;
 }
 
+// The endpoint that a URL ends in, where it takes messages; others take token ids.
+std::optional<agent::MessageApi> message_api_of(std::string_view url) {
+  if (url.ends_with('/')) url.remove_suffix(1);
+  if (url.ends_with("/chat/completions")) return agent::MessageApi::kChat;
+  if (url.ends_with("/responses")) return agent::MessageApi::kResponses;
+  return std::nullopt;
+}
+
 ChosenModel from_url(const std::string& spec, bool offline, const Environment& env) {
   if (offline) {
     throw Exception(ErrorCode::kUnavailable, "--offline forbids the model at " + spec);
@@ -61,10 +70,13 @@ ChosenModel from_url(const std::string& spec, bool offline, const Environment& e
   options.base_url = spec.substr(0, hash);
   if (hash != std::string::npos) options.model = spec.substr(hash + 1);
   options.api_key = env.api_key.value_or("");
+  const auto tokenizer = tokenizer::Tokenizer::o200k_harmony();
   ChosenModel chosen;
-  chosen.model = model_or_throw(
-      agent::RemoteModel::make(std::move(options), tokenizer::Tokenizer::o200k_harmony())
-  );
+  if (const auto api = message_api_of(options.base_url)) {
+    chosen.model = model_or_throw(agent::MessageModel::make(*api, std::move(options), tokenizer));
+  } else {
+    chosen.model = model_or_throw(agent::RemoteModel::make(std::move(options), tokenizer));
+  }
   return chosen;
 }
 
@@ -109,7 +121,7 @@ ChosenModel choose_model(
       ErrorCode::kNotFound,
       "unknown model '" + spec +
           "': expected nano, a folder with a checkpoint, a Hugging Face id such as openai/gpt-oss-20b or its short name gpt-oss-20b, the URL of "
-          "a completions server, or script:FILE"
+          "a server (.../v1, .../v1/chat/completions or .../v1/responses), or script:FILE"
   );
 }
 

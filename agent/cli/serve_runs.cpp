@@ -58,13 +58,52 @@ void ServedRuns::keep(std::unique_ptr<Kept> kept) {
   idle_.pop_back();
 }
 
+// Reached by steer() from the moment the run has an id.
+class ServedRuns::Working {
+ public:
+  Working(ServedRuns& runs, agent::Agent& agent) : runs_(runs), agent_(agent) {}
+  ~Working() {
+    const std::lock_guard lock(runs_.mutex_);
+    runs_.working_.erase(id_);
+  }
+  Working(const Working&) = delete;
+  Working& operator=(const Working&) = delete;
+  void name(const std::string& id) {
+    if (id.empty() || !id_.empty()) return;
+    const std::lock_guard lock(runs_.mutex_);
+    id_ = id;
+    runs_.working_[id] = &agent_;
+  }
+
+ private:
+  ServedRuns& runs_;
+  agent::Agent& agent_;
+  std::string id_;
+};
+
+bool ServedRuns::steer(const std::string& id, const std::string& input) {
+  const std::lock_guard lock(mutex_);  // held: the agent stays
+  const auto found = working_.find(id);
+  if (found == working_.end()) return false;
+  found->second->steer(input);
+  return true;
+}
+
 agent::RunOutcome ServedRuns::run(const server::RunOrder& order, const agent::EventSink& sink, std::stop_token stop) {
   std::unique_ptr<Kept> kept = take(order.run);
   const bool fresh = kept == nullptr;
   if (fresh) kept = make(order);
-  kept->sink = sink;
-  const agent::RunOutcome outcome =
-      fresh && !order.run.empty() ? kept->agent->resume(order.run, order.input, stop) : kept->agent->run(order.input, stop);
+  agent::RunOutcome outcome;
+  {
+    Working working(*this, *kept->agent);
+    if (!fresh) working.name(order.run);
+    kept->sink = [&](const agent::Event& event) {
+      if (const auto* started = std::get_if<agent::ThreadStarted>(&event)) working.name(started->thread_id);
+      sink(event);
+    };
+    outcome = fresh && !order.run.empty() ? kept->agent->resume(order.run, order.input, stop) : kept->agent->run(order.input, stop);
+    kept->sink = {};
+  }
   // Whatever ended otherwise is better read again from the ledger.
   if (outcome.exit_code == 0) keep(std::move(kept));
   return outcome;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 
@@ -23,18 +24,21 @@ class ServedRuns final : public server::RunHost {
   // Goes on where it can with the agent that did the turn before, whose interpreter still knows its variables; else the
   // run is resumed from the ledger. The effort of a run is that of its first turn.
   agent::RunOutcome run(const server::RunOrder& order, const agent::EventSink& sink, std::stop_token stop) override;
+  bool steer(const std::string& id, const std::string& input) override;
 
  private:
   struct Kept;  // an agent between two turns, and all it borrows
   std::unique_ptr<Kept> make(const server::RunOrder& order);
   std::unique_ptr<Kept> take(const std::string& run);
   void keep(std::unique_ptr<Kept> kept);
+  class Working;  // an agent in a turn, for as long as it stands
 
   AgentOptions options_;
   const Environment& env_;
   const ChosenModel model_;
   std::mutex mutex_;
   std::list<std::unique_ptr<Kept>> idle_;  // latest first
+  std::map<std::string, agent::Agent*> working_;  // by run
 };
 
 }  // namespace toccata::cli

@@ -241,8 +241,9 @@ Value key_settings(const TaskOptions& options) {
 int run_dataset(const TaskOptions& options, const task::Task& task, const Environment& env) {
   std::vector<task::Row> rows = task::read_rows(options.dataset).value_or_throw();
   task::name_rows(task, key_settings(options), rows);
+  if (!options.shard.empty()) task::keep_shard(task::parse_shard(options.shard).value_or_throw(), rows);
   const auto given = given_params(options);
-  if (options.dry_run) {
+  if (options.dry_run && !rows.empty()) {
     const Value params = task::bind_params(task, given, rows[0].value).value_or_throw();
     print_plan(task::explain(task, params, rows[0].value, fallback_settings(options.agent)), options.agent.json);
     return kExitDone;
@@ -290,8 +291,9 @@ int task_run_verb(const TaskOptions& options, const Environment& env) {
     throw Exception(ErrorCode::kInvalidArgument, "found --state with --dataset, expected --results, which does the same for rows");
   }
   if (!options.dataset.empty()) return run_dataset(options, task, env);
-  if (!options.results.empty()) {
-    throw Exception(ErrorCode::kInvalidArgument, "found --results without --dataset, expected both");
+  for (const auto& [option, is_given] : {std::pair("--results", !options.results.empty()), std::pair("--shard", !options.shard.empty())}) {
+    if (!is_given) continue;
+    throw Exception(ErrorCode::kInvalidArgument, std::string("found ") + option + " without --dataset, expected both");
   }
   return run_once(options, task, env);
 }

@@ -21,6 +21,7 @@ struct TaskOptions {
   std::filesystem::path artifacts = "artifacts";  // folder
   std::filesystem::path state = {};       // runs of steps, for a task that may be killed
   int jobs = 1;
+  std::string shard = {};                 // of the dataset: "i/n"
   bool retry_failed = false;
   std::string judge = {};                 // model of all judges
 };

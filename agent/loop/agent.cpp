@@ -160,7 +160,8 @@ class Agent::Impl {
     Result<harmony::Renderer> renderer = harmony::Renderer::make(model_.tokenizer());
     if (!renderer) return ending_for(renderer.error());
     renderer_.emplace(std::move(*renderer));
-    Result<TokenLog> log = TokenLog::open(model_, *writer_, renderer_->control());
+    const std::vector<harmony::Message> opening = opening_messages(config_, registry_);
+    Result<TokenLog> log = TokenLog::open(model_, *writer_, renderer_->control(), opening);
     if (!log) return ending_for(log.error());
     log_.emplace(std::move(*log));
     if (record != nullptr && !record->segments.empty()) {
@@ -168,7 +169,7 @@ class Agent::Impl {
         return ending_for(restored.error());
       }
     } else if (
-        auto ending = append_messages(SegmentKind::kPrompt, opening_messages(config_, registry_))
+        auto ending = append_messages(SegmentKind::kPrompt, opening)
     ) {
       return ending;
     }

@@ -42,30 +42,9 @@ Json or_null(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
-// OpenAI's url_citation, which ends at "title", and what was found out about it.
-Json annotations_of(const std::vector<Citation>& citations) {
-  Json all = Json::array();
-  for (const Citation& c : citations) {
-    Json lines = Json::array();
-    for (const LineSpan& span : c.lines) lines.push_back({span.first, span.last});
-    all.push_back(
-        {{"type", "url_citation"},
-         {"start_index", c.start},
-         {"end_index", c.end},
-         {"url", c.url},
-         {"title", c.title},
-         {"cursor", c.cursor},
-         {"lines", std::move(lines)},
-         {"quote", c.quote},
-         {"checked", to_string(c.check)}}
-    );
-  }
-  return all;
-}
-
 Json details_of(const AgentMessageItem& item) {
   Json json = {{"type", "agent_message"}, {"phase", to_string(item.phase)}, {"text", item.text}};
-  if (!item.citations.empty()) json["annotations"] = annotations_of(item.citations);
+  if (!item.citations.empty()) json["annotations"] = to_json(item.citations);
   return json;
 }
 Json details_of(const ReasoningItem& item) { return {{"type", "reasoning"}, {"text", item.text}}; }
@@ -111,11 +90,32 @@ const char* type_of(ItemDelta::Kind kind) {
 
 Json delta_of(const ItemDelta& event) {
   Json json = {{"id", event.item_id}, {"type", type_of(event.kind)}, {"delta", event.delta}};
-  if (!event.citations.empty()) json["annotations"] = annotations_of(event.citations);
+  if (!event.citations.empty()) json["annotations"] = to_json(event.citations);
   return json;
 }
 
 }  // namespace
+
+// OpenAI's url_citation, which ends at "title", and what was found out about it.
+nlohmann::ordered_json to_json(const std::vector<Citation>& citations) {
+  Json all = Json::array();
+  for (const Citation& c : citations) {
+    Json lines = Json::array();
+    for (const LineSpan& span : c.lines) lines.push_back({span.first, span.last});
+    all.push_back(
+        {{"type", "url_citation"},
+         {"start_index", c.start},
+         {"end_index", c.end},
+         {"url", c.url},
+         {"title", c.title},
+         {"cursor", c.cursor},
+         {"lines", std::move(lines)},
+         {"quote", c.quote},
+         {"checked", to_string(c.check)}}
+    );
+  }
+  return all;
+}
 
 Json to_json(const TokenUsage& usage) {
   return {

@@ -16,6 +16,8 @@ namespace toccata::agent {
 nlohmann::ordered_json to_json(const Event& event);
 nlohmann::ordered_json to_json(const Item& item);
 nlohmann::ordered_json to_json(const TokenUsage& usage);
+// [{"type":"url_citation","start_index","end_index","url","title","cursor","lines":[[first, last]],"quote","checked"}]
+nlohmann::ordered_json to_json(const std::vector<Citation>& citations);
 
 // to_json(event) as text on one line, without its end; bytes that are no UTF-8 become U+FFFD. Several times as fast as
 // dumping the value, for there are four of them to a step.

@@ -4,12 +4,18 @@
 
 namespace toccata::agent {
 
-Result<TokenLog> TokenLog::open(
-    TokenModel& model, store::RunWriter& writer, const harmony::ControlTokens& control
-) {
+Result<std::unique_ptr<TokenSession>> TokenLog::open_session(TokenModel& model, std::span<const harmony::Message> opening) {
   Result<std::unique_ptr<TokenSession>> session = model.open_session();
+  if (session) (*session)->introduce(opening);
+  return session;
+}
+
+Result<TokenLog> TokenLog::open(
+    TokenModel& model, store::RunWriter& writer, const harmony::ControlTokens& control, std::vector<harmony::Message> opening
+) {
+  Result<std::unique_ptr<TokenSession>> session = open_session(model, opening);
   if (!session) return session.error();
-  return TokenLog(model, std::move(*session), writer, control);
+  return TokenLog(model, std::move(*session), writer, control, std::move(opening));
 }
 
 Usage TokenLog::usage() const {
@@ -31,7 +37,7 @@ Result<void> TokenLog::go_back(std::span<const Token> kept) {
   if (mark_ && mark_->n_tokens <= keep && session_->rollback(*mark_)) {
     return session_->append(kept.subspan(static_cast<std::size_t>(mark_->n_tokens)));
   }
-  Result<std::unique_ptr<TokenSession>> fresh = model_->open_session();
+  Result<std::unique_ptr<TokenSession>> fresh = open_session(*model_, opening_);
   if (!fresh) return fresh.error();
   before_ = usage();
   session_ = std::move(*fresh);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <stop_token>
+#include <vector>
 
 #include "agent/harmony/renderer.h"
 #include "agent/model/token_model.h"
@@ -19,8 +20,9 @@ namespace toccata::agent {
 class TokenLog {
  public:
   // kUnavailable and the like when the model opens no session.
+  // `opening`: the messages that the log will begin with, as values; every session of it is introduced with them.
   static Result<TokenLog> open(
-      TokenModel& model, store::RunWriter& writer, const harmony::ControlTokens& control
+      TokenModel& model, store::RunWriter& writer, const harmony::ControlTokens& control, std::vector<harmony::Message> opening
   );
 
   // kResourceExhausted when the context is full; nothing is appended then.
@@ -58,14 +60,17 @@ class TokenLog {
       TokenModel& model,
       std::unique_ptr<TokenSession> session,
       store::RunWriter& writer,
-      const harmony::ControlTokens& control
+      const harmony::ControlTokens& control,
+      std::vector<harmony::Message> opening
   )
-      : model_(&model), session_(std::move(session)), writer_(&writer), control_(control) {}
+      : model_(&model), session_(std::move(session)), writer_(&writer), opening_(std::move(opening)), control_(control) {}
+  static Result<std::unique_ptr<TokenSession>> open_session(TokenModel& model, std::span<const harmony::Message> opening);
   Result<void> go_back(std::span<const Token> kept);
 
   TokenModel* model_;
   std::unique_ptr<TokenSession> session_;
   store::RunWriter* writer_;
+  std::vector<harmony::Message> opening_;
   Usage before_;  // of sessions that were given up
   std::optional<Checkpoint> mark_;
   harmony::ControlTokens control_;

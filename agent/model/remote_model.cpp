@@ -1,69 +1,17 @@
 #include "agent/model/remote_model.h"
 
 #include <algorithm>
-#include <charconv>
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "agent/model/completion_chunk.h"
-#include "agent/model/sse_reader.h"
 #include "core/base/json.h"
 
 namespace toccata::agent {
-namespace {
-
-using std::chrono::milliseconds;
-
-constexpr std::int64_t kDefaultContext = 131'072;
-constexpr milliseconds kFirstWait{500};
-constexpr std::size_t kErrorBodyMax = std::size_t{64} << 10;
-constexpr std::size_t kModelListMax = std::size_t{4} << 20;
-constexpr std::size_t kStreamBytesMax = std::size_t{1} << 30;
-
-// "http://host:8000", ".../v1", ".../v1/" or ".../v1/completions" -> ".../v1".
-std::string base_of(std::string url) {
-  const auto drop = [&](std::string_view end) {
-    if (url.ends_with(end)) url.resize(url.size() - end.size());
-  };
-  drop("/");
-  drop("/completions");
-  drop("/");
-  if (!url.ends_with("/v1")) url += "/v1";
-  return url;
-}
-
-// The server's seed must differ from completion to completion, and repeat with the run's.
-std::int64_t seed_for(std::uint64_t seed, std::int64_t position) {
-  std::uint64_t mixed = seed + 0x9e3779b97f4a7c15U * (static_cast<std::uint64_t>(position) + 1);
-  mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9U;
-  mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebU;
-  return static_cast<std::int64_t>((mixed ^ (mixed >> 31)) & 0x7fffffffU);
-}
-
-bool may_retry_status(int status) {
-  return status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504);
-}
-
-// Retry-After in seconds; a date is taken as absent.
-std::optional<milliseconds> retry_after(const net::Response& response) {
-  const auto header = response.header("retry-after");
-  if (!header) return std::nullopt;
-  double seconds = 0;
-  const auto parsed = std::from_chars(header->data(), header->data() + header->size(), seconds);
-  if (parsed.ec != std::errc() || !(seconds >= 0) || seconds > 1e6) return std::nullopt;
-  return milliseconds(static_cast<std::int64_t>(seconds * 1000));
-}
-
-}  // namespace
-
 class RemoteModel::Impl {
  public:
-  Impl(RemoteOptions options, std::shared_ptr<const tokenizer::Tokenizer> tokenizer)
-      : options_(std::move(options)), tokenizer_(std::move(tokenizer)) {
-    base_ = base_of(options_.base_url);
-    name_ = options_.model;
+  Impl(RemoteEndpoint endpoint, std::shared_ptr<const tokenizer::Tokenizer> tokenizer)
+      : endpoint_(std::move(endpoint)), tokenizer_(std::move(tokenizer)) {
     for (const char* spelling : {"<|return|>", "<|call|>", "<|endoftext|>"}) {
       if (const auto id = tokenizer_->special_id(spelling)) stop_tokens_.push_back(*id);
     }
@@ -71,54 +19,16 @@ class RemoteModel::Impl {
     message_ = tokenizer_->special_id("<|message|>").value_or(-1);
     capabilities_.logprobs = true;
     capabilities_.n_vocab = tokenizer_->n_vocab();
-    capabilities_.n_context = options_.n_context > 0 ? options_.n_context : kDefaultContext;
-  }
-
-  // Asks the server for its models: the name to send when none was given, and its context length.
-  Result<void> ask_models(std::stop_token stop) {
-    net::Client client;
-    net::Request request = request_to("/models");
-    request.body_bytes_max = kModelListMax;
-    request.total_timeout = std::min(options_.idle_timeout, milliseconds(30'000));
-    Result<net::Response> response = client.send(request, stop);
-    if (!response) return response.error();
-    if (response->status != 200) return status_error(response->status, response->body);
-    const auto json = json_from<nlohmann::json>(response->body);
-    if (!json.is_object() || !json.contains("data") || !json["data"].is_array() ||
-        json["data"].empty() || !json["data"][0].is_object() ||
-        !json["data"][0].value("id", nlohmann::json()).is_string()) {
-      return Error{
-          ErrorCode::kCorrupt, base_ + "/models does not list a model; name one explicitly"};
-    }
-    name_ = json["data"][0]["id"].get<std::string>();
-    const auto length = json["data"][0].value("max_model_len", nlohmann::json());
-    if (options_.n_context <= 0 && length.is_number_integer() && length.get<std::int64_t>() > 0) {
-      capabilities_.n_context = length.get<std::int64_t>();
-    }
-    return {};
-  }
-
-  net::Request request_to(const std::string& path) const {
-    net::Request request;
-    request.url = base_ + path;
-    request.connect_timeout = options_.connect_timeout;
-    request.idle_timeout = options_.idle_timeout;
-    request.total_timeout = options_.total_timeout;
-    request.body_bytes_max = kStreamBytesMax;
-    request.connect_policy = options_.connect_policy;
-    if (!options_.api_key.empty()) {
-      request.headers.emplace_back("Authorization", "Bearer " + options_.api_key);
-    }
-    return request;
+    capabilities_.n_context = endpoint_.n_context();
   }
 
   std::string completion_body(const Tokens& prompt, const SamplingParams& params) const {
     const auto room = capabilities_.n_context - std::ssize(prompt);
     nlohmann::json body = {
-        {"model", name_},
+        {"model", endpoint_.model()},
         {"prompt", prompt},
         {"stream", true},
-        {"max_tokens", std::clamp<std::int64_t>(room, 1, options_.max_tokens)},
+        {"max_tokens", std::clamp<std::int64_t>(room, 1, endpoint_.options().max_tokens)},
         {"temperature", params.temperature},
         {"top_p", params.top_p},
         {"seed", seed_for(params.seed, std::ssize(prompt))},
@@ -135,19 +45,6 @@ class RemoteModel::Impl {
     return json_text(body);
   }
 
-  Error status_error(int status, std::string_view body) const {
-    std::string excerpt = error_excerpt(body);
-    const std::string& key = options_.api_key;
-    for (auto at = excerpt.find(key); !key.empty() && at != std::string::npos;
-         at = excerpt.find(key)) {
-      excerpt.replace(at, key.size(), "***");
-    }
-    const ErrorCode code = status == 401 || status == 403 ? ErrorCode::kPermissionDenied
-                           : status == 404                ? ErrorCode::kNotFound
-                                                          : ErrorCode::kUnavailable;
-    return Error{code, base_ + " answered HTTP " + std::to_string(status) + ": " + excerpt};
-  }
-
   bool is_stop(Token token) const {
     return std::find(stop_tokens_.begin(), stop_tokens_.end(), token) != stop_tokens_.end();
   }
@@ -160,35 +57,19 @@ class RemoteModel::Impl {
     return false;
   }
 
-  const RemoteOptions& options() const { return options_; }
-  const std::string& base() const { return base_; }
-  const std::string& name() const { return name_; }
+  const RemoteEndpoint& endpoint() const { return endpoint_; }
   const Capabilities& capabilities() const { return capabilities_; }
   const std::shared_ptr<const tokenizer::Tokenizer>& tokenizer() const { return tokenizer_; }
   // The token a completion ended with when the server only says "stop".
   Token default_stop() const { return stop_tokens_.front(); }
 
  private:
-  RemoteOptions options_;
+  RemoteEndpoint endpoint_;
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;
-  std::string base_, name_;
   Tokens stop_tokens_;
   Token start_ = -1, message_ = -1;
   Capabilities capabilities_;
 };
-
-namespace {
-
-// Sleeps; true when stopped.
-bool sleep_or_stop(milliseconds time, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any changed;
-  std::unique_lock lock(mutex);
-  changed.wait_for(lock, stop, time, [] { return false; });
-  return stop.stop_requested();
-}
-
-}  // namespace
 
 class RemoteModel::Session : public TokenSession {
  public:
@@ -246,112 +127,62 @@ class RemoteModel::Session : public TokenSession {
   }
 
   void drop_stream() {
-    exchange_.reset();
+    stream_.reset();
     queue_.clear();
   }
 
   // Puts at least one token into the queue. A completion is tried again only while no token of it has arrived.
   Result<void> fill(const SamplingParams& params, const std::stop_token& stop) {
-    milliseconds wait = kFirstWait;
-    for (int attempt = 1;; ++attempt) {
-      std::optional<milliseconds> server_wait;
-      Result<void> filled = try_fill(params, stop, server_wait);
+    return model_->endpoint().with_retries(stop, [&](RetryAdvice& advice) {
+      Result<void> filled = try_fill(params, stop, advice);
       if (filled) return filled;
-      const bool fresh = !token_seen_;
-      exchange_.reset();
-      if (!retry_ || !fresh || attempt >= model_->options().attempts_max) return filled;
-      const milliseconds pause = server_wait.value_or(wait);
-      if (pause > model_->options().retry_after_max) return filled;
-      if (sleep_or_stop(pause, stop)) return Error{ErrorCode::kCancelled, "sampling was stopped"};
-      wait *= 2;
-    }
+      if (token_seen_) advice.may_retry = false;
+      stream_.reset();
+      return filled;
+    });
   }
 
-  Result<void> try_fill(
-      const SamplingParams& params, const std::stop_token& stop, std::optional<milliseconds>& wait
-  ) {
-    retry_ = false;
-    if (!exchange_) {
+  Result<void> try_fill(const SamplingParams& params, const std::stop_token& stop, RetryAdvice& advice) {
+    if (!stream_) {
       token_seen_ = false;
-      if (Result<void> started = start(params, stop, wait); !started) return started.error();
+      Result<EventStream> started = EventStream::start(
+          client_, model_->endpoint(), "/completions", model_->completion_body(timeline_, params), stop, advice
+      );
+      if (!started) return started.error();
+      stream_.emplace(std::move(*started));
+      usage_.prefilled += to_prefill_;
+      to_prefill_ = 0;
     }
     while (queue_.empty()) {
-      if (std::optional<std::string> event = reader_->next()) {
-        if (Result<void> taken = take(*event); !taken) return taken.error();
-        continue;
-      }
-      Result<std::string_view> bytes = exchange_->read(stop);
-      if (!bytes) {
-        retry_ = bytes.error().code == ErrorCode::kUnavailable;
-        return bytes.error();
-      }
-      if (bytes->empty()) {
-        retry_ = true;
-        return Error{
-            ErrorCode::kCorrupt,
-            model_->base() +
-                ": the stream ended before the completion did (server or proxy cut it)"};
-      }
-      if (Result<void> pushed = reader_->push(*bytes); !pushed) return pushed.error();
+      Result<std::string> event = stream_->next(stop, advice);
+      if (!event) return event.error();
+      if (Result<void> taken = take(*event); !taken) return taken.error();
     }
-    return {};
-  }
-
-  Result<void> start(
-      const SamplingParams& params, const std::stop_token& stop, std::optional<milliseconds>& wait
-  ) {
-    net::Request request = model_->request_to("/completions");
-    request.method = "POST";
-    request.body = model_->completion_body(timeline_, params);
-    request.headers.emplace_back("Content-Type", "application/json");
-    request.headers.emplace_back("Accept", "text/event-stream");
-    Result<net::Exchange> exchange = client_.start(request, stop);
-    if (!exchange) {
-      retry_ = exchange.error().code == ErrorCode::kUnavailable;
-      return exchange.error();
-    }
-    const net::Response& response = exchange->response();
-    if (response.status != 200) {
-      retry_ = may_retry_status(response.status);
-      wait = retry_after(response);
-      Result<std::string> body = exchange->read_all(kErrorBodyMax, stop);
-      return model_->status_error(response.status, body ? *body : "");
-    }
-    const std::string_view type = response.header("content-type").value_or("");
-    if (type.find("event-stream") == std::string_view::npos) {
-      return Error{
-          ErrorCode::kCorrupt,
-          model_->base() + " answered '" + std::string(type.substr(0, 100)) +
-              "' instead of text/event-stream: is this a completions endpoint?"};
-    }
-    exchange_.emplace(std::move(*exchange));
-    reader_.emplace(model_->options().line_bytes_max);
-    usage_.prefilled += to_prefill_;
-    to_prefill_ = 0;
     return {};
   }
 
   Result<void> take(const std::string& event) {
     if (event == "[DONE]") {
-      return Error{ErrorCode::kCorrupt, model_->base() + ": [DONE] before the completion's end"};
+      return Error{ErrorCode::kCorrupt, model_->endpoint().base() + ": [DONE] before the completion's end"};
     }
     Result<CompletionChunk> chunk = parse_completion_chunk(event, *model_->tokenizer());
     if (!chunk) {
-      return Error{chunk.error().code, model_->base() + ": " + chunk.error().message};
+      return Error{chunk.error().code, model_->endpoint().base() + ": " + chunk.error().message};
     }
     if (chunk->from_text && !token_seen_ && hides_control_tokens(chunk->text)) {
       return Error{
           ErrorCode::kUnsupported,
-          model_->base() +
+          model_->endpoint().base() +
               " returns no token ids and hides control tokens, so calls and channels cannot be "
               "told "
-              "apart; use a vLLM with return_token_ids, or llama-server"};
+              "apart; use a vLLM with return_token_ids, or llama-server, or its messages: " +
+              model_->endpoint().base() + "/chat/completions"};
     }
     for (const Sampled& sampled : chunk->tokens) queue_.push_back(sampled);
     if (chunk->finished) finish(*chunk);
     token_seen_ = token_seen_ || !queue_.empty();
-    if (!exchange_ && queue_.empty()) {
-      return Error{ErrorCode::kCorrupt, model_->base() + ": a completion without any token"};
+    if (!stream_ && queue_.empty()) {
+      return Error{ErrorCode::kCorrupt, model_->endpoint().base() + ": a completion without any token"};
     }
     return {};
   }
@@ -363,7 +194,7 @@ class RemoteModel::Session : public TokenSession {
                                            : timeline_.back();
     const bool missing = !chunk.at_limit && !(token_seen_or_queued() && model_->is_stop(last));
     if (missing) queue_.push_back({chunk.stop_token.value_or(model_->default_stop()), 0.0F});
-    exchange_.reset();
+    stream_.reset();
   }
 
   bool token_seen_or_queued() const { return token_seen_ || !queue_.empty(); }
@@ -378,11 +209,9 @@ class RemoteModel::Session : public TokenSession {
   Usage usage_;
   std::int64_t to_prefill_ = 0;
   net::Client client_;
-  std::optional<net::Exchange> exchange_;  // the completion under way
-  std::optional<SseReader> reader_;
-  std::deque<Sampled> queue_;  // arrived and not yet sampled
-  bool token_seen_ = false;    // of this completion
-  bool retry_ = false;         // the last failure may be tried again
+  std::optional<EventStream> stream_;  // the completion under way
+  std::deque<Sampled> queue_;          // arrived and not yet sampled
+  bool token_seen_ = false;            // of this completion
 };
 
 RemoteModel::RemoteModel(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -393,25 +222,19 @@ Result<std::unique_ptr<RemoteModel>> RemoteModel::make(
     std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
     std::stop_token stop
 ) {
-  const std::string& url = options.base_url;
-  if (!url.starts_with("http://") && !url.starts_with("https://")) {
-    return Error{
-        ErrorCode::kInvalidArgument,
-        "a remote model is an http or https URL such as http://127.0.0.1:8000/v1, not '" + url +
-            "'"};
-  }
-  const bool ask = options.model.empty();
-  auto impl = std::make_shared<Impl>(std::move(options), std::move(tokenizer));
-  if (!impl->tokenizer()->special_id("<|return|>")) {
+  if (Result<void> checked = check_remote_url(options.base_url); !checked) return checked.error();
+  if (!tokenizer->special_id("<|return|>")) {
     return Error{ErrorCode::kUnsupported, "the tokenizer has no <|return|>: not a harmony model"};
   }
-  if (ask) {
-    if (Result<void> asked = impl->ask_models(stop); !asked) return asked.error();
+  RemoteEndpoint endpoint(std::move(options));
+  if (endpoint.model().empty()) {
+    if (Result<void> asked = endpoint.ask_models(stop); !asked) return asked.error();
   }
+  auto impl = std::make_shared<Impl>(std::move(endpoint), std::move(tokenizer));
   return std::unique_ptr<RemoteModel>(new RemoteModel(std::move(impl)));
 }
 
-const std::string& RemoteModel::name() const { return impl_->name(); }
+const std::string& RemoteModel::name() const { return impl_->endpoint().model(); }
 const Capabilities& RemoteModel::capabilities() const { return impl_->capabilities(); }
 std::shared_ptr<const tokenizer::Tokenizer> RemoteModel::tokenizer() const {
   return impl_->tokenizer();

@@ -13,33 +13,13 @@
 //                                              tokens is an error
 #pragma once
 
-#include <chrono>
-#include <cstddef>
 #include <memory>
 #include <string>
-#include <vector>
 
+#include "agent/model/remote_endpoint.h"
 #include "agent/model/token_model.h"
-#include "core/net/client.h"
 
 namespace toccata::agent {
-
-struct RemoteOptions {
-  std::string base_url;  // "http://host:8000/v1", or without "/v1", or the whole ".../completions"
-  std::string model;     // sent as "model"; empty: asked from GET /v1/models
-  std::string api_key;   // sent as a bearer token; never printed
-  std::int64_t n_context = 0;  // tokens; 0: the server's max_model_len, else 131072
-  int max_tokens = 32'768;     // of one completion
-  // Tries of one completion while no token of it has arrived: refused or cut connections, 429, 5xx.
-  // Retry-After is honoured up to retry_after_max; a longer one is an error at once.
-  int attempts_max = 4;
-  std::chrono::milliseconds retry_after_max{30'000};
-  std::chrono::milliseconds connect_timeout{10'000};
-  std::chrono::milliseconds idle_timeout{120'000};     // no byte for so long; prefill may be slow
-  std::chrono::milliseconds total_timeout{3'600'000};  // one completion
-  std::size_t line_bytes_max = std::size_t{4} << 20;   // one server-sent event
-  net::ConnectPolicy connect_policy = {};              // asked for every address
-};
 
 // One HTTP request per completion; the stream is dropped when something is appended. Sessions are
 // independent.

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/harmony/message.h"
 #include "core/base/error.h"
 #include "core/base/sampling_params.h"
 #include "core/base/token.h"
@@ -58,6 +59,9 @@ struct Checkpoint {
 class TokenSession {
  public:
   virtual ~TokenSession() = default;
+  // The system and developer messages that stand at the head of the log, as values: for models that are told of
+  // instructions and tools in another form than tokens. Before the first sample(); changes nothing in the log.
+  virtual void introduce(std::span<const harmony::Message> /*opening*/) {}
   // Adds tokens the model did not sample. May do nothing until the next sample().
   // kResourceExhausted when the context is full: nothing is added then.
   virtual Result<void> append(std::span<const Token> tokens) = 0;

@@ -27,8 +27,9 @@ class Builder {
   }
 
   Result<Prompt> build() {
-    add(system());
-    if (auto developer = this->developer()) add(*developer);
+    prompt_.opening.push_back(system());
+    if (auto developer = this->developer()) prompt_.opening.push_back(std::move(*developer));
+    for (const Message& message : prompt_.opening) add(message);
     for (std::size_t i = 0; i < request_.turns.size(); ++i) {
       std::visit([&](const auto& turn) { add_turn(turn, i); }, request_.turns[i]);
     }

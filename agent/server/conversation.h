@@ -56,6 +56,7 @@ struct ChatRequest {
 struct Prompt {
   Tokens tokens;      // ends in `<|start|>assistant`
   PrefixHash before;  // of `tokens`
+  std::vector<harmony::Message> opening;  // the system and developer messages at its head
   bool has_functions = false;
 };
 

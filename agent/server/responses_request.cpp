@@ -387,6 +387,20 @@ Json response_of(const Json& body, const Services& services, const ResponsesCall
       {"metadata", echo(body, "metadata", Json::object())}};
 }
 
+// A function that the client declared is its own, also where it is named like a built-in tool: `python`.
+void keep_own_functions(ChatRequest& request) {
+  const auto own = [&](std::string& recipient) {
+    const bool declared = std::any_of(request.functions.begin(), request.functions.end(), [&](const auto& f) { return f.name == recipient; });
+    if (declared) recipient.insert(0, "functions.");
+  };
+  for (Turn& turn : request.turns) {
+    if (auto* result = std::get_if<ToolText>(&turn)) own(result->author);
+    if (auto* step = std::get_if<AssistantStep>(&turn)) {
+      for (Call& made : step->calls) own(made.recipient);
+    }
+  }
+}
+
 }  // namespace
 
 void check_metadata(const Json& body) {
@@ -434,6 +448,7 @@ ResponsesCall read_responses(const Json& body, const Services& services) {
   if (const Json* tools = array_field(body, "tools")) {
     for (const Json& tool : *tools) read_tool(tool, call);
   }
+  keep_own_functions(call.request);
   if (const Json* choice = field(body, "tool_choice")) read_choice(*choice, call);
   read_format(body, services, call);
   call.step.sampling = read_sampling(body, services);

@@ -25,6 +25,8 @@ class RunHost {
   // One turn of an agent with its own tools, recorded in the ledger; returns when it has ended. Throws Exception where
   // no run can begin: no sandbox, no ledger.
   virtual agent::RunOutcome run(const RunOrder& order, const agent::EventSink& sink, std::stop_token stop) = 0;
+  // What the user says while a turn of run `id` is under way; the model reads it before its next call. False when none is.
+  virtual bool steer(const std::string& id, const std::string& input) = 0;
 };
 
 }  // namespace toccata::server

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "agent/loop/citation_stream.h"
+#include "agent/loop/events_json.h"
+#include "agent/loop/shown_pages.h"
 #include "agent/server/api_error.h"
 #include "agent/server/json_fields.h"
 #include "agent/store/run_json.h"
@@ -57,6 +60,22 @@ Json timed(const store::CallRow& call) {
   json["started_ms"] = call.started_ms;
   if (call.result) json["finished_ms"] = call.finished_ms;
   return json;
+}
+
+// What an answer cites of the pages that were shown before it.
+std::vector<agent::Citation> citations_of(const std::string& answer, const agent::ShownPages& pages) {
+  std::vector<agent::Citation> citations;
+  agent::CitationStream stream(pages);
+  for (auto pieces : {stream.push(answer), stream.finish()}) {
+    for (agent::CitationStream::Piece& piece : pieces) {
+      if (piece.citation) citations.push_back(std::move(*piece.citation));
+    }
+  }
+  return citations;
+}
+
+bool is_answer(const store::MessageRow& message) {
+  return message.role == "assistant" && message.recipient.empty() && message.channel != "analysis";
 }
 
 // Tokens [from, to) of a segment.
@@ -116,9 +135,15 @@ std::string RunReader::run(const std::string& id) {
   json["calls"] = Json::array();
   json["notes"] = Json::array();
   for (const store::StepRow& step : record.steps) json["steps"].push_back(store::to_json(step));
+  agent::ShownPages pages;
   for (const store::MessageRow& message : record.messages) {
     json["messages"].push_back(store::to_json(message));
-    budget.cut(json["messages"].back(), "content");
+    Json& shown = json["messages"].back();
+    if (message.role == "tool" && agent::shows_pages(message.name)) pages.show(message.content);
+    if (is_answer(message) && !pages.empty()) {
+      if (const auto cited = citations_of(message.content, pages); !cited.empty()) shown["annotations"] = agent::to_json(cited);
+    }
+    budget.cut(shown, "content");
   }
   for (const store::CallRow& call : record.calls) {
     json["calls"].push_back(timed(call));
@@ -139,6 +164,13 @@ std::string RunReader::file(const std::string& id, const std::string& path, int 
   auto found = ledger().session_file(id, path, call > 0 ? std::optional(call) : std::nullopt);
   if (!found) throw api_error(found.error());
   return std::move(found->bytes);
+}
+
+std::string RunReader::fork(const std::string& id, int step) {
+  check_id(id);
+  auto made = ledger().fork_run(id, step);
+  if (!made) throw api_error(made.error());
+  return dump({{"object", "toccata.fork"}, {"id", *made}, {"forked_from", {{"run", id}, {"step", step}}}});
 }
 
 std::string RunReader::tokens(const std::string& id, std::int64_t offset, std::int64_t limit) {

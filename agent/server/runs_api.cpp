@@ -11,6 +11,8 @@
 namespace toccata::server {
 namespace {
 
+constexpr std::string_view kForkEnd = "/fork", kSteerEnd = "/steer";
+
 void refuse_other_origins(const HttpRequest& request) {
   if (is_own_origin(request)) return;
   throw ApiError(403, "runs are shown to the pages of this server only", "origin_not_allowed");
@@ -32,8 +34,19 @@ HttpReply file_reply(std::string bytes) {
   return reply;
 }
 
-// Everything a GET may ask; on the reader's thread.
+// "{id}" of kRunsPath/{id}`end`.
+std::string id_of(const HttpRequest& request, std::string_view end = {}) {
+  return request.path.substr(kRunsPath.size() + 1, request.path.size() - kRunsPath.size() - 1 - end.size());
+}
+
+// Everything a GET may ask, and a fork; on the reader's thread.
 HttpReply read(RunReader& reader, const HttpRequest& request) {
+  if (request.method == "POST") {
+    const Json body = parse_object(request.body);
+    const auto step = integer_field(body, "step", 0, 1'000'000);
+    if (!step) throw ApiError::bad("step", "'step' is missing: the last step that the new run shares, 0 for none");
+    return {.body = reader.fork(id_of(request, kForkEnd), static_cast<int>(*step))};
+  }
   const std::string_view path = request.path;
   if (path == kRunsPath) {
     return {.body = reader.list(static_cast<int>(query_number(request, "limit", 30, 1, 100)), query_text(request, "after"))};
@@ -137,6 +150,17 @@ void start_run(Services& services, const std::shared_ptr<Exchange>& exchange) {
   submit(services, exchange, [&services, exchange, order] { run_agent(services, *exchange, order); }, stream_error);
 }
 
+HttpReply steer(Services& services, const HttpRequest& request) {
+  const Json body = parse_object(request.body);
+  const std::string input = string_field(body, "input").value_or("");
+  if (input.empty()) throw ApiError::bad("input", "'input' is missing: what the user has to add, a text");
+  const std::string id = id_of(request, kSteerEnd);
+  if (services.desk.host == nullptr || !services.desk.host->steer(id, input)) {
+    throw ApiError(409, "no agent of this server is working on run " + id, "run_not_running");
+  }
+  return {.body = dump({{"object", "toccata.steered"}, {"id", id}})};
+}
+
 }  // namespace
 
 HttpReply server_status(Services& services, const HttpRequest& request) {
@@ -158,6 +182,9 @@ void runs(Services& services, const std::shared_ptr<Exchange>& exchange) {
   refuse_other_origins(request);
   if (request.method == "GET" || request.method == "HEAD") return answer_read(services, exchange);
   if (request.method == "POST" && request.path == kRunsPath) return start_run(services, exchange);
+  const bool below = request.method == "POST" && request.path.starts_with(std::string(kRunsPath) + "/");
+  if (below && request.path.ends_with(kForkEnd)) return answer_read(services, exchange);
+  if (below && request.path.ends_with(kSteerEnd)) return exchange->reply(steer(services, request));
   throw ApiError(405, request.method + " is not allowed for " + request.path, "method_not_allowed");
 }
 

@@ -91,6 +91,7 @@ StepOutcome run_prompt(
 ) {
   auto lease = services.pool.acquire(prompt.tokens);
   if (!lease) throw api_error(lease.error());
+  lease->introduce(prompt.opening);
   const auto n_prompt = static_cast<std::int64_t>(prompt.tokens.size());
   listener.begun(n_prompt, lease->n_cached());
   StepOutcome outcome = run_step(*lease, services.renderer, options, listener, stop);

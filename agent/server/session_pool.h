@@ -39,6 +39,8 @@ class SessionPool {
     // Tokens of the prompt that were there already.
     std::int64_t n_cached() const { return n_cached_; }
     const Tokens& timeline() const { return timeline_; }
+    // As TokenSession::introduce().
+    void introduce(std::span<const harmony::Message> opening) { session_->introduce(opening); }
     Result<void> append(std::span<const Token> tokens);
     Result<agent::Sampled> sample(
         const SamplingParams& params, std::optional<agent::TokenMask> mask, std::stop_token stop

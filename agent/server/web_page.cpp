@@ -13,6 +13,8 @@
   file("/web/app.js", app_js, "text/javascript; charset=utf-8")      \
   file("/web/api.js", api_js, "text/javascript; charset=utf-8")      \
   file("/web/chat.js", chat_js, "text/javascript; charset=utf-8")    \
+  file("/web/citations.js", citations_js, "text/javascript; charset=utf-8") \
+  file("/web/compare.js", compare_js, "text/javascript; charset=utf-8") \
   file("/web/dom.js", dom_js, "text/javascript; charset=utf-8")      \
   file("/web/files.js", files_js, "text/javascript; charset=utf-8")  \
   file("/web/engine.js", engine_js, "text/javascript; charset=utf-8") \

@@ -1,6 +1,7 @@
 #include "agent/task/dataset.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 
 #include "agent/task/sha256.h"
@@ -122,6 +123,28 @@ Result<std::vector<Row>> read_rows(const std::filesystem::path& path) {
   if (ending == ".jsonl" || ending == ".ndjson" || ending == ".json") rows = rows_from_jsonl(*text, path.string());
   if (rows && rows->empty()) return wrong(path.string(), 1, "found no rows, expected at least one");
   return rows;
+}
+
+Result<Shard> parse_shard(std::string_view text) {
+  Shard shard;
+  const char* const end = text.data() + text.size();
+  const auto [slash, index_error] = std::from_chars(text.data(), end, shard.index);
+  if (index_error == std::errc() && slash != end && *slash == '/') {
+    const auto [rest, count_error] = std::from_chars(slash + 1, end, shard.count);
+    if (count_error == std::errc() && rest == end && shard.index < shard.count) return shard;
+  }
+  return Error{
+      ErrorCode::kInvalidArgument,
+      "found the shard '" + std::string(text) + "', expected i/n with i from 0 to n - 1, such as 0/8 for the first of eight"};
+}
+
+void keep_shard(const Shard& shard, std::vector<Row>& rows) {
+  std::size_t n = 0;
+  for (std::size_t i = shard.index; i < rows.size(); i += shard.count) {
+    if (n != i) rows[n] = std::move(rows[i]);
+    ++n;
+  }
+  rows.resize(n);
 }
 
 void name_rows(const Task& task, const Value& given, std::vector<Row>& rows) {

@@ -26,6 +26,16 @@ Result<std::vector<Row>> read_rows(const std::filesystem::path& path);
 Result<std::vector<Row>> rows_from_jsonl(std::string_view text, const std::string& file);
 Result<std::vector<Row>> rows_from_csv(std::string_view text, const std::string& file);
 
+// One of `count` parts of a dataset, for as many processes: row i of the file, from 0, is in part i mod count.
+struct Shard {
+  std::size_t index = 0, count = 1;
+  friend bool operator==(const Shard&, const Shard&) = default;
+};
+// "2/8" is the third of eight. kInvalidArgument otherwise.
+Result<Shard> parse_shard(std::string_view text);
+// Leaves the rows of that part. Behind name_rows(): a row has the same key whatever the number of parts.
+void keep_shard(const Shard& shard, std::vector<Row>& rows);
+
 // `given`: parameters and settings of the command line that change what a row comes to.
 void name_rows(const Task& task, const Value& given, std::vector<Row>& rows);
 

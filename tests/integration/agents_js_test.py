@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """OpenAI's Agents SDK for JavaScript against `toccata serve`: the 30 cases of the gpt-oss compatibility test, by its rules
 (the tool is called with arguments that are valid and as expected, reasoning is where the guide wants it), over Responses
-and Chat Completions, whole and streamed. The calls are scripted: what is tested is the server's shape, not a model.
+and Chat Completions, whole and streamed. The calls are scripted: what is tested is the server's shape, not a model. Then
+the same questions to the built-in model, which knows nothing of such tools and is forced to call them
+(`tool_choice: "required"`): its masks must make every call valid all the same. A text that it does not end is cut off.
 
 `agents_js_test.py --install` puts the SDK that the test pins (80 MB; needs npm) below build/clients/agents_js. Without it,
-or where ../shared/data (or TOCCATA_TEST_DATA) has no gpt-oss-compat, the test says SKIPPED (77).
+or where TOCCATA_TEST_DATA has no gpt-oss-compat/cases.jsonl (OpenAI's, openai/gpt-oss), the test says SKIPPED (77).
 """
 
 import collections
@@ -67,13 +69,22 @@ def main() -> int:
             server = Server(program, "-m", program.script(call(case["tool_name"], case["expected"]), FINAL))
             stack.callback(server.close)
             case |= {"base_url": f"http://127.0.0.1:{server.port}/v1", "parameters": schema(examples[case["tool_name"]]), "answer": ANSWER}
+        nano = Server(program, "-m", "nano", "--temperature", "0")
+        stack.callback(nano.close)
+        forced = [case | {"base_url": f"http://127.0.0.1:{nano.port}/v1", "forced": True} for case in cases]
+        cases += forced
         check = pathlib.Path(__file__).with_name("agents_js_check.mjs")
         told = "".join(json.dumps(case) + "\n" for case in cases)
         done = subprocess.run(["node", check, NPM], input=told, capture_output=True, text=True, check=False, timeout=500)
     results = [json.loads(line) for line in done.stdout.splitlines()]
     for mode in dict.fromkeys(result["mode"] for result in results):
         of_mode = [result for result in results if result["mode"] == mode]
-        print(f"{mode}: {sum(not r['wrong'] for r in of_mode)} of {len(of_mode)}")
+        n_cut = sum(r["cut"] for r in of_mode)
+        n_right = sum(not r["wrong"] for r in of_mode) - n_cut
+        print(f"{mode}: {n_right} of {len(of_mode)}" + (f", {n_cut} cut off at the limit of tokens" if n_cut else ""))
+        if n_right < 10:
+            print(f"FAILED  {mode}: too few calls were whole")
+            return 1
     for result in results:
         if result["wrong"]:
             print(f"FAILED  {result['tool_name']}, {result['mode']}: {'; '.join(result['wrong'])}")

@@ -7,6 +7,7 @@ Without chromium the test says SKIPPED (77): apt-get install chromium.
 """
 
 import concurrent.futures
+import html
 import json
 import pathlib
 import random
@@ -17,6 +18,8 @@ import unittest
 from browser import CHROMIUM, Browser
 from program import ROOT, SKIPPED, Program
 from live_server import Server
+from search_test import Web
+from search_test import call as browse
 
 XSS = (ROOT / "tests" / "data" / "page" / "xss.txt").read_text()
 SHOTS = None
@@ -375,6 +378,118 @@ class RunsTest(PageTest):
         page.wait("document.querySelectorAll('.turn').length === 2")
         self.assert_clean(page)
 
+    # What an answer cites
+
+    def cited(self, *answers: str, body: str = "") -> Server:
+        """An agent that opens a page of a small web, and says these answers."""
+        web = Web()
+        self.addCleanup(web.close)
+        if body:
+            web.answer = lambda path, headers: (200, "text/html", body.encode())
+        script = self.program.script(browse("open", id=web.url + "/tides"), *answers)
+        return self.serve("--agent", "--tools", "browser", "--allow-origin", web.url, "-m", script)
+
+    def test_citations_are_linked_and_quoted(self):
+        said = "High water comes every 12 hours【0†L2】, twice a day 【0†L2】. Bananas are blue【0†L99】."
+        server = self.cited(answer(said, "The page says it."), answer("And so on."))
+        page = self.open(server)
+        text = self.ask(page, "When is high water?")
+        self.assertNotIn("【", text)
+        marks = page.evaluate("[...document.querySelectorAll('.prose a.cite')].map((a) => [a.textContent, new URL(a.href).pathname])")
+        self.assertEqual([["1", "/tides"]] * 3, marks)
+        sources = "document.querySelector('.sources').innerText"
+        self.assertIn("Tides", page.evaluate(sources))
+        self.assertIn("High water comes every 12 hours and 25 minutes.", page.evaluate(sources))
+        self.assertIn("no such line", page.evaluate(sources))
+        self.assertEqual(1, page.evaluate("document.querySelectorAll('.prose a.cite.wrong').length"))
+        self.assertEqual(1, page.evaluate("document.querySelectorAll('.sources li').length"), "one page")
+        self.shot(page, "citations")
+        page.go(page.evaluate("location.href"))  # from the browser's memory, too
+        page.wait("document.querySelector('.sources')")
+        self.assertEqual(3, page.evaluate("document.querySelectorAll('.prose a.cite').length"))
+        page.click(".figures a")
+        page.wait("document.querySelector('.run-body .sources')")
+        self.assertEqual(3, page.evaluate("document.querySelectorAll('.run-body .prose a.cite').length"))
+        self.assertIn("12 hours and 25 minutes", page.evaluate("document.querySelector('.run-body .sources').innerText"))
+        page.resize(360, 740)
+        self.assertLessEqual(page.evaluate("document.querySelector('.detail').scrollWidth"), 360)
+        self.assert_clean(page)
+
+    def test_hostile_pages_stay_text_where_they_are_cited(self):
+        lines = [line for line in XSS.splitlines() if line.strip()]
+        body = "<title>" + html.escape(lines[0]) + "</title>" + "".join(f"<p>{html.escape(line)}</p>" for line in lines)
+        page = self.open(self.cited(answer("".join(f"Look 【0†L{n}】. " for n in range(len(lines) + 2))), body=body))
+        self.ask(page, "What does it say?")
+        quoted = page.evaluate("document.querySelector('.sources').textContent")
+        self.assertIn(lines[2], quoted)
+        self.assert_clean(page)
+        page.click(".figures a")
+        page.wait("document.querySelector('.run-body .sources')")
+        self.assert_clean(page)
+
+    # Other ways on
+
+    def test_a_run_is_forked_and_goes_on_in_the_chat(self):
+        calls = [call("print(1)", "One."), call("print(2)", "Two."), answer("It was 2.", "Done.")]
+        server = self.serve("--agent", "-m", self.program.script(*calls))
+        page = self.open(server)
+        self.ask(page, "Count to two.")
+        page.click(".figures a")
+        page.wait("document.querySelectorAll('.step .fork').length === 4")
+        first = page.evaluate("location.hash")
+        page.evaluate("document.querySelectorAll('.step .fork')[1].click()")  # at step 1
+        page.wait("document.querySelector('.chat .notice')?.innerText.includes('up to step 1')")
+        # The scripted model begins anew for a new session: what it says is the script's first words again.
+        self.assertTrue(page.evaluate("document.querySelector('.switch input').checked"))
+        text = self.ask(page, "And now?")
+        self.assertIn("It was 2.", text)
+        page.click(".figures a")
+        page.wait("document.querySelector('.run-head')?.innerText.includes('forked from')")
+        self.assertNotEqual(first, page.evaluate("location.hash"))
+        self.assertEqual(first, page.evaluate("document.querySelector('.run-head a').hash"))
+        self.assert_clean(page)
+
+    def test_without_an_agent_a_fork_is_shown_as_a_run(self):
+        self.run_nano("Hello!")
+        page = self.open(self.serve(), "#/runs/last")
+        page.click(".step .fork")
+        page.wait("document.querySelector('.run-head')?.innerText.includes('forked from')")
+        self.assert_clean(page)
+
+    def test_two_runs_side_by_side(self):
+        same = call("print(6 * 7)", "Python can do this.")
+        for last in ("It is **42**.", "It is 42, the answer."):
+            done = self.program.run("run", "-m", self.program.script(same, answer(last, "So it is.")), "6 times 7?")
+            self.assertEqual(0, done.returncode, done.stderr)
+        page = self.open(self.serve(), "#/runs/last")
+        page.wait("document.querySelectorAll('.actions option').length === 2")
+        page.evaluate("(() => { const s = document.querySelector('.actions select'); s.selectedIndex = 1; s.dispatchEvent(new Event('change')); })()")
+        page.wait("document.querySelector('.compare')")
+        self.assertIn("They part in step 2", page.evaluate("document.querySelector('.compare .notice').innerText"))
+        self.assertEqual(1, page.evaluate("document.querySelectorAll('.pair').length"))
+        pair = page.evaluate("[...document.querySelectorAll('.pair .entry')].map((e) => e.innerText)")
+        self.assertIn("the answer", pair[0])
+        self.assertIn("42", pair[1])
+        page.evaluate("document.querySelector('.same').open = true")
+        page.wait("document.querySelector('.same .tool')")
+        self.shot(page, "compare")
+        page.resize(360, 740)
+        self.assertLessEqual(page.evaluate("document.querySelector('.detail').scrollWidth"), 360)
+        self.assert_clean(page)
+
+    def test_what_is_added_while_the_agent_works_is_heard(self):
+        slow = self.program.home / "slow.json"
+        slow.write_text(json.dumps({"completions": [
+            {"text": call("print(1)", "Let me think about this for a while, step by step, and then some more."), "token_delay_us": 60000}, answer("Well then.")]}))
+        page = self.open(self.serve("--agent", "-m", f"script:{slow}"))
+        self.say(page, "Work.")
+        page.wait("document.querySelector('.turn .reasoning')")
+        self.say(page, "Be brief.")
+        page.wait("document.querySelector('.turn .notice')?.innerText.includes('Be brief.')")
+        page.wait("!document.querySelector('.turn[aria-busy]')")
+        self.assertIn("Well then.", page.evaluate("document.querySelector('.turn').innerText"))
+        self.assertEqual("", page.evaluate("document.getElementById('prompt').value"))
+        self.assert_clean(page)
 
 class EngineTest(PageTest):
     def test_the_engine_s_figures_move(self):

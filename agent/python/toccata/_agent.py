@@ -82,6 +82,7 @@ class Agent:
     allow_domain: pages come from these hosts and those below them only
     allow_origin: origins that may be opened although they are not public: "http://127.0.0.1:8000"
     page_text: "whole", or "main": pages without menus and other side matter
+    save_files: folder that gets, after each run, what python and shell left in /mnt/data
     page_cache: file that keeps fetched pages between runs; by default the user's; "none"
     mcp: files that name MCP servers (mcp.json), whose functions become tools
     otlp: OpenTelemetry collector that gets spans of the run: "http://127.0.0.1:4318"
@@ -131,6 +132,7 @@ class Agent:
         allow_domain: str | Sequence[str] | None = None,
         allow_origin: str | Sequence[str] | None = None,
         page_text: Literal["whole", "main"] | None = None,
+        save_files: str | os.PathLike[str] | None = None,
         page_cache: str | os.PathLike[str] | None = None,
         mcp: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
         otlp: str | None = None,

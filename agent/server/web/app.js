@@ -63,17 +63,17 @@ let shown = null;
 
 const makers = {
   chat: () => new ChatView(status),
-  runs: () => new RunsView(),
+  runs: () => new RunsView(status.agent ? goOn : null),
   engine: () => new EngineView(),
 };
 
 function route() {
-  const [, name = "", argument = ""] = location.hash.split("/");
-  return { name: name in makers ? name : "chat", argument: decodeURIComponent(argument) };
+  const [, name = "", ...rest] = location.hash.split("/");
+  return { name: name in makers ? name : "chat", rest: rest.map(decodeURIComponent) };
 }
 
 function show() {
-  const { name, argument } = route();
+  const { name, rest } = route();
   const view = (views[name] ??= makers[name]());
   if (shown !== view) {
     shown?.hide?.();
@@ -85,7 +85,13 @@ function show() {
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  view.show(argument);
+  view.show(rest[0] ?? "", rest[1] ?? "");
+}
+
+function goOn(conversation) {
+  location.hash = "#/chat";
+  show();
+  views.chat.goOn(conversation);
 }
 
 async function start() {

@@ -1,6 +1,7 @@
 // The chat: conversations on the left, the open one in the middle, the composer below.
 import { ApiFailure, events, getJson, request } from "./api.js";
-import { ago, el, replace } from "./dom.js";
+import { citationsOf } from "./citations.js";
+import { ago, announce, el, replace } from "./dom.js";
 import { deleteChat, listChats, loadChat, newChat, saveChat } from "./history.js";
 import { errorCard, finalText, Turn } from "./turn.js";
 
@@ -63,6 +64,16 @@ export class ChatView {
     this.#input.focus();
   }
 
+  // A conversation that goes on with a recorded run: its own, or a fork of another.
+  goOn({ id, title, note }) {
+    this.#stop();
+    this.#chat = { ...newChat(), title, agent: true, run: id, note };
+    this.#drawChat();
+    this.#drawList();
+    this.#openSidebar(false);
+    this.#input.focus();
+  }
+
   #listen() {
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -72,7 +83,8 @@ export class ChatView {
     this.#input.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
       event.preventDefault();
-      if (!this.#abort) this.#submit();
+      if (this.#abort) this.#steer();
+      else this.#submit();
     });
     this.#input.addEventListener("input", () => this.#grow());
     this.element.addEventListener("keydown", (event) => {
@@ -124,14 +136,18 @@ export class ChatView {
 
   #drawChat() {
     replace(this.#log);
-    const begun = this.#chat.messages.length > 0;
+    const begun = this.#chat.messages.length > 0 || this.#chat.run !== undefined;
     this.#tools.disabled = begun;
     this.#fixEffort(begun && this.#chat.agent === true);
     if (begun) this.#tools.checked = this.#chat.agent === true;
     else this.#tools.checked = localStorage.getItem("toccata.tools") !== "off";
-    if (this.#chat.messages.length === 0) {
+    if (!begun) {
       this.#log.append(this.#welcome());
       return;
+    }
+    if (this.#chat.note) {
+      const to = el("a", { href: `#/runs/${encodeURIComponent(this.#chat.run)}` }, "Show the run");
+      this.#log.append(el("p", { class: "notice small" }, this.#chat.note, " ", to));
     }
     for (const message of this.#chat.messages) {
       this.#log.append(message.role === "user" ? userView(message.text) : new Turn(message).element);
@@ -175,7 +191,7 @@ export class ChatView {
   #submit() {
     const text = this.#input.value.trim();
     if (text === "" || this.#abort) return;
-    if (this.#chat.messages.length === 0) {
+    if (this.#chat.messages.length === 0 && this.#chat.run === undefined) {
       replace(this.#log);
       this.#chat.agent = Boolean(this.#status.agent) && this.#tools.checked;
       this.#tools.disabled = true;
@@ -188,6 +204,22 @@ export class ChatView {
     this.#chat.messages.push({ role: "user", text });
     this.#log.append(userView(text));
     this.#answer(effort);
+  }
+
+  // Said while the agent works: it hears it before its next step, and its notice then stands in the answer.
+  async #steer() {
+    const input = this.#input.value.trim();
+    const { agent, run } = this.#chat;
+    if (input === "" || !agent || run === undefined) return;
+    this.#input.value = "";
+    this.#grow();
+    try {
+      await request(`/v1/toccata/runs/${encodeURIComponent(run)}/steer`, { method: "POST", body: { input } });
+      announce("The agent will hear it before its next step");
+    } catch (error) {
+      this.#input.value ||= input; // too late: it can still be sent as the next message
+      announce(inWords(error).message);
+    }
   }
 
   async #answer(effort) {
@@ -227,6 +259,7 @@ export class ChatView {
   #busy(abort) {
     this.#abort = abort;
     this.#send.textContent = abort ? "Stop" : "Send";
+    this.#input.placeholder = abort && this.#chat.agent ? "Add something while it works" : "Message";
     this.#send.classList.toggle("stop", abort !== null);
   }
   #stop() {
@@ -320,7 +353,10 @@ async function agentRun(turn, chat, effort, signal) {
     else if (item.type === "reasoning") said(turn, event, (text) => turn.reasoning(text));
     else if (item.type === "agent_message") {
       if (item.phase === "preamble") preambles.add(item.id);
+      const before = turn.heard?.get(item.id) ?? 0;
+      const whole = event.type === "item.completed";
       said(turn, event, (text) => turn.text(text, preambles.has(item.id)));
+      if (item.annotations && !(whole && before > 0)) turn.cite(citationsOf(whole ? item.text : item.delta, item.annotations, before));
     } else if (item.type === "error") turn.notice(item.message);
     else if (item.type) turn.tool(item.id, { ...toolFields(item), run: chat.run });
   }
@@ -340,9 +376,14 @@ async function speed(chat) {
 
 // Text comes in pieces; where none came, whole.
 function said(turn, event, add) {
-  if (event.type === "item.updated") add(event.item.delta);
-  else if (event.type === "item.completed" && event.item.text !== "" && !turn.heard?.has(event.item.id)) add(event.item.text);
-  if (event.type === "item.updated") (turn.heard ??= new Set()).add(event.item.id);
+  const { id, delta, text } = event.item;
+  turn.heard ??= new Map(); // characters of each item
+  if (event.type === "item.updated") {
+    add(delta);
+    turn.heard.set(id, (turn.heard.get(id) ?? 0) + [...delta].length);
+  } else if (event.type === "item.completed" && text !== "" && !turn.heard.has(id)) {
+    add(text);
+  }
 }
 
 function toolFields(item) {

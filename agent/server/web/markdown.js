@@ -190,7 +190,7 @@ const kEscapable = /[!-/:-@[-`{-~]/;
 const kBareUrl = /https?:\/\/[^\s<>"'`【】]+/y;
 
 // A link only where it leads to a page or a mailbox.
-function link(href, children) {
+export function link(href, children) {
   let url;
   try {
     url = new URL(href);

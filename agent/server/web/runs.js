@@ -1,6 +1,8 @@
 // The ledger's runs: a list, and one run as a timeline, a conversation and tokens.
-import { ApiFailure, getJson } from "./api.js";
+import { ApiFailure, getJson, request } from "./api.js";
 import { inWords } from "./chat.js";
+import { citationsOf, linkMarkers, sourcesView } from "./citations.js";
+import { compareView } from "./compare.js";
 import { ago, append, copyButton, count, el, replace, seconds } from "./dom.js";
 import { GrowingMarkdown } from "./markdown.js";
 import { TokenView } from "./tokens.js";
@@ -18,16 +20,21 @@ export class RunsView {
   #shown = ""; // what the address names
   #id = null; // the run it means, once known
   #timer = 0;
+  #known = new Map(); // id -> summary, of the list
+  #goOn; // called with {id, title, note}: the chat goes on with that run; null: no agent runs here
   element = el("section", { class: "runs-view", "aria-label": "Runs" },
     el("div", { class: "runs-list" }, el("h1", { class: "list-title" }, "Runs"), this.#list, this.#more), this.#detail);
 
-  constructor() {
+  constructor(goOn) {
+    this.#goOn = goOn;
     this.#more.addEventListener("click", () => this.#load(this.#last));
     this.element.addEventListener("keydown", (event) => this.#step(event));
   }
 
-  async show(id) {
+  // `other`: the run to compare it with.
+  async show(id, other = "") {
     this.element.classList.toggle("one", id !== "");
+    if (other !== "") return this.#compare(id, other);
     if (id !== this.#shown || id === "") replace(this.#detail, id === "" ? el("p", { class: "muted empty" }, "Choose a run.") : null);
     this.#shown = id;
     this.#id = null;
@@ -38,12 +45,27 @@ export class RunsView {
     clearTimeout(this.#timer);
   }
 
+  async #compare(id, other) {
+    clearTimeout(this.#timer);
+    this.#shown = this.#id = id;
+    replace(this.#detail);
+    this.#load(null);
+    try {
+      const [a, b] = await Promise.all([id, other].map((one) => getJson(`/v1/toccata/runs/${encodeURIComponent(one)}`)));
+      if (id === this.#shown) replace(this.#detail, compareView(a, b));
+    } catch (error) {
+      replace(this.#detail, backLink(), errorCard(inWords(error)));
+    }
+    this.#shown = ""; // the run alone is another view
+  }
+
   // --- The list -------------------------------------------------------------------------------------------------
 
   async #load(after) {
     try {
       const page = await getJson(`/v1/toccata/runs?limit=${kPage}${after ? `&after=${encodeURIComponent(after)}` : ""}`);
       if (!after) replace(this.#list);
+      for (const run of page.data) this.#known.set(run.id, run);
       append(this.#list, page.data.map((run) => this.#row(run)));
       if (!after && page.data.length === 0) this.#list.append(el("li", { class: "none" }, "No runs yet. Every agent run is recorded: toccata run, chat, task."));
       this.#last = page.last_id ?? this.#last;
@@ -88,7 +110,7 @@ export class RunsView {
       const run = await getJson(`/v1/toccata/runs/${encodeURIComponent(id)}`);
       if (id !== this.#shown) return;
       this.#mark(run.id);
-      replace(this.#detail, new RunDetail(run).element);
+      replace(this.#detail, new RunDetail(run, this.#goOn, [...this.#known.values()]).element);
       if (run.status === "running") this.#timer = setTimeout(() => this.#refresh(id), kRefreshMs);
     } catch (error) {
       replace(this.#detail, backLink(), errorCard(inWords(error), error instanceof ApiFailure && error.status === 0 ? () => this.#open(id) : null));
@@ -111,12 +133,15 @@ function statusDot(run) {
 
 class RunDetail {
   #run;
+  #goOn;
   #body = el("div", { class: "run-body", role: "tabpanel" });
   #cards = new Map(); // "step 1", "call 2" -> the card in the conversation
   element;
 
-  constructor(run) {
+  // `others`: summaries of runs it can be compared with.
+  constructor(run, goOn, others) {
     this.#run = run;
+    this.#goOn = goOn;
     const tabs = el("div", { class: "segments tabs", role: "tablist", "aria-label": "Parts of the run" });
     for (const [name, draw] of [["Steps", () => this.#drawSteps()], ["Tokens", () => new TokenView(run.id).element]]) {
       const tab = el("button", { type: "button", role: "tab", "aria-selected": String(name === "Steps") }, name);
@@ -140,11 +165,39 @@ class RunDetail {
         el("p", { class: "run-facts" }, statusDot(run), `${run.status}${run.terminal_reason && run.terminal_reason !== "final" ? `: ${run.terminal_reason}` : ""}`,
           ` · ${run.model} · ${new Date(run.created_ms).toLocaleString()} · `, el("span", { class: "mono" }, run.id),
           run.forked_from ? [" · forked from ", el("a", { href: `#/runs/${run.forked_from.run}` }, run.forked_from.run)] : null)),
+      this.#actions(others.filter((other) => other.id !== run.id)),
       run.message ? errorCard({ title: run.terminal_reason || "Ended without an answer", message: run.message }) : null,
       this.#figures(spans),
       waterfall(spans, (span) => this.#goTo(span)),
       tabs, this.#body);
     replace(this.#body, this.#drawSteps());
+  }
+
+  #actions(others) {
+    const { id, status, task } = this.#run;
+    const goOn = this.#goOn && status !== "running"
+      ? el("button", { type: "button", onclick: () => this.#goOn({ id, title: task, note: "This conversation goes on with a recorded run." }) }, "Go on in the chat")
+      : null;
+    const choice = el("select", { "aria-label": "Compare with another run" },
+      el("option", { value: "" }, "Compare with…"),
+      others.map((other) => el("option", { value: other.id }, `${(other.task || "(no task)").slice(0, 60)} · ${ago(other.created_ms)}`)));
+    choice.addEventListener("change", () => choice.value && (location.hash = `#/runs/${id}/${choice.value}`));
+    return el("div", { class: "actions" }, goOn, others.length > 0 ? choice : null);
+  }
+
+  // A new run that shares this one's steps up to `step`.
+  async #fork(step, button) {
+    button.disabled = true;
+    try {
+      const answer = await request(`/v1/toccata/runs/${encodeURIComponent(this.#run.id)}/fork`, { method: "POST", body: { step } });
+      const { id } = await answer.json();
+      const note = step === 0 ? "A fork: everything before the first step." : `A fork: the run up to step ${step}.`;
+      if (this.#goOn) this.#goOn({ id, title: this.#run.task, note });
+      else location.hash = `#/runs/${id}`;
+    } catch (error) {
+      button.after(errorCard(inWords(error)));
+      button.disabled = false;
+    }
   }
 
   #figures(spans) {
@@ -194,10 +247,17 @@ class RunDetail {
       if (cards.length === 0) return null;
       const step = steps.find((s) => s.step === n);
       const section = el("section", { class: "step", tabindex: "-1", "aria-label": n === 0 ? "Before the first step" : `Step ${n}` },
-        el("h3", {}, n === 0 ? "Start" : `Step ${n}`, step ? el("span", {}, stepFacts(step)) : null), cards);
+        el("h3", {}, n === 0 ? "Start" : `Step ${n}`, step ? el("span", {}, stepFacts(step)) : null, this.#forkButton(n)), cards);
       this.#cards.set(`step ${n}`, section);
       return section;
     });
+  }
+
+  #forkButton(n) {
+    if (this.#run.status === "running" || this.#run.steps.length === 0) return null;
+    const button = el("button", { type: "button", class: "quiet small fork", title: "A new run that shares everything up to here" }, "Fork here");
+    button.addEventListener("click", () => this.#fork(n, button));
+    return button;
   }
 
   #callCard(call) {
@@ -232,8 +292,11 @@ function messageCard(message) {
   const body = el("div", { class: "message-text prose" });
   const text = message.content + cutNote(message);
   // Only what the model wrote for people is Markdown; the rest is shown as it is.
+  const citations = citationsOf(message.content, message.annotations);
   if (message.role === "assistant" && !message.recipient) new GrowingMarkdown(body).set(text);
   else append(body, [el("pre", { class: "plain", tabindex: text.length > 2000 ? "0" : null }, text)]);
+  linkMarkers(body, citations);
+  append(body, [sourcesView(citations)]);
   // The same in every run, and long.
   if (message.role === "system" || message.role === "developer") {
     return el("details", { class: "message", dataset: { kind } }, el("summary", { class: "message-label" }, label), body);

@@ -1,7 +1,8 @@
 // One answer on the page: reasoning, preambles, tool calls and the final text, in the order in which they come, while
 // they come or from history.
-//   parts: [{type: "reasoning", text, ms} | {type: "text", text, preamble} |
+//   parts: [{type: "reasoning", text, ms} | {type: "text", text, preamble, citations?} |
 //           {type: "tool", id, name, input, output, status, ms, files?, run?, call?} | {type: "notice", text}]
+import { linkMarkers, sourcesView } from "./citations.js";
 import { announce, append, copyButton, count, el, replace, seconds } from "./dom.js";
 import { filesView } from "./files.js";
 import { codeBlock, GrowingMarkdown } from "./markdown.js";
@@ -42,6 +43,13 @@ export class Turn {
   text(delta, preamble = false) {
     const part = this.#open("text", () => ({ type: "text", text: "", preamble }), (p) => p.preamble === preamble);
     part.text += delta;
+    this.#touch(part);
+  }
+  // What the text that came last cites (citations.js).
+  cite(citations) {
+    const part = this.message.parts.findLast((p) => p.type === "text");
+    if (!part || citations.length === 0) return;
+    part.citations = [...(part.citations ?? []), ...citations];
     this.#touch(part);
   }
   // A call that begins, or goes on: fields of a tool part.
@@ -162,11 +170,16 @@ function reasoningView(part, live) {
 const labelOf = (part) => (part.ms > 950 ? `Thought for ${seconds(part.ms)}` : "Thought briefly");
 
 function textView(part) {
-  const element = el("div", { class: part.preamble ? "prose preamble" : "prose" });
-  const markdown = new GrowingMarkdown(element);
-  const update = () => markdown.set(part.text);
+  const prose = el("div", { class: part.preamble ? "prose preamble" : "prose" });
+  const sources = el("div", {});
+  const markdown = new GrowingMarkdown(prose);
+  const update = () => {
+    markdown.set(part.text);
+    linkMarkers(prose, part.citations ?? []);
+    replace(sources, sourcesView(part.citations ?? []));
+  };
   update();
-  return { element, update };
+  return { element: el("div", {}, prose, sources), update };
 }
 
 function noticeView(part) {

@@ -237,6 +237,20 @@ TEST(Responses, EchoedHistoryIsReadFromTheCache) {
   }
 }
 
+TEST(Responses, AFunctionNamedLikeABuiltInToolIsTheClients) {
+  LiveServer server({calls("functions.python", R"({"code": "1"})"), says_final("One.")});
+  Json python = kWeather;
+  python["name"] = "python";
+  Json request = {{"input", Json::array({{{"role", "user"}, {"content", "Run it"}}})}, {"tools", Json::array({python})}};
+  const Json first = server.post("/v1/responses", request);
+  EXPECT_EQ("python", first["output"].back()["name"]);
+  for (const Json& item : first["output"]) request["input"].push_back(item);
+  request["input"].push_back(tool_result(first["output"].back(), "1"));
+  const Json second = server.post("/v1/responses", request);
+  EXPECT_EQ("message", second["output"].back()["type"]) << "the model goes on where it called";
+  EXPECT_GT(second["usage"]["input_tokens_details"]["cached_tokens"].get<int>(), 0);
+}
+
 TEST(Responses, ALimitMakesItIncomplete) {
   LiveServer server({thinks("One two three four five six.") + says_final("Hello")});
   const std::vector<Json> events = server.stream("/v1/responses", {{"input", "Hi"}, {"max_output_tokens", 5}});

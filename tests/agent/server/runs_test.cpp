@@ -204,7 +204,13 @@ class PlayedHost : public server::RunHost {
     sink(agent::TurnCompleted{});
     return {.exit_code = 0, .terminal_reason = "final", .message = {}, .final = "OK", .run_id = "new", .usage = {}};
   }
+  bool steer(const std::string& id, const std::string& input) override {
+    if (id != "new") return false;
+    steered += input;
+    return true;
+  }
   std::function<int()> again;
+  std::string steered;
   int nested = 0;
 };
 
@@ -226,6 +232,60 @@ TEST_F(RunsTest, AnAgentRunsAndItsEventsStream) {
   live->events("POST", "/v1/toccata/runs", R"({"input":"twice"})");
   EXPECT_EQ(409, host->nested);
   EXPECT_EQ(200, host->again()) << "and may once it has ended";
+}
+
+TEST_F(RunsTest, ARunThatIsUnderWayCanBeSteered) {
+  const auto host = std::make_shared<PlayedHost>();
+  const auto live = serve(host);
+  EXPECT_EQ(200, live->send("POST", "/v1/toccata/runs/new/steer", R"({"input":"Be brief."})").status);
+  EXPECT_EQ("Be brief.", host->steered);
+  EXPECT_EQ(409, live->send("POST", "/v1/toccata/runs/old/steer", R"({"input":"Be brief."})").status);
+  EXPECT_EQ(400, live->send("POST", "/v1/toccata/runs/new/steer", "{}").status);
+  EXPECT_EQ(409, serve()->send("POST", "/v1/toccata/runs/new/steer", R"({"input":"x"})").status);
+}
+
+TEST_F(RunsTest, ARunIsForkedAtAStep) {
+  const std::string id = add_run("2+2?");
+  const auto live = serve();
+  const Json fork = live->post("/v1/toccata/runs/" + id + "/fork", {{"step", 1}});
+  EXPECT_NE(id, fork["id"]);
+  const Json run = live->get("/v1/toccata/runs/" + fork["id"].get<std::string>());
+  EXPECT_EQ(1U, run["steps"].size());
+  EXPECT_EQ(id, run["forked_from"]["run"]);
+  const std::string path = "/v1/toccata/runs/" + id + "/fork";
+  EXPECT_EQ(400, live->send("POST", path, R"({"step":9})").status);
+  EXPECT_EQ(400, live->send("POST", path, "{}").status);
+  EXPECT_EQ(404, live->send("POST", "/v1/toccata/runs/none/fork", R"({"step":0})").status);
+  EXPECT_EQ(404, live->send("POST", "/v1/toccata/runs//fork", R"({"step":0})").status);
+  EXPECT_EQ(405, live->send("POST", "/v1/toccata/runs/" + id, R"({"step":0})").status);
+}
+
+TEST_F(RunsTest, AnswersSayWhatTheyCite) {
+  {
+    auto ledger = store::Ledger::open(path_).value_or_throw();
+    store::RunWriter run = ledger->create_run({.task = "Why?", .model = "scripted", .params = "{}", .sandbox = "full"});
+    run.begin_step(1);
+    store::MessageRow page;
+    page.role = "tool";
+    page.name = "browser.open";
+    page.content = "[2] The sea (https://sea.example/)\n**viewing lines [0 - 1] of 2**\n\nL0: Salt comes from rivers.\nL1: It stays.";
+    run.add_message(page);
+    store::MessageRow answer;
+    answer.role = "assistant";
+    answer.channel = "final";
+    answer.content = "\u00c9: rivers carry the salt \u30102\u2020L0\u3011, not wind \u30109\u2020L0\u3011.";
+    run.add_message(answer);
+    run.finish_step(10, 5, "stop");
+    run.finish({.exit_code = 0, .terminal_reason = "final", .final = answer.content});
+  }
+  const Json messages = serve()->get("/v1/toccata/runs/last")["messages"];
+  EXPECT_FALSE(messages[0].contains("annotations"));
+  const Json& cited = messages[1]["annotations"];
+  ASSERT_EQ(1U, cited.size()) << "a marker that leads nowhere is text";
+  EXPECT_EQ("https://sea.example/", cited[0]["url"]);
+  EXPECT_EQ("Salt comes from rivers.", cited[0]["quote"]);
+  EXPECT_EQ(25, cited[0]["start_index"]) << "in characters";
+  EXPECT_EQ(31, cited[0]["end_index"]);
 }
 
 TEST(MetricsTest, CountTokensOfSessionsAtWorkAndOnesSampled) {

@@ -53,6 +53,26 @@ TEST(DatasetTest, ReadsJsonLines) {
   EXPECT_THAT(rows_from_jsonl("{", "f").error().message, HasSubstr("f:1: found no JSON"));
 }
 
+TEST(DatasetTest, ShardsAreEveryRowOnceWithItsKey) {
+  const auto all = rows_of(7);
+  std::vector<std::string> keys;
+  for (const char* text : {"0/3", "1/3", "2/3"}) {
+    auto rows = rows_of(7);
+    keep_shard(parse_shard(text).value_or_throw(), rows);
+    EXPECT_EQ(text[0] == '0' ? 3u : 2u, rows.size());
+    for (const Row& row : rows) keys.push_back(row.key);
+  }
+  std::vector<std::string> expected;
+  for (const Row& row : all) expected.push_back(row.key);
+  EXPECT_THAT(keys, ::testing::UnorderedElementsAreArray(expected));
+  auto few = rows_of(1);
+  keep_shard({1, 2}, few);
+  EXPECT_TRUE(few.empty());
+  for (const char* text : {"", "3/3", "1", "1/", "/3", "-1/3", "a/b", "0/0", "0/3x", "1 /3"}) {
+    EXPECT_THAT(parse_shard(text) ? "no error" : parse_shard(text).error().message, HasSubstr("expected i/n")) << text;
+  }
+}
+
 TEST(DatasetTest, KeysDependOnContentOnly) {
   auto rows = rows_from_jsonl("{\"a\": 1, \"b\": 2}\n{\"b\": 2, \"a\": 1}\n{\"a\": 1, \"b\": 3}\n", "f").value_or_throw();
   name_rows(sums(), {}, rows);
