@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/cli/agent_options_json.h"
+#include "agent/cli/session_files.h"
 #include "agent/cli/session_setup.h"
 #include "agent/cli/version.h"
 #include "agent/library/toccata/agent.h"
@@ -81,7 +82,9 @@ class Agent::Impl {
     }
     cli::Environment env = cli::read_environment();
     env.stdin_is_terminal = false;  // nobody is asked on a terminal that is not ours
-    setup_ = cli::set_up(merged(options), env, std::move(functions));
+    const cli::AgentOptions all = merged(options);
+    save_files_ = all.save_files;
+    setup_ = cli::set_up(all, env, std::move(functions));
     agent_.emplace(*setup_.model.model, setup_.tools, *setup_.ledger, setup_.config, std::move(on_event));
   }
 
@@ -93,7 +96,9 @@ class Agent::Impl {
       stop_ = std::stop_source();
       token = stop_.get_token();
     }
-    return outcome_of(work(*agent_, token));
+    agent::RunOutcome outcome = work(*agent_, token);
+    if (!save_files_.empty() && !outcome.run_id.empty()) cli::save_session_files(*setup_.ledger, outcome.run_id, save_files_);
+    return outcome_of(std::move(outcome));
   }
   void stop() {
     const std::lock_guard lock(mutex_);
@@ -104,6 +109,7 @@ class Agent::Impl {
 
  private:
   cli::AgentSetup setup_;
+  std::filesystem::path save_files_;
   std::optional<agent::Agent> agent_;
   std::mutex mutex_;
   std::stop_source stop_;

@@ -31,14 +31,14 @@ class Terminal:
 
     def read_until(self, wanted, seconds=60):
         end = time.monotonic() + seconds
-        while not re.search(wanted, self.text):
+        while not (match := re.search(wanted, self.text)):
             if time.monotonic() > end or not select.select([self.master], [], [], 1)[0] and self.process.poll() is not None:
                 raise AssertionError(f"{wanted!r} did not come: {self.text!r}")
             try:
                 self.text += os.read(self.master, 4096).decode(errors="replace") if select.select([self.master], [], [], 1)[0] else ""
             except OSError:
                 pass  # its last words were read
-        found, self.text = self.text, ""
+        found, self.text = self.text[: match.end()], self.text[match.end() :]
         return found
 
     def say(self, line):

@@ -147,7 +147,7 @@ class Agent:
             if not hasattr(output_schema, "model_json_schema"):
                 raise TypeError(f"output_schema is {output_schema!r}, expected a dict or a pydantic model")
             output_schema = output_schema.model_json_schema()
-        for name in ("workspace", "index", "ledger", "page_cache", "python"):
+        for name in ("workspace", "index", "ledger", "save_files", "page_cache", "python"):
             if name in options:
                 options[name] = os.fspath(options[name])
         for name in ("search", "allow_domain", "allow_origin", "max_calls", "mount"):
