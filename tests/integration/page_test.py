@@ -29,7 +29,7 @@ if "--shots" in sys.argv:
     del sys.argv[at : at + 2]
 
 # What no text may become, wherever it is shown.
-FOREIGN = """[...document.querySelectorAll('main script, main img, main iframe, main object, main style, main link, main meta,'
+FOREIGN = """[...document.querySelectorAll('main script, main img:not(.files img[src^="blob:"]), main iframe, main object, main style, main link, main meta,'
   + 'main base, main math, main input[autofocus], main body, main [style*="url"], main [srcdoc]')].map((e) => e.outerHTML)
   .concat([...document.querySelectorAll('main *')].flatMap((e) => e.getAttributeNames().filter((n) => n.startsWith('on'))))
   .concat([...document.querySelectorAll('main a')].filter((a) => !['http:', 'https:', 'mailto:'].includes(a.protocol)).map((a) => a.href))"""
@@ -377,6 +377,29 @@ class RunsTest(PageTest):
         page.evaluate("history.back()")
         page.wait("document.querySelectorAll('.turn').length === 2")
         self.assert_clean(page)
+
+    def test_pictures_are_shown_and_other_files_handed_over(self):
+        code = """
+import struct, zlib
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+rows = b"".join(b"\\0" + b"".join(bytes((x * 2, y * 3, 160)) for x in range(120)) for y in range(80))
+png = b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 120, 80, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+open("waves.png", "wb").write(png)
+open("<b>.txt", "w").write("text")
+open("broken.png", "w").write("<script>")
+"""
+        page = self.open(self.serve("--agent", "-m", self.program.script(call(code, "Draw."), answer("Drawn.", "Here."))))
+        self.ask(page, "Draw something.")
+        shown = "[...document.querySelectorAll('.files img')].map((i) => [i.alt, i.naturalWidth, i.naturalHeight]).join()"
+        for where in ("chat", "run"):
+            page.wait(f"{shown} === 'waves.png,120,80'")
+            page.wait("!document.querySelector('.files img[alt=\"broken.png\"]')")
+            self.assertIn("<b>.txt, 4 bytes", page.evaluate("document.querySelector('.files').innerText"))
+            self.assert_clean(page)
+            if where == "chat":
+                self.shot(page, "files")
+                page.click(".figures a")
 
     # What an answer cites
 
