@@ -1,9 +1,8 @@
 #include "agent/model/message_model.h"
 
-#include <deque>
-
 #include "agent/model/harmony_writer.h"
 #include "agent/model/message_events.h"
+#include "agent/model/remote_session.h"
 
 namespace toccata::agent {
 
@@ -30,52 +29,15 @@ class MessageModel::Impl {
   Capabilities capabilities_;
 };
 
-class MessageModel::Session : public TokenSession {
+class MessageModel::Session : public RemoteSession {
  public:
-  explicit Session(std::shared_ptr<const Impl> model) : model_(std::move(model)) {}
+  explicit Session(std::shared_ptr<const Impl> model)
+      : RemoteSession(model->capabilities().n_context), model_(std::move(model)) {}
 
   void introduce(std::span<const harmony::Message> opening) override {
     drop_answer();
     introduction_ = introduction_of(opening);
   }
-
-  Result<void> append(std::span<const Token> tokens) override {
-    if (n_tokens() + std::ssize(tokens) > model_->capabilities().n_context) return full();
-    drop_answer();
-    timeline_.insert(timeline_.end(), tokens.begin(), tokens.end());
-    usage_.appended += std::ssize(tokens);
-    to_prefill_ += std::ssize(tokens);
-    return {};
-  }
-
-  Result<Sampled> sample(const SamplingParams& params, std::optional<TokenMask> mask, std::stop_token stop) override {
-    if (mask) return Error{ErrorCode::kUnsupported, "a remote model cannot be constrained by a mask"};
-    if (stop.stop_requested()) return Error{ErrorCode::kCancelled, "sampling was stopped"};
-    if (n_tokens() + 1 > model_->capabilities().n_context) return full();
-    if (queue_.empty()) {
-      if (Result<void> filled = fill(params, stop); !filled) return filled.error();
-    }
-    const Token token = queue_.front();
-    queue_.pop_front();
-    timeline_.push_back(token);
-    usage_.decoded += 1;
-    return Sampled{token, 0.0F};
-  }
-
-  Result<std::unique_ptr<TokenSession>> fork() override {
-    return Error{ErrorCode::kUnsupported, "a remote session cannot be forked"};
-  }
-  Result<Checkpoint> checkpoint() override { return Checkpoint{n_tokens(), 0}; }
-  Result<void> rollback(const Checkpoint& checkpoint) override {
-    if (checkpoint.n_tokens < 0 || checkpoint.n_tokens > n_tokens()) {
-      return Error{ErrorCode::kInvalidArgument, "rollback to a position that is not there"};
-    }
-    drop_answer();
-    timeline_.resize(static_cast<std::size_t>(checkpoint.n_tokens));
-    return {};
-  }
-  std::int64_t n_tokens() const override { return std::ssize(timeline_); }
-  const Usage& usage() const override { return usage_; }
 
  private:
   // One answer under way.
@@ -86,20 +48,12 @@ class MessageModel::Session : public TokenSession {
     bool said_something = false;
   };
 
-  Error full() const {
-    return Error{
-        ErrorCode::kResourceExhausted,
-        "the context of " + std::to_string(model_->capabilities().n_context) + " tokens is full"};
-  }
   Error named(const Error& error) const { return Error{error.code, model_->endpoint().base() + ": " + error.message}; }
 
-  void drop_answer() {
-    answer_.reset();
-    queue_.clear();
-  }
+  void drop_answer() override { answer_.reset(); }
 
-  // Puts at least one token into the queue. An answer is asked for again only while nothing of it has arrived.
-  Result<void> fill(const SamplingParams& params, const std::stop_token& stop) {
+  // An answer is asked for again only while nothing of it has arrived.
+  Result<void> fill(const SamplingParams& params, const std::stop_token& stop) override {
     return model_->endpoint().with_retries(stop, [&](RetryAdvice& advice) {
       Result<void> filled = try_fill(params, stop, advice);
       if (filled) return filled;
@@ -113,7 +67,7 @@ class MessageModel::Session : public TokenSession {
     if (!answer_) {
       if (Result<void> asked = ask(params, stop, advice); !asked) return asked;
     }
-    while (queue_.empty()) {
+    while (queue().empty()) {
       Result<std::string> event = answer_->stream.next(stop, advice);
       if (!event) return event.error();
       Result<std::vector<Spoken>> spoken = answer_->events.take(*event);
@@ -127,7 +81,7 @@ class MessageModel::Session : public TokenSession {
         }
         answer_->writer.take(one, tokens);
       }
-      queue_.insert(queue_.end(), tokens.begin(), tokens.end());
+      for (const Token token : tokens) queue().push_back({token, 0.0F});
     }
     if (!answer_->events.reasoning_field().empty()) reasoning_field_ = answer_->events.reasoning_field();
     if (answer_->writer.ended()) answer_.reset();
@@ -135,7 +89,7 @@ class MessageModel::Session : public TokenSession {
   }
 
   Result<void> ask(const SamplingParams& params, const std::stop_token& stop, RetryAdvice& advice) {
-    Result<Dialogue> dialogue = read_dialogue(timeline_, model_->renderer(), introduction_.given);
+    Result<Dialogue> dialogue = read_dialogue(timeline(), model_->renderer(), introduction_.given);
     if (!dialogue) return dialogue.error();
     const RemoteEndpoint& endpoint = model_->endpoint();
     std::string body = body_of(
@@ -148,20 +102,15 @@ class MessageModel::Session : public TokenSession {
         std::move(*stream), MessageEvents(model_->api()),
         HarmonyWriter(model_->renderer(), introduction_.functions, dialogue->open_channel)
     });
-    usage_.prefilled += to_prefill_;
-    to_prefill_ = 0;
+    count_prefill();
     return {};
   }
 
   std::shared_ptr<const Impl> model_;
   Introduction introduction_;
-  Tokens timeline_;
-  Usage usage_;
-  std::int64_t to_prefill_ = 0;
   std::string reasoning_field_ = "reasoning";  // where this server looks for it
   net::Client client_;                         // outlives the answer
   std::optional<Answer> answer_;
-  std::deque<Token> queue_;  // arrived and not yet sampled
 };
 
 MessageModel::MessageModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}

@@ -1,10 +1,10 @@
 #include "agent/model/remote_model.h"
 
 #include <algorithm>
-#include <deque>
 #include <nlohmann/json.hpp>
 
 #include "agent/model/completion_chunk.h"
+#include "agent/model/remote_session.h"
 #include "core/base/json.h"
 
 namespace toccata::agent {
@@ -71,68 +71,16 @@ class RemoteModel::Impl {
   Capabilities capabilities_;
 };
 
-class RemoteModel::Session : public TokenSession {
+class RemoteModel::Session : public RemoteSession {
  public:
-  explicit Session(std::shared_ptr<const Impl> model) : model_(std::move(model)) {}
-
-  Result<void> append(std::span<const Token> tokens) override {
-    if (n_tokens() + std::ssize(tokens) > model_->capabilities().n_context) return full();
-    drop_stream();
-    timeline_.insert(timeline_.end(), tokens.begin(), tokens.end());
-    usage_.appended += std::ssize(tokens);
-    to_prefill_ += std::ssize(tokens);
-    return {};
-  }
-
-  Result<Sampled> sample(
-      const SamplingParams& params, std::optional<TokenMask> mask, std::stop_token stop
-  ) override {
-    if (mask) {
-      return Error{ErrorCode::kUnsupported, "a remote model cannot be constrained by a mask"};
-    }
-    if (stop.stop_requested()) return Error{ErrorCode::kCancelled, "sampling was stopped"};
-    if (n_tokens() + 1 > model_->capabilities().n_context) return full();
-    if (queue_.empty()) {
-      if (Result<void> filled = fill(params, stop); !filled) return filled.error();
-    }
-    const Sampled sampled = queue_.front();
-    queue_.pop_front();
-    timeline_.push_back(sampled.token);
-    usage_.decoded += 1;
-    return sampled;
-  }
-
-  bool has_next() const override { return !queue_.empty(); }
-
-  Result<std::unique_ptr<TokenSession>> fork() override {
-    return Error{ErrorCode::kUnsupported, "a remote session cannot be forked"};
-  }
-  Result<Checkpoint> checkpoint() override { return Checkpoint{n_tokens(), 0}; }
-  Result<void> rollback(const Checkpoint& checkpoint) override {
-    if (checkpoint.n_tokens < 0 || checkpoint.n_tokens > n_tokens()) {
-      return Error{ErrorCode::kInvalidArgument, "rollback to a position that is not there"};
-    }
-    drop_stream();
-    timeline_.resize(static_cast<std::size_t>(checkpoint.n_tokens));
-    return {};
-  }
-  std::int64_t n_tokens() const override { return std::ssize(timeline_); }
-  const Usage& usage() const override { return usage_; }
+  explicit Session(std::shared_ptr<const Impl> model)
+      : RemoteSession(model->capabilities().n_context), model_(std::move(model)) {}
 
  private:
-  Error full() const {
-    return Error{
-        ErrorCode::kResourceExhausted,
-        "the context of " + std::to_string(model_->capabilities().n_context) + " tokens is full"};
-  }
+  void drop_answer() override { stream_.reset(); }
 
-  void drop_stream() {
-    stream_.reset();
-    queue_.clear();
-  }
-
-  // Puts at least one token into the queue. A completion is tried again only while no token of it has arrived.
-  Result<void> fill(const SamplingParams& params, const std::stop_token& stop) {
+  // A completion is tried again only while no token of it has arrived.
+  Result<void> fill(const SamplingParams& params, const std::stop_token& stop) override {
     return model_->endpoint().with_retries(stop, [&](RetryAdvice& advice) {
       Result<void> filled = try_fill(params, stop, advice);
       if (filled) return filled;
@@ -146,14 +94,13 @@ class RemoteModel::Session : public TokenSession {
     if (!stream_) {
       token_seen_ = false;
       Result<EventStream> started = EventStream::start(
-          client_, model_->endpoint(), "/completions", model_->completion_body(timeline_, params), stop, advice
+          client_, model_->endpoint(), "/completions", model_->completion_body(timeline(), params), stop, advice
       );
       if (!started) return started.error();
       stream_.emplace(std::move(*started));
-      usage_.prefilled += to_prefill_;
-      to_prefill_ = 0;
+      count_prefill();
     }
-    while (queue_.empty()) {
+    while (queue().empty()) {
       Result<std::string> event = stream_->next(stop, advice);
       if (!event) return event.error();
       if (Result<void> taken = take(*event); !taken) return taken.error();
@@ -178,10 +125,10 @@ class RemoteModel::Session : public TokenSession {
               "apart; use a vLLM with return_token_ids, or llama-server, or its messages: " +
               model_->endpoint().base() + "/chat/completions"};
     }
-    for (const Sampled& sampled : chunk->tokens) queue_.push_back(sampled);
+    for (const Sampled& sampled : chunk->tokens) queue().push_back(sampled);
     if (chunk->finished) finish(*chunk);
-    token_seen_ = token_seen_ || !queue_.empty();
-    if (!stream_ && queue_.empty()) {
+    token_seen_ = token_seen_ || !queue().empty();
+    if (!stream_ && queue().empty()) {
       return Error{ErrorCode::kCorrupt, model_->endpoint().base() + ": a completion without any token"};
     }
     return {};
@@ -189,28 +136,24 @@ class RemoteModel::Session : public TokenSession {
 
   // After the server's end. Its stop token is the last token of the completion, whether it sent it or not.
   void finish(const CompletionChunk& chunk) {
-    const Token last = !queue_.empty()     ? queue_.back().token
-                       : timeline_.empty() ? Token{-1}
-                                           : timeline_.back();
+    const Token last = !queue().empty()     ? queue().back().token
+                       : timeline().empty() ? Token{-1}
+                                           : timeline().back();
     const bool missing = !chunk.at_limit && !(token_seen_or_queued() && model_->is_stop(last));
-    if (missing) queue_.push_back({chunk.stop_token.value_or(model_->default_stop()), 0.0F});
+    if (missing) queue().push_back({chunk.stop_token.value_or(model_->default_stop()), 0.0F});
     stream_.reset();
   }
 
-  bool token_seen_or_queued() const { return token_seen_ || !queue_.empty(); }
+  bool token_seen_or_queued() const { return token_seen_ || !queue().empty(); }
 
   bool hides_control_tokens(std::string_view text) const {
-    if (!model_->ends_in_header(timeline_)) return false;
+    if (!model_->ends_in_header(timeline())) return false;
     return !text.starts_with("<|") && !text.starts_with(" to=") && !text.starts_with(" ");
   }
 
   std::shared_ptr<const Impl> model_;
-  Tokens timeline_;
-  Usage usage_;
-  std::int64_t to_prefill_ = 0;
   net::Client client_;
   std::optional<EventStream> stream_;  // the completion under way
-  std::deque<Sampled> queue_;          // arrived and not yet sampled
   bool token_seen_ = false;            // of this completion
 };
 

@@ -305,6 +305,23 @@ Result<RunHandle> find_run(Database& db, std::string_view typed) {
   return RunHandle{row.integer(0), ids.front()};
 }
 
+namespace {
+
+// What `read` gives for the run a person means by `id`, seen at one moment; the file's failures as a Result.
+template <class T, class Read>
+Result<T> read_of(Database& db, std::string_view id, const Read& read) {
+  try {
+    Snapshot snapshot(db);
+    const Result<RunHandle> run = find_run(db, id);
+    if (!run) return run.error();
+    return read(*run);
+  } catch (const Exception& failure) {
+    return failure.error();
+  }
+}
+
+}  // namespace
+
 std::vector<RunSummary> Ledger::list_runs(int limit, std::string_view older_than) const {
   Statement row(
       impl_->db,
@@ -320,78 +337,56 @@ std::vector<RunSummary> Ledger::list_runs(int limit, std::string_view older_than
 }
 
 Result<RunRecord> Ledger::load_run(std::string_view id) const {
-  try {
-    Snapshot snapshot(impl_->db);
-    const Result<RunHandle> run = find_run(impl_->db, id);
-    if (!run) return run.error();
-    return read_run(impl_->db, run->id);
-  } catch (const Exception& failure) {
-    return failure.error();
-  }
+  return read_of<RunRecord>(impl_->db, id, [&](const RunHandle& run) { return read_run(impl_->db, run.id); });
 }
 
 Result<std::string> Ledger::call_output(std::string_view id, int call) const {
-  try {
-    Snapshot snapshot(impl_->db);
-    const Result<RunHandle> run = find_run(impl_->db, id);
-    if (!run) return run.error();
+  return read_of<std::string>(impl_->db, id, [&](const RunHandle& run) -> Result<std::string> {
     Statement row(
         impl_->db,
         "SELECT coalesce((SELECT bytes FROM blobs WHERE n = full_blob),"
         " (SELECT bytes FROM blobs WHERE n = content_blob), content) FROM calls"
         " WHERE run = ?1 AND call = ?2 AND status IS NOT NULL"
     );
-    if (!row.bind(run->n, call).next()) {
+    if (!row.bind(run.n, call).next()) {
       return Error{
-          ErrorCode::kNotFound, "run " + run->id + " has no result of a call " + std::to_string(call)};
+          ErrorCode::kNotFound, "run " + run.id + " has no result of a call " + std::to_string(call)};
     }
     return row.text(0);
-  } catch (const Exception& failure) {
-    return failure.error();
-  }
+  });
 }
 
 Result<std::vector<SessionFile>> Ledger::session_files(std::string_view id, std::optional<int> call) const {
-  try {
-    Snapshot snapshot(impl_->db);
-    const Result<RunHandle> run = find_run(impl_->db, id);
-    if (!run) return run.error();
+  return read_of<std::vector<SessionFile>>(impl_->db, id, [&](const RunHandle& run) -> Result<std::vector<SessionFile>> {
     // SQLite takes the other columns from the row with the maximum.
     Statement row(
         impl_->db,
         "SELECT path, size, max(call) FROM files WHERE run = ?1 AND call <= ?2 GROUP BY path ORDER BY path"
     );
-    row.bind(run->n, call.value_or(std::numeric_limits<int>::max()));
+    row.bind(run.n, call.value_or(std::numeric_limits<int>::max()));
     std::vector<SessionFile> files;
     while (row.next()) {
       if (const auto size = size_in(row, 1)) files.push_back({row.text(0), size, {}});
     }
     return files;
-  } catch (const Exception& failure) {
-    return failure.error();
-  }
+  });
 }
 
 Result<SessionFile> Ledger::session_file(
     std::string_view id, std::string_view path, std::optional<int> call
 ) const {
-  try {
-    Snapshot snapshot(impl_->db);
-    const Result<RunHandle> run = find_run(impl_->db, id);
-    if (!run) return run.error();
+  return read_of<SessionFile>(impl_->db, id, [&](const RunHandle& run) -> Result<SessionFile> {
     Statement row(
         impl_->db,
         "SELECT size, coalesce((SELECT bytes FROM blobs WHERE n = bytes_blob), bytes) FROM files"
         " WHERE run = ?1 AND path = ?2 AND call <= ?3 ORDER BY call DESC LIMIT 1"
     );
-    row.bind(run->n, path, call.value_or(std::numeric_limits<int>::max()));
+    row.bind(run.n, path, call.value_or(std::numeric_limits<int>::max()));
     if (!row.next() || row.is_null(0)) {
-      return Error{ErrorCode::kNotFound, "run " + run->id + " has no file '" + std::string(path) + "'"};
+      return Error{ErrorCode::kNotFound, "run " + run.id + " has no file '" + std::string(path) + "'"};
     }
     return SessionFile{std::string(path), size_in(row, 0), row.text(1)};
-  } catch (const Exception& failure) {
-    return failure.error();
-  }
+  });
 }
 
 std::vector<std::string> Ledger::check() const {
