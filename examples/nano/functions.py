@@ -181,7 +181,7 @@ def invented(rng: random.Random, wording: str) -> tuple[Function, str, dict]:
     for n in names:
         schema, value = field(rng, n, wording)
         shown = f"{n}_{rng.choice(['name', 'value', 'to', 'of', 'id', 'two'])}" if rng.random() < 0.08 else n
-        if rng.random() < 0.15:
+        if schema["type"] != "object" and rng.random() < 0.15:
             schema = {"description": rng.choice([f"The {n}", f"{n.capitalize()} of the {noun}", f"Which {n}"]), **schema}
         parameters.append(Parameter(shown, schema, rng.random() < 0.75))
         arguments[shown] = value

@@ -9,11 +9,14 @@ import sys
 import tempfile
 import unittest
 
+import nano_function_cases as function_cases
+from live_server import Server
 from program import ROOT, TOCCATA, Program
 
 sys.path.insert(0, str(ROOT / "examples/nano"))
 sys.dont_write_bytecode = True
 import conversations  # noqa: E402
+import functions  # noqa: E402
 import lookup  # noqa: E402
 import repair  # noqa: E402
 import skills  # noqa: E402
@@ -102,6 +105,40 @@ class WholeConversation(unittest.TestCase):
             talk.mend(r, True)
             talk.b.final(r.answer, True, True)
             self.play(talk, r.question)
+
+    def test_functions_of_an_mcp_server(self):
+        rng = random.Random(8)
+        for i, case in enumerate(["one", "two", "compute", "missing"] * 2):
+            e, box = function_cases.errand_of(rng, case, "seen")
+            talk = skills.Talk(random.Random(9), V, ["low", "high"][i % 2], True, False)
+            talk.b.system("2020-02-20", talk.effort, True, False)
+            talk.b.developer(functions.declaration("shop", box))
+            skills.do_errand(talk, e, "shop", "2020-02-20", True, True, "seen")
+            question = re.findall(r"<\|start\|>user<\|message\|>(.*?)<\|end\|>", spelled(talk.b.ids), re.S)[0]
+            with self.subTest(question=question), tempfile.TemporaryDirectory() as folder:
+                calls = [{"name": r.function.name, "arguments": r.arguments, "result": r.result} for r in e.requests if case != "missing"]
+                config = function_cases.mcp_config(pathlib.Path(folder), "shop", box, calls)
+                self.play(talk, question, "--tools", "python", "--mcp", str(config))
+
+    def test_functions_of_a_client_of_the_server(self):
+        rng = random.Random(10)
+        server = Server(self.program, "-m", "nano")
+        self.addCleanup(server.close)
+        for i in range(40):
+            e, box = function_cases.errand_of(rng, "one", "seen")
+            r, effort = e.requests[0], ["low", "medium", "high"][i % 3]
+            talk = skills.Talk(rng, V, effort, False, False)
+            talk.b.system("2020-02-20", effort, False, False, True)
+            talk.b.developer(functions.declaration("functions", box))
+            talk.b.user(e.question)
+            talk.b.add("<|start|>", "assistant")
+            talk.use(r, "functions", True)
+            thought = {} if effort == "low" else {"reasoning": skills.USING + r.function.name + "."}
+            call = {"id": "a", "type": "function", "function": {"name": r.function.name, "arguments": json.dumps(r.arguments)}}
+            messages = [{"role": "user", "content": e.question}, {"role": "assistant", **thought, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "a", "content": r.result}]
+            rendered = server.post("/render", {"messages": messages, "tools": [f.tool() for f in box], "reasoning_effort": effort})
+            date = re.search(r"Current date: ([0-9-]+)", rendered["text"])[1]
+            self.assertEqual(rendered["text"], spelled(talk.b.ids).replace("2020-02-20", date))
 
     def test_looking_up_and_computing(self):
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as elsewhere:
