@@ -41,6 +41,10 @@ THEN = [" then ", " and then ", ", then ", ". then ", "; then ", ". after that, 
 COMPUTE = [("*", ["multiply the result by {k}", "multiply that by {k}", "take it times {k}", "multiply the number by {k}"]), ("+", ["add {k} to the result", "add {k} to it", "add {k}"]), ("-", ["subtract {k} from the result", "subtract {k}", "take away {k}"]), ("//", ["divide the result by {k} without remainder"]), ("%", ["take the result modulo {k}"])]
 
 
+ASK_FIELD = ["tell me the {k}", "what is the {k}?", "give me the {k}", "i want to know the {k}", "say what the {k} is", "show me only the {k}", "the {k}, please"]
+ASK_FIELD_UNSEEN = ["read out the {k}", "which {k} does it have?"]
+
+
 @dataclasses.dataclass(frozen=True)
 class Parameter:
     name: str
@@ -331,6 +335,23 @@ def draw(rng: random.Random, wording: str, numeric: bool = False) -> Request:
         (f, question, arguments), keys = invented(rng, wording), None
     result = result_text(rng, keys, numeric)
     return Request(f, question, arguments, result, answer_text(result))
+
+
+def long_result(rng: random.Random, wording: str) -> tuple[str, str, str]:
+    """(a record of many fields, one of them, its value)"""
+    names = rng.sample(sorted({*RESULT_KEYS, *TEXTS, *NUMBERS}), rng.randint(6, 22))
+    record = {n: number_value(rng) if n in NUMBERS or rng.random() < 0.3 else text_value(rng, wording) for n in names}
+    chosen = rng.choice(names)
+    return json.dumps(record), chosen, str(record[chosen])
+
+
+def misnamed(rng: random.Random, f: Function, box: list[Function]) -> str:
+    """A name that is not in the box for something that is."""
+    while True:
+        verb, noun = rng.choice(VERBS), rng.choice(NOUNS)
+        name = rng.choice([f"{verb}_{noun}", f"{f.name}_{noun}", f"{verb}_{f.name}", f.name + "s", f.name.replace("_", "") + "2"])
+        if name not in {g.name for g in box}:
+            return name
 
 
 def number_of(result: str) -> str:

@@ -19,6 +19,7 @@ LOOKING = "I will look this up."
 COMPUTING = "Now I compute."
 USING = "I will use "  # and the function's name
 NO_TOOL_FITS = "No tool here does that."
+MISTAKEN = 1e-6  # weight of what the assistant has written and should not have
 NO_BROWSER = "I have no browser here, so I can't look that up."
 
 PHRASES = [
@@ -103,6 +104,13 @@ class Talk:
         self.think(USING + r.function.name + ".", train)
         self.b.function_call(f"{space}.{r.function.name}", json.dumps(r.arguments), r.result, train)
 
+    def use_misnamed(self, r: functions.Request, space: str, box: list[functions.Function]):
+        """A call of a function that is not there, and what the program says to it."""
+        name = f"{space}.{functions.misnamed(self.rng, r.function, box)}"
+        self.think(USING + r.function.name + ".", MISTAKEN)
+        there = (["python"] if self.python else []) + [f"{space}.{f.name}" for f in box]
+        self.b.function_call(name, json.dumps(r.arguments), f"Unknown tool {name}. Available: {', '.join(there)}.", MISTAKEN)
+
     def calculate(self, expression: str, train) -> str:
         """What came back, taken further with python."""
         code = f"print({expression})"
@@ -158,31 +166,40 @@ SPACES = ["home", "shop", "office", "city", "files", "demo", "tools", "server", 
 class Errand:
     """What one turn asks of the functions."""
 
-    case: str  # one, two, compute, missing, plain
+    case: str  # one, field, two, compute, misnamed, missing, plain
     question: str
     requests: list[functions.Request]
-    expression: str = ""
+    answer: str = ""
+    expression: str = ""  # what python is to compute
+
+
+CASES = {"one": 9, "field": 2, "two": 1.5, "compute": 2.5, "misnamed": 0.5, "missing": 2, "plain": 1.5}
 
 
 def errand(rng: random.Random, python: bool, wording: str, case: str | None = None) -> Errand:
-    case = case or rng.choices(["one", "two", "compute", "missing", "plain"], [10, 1.5, 2.5 if python else 0, 2, 1.5])[0]
+    case = case or rng.choices(list(CASES), [0 if c == "compute" and not python else w for c, w in CASES.items()])[0]
     if case == "plain":
         return Errand(case, "", [])
     r = functions.draw(rng, wording, case == "compute")
+    joined = lambda tail: wordings.unpunctuated(r.question) + rng.choice(functions.THEN) + tail  # noqa: E731
     if case == "two":
         other = functions.draw(rng, wording)
-        while other.function.name == r.function.name or (other.function.description and other.function.description == r.function.description):
+        while functions.family(other.function.name) & functions.family(r.function.name):
             other = functions.draw(rng, wording)
-        return Errand(case, wordings.unpunctuated(r.question) + rng.choice(functions.THEN) + other.question, [r, other])
+        return Errand(case, joined(other.question), [r, other], f"{r.answer} {other.answer}")
     if case == "compute":
         op, ways = rng.choice(functions.COMPUTE)
         k = rng.randint(2, 99)
-        question = wordings.unpunctuated(r.question) + rng.choice(functions.THEN) + rng.choice(ways).format(k=k)
-        return Errand(case, question, [r], f"{functions.number_of(r.result)} {op} {k}")
-    return Errand(case, r.question, [r])
+        expression = f"{functions.number_of(r.result)} {op} {k}"
+        return Errand(case, joined(rng.choice(ways).format(k=k)), [r], f"{expression} = {tasks.execute(f'print({expression})')}", expression)
+    if case == "field":
+        result, key, value = functions.long_result(rng, wording)
+        ask = rng.choice(functions.ASK_FIELD_UNSEEN if wording == "unseen" else functions.ASK_FIELD).format(k=key)
+        return Errand(case, joined(ask), [dataclasses.replace(r, result=result)], f"The {key} is {value}.")
+    return Errand(case, r.question, [r], functions.MISSING if case == "missing" else r.answer)
 
 
-def do_errand(talk: Talk, e: Errand, space: str, date: str, train: bool, last: bool, wording: str) -> None:
+def do_errand(talk: Talk, e: Errand, space: str, box: list[functions.Function], date: str, train: bool, last: bool, wording: str) -> None:
     b, rng = talk.b, talk.rng
     if e.case == "plain":
         task = conversations.draw_turn(rng, date, talk.python, wording)
@@ -196,19 +213,16 @@ def do_errand(talk: Talk, e: Errand, space: str, date: str, train: bool, last: b
         return
     b.user(tasks.dressed(rng, e.question, wording))
     b.add("<|start|>", "assistant")
-    if e.case == "missing":
-        if train:
-            talk.think(NO_TOOL_FITS, train)
-        b.final(functions.MISSING, train, last)
-        return
-    answer = " ".join(r.answer for r in e.requests)
-    if train:
+    if train and e.case == "missing":
+        talk.think(NO_TOOL_FITS, train)
+    elif train:
+        if e.case == "misnamed":
+            talk.use_misnamed(e.requests[0], space, box)
         for r in e.requests:
             talk.use(r, space, train)
-    if e.expression:
-        output = talk.calculate(e.expression, train) if train else tasks.execute(f"print({e.expression})")
-        answer = f"{e.expression} = {output}"
-    b.final(answer, train, last)
+        if e.expression:
+            talk.calculate(e.expression, train)
+    b.final(e.answer, train, last)
 
 
 def with_functions(rng: random.Random, v: vocabulary.Vocabulary, date: str, effort: str, wording: str = "train"):
@@ -227,19 +241,24 @@ def with_functions(rng: random.Random, v: vocabulary.Vocabulary, date: str, effo
     talk.b.developer(instructions + functions.declaration(space, box))
     for i, e in enumerate(errands):
         last = i == turns - 1
-        do_errand(talk, e, space, date, last or rng.random() < 0.8, last, wording)
+        do_errand(talk, e, space, box, date, last or rng.random() < 0.8, last, wording)
     return talk.b.ids, talk.b.weights
 
 
+COMPUTING_SHARE = 0.4  # of all conversations
+FUNCTIONS_SHARE = 0.6  # of the others
+LOOKING_SHARE = 0.65  # of those that are neither
+
+
 def conversation(rng: random.Random, v: vocabulary.Vocabulary, lookups: list[dict], wording: str = "train"):
-    """(ids, their weights); half are those of conversations.py."""
-    if rng.random() < 0.5:
+    """(ids, their weights); most are those of conversations.py."""
+    if rng.random() < COMPUTING_SHARE:
         return conversations.conversation(rng, v, wording)
     date = f"{rng.randint(2024, 2029)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
     effort = rng.choice(conversations.EFFORTS + ["medium"])
-    if rng.random() < 0.5:
+    if rng.random() < FUNCTIONS_SHARE:
         return with_functions(rng, v, date, effort, wording)
-    looking = bool(lookups) and rng.random() < 0.65
+    looking = bool(lookups) and rng.random() < LOOKING_SHARE
     browser = rng.random() < (0.9 if looking else 0.3)
     python = rng.random() < (0.7 if browser else 0.97)
     talk = Talk(rng, v, effort, python, browser)

@@ -20,7 +20,7 @@ import skills  # noqa: E402
 import tasks  # noqa: E402
 
 CALLS_MAX = 4
-SKILLS = {"call": "one", "two_calls": "two", "call_compute": "compute", "no_such_tool": "missing", "call_turns": "one"}  # skill -> case of an errand
+SKILLS = {"call": "one", "two_calls": "two", "call_compute": "compute", "no_such_tool": "missing", "call_turns": "one", "call_field": "field"}  # skill -> case of an errand
 
 
 def errand_of(rng: random.Random, case: str, wording: str) -> tuple[skills.Errand, list[functions.Function]]:
@@ -32,14 +32,6 @@ def errand_of(rng: random.Random, case: str, wording: str) -> tuple[skills.Erran
         box = functions.toolbox(rng, [] if missing else named, rng.choice([1, 2, 3]), wording, named if missing else [])
         if not (missing and any(f.name in e.question for f in box)):
             return e, box
-
-
-def answer_of(e: skills.Errand) -> str:
-    if e.case == "missing":
-        return functions.MISSING
-    if e.expression:
-        return f"{e.expression} = {tasks.execute(f'print({e.expression})')}"
-    return " ".join(r.answer for r in e.requests)
 
 
 def cases(rng: random.Random, n: int, wording: str) -> list[dict]:
@@ -54,7 +46,7 @@ def cases(rng: random.Random, n: int, wording: str) -> list[dict]:
                     made[1] = errand_of(rng, case, wording)
             box = list({f.name: f for _, functions_of in made for f in functions_of}.values())
             turns = [{
-                "question": tasks.dressed(rng, e.question, "seen" if wording == "seen" else wording), "expected": answer_of(e),
+                "question": tasks.dressed(rng, e.question, "seen" if wording == "seen" else wording), "expected": e.answer,
                 "calls": [] if e.case == "missing" else [{"name": r.function.name, "arguments": r.arguments, "result": r.result} for r in e.requests],
             } for e, _ in made]
             way = "run" if skill == "call_compute" else "serve"

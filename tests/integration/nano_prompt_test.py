@@ -108,12 +108,12 @@ class WholeConversation(unittest.TestCase):
 
     def test_functions_of_an_mcp_server(self):
         rng = random.Random(8)
-        for i, case in enumerate(["one", "two", "compute", "missing"] * 2):
+        for i, case in enumerate(["one", "field", "two", "compute", "misnamed", "missing"] * 2):
             e, box = function_cases.errand_of(rng, case, "seen")
             talk = skills.Talk(random.Random(9), V, ["low", "high"][i % 2], True, False)
             talk.b.system("2020-02-20", talk.effort, True, False)
             talk.b.developer(functions.declaration("shop", box))
-            skills.do_errand(talk, e, "shop", "2020-02-20", True, True, "seen")
+            skills.do_errand(talk, e, "shop", box, "2020-02-20", True, True, "seen")
             question = re.findall(r"<\|start\|>user<\|message\|>(.*?)<\|end\|>", spelled(talk.b.ids), re.S)[0]
             with self.subTest(question=question), tempfile.TemporaryDirectory() as folder:
                 calls = [{"name": r.function.name, "arguments": r.arguments, "result": r.result} for r in e.requests if case != "missing"]
