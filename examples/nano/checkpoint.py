@@ -65,14 +65,10 @@ def doubled(net: Nano, tokens: torch.Tensor) -> Nano:
     token finds its two experts in one half: which tokens share an expert changes, what it computes does not. `tokens`
     [B, T] are conversations; the direction is their first principal component.
     """
-    c = net.config
-    inputs: list[torch.Tensor] = []
+    c, t = net.config, tokens.shape[1]
+    full, sliding = net.masks(t)
+    inputs: list[torch.Tensor] = []  # of each layer's router
     x = net.embedding[tokens]
-    t = tokens.shape[1]
-    i = torch.arange(t)
-    distance = i[:, None] - i[None]
-    full = torch.where(distance >= 0, 0.0, -torch.inf)
-    sliding = torch.where((distance >= 0) & (distance < c.window), 0.0, -torch.inf)
     for layer in net.layers:
         x = layer.attention(x, sliding if layer.sliding else full, net.cos[:t], net.sin[:t])
         inputs.append(rms_norm(x, layer.mlp_norm, c.norm_eps).reshape(-1, c.hidden))

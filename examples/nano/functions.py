@@ -138,7 +138,8 @@ def field(rng: random.Random, name: str, wording: str) -> tuple[dict, object]:
         values = [number_value(rng) if numbers else text_value(rng, wording) for _ in range(rng.randint(2, 3))]
         return {"type": "array", "items": {"type": "number" if numbers else "string"}}, values
     if name in NUMBERS + UNSEEN_NUMBERS + ["low", "high", "phone"]:
-        return {"type": rng.choice(["number", "number", "integer"])}, number_value(rng)
+        value = number_value(rng)
+        return {"type": rng.choice(["number", "number", "integer"]) if isinstance(value, int) else "number"}, value
     if rng.random() < 0.12:
         options = rng.sample(VALUES, 3)
         return {"type": "string", "enum": options}, rng.choice(options)

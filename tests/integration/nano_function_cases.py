@@ -34,23 +34,29 @@ def errand_of(rng: random.Random, case: str, wording: str) -> tuple[skills.Erran
             return e, box
 
 
+def task_of(rng: random.Random, skill: str, made: list[tuple[skills.Errand, list[functions.Function]]], wording: str) -> dict:
+    """A task: the functions of one conversation and its turns, each with what is asked and what must come."""
+    turns = [{
+        "question": tasks.dressed(rng, e.question, wording), "expected": e.answer,
+        "calls": [] if e.case == "missing" else [{"name": r.function.name, "arguments": r.arguments, "result": r.result} for r in e.requests],
+    } for e, _ in made]
+    box = {f.name: f for _, of in made for f in of}
+    way = "run" if skill == "call_compute" else "serve"
+    return {"skill": skill, "way": way, "functions": list(box.values()), "turns": turns, "question": turns[-1]["question"], "expected": turns[-1]["expected"]}
+
+
 def cases(rng: random.Random, n: int, wording: str) -> list[dict]:
-    """n tasks a skill. A task: the turns of one conversation, each with what is asked and what must come."""
+    """n tasks a skill."""
     out = []
     for skill, case in SKILLS.items():
         for _ in range(n):
             made = [errand_of(rng, case, wording)]
             if skill == "call_turns":
+                first = {name for f in made[0][1] for name in functions.family(f.name)}
                 made.append(errand_of(rng, case, wording))
-                while made[1][0].requests[0].function.name in {f.name for f in made[0][1]}:
+                while first & {f.name for f in made[1][1]}:
                     made[1] = errand_of(rng, case, wording)
-            box = list({f.name: f for _, functions_of in made for f in functions_of}.values())
-            turns = [{
-                "question": tasks.dressed(rng, e.question, "seen" if wording == "seen" else wording), "expected": e.answer,
-                "calls": [] if e.case == "missing" else [{"name": r.function.name, "arguments": r.arguments, "result": r.result} for r in e.requests],
-            } for e, _ in made]
-            way = "run" if skill == "call_compute" else "serve"
-            out.append({"skill": skill, "way": way, "functions": box, "turns": turns, "question": turns[-1]["question"], "expected": turns[-1]["expected"]})
+            out.append(task_of(rng, skill, made, wording))
     return out
 
 

@@ -70,20 +70,24 @@ def spelled(ids: list[int]) -> str:
     return b"".join(names.get(i) or V.bytes[i] for i in ids).decode()
 
 
+def completions_of(builder: conversations.Builder) -> list[str]:
+    """What the assistant writes in it, a text a model call."""
+    out, part = [], []
+    for token, weight in zip(builder.ids, builder.weights):
+        if weight:
+            part.append(token)
+        elif part:
+            out.append(spelled(part))
+            part = []
+    return [*out, spelled(part)]
+
+
 class WholeConversation(unittest.TestCase):
     """A scripted model says what the generator's assistant says; the program's token log is the generator's text."""
 
     def play(self, talk, question, *options):
         builder = talk.b
-        completions, part = [], []
-        for token, weight in zip(builder.ids, builder.weights):
-            if weight:
-                part.append(token)
-            elif part:
-                completions.append(spelled(part))
-                part = []
-        completions.append(spelled(part))
-        done = self.program.run("run", "-m", self.program.script(*completions), "--reasoning", talk.effort, *options, question)
+        done = self.program.run("run", "-m", self.program.script(*completions_of(builder)), "--reasoning", talk.effort, *options, question)
         self.assertEqual(done.returncode, 0, done.stderr)
         log = [t for _, tokens in token_log(self.program) for t in tokens]
         text = self.program.dev("decode", requests=[{"id": 0, "tokens": log}])[0]["text"]
@@ -152,6 +156,30 @@ class WholeConversation(unittest.TestCase):
                 skills.turn(talk, random.Random(6), r, "2020-02-20", True, True, "seen")
                 question = re.findall(r"<\|start\|>user<\|message\|>(.*?)<\|end\|>", spelled(talk.b.ids), re.S)[0]
                 self.play(talk, question, "--tools", "python,browser", "--index", index)
+
+
+class Evaluation(unittest.TestCase):
+    """nano_skills_eval.py's client of the server calls right what is right, and nothing else."""
+
+    def judged(self, case: str, edit) -> bool:
+        rng = random.Random(f"evaluation {case}")
+        e, box = function_cases.errand_of(rng, case, "seen")
+        talk = skills.Talk(rng, V, "medium", False, False)
+        skills.do_errand(talk, e, "functions", box, "2020-02-20", True, True, "seen")
+        with Program() as program:
+            server = Server(program, "-m", program.script(*[edit(text) for text in completions_of(talk.b)]))
+            try:
+                return function_cases.through_chat(server, function_cases.task_of(rng, "call", [(e, box)], "seen"))["right"]
+            finally:
+                server.close()
+
+    def test_right_calls_and_answers(self):
+        for case in ("one", "field", "two", "missing"):
+            self.assertTrue(self.judged(case, lambda text: text), case)
+
+    def test_a_wrong_answer_and_a_wrong_argument(self):
+        self.assertFalse(self.judged("missing", lambda text: text.replace("no tool", "a tool")))
+        self.assertFalse(self.judged("one", lambda text: text.replace('": ', '_x": ', 1)))
 
 
 class ToolText(unittest.TestCase):
