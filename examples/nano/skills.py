@@ -245,8 +245,8 @@ def with_functions(rng: random.Random, v: vocabulary.Vocabulary, date: str, effo
     return talk.b.ids, talk.b.weights
 
 
-COMPUTING_SHARE = 0.4  # of all conversations
-FUNCTIONS_SHARE = 0.6  # of the others
+COMPUTING_SHARE = 0.35  # of all conversations
+FUNCTIONS_SHARE = 0.7  # of the others
 LOOKING_SHARE = 0.65  # of those that are neither
 
 
