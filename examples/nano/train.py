@@ -4,6 +4,7 @@
     python3 examples/nano/train.py --out build/nano --tokens 20e6                  from scratch, copy circuit written in
     python3 examples/nano/train.py --out build/nano --tokens 20e6 --from examples/nano/weights      from shipped weights
     python3 examples/nano/train.py --out build/nano --tokens 20e6 --resume         go on after an interruption
+    python3 examples/nano/train.py --out build/nano --tokens 20e6 --from examples/nano/weights --skills --experts 16     function calls too
     python3 examples/nano/export.py build/nano/net.pt --out build/nano/weights     the checkpoint the program runs
 
 Needs torch. A run is a function of its options (on one kind of processor): weights and data come from --seed, and the
@@ -42,7 +43,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--from", dest="start", type=pathlib.Path, help="start from a net.pt or a folder in Hugging Face layout")
     parser.add_argument("--skills", action="store_true", help="train function calls and repair too")
     parser.add_argument("--lookups", type=pathlib.Path, help="what lookup.py recorded: the browser too; implies --skills")
-    parser.add_argument("--experts", type=int, default=8, help="more than --from has, twice or four times: it is grown without losing what it can do")
+    parser.add_argument("--experts", type=int, choices=[8, 16, 32, 64], default=8, help="more than --from has: it is grown without losing what it can do")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
