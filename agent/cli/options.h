@@ -40,7 +40,7 @@ struct AgentOptions {
   std::string sandbox = "full-nocg";  // least level accepted
   std::string sandbox_start = "zygote";  // zygote, cold: how interpreters are started
   std::filesystem::path python = {};  // of sessions: an interpreter or a venv; empty = that of `tools python`, else the system's
-  std::vector<std::string> mounts = {};  // "DIR" or "DIR:NAME": read-only at /mnt/NAME
+  std::vector<std::string> mounts = {};  // "PATH" or "PATH:NAME", a folder or file: read-only at /mnt/NAME
   std::string approve = "on-request";
   int max_turns = 50;                  // model calls
   std::int64_t budget_tokens = 0;      // prefilled + decoded; 0 = no limit
