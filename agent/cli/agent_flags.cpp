@@ -88,8 +88,8 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--python", o.python, "Interpreter of sandbox sessions, or a virtual environment (default: that of `toccata tools python`, else /usr/bin/python3)")
       ->type_name("PATH")
       ->envname("TOCCATA_PYTHON");
-  app.add_option("--mount", o.mounts, "Folder that sandbox sessions may read, at /mnt/NAME (default: its own name); may be repeated")
-      ->type_name("DIR[:NAME]")
+  app.add_option("--mount", o.mounts, "Folder or file that sandbox sessions may read, at /mnt/NAME (default: its own name); may be repeated")
+      ->type_name("PATH[:NAME]")
       ->allow_extra_args(false);
   app.add_option("--index", o.index, "Local documents of the browser tool")->envname("TOCCATA_INDEX");
   app.add_option("--ledger", o.ledger, "SQLite file the run is recorded in")->envname("TOCCATA_LEDGER");

@@ -396,7 +396,7 @@ void add_site_options(CLI::App& add, IndexOptions& o) {
   add.add_option("--allow-origin", o.allow_origins, "Origin that may be read although it is not public: http://127.0.0.1:8000; may be repeated")
       ->allow_extra_args(false);
   add.add_option("--proxy", o.proxy, "Proxy for pages, or none (default: http_proxy, HTTPS_PROXY, NO_PROXY)")->envname("TOCCATA_PROXY");
-  add.add_option("--sandbox", o.sandbox, "Least level of protection in which PDFs are read")
+  add.add_option("--sandbox", o.sandbox, "Least level of protection in which PDF and ZIM files are read")
       ->check(CLI::IsMember({"full", "full-nocg", "noproc", "landlock", "seccomp", "none"}))
       ->envname("TOCCATA_SANDBOX")
       ->capture_default_str();
@@ -406,7 +406,7 @@ void add_index(CLI::App& app, IndexOptions& o, Action& action, const Environment
   CLI::App* index = app.add_subcommand("index", "Documents of this machine that the browser tool may search");
   index->require_subcommand(1);
   CLI::App* add = index->add_subcommand("add", "Add a folder, a file or a web site; again later: what changed");
-  add->add_option("path", o.paths, "Folders, files, or addresses: the pages below https://example.org/guide/, or those a sitemap names")->required();
+  add->add_option("path", o.paths, "Folders, files (also ZIM archives), or addresses: the pages below https://example.org/guide/, or those a sitemap names")->required();
   add_site_options(*add, o);
   CLI::App* search = index->add_subcommand("search", "What the browser tool would find");
   search->add_option("query", o.query, "Words")->required();

@@ -48,7 +48,7 @@ CLI::App* add_dev(CLI::App& app, DevOptions& o, Action& action, const Environmen
   });
   sandbox->add_option("--sandbox", o.sandbox.level, "Least level accepted");
   sandbox->add_option("--python", o.sandbox_as.python, "Interpreter, as of `run`")->envname("TOCCATA_PYTHON");
-  sandbox->add_option("--mount", o.sandbox_as.mounts, "Folder to read, as of `run`; may be repeated")->allow_extra_args(false);
+  sandbox->add_option("--mount", o.sandbox_as.mounts, "Folder or file to read, as of `run`; may be repeated")->allow_extra_args(false);
   const auto index = [&](CLI::App* verb, std::filesystem::path& path) {
     verb->add_option("--index", path, "SQLite file of local documents");
   };
