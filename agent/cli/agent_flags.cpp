@@ -21,6 +21,10 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->check(CLI::IsMember({"auto", "f32", "fast"}))
       ->envname("TOCCATA_PRECISION")
       ->capture_default_str();
+  app.add_option("--kv", o.kv, "Keys and values of the built-in engine on the CPU: f16 is half of f32, q8 half of that; auto = f32, and f16 when fast")
+      ->check(CLI::IsMember({"auto", "f32", "f16", "q8"}))
+      ->envname("TOCCATA_KV")
+      ->capture_default_str();
   app.add_option("--tools", o.tools, "Tools the model may call: python, browser, shell, files, patch, recall, skills, mcp = the servers of the user's mcp.json, none")
       ->delimiter(',')
       ->allow_extra_args(false)  // the task follows

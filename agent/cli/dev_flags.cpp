@@ -39,6 +39,7 @@ CLI::App* add_dev(CLI::App& app, DevOptions& o, Action& action, const Environmen
   logits->add_option("--tokens", o.logits.tokens, "File with a JSON list of token ids")->required();
   logits->add_option("--device", o.logits.device, "Where to run")->check(CLI::IsMember({"cpu", "cuda"}));
   logits->add_option("--precision", o.logits.precision, "Arithmetic")->check(CLI::IsMember({"f32", "fast"}));
+  logits->add_option("--kv", o.logits.kv, "Keys and values on the CPU")->check(CLI::IsMember({"auto", "f32", "f16", "q8"}));
   logits->add_option("--rows", o.logits.rows, "Positions to print")->delimiter(',');
   logits->add_option("--greedy", o.logits.greedy, "Tokens to continue with")->check(CLI::NonNegativeNumber);
 

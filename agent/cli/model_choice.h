@@ -10,6 +10,13 @@
 
 namespace toccata::cli {
 
+// Of the built-in engine.
+struct Computation {
+  std::string device = "auto";     // auto, cpu or cuda; auto keeps nano on the CPU, which is faster for its size
+  std::string precision = "auto";  // auto (f32 on the CPU), f32 or fast
+  std::string kv = "auto";         // keys and values on the CPU: f32, f16, q8; auto: f32, and f16 when fast
+};
+
 struct ChosenModel {
   std::shared_ptr<agent::TokenModel> model;
   SamplingParams sampling;  // the model's own defaults (generation_config.json), else temperature 1
@@ -21,10 +28,7 @@ struct ChosenModel {
 // http(s)://...        an OpenAI-compatible completions server that takes token ids; `#name` names its model
 // script:FILE          forced completions from a JSON file
 // Throws Exception: kNotFound lists where was looked; kUnavailable for a URL when `offline`.
-// `precision`: auto (f32 on the CPU), f32 or fast. `device`: auto, cpu or cuda, for the built-in engine; auto keeps nano on the CPU, which is faster for its size.
-ChosenModel choose_model(
-    const std::string& spec, const std::string& device, const std::string& precision, bool offline, const Environment& env
-);
+ChosenModel choose_model(const std::string& spec, const Computation& how, bool offline, const Environment& env);
 
 // The model was found but cannot be used: exit code 7.
 class ModelError : public Exception {

@@ -33,6 +33,7 @@ struct EmbeddingsOptions {
 struct AgentOptions {
   std::string model = "nano";
   std::string device = "auto";         // auto, cpu, cuda: of the built-in engine
+  std::string kv = "auto";             // auto, f32, f16, q8: keys and values of the built-in engine on the CPU
   std::string precision = "auto";      // auto, f32, fast: arithmetic of the built-in engine
   std::vector<std::string> tools = {"python"};
   std::string instructions;  // developer message

@@ -146,6 +146,7 @@ Result<std::unique_ptr<TokenModel>> load(
     engine_options.n_threads = options.n_threads;
     engine_options.n_context = options.n_context;
     engine_options.speculate = options.speculate;
+    if (!options.kv.empty()) engine_options.kv = ops::kv_type_named(options.kv);
     engine_options.device = device_for(options.device);
     engine_options.exact = engine_options.device == ops::Device::kCpu ? !options.fast : options.exact;
     auto model = engine::Model::load(std::move(files), engine_options);

@@ -10,7 +10,7 @@ class CpuTimeline : public Timeline {
  public:
   explicit CpuTimeline(std::shared_ptr<const Model> model)
       : model_(std::move(model)),
-        cache_(model_->config(), model_->options().chunk_tokens) {}
+        cache_(model_->config(), model_->options().chunk_tokens, *model_->options().kv) {}
 
   std::int64_t size() const override { return cache_.size(); }
   void forward(std::span<const Token> tokens, int n_logits, float* logits) override {

@@ -17,10 +17,11 @@ struct KvCache::Snapshot {
   std::vector<std::vector<std::shared_ptr<Page>>> rings;  // of the windowed layers, in order
 };
 
-KvCache::KvCache(const model::Config& config, int chunk_max)
-    : row_(config.kv_size()),
+KvCache::KvCache(const model::Config& config, int chunk_max, ops::KvType type)
+    : format_{type, config.n_kv_heads, config.head_dim},
       window_(config.sliding_window),
       layers_(static_cast<std::size_t>(config.n_layers)) {
+  TOCCATA_CHECK(ops::fits(type, config.head_dim));
   for (int n = 0; n < config.n_layers; ++n) {
     if (config.windowed(n)) {
       layers_[static_cast<std::size_t>(n)].n_slots = round_up(config.sliding_window - 1 + chunk_max);
@@ -36,12 +37,18 @@ void KvCache::make_own(Layer& layer, std::size_t page) {
   }
   auto& held = layer.pages[page];
   if (held == nullptr) {
-    held = std::make_shared<Page>(static_cast<std::size_t>(2 * kPage * row_));
+    held = std::make_shared<Page>(2 * half_page());
   } else if (held.use_count() > 1) {
     held = std::make_shared<Page>(*held);
   }
-  layer.key_pages[page] = held->data();
-  layer.value_pages[page] = held->data() + kPage * row_;
+  show(layer, page);
+}
+
+std::size_t KvCache::half_page() const { return static_cast<std::size_t>(kPage) * format_.row_bytes(); }
+
+void KvCache::show(Layer& layer, std::size_t page) {
+  layer.key_pages[page] = layer.pages[page]->data();
+  layer.value_pages[page] = layer.pages[page]->data() + half_page();
 }
 
 void KvCache::reserve(int n) {
@@ -56,7 +63,7 @@ void KvCache::reserve(int n) {
 
 ops::KvView KvCache::layer(int n) {
   Layer& layer = layers_[static_cast<std::size_t>(n)];
-  return {layer.key_pages, layer.value_pages, kPage, row_, layer.n_slots};
+  return {layer.key_pages, layer.value_pages, format_, kPage, layer.n_slots};
 }
 
 std::shared_ptr<const KvCache::Snapshot> KvCache::snapshot() const {
@@ -75,9 +82,7 @@ void KvCache::restore(const Snapshot& snapshot) {
     layer.key_pages.assign(layer.pages.size(), nullptr);
     layer.value_pages.assign(layer.pages.size(), nullptr);
     for (std::size_t page = 0; page < layer.pages.size(); ++page) {
-      if (layer.pages[page] == nullptr) continue;
-      layer.key_pages[page] = layer.pages[page]->data();
-      layer.value_pages[page] = layer.pages[page]->data() + kPage * row_;
+      if (layer.pages[page] != nullptr) show(layer, page);
     }
   }
   highest_ = snapshot.highest;
@@ -109,7 +114,7 @@ void KvCache::rollback(std::int64_t size) {
 std::size_t KvCache::bytes() const {
   std::size_t n = 0;
   for (const Layer& layer : layers_) {
-    for (const auto& page : layer.pages) n += page == nullptr ? 0 : page->size() * sizeof(float);
+    for (const auto& page : layer.pages) n += page == nullptr ? 0 : page->size();
   }
   return n;
 }
@@ -120,7 +125,7 @@ std::size_t distinct_bytes(std::span<const KvCache* const> caches) {
   for (const KvCache* cache : caches) {
     for (const KvCache::Layer& layer : cache->layers_) {
       for (const auto& page : layer.pages) {
-        if (page != nullptr && seen.insert(page.get()).second) n += page->size() * sizeof(float);
+        if (page != nullptr && seen.insert(page.get()).second) n += page->size();
       }
     }
   }

@@ -3,6 +3,7 @@
 // a snapshot costs a few pointers, not a copy.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -17,7 +18,7 @@ namespace toccata::engine {
 class KvCache {
  public:
   // `chunk_max`: most positions written between two reads.
-  KvCache(const model::Config& config, int chunk_max);
+  KvCache(const model::Config& config, int chunk_max, ops::KvType type = ops::KvType::kF32);
 
   // Positions 0 .. size() - 1 are held (by windowed layers: the last ones of them).
   std::int64_t size() const { return size_; }
@@ -44,16 +45,19 @@ class KvCache {
   friend std::size_t distinct_bytes(std::span<const KvCache* const> caches);
 
  private:
-  using Page = std::vector<float>;  // keys [kPage, row], then values [kPage, row]
+  using Page = std::vector<std::byte>;  // kPage rows of keys, then kPage of values
   struct Layer {
     std::int64_t n_slots = 0;  // of a ring; 0: a layer that grows
     std::vector<std::shared_ptr<Page>> pages;
-    std::vector<float*> key_pages, value_pages;  // into `pages`, what the kernels read
+    std::vector<std::byte*> key_pages, value_pages;  // into `pages`, what the kernels read
   };
 
   void make_own(Layer& layer, std::size_t page);
 
-  int row_;
+  std::size_t half_page() const;  // bytes of a page's keys
+  void show(Layer& layer, std::size_t page);
+
+  ops::KvFormat format_;
   int window_;
   std::int64_t size_ = 0;
   std::int64_t highest_ = 0;  // one past the last position ever written: tells what a ring has lost

@@ -47,6 +47,13 @@ Model::Model(std::shared_ptr<const model::Weights> weights, const Options& optio
     repacked_ = std::move(fast.storage);
   }
   if (options_.chunk_tokens == 0) options_.chunk_tokens = !on_gpu ? 256 : options_.exact ? 8 : 512;
+  if (!options_.kv) options_.kv = options_.exact ? ops::KvType::kF32 : ops::KvType::kF16;
+  if (!ops::fits(*options_.kv, config().head_dim)) {
+    throw Exception(
+        ErrorCode::kUnsupported, "keys and values of 8 bits need heads of a multiple of 32 values, this model's have " +
+                                     std::to_string(config().head_dim) + "; keep them as f16 or f32"
+    );
+  }
   if (on_gpu) {
     cuda_ = open_cuda_device(weights_, options_);
   } else {

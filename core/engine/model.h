@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/base/thread_pool.h"
 #include "core/model/weights.h"
 #include "core/ops/device.h"
+#include "core/ops/kv_format.h"
 #include "core/ops/rope.h"
 
 namespace toccata::engine {
@@ -18,6 +20,8 @@ struct Options {
   // f32 arithmetic. Else, on the CPU, 8-bit weights and activations (ops/int8.h); on a GPU, bits that may depend on chunks
   // and batches, which on the CPU they never do.
   bool exact = true;
+  // On the CPU, how keys and values are kept; none: f32 when exact, else f16.
+  std::optional<ops::KvType> kv = std::nullopt;
   // On the CPU, while one session decodes: reads guessed tokens ahead (drafter.h). Never changes what is sampled.
   bool speculate = true;
   int n_sequences = 0;         // on a GPU: whole contexts that the KV cache has room for; 0: what fits, at most 64

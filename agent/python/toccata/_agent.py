@@ -138,6 +138,7 @@ class Agent:
         otlp: str | None = None,
         device: Literal["auto", "cpu", "cuda"] | None = None,
         precision: Literal["auto", "f32", "fast"] | None = None,
+        kv: Literal["auto", "f32", "f16", "q8"] | None = None,
         constrain: Literal["auto", "off"] | None = None,
         offline: bool | None = None,
     ):
