@@ -25,6 +25,11 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->check(CLI::IsMember({"auto", "f32", "f16", "q8"}))
       ->envname("TOCCATA_KV")
       ->capture_default_str();
+  app.add_option("--prefix-cache", o.prefix_cache_mib, "MiB of keys and values kept for sessions that begin alike: the rows of a task, sub-agents, requests; 0 = none")
+      ->type_name("MIB")
+      ->check(CLI::Range(0, 1 << 20))
+      ->envname("TOCCATA_PREFIX_CACHE")
+      ->capture_default_str();
   app.add_option("--tools", o.tools, "Tools the model may call: python, browser, shell, files, patch, recall, skills, mcp = the servers of the user's mcp.json, none")
       ->delimiter(',')
       ->allow_extra_args(false)  // the task follows

@@ -92,6 +92,7 @@ ChosenModel choose_model(const std::string& spec, const Computation& how, bool o
   engine.fast = how.precision == "fast";
   engine.exact = how.precision == "f32";
   if (how.kv != "auto") engine.kv = how.kv;
+  engine.prefix_bytes = static_cast<std::size_t>(how.prefix_mib) << 20;
   if (how.device == "cpu" || (how.device == "auto" && spec == "nano")) engine.device = agent::EngineDevice::kCpu;
   if (how.device == "cuda") engine.device = agent::EngineDevice::kCuda;
   if (spec == "nano") {

@@ -15,6 +15,7 @@ struct Computation {
   std::string device = "auto";     // auto, cpu or cuda; auto keeps nano on the CPU, which is faster for its size
   std::string precision = "auto";  // auto (f32 on the CPU), f32 or fast
   std::string kv = "auto";         // keys and values on the CPU: f32, f16, q8; auto: f32, and f16 when fast
+  int prefix_mib = 0;              // of these, kept for sessions that begin alike; 0: none
 };
 
 struct ChosenModel {

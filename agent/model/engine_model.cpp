@@ -65,7 +65,7 @@ class EngineSession : public TokenSession {
  private:
   void count() {
     const engine::Usage& usage = session_.usage();
-    usage_ = {usage.appended, usage.prefilled, usage.decoded};
+    usage_ = {usage.appended, usage.prefilled + usage.shared, usage.decoded};
   }
 
   engine::Session session_;
@@ -148,6 +148,7 @@ Result<std::unique_ptr<TokenModel>> load(
     engine_options.speculate = options.speculate;
     if (!options.kv.empty()) engine_options.kv = ops::kv_type_named(options.kv);
     engine_options.device = device_for(options.device);
+    if (engine_options.device == ops::Device::kCpu) engine_options.prefix_bytes = options.prefix_bytes;
     engine_options.exact = engine_options.device == ops::Device::kCpu ? !options.fast : options.exact;
     auto model = engine::Model::load(std::move(files), engine_options);
     return std::unique_ptr<TokenModel>(

@@ -4,6 +4,7 @@
 
 #include "core/engine/batcher.h"
 #include "core/engine/cuda_device.h"
+#include "core/engine/prefix_cache.h"
 #include "core/engine/repack.h"
 
 namespace toccata::engine {
@@ -54,6 +55,7 @@ Model::Model(std::shared_ptr<const model::Weights> weights, const Options& optio
                                      std::to_string(config().head_dim) + "; keep them as f16 or f32"
     );
   }
+  if (options_.prefix_bytes > 0) prefixes_ = std::make_unique<PrefixCache>(options_.prefix_bytes);
   if (on_gpu) {
     cuda_ = open_cuda_device(weights_, options_);
   } else {

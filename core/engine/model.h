@@ -24,6 +24,7 @@ struct Options {
   std::optional<ops::KvType> kv = std::nullopt;
   // On the CPU, while one session decodes: reads guessed tokens ahead (drafter.h). Never changes what is sampled.
   bool speculate = true;
+  std::size_t prefix_bytes = 0;  // of keys and values kept for sessions that begin alike (prefix_cache.h); 0: none
   int n_sequences = 0;         // on a GPU: whole contexts that the KV cache has room for; 0: what fits, at most 64
   std::int64_t n_context = 0;  // most tokens of a session; 0: what the model was made for
 };
@@ -45,6 +46,8 @@ class Model {
   ThreadPool& threads() const { return *threads_; }
   // What makes the passes on the CPU; null on a GPU.
   class Batcher* batcher() const { return batcher_.get(); }
+  // What its sessions have read first; null when nothing is kept.
+  class PrefixCache* prefixes() const { return prefixes_.get(); }
   // The weights' copy on the GPU; null on the CPU.
   const class CudaDevice* cuda() const { return cuda_.get(); }
 
@@ -59,6 +62,7 @@ class Model {
   std::unique_ptr<ThreadPool> threads_;
   std::unique_ptr<class Batcher> batcher_;
   std::shared_ptr<const class CudaDevice> cuda_;
+  std::unique_ptr<class PrefixCache> prefixes_;  // before the device goes
 };
 
 }  // namespace toccata::engine
