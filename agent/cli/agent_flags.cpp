@@ -30,6 +30,9 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->check(CLI::Range(0, 1 << 20))
       ->envname("TOCCATA_PREFIX_CACHE")
       ->capture_default_str();
+  app.add_option("--prefix-folder", o.prefix_folder, "Folder where these are kept for later processes too, up to 4 GiB: a large model then begins at once")
+      ->type_name("DIR")
+      ->envname("TOCCATA_PREFIX_FOLDER");
   app.add_option("--tools", o.tools, "Tools the model may call: python, browser, shell, files, patch, recall, skills, mcp = the servers of the user's mcp.json, none")
       ->delimiter(',')
       ->allow_extra_args(false)  // the task follows

@@ -93,6 +93,7 @@ ChosenModel choose_model(const std::string& spec, const Computation& how, bool o
   engine.exact = how.precision == "f32";
   if (how.kv != "auto") engine.kv = how.kv;
   engine.prefix_bytes = static_cast<std::size_t>(how.prefix_mib) << 20;
+  engine.prefix_folder = how.prefix_folder;
   if (how.device == "cpu" || (how.device == "auto" && spec == "nano")) engine.device = agent::EngineDevice::kCpu;
   if (how.device == "cuda") engine.device = agent::EngineDevice::kCuda;
   if (spec == "nano") {

@@ -1,6 +1,7 @@
 // From what the user typed after -m to a model.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -16,6 +17,7 @@ struct Computation {
   std::string precision = "auto";  // auto (f32 on the CPU), f32 or fast
   std::string kv = "auto";         // keys and values on the CPU: f32, f16, q8; auto: f32, and f16 when fast
   int prefix_mib = 0;              // of these, kept for sessions that begin alike; 0: none
+  std::filesystem::path prefix_folder = {};  // and on disk, for later processes; empty: none
 };
 
 struct ChosenModel {

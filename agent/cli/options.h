@@ -35,6 +35,7 @@ struct AgentOptions {
   std::string device = "auto";         // auto, cpu, cuda: of the built-in engine
   std::string kv = "auto";             // auto, f32, f16, q8: keys and values of the built-in engine on the CPU
   int prefix_cache_mib = 256;          // keys and values kept for sessions that begin alike; 0 = none
+  std::filesystem::path prefix_folder = {};  // and on disk, for later processes; empty = none
   std::string precision = "auto";      // auto, f32, fast: arithmetic of the built-in engine
   std::vector<std::string> tools = {"python"};
   std::string instructions;  // developer message

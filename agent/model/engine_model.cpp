@@ -148,7 +148,8 @@ Result<std::unique_ptr<TokenModel>> load(
     engine_options.speculate = options.speculate;
     if (!options.kv.empty()) engine_options.kv = ops::kv_type_named(options.kv);
     engine_options.device = device_for(options.device);
-    if (engine_options.device == ops::Device::kCpu) engine_options.prefix_bytes = options.prefix_bytes;
+    engine_options.prefix_bytes = options.prefix_bytes;
+    engine_options.prefix_folder = options.prefix_folder;
     engine_options.exact = engine_options.device == ops::Device::kCpu ? !options.fast : options.exact;
     auto model = engine::Model::load(std::move(files), engine_options);
     return std::unique_ptr<TokenModel>(

@@ -111,6 +111,64 @@ void KvCache::rollback(std::int64_t size) {
   }
 }
 
+namespace {
+
+template <class Number>
+std::span<const std::byte> bytes_of(const Number& number) {
+  return std::as_bytes(std::span(&number, 1));
+}
+template <class Number>
+bool take(const std::function<bool(std::span<std::byte>)>& get, Number& number) {
+  return get(std::as_writable_bytes(std::span(&number, 1)));
+}
+
+}  // namespace
+
+void KvCache::save(const std::function<void(std::span<const std::byte>)>& put) const {
+  put(bytes_of(size_));
+  put(bytes_of(highest_));
+  for (const Layer& layer : layers_) {
+    const std::uint64_t n_pages = layer.pages.size();
+    put(bytes_of(n_pages));
+    for (const auto& page : layer.pages) {
+      const std::uint8_t is_there = page != nullptr ? 1 : 0;
+      put(bytes_of(is_there));
+      if (page != nullptr) put(*page);
+    }
+  }
+}
+
+bool KvCache::load(const std::function<bool(std::span<std::byte>)>& get) {
+  if (!take(get, size_) || !take(get, highest_) || size_ < 0 || highest_ < size_) return false;
+  for (Layer& layer : layers_) {
+    const std::int64_t n_pages_max = (layer.n_slots > 0 ? layer.n_slots : round_up(size_)) / kPage;
+    std::uint64_t n_pages = 0;
+    if (!take(get, n_pages) || n_pages > static_cast<std::uint64_t>(n_pages_max)) return false;
+    layer.pages.assign(n_pages, nullptr);
+    layer.key_pages.assign(n_pages, nullptr);
+    layer.value_pages.assign(n_pages, nullptr);
+    for (std::size_t page = 0; page < n_pages; ++page) {
+      std::uint8_t is_there = 0;
+      if (!take(get, is_there) || is_there > 1) return false;
+      if (is_there == 0) continue;
+      layer.pages[page] = std::make_shared<Page>(2 * half_page());
+      if (!get(*layer.pages[page])) return false;
+      show(layer, page);
+    }
+    if (!holds_its_window(layer)) return false;
+  }
+  return true;
+}
+
+bool KvCache::holds_its_window(const Layer& layer) const {
+  const std::int64_t first = layer.n_slots > 0 ? std::max<std::int64_t>(0, size_ - window_ + 1) : 0;
+  for (std::int64_t position = first; position < size_; position = (position / kPage + 1) * kPage) {
+    const auto page = static_cast<std::size_t>((layer.n_slots > 0 ? position % layer.n_slots : position) / kPage);
+    if (page >= layer.pages.size() || layer.pages[page] == nullptr) return false;
+  }
+  return true;
+}
+
 std::size_t KvCache::bytes() const {
   std::size_t n = 0;
   for (const Layer& layer : layers_) {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -39,6 +40,11 @@ class KvCache {
   bool can_roll_back(std::int64_t size) const;
   void rollback(std::int64_t size);
 
+  // All it holds, as bytes, one span after the other; load() of a cache of the same model and options takes them back. False when
+  // `get` says so or what comes is no such cache: the cache is of no use then.
+  void save(const std::function<void(std::span<const std::byte>)>& put) const;
+  bool load(const std::function<bool(std::span<std::byte>)>& get);
+
   // Bytes of the pages this cache refers to, shared ones included.
   std::size_t bytes() const;
   // Of several caches together, each shared page counted once.
@@ -56,6 +62,7 @@ class KvCache {
 
   std::size_t half_page() const;  // bytes of a page's keys
   void show(Layer& layer, std::size_t page);
+  bool holds_its_window(const Layer& layer) const;
 
   ops::KvFormat format_;
   int window_;
@@ -65,5 +72,8 @@ class KvCache {
 };
 
 std::size_t distinct_bytes(std::span<const KvCache* const> caches);
+
+// As the options of the model say, with nothing in it.
+KvCache new_cache(const class Model& model);
 
 }  // namespace toccata::engine

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -24,7 +25,9 @@ struct Options {
   std::optional<ops::KvType> kv = std::nullopt;
   // On the CPU, while one session decodes: reads guessed tokens ahead (drafter.h). Never changes what is sampled.
   bool speculate = true;
-  std::size_t prefix_bytes = 0;  // of keys and values kept for sessions that begin alike (prefix_cache.h); 0: none
+  // On the CPU, keys and values kept for sessions that begin alike (prefix_cache.h): bytes in memory, 0: none; and a folder, empty: none.
+  std::size_t prefix_bytes = 0;
+  std::filesystem::path prefix_folder = {};
   int n_sequences = 0;         // on a GPU: whole contexts that the KV cache has room for; 0: what fits, at most 64
   std::int64_t n_context = 0;  // most tokens of a session; 0: what the model was made for
 };

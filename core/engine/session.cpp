@@ -117,8 +117,8 @@ void Session::join() {
   if (n_read_ > 0) return;
   PrefixCache::Start start = model_->prefixes()->begin(tokens_);
   branch_ = start.branch;
-  if (start.timeline == nullptr) return;
-  timeline_ = std::move(start.timeline);
+  if (!start.cache) return;
+  timeline_ = open_timeline(model_, std::move(*start.cache));
   n_read_ = start.n_tokens;
   usage_.shared += start.n_tokens;
 }
@@ -128,7 +128,8 @@ void Session::leave() {
   if (!at_branch && n_unread() > 1) return;
   if (at_branch) branch_ = 0;
   if (n_unread() <= 1) begins_ = false;
-  if (timeline_->size() == n_read_) model_->prefixes()->keep(std::span(tokens_).first(static_cast<std::size_t>(n_read_)), *timeline_);
+  if (timeline_->size() != n_read_) return;
+  model_->prefixes()->keep(std::span(tokens_).first(static_cast<std::size_t>(n_read_)), *timeline_->cpu_cache(), n_read_ - usage_.shared);
 }
 
 Result<void> Session::read(std::size_t keep, std::stop_token stop) {
