@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "core/ops/dot.h"
+#include "core/ops/attend.h"
 
 namespace toccata::ops {
 namespace {
@@ -55,7 +55,7 @@ class HeadRows {
       }
     }
   }
-  const float* operator[](int i) const { return rows_[i]; }
+  const float* const* rows() const { return rows_; }
 
  private:
   const KvView& kv_;
@@ -66,7 +66,7 @@ class HeadRows {
 
 // Streaming: running maximum, running sum, running output out [group, head_dim] of each head.
 void attend(const AttentionShape& shape, const GroupQuery& query, const KvView& kv, Scratch& scratch, float* out) {
-  const DotKernels& dot = dot_kernels();
+  const AttendKernels& kernels = attend_kernels();
   const int d = shape.head_dim;
   const float scale = 1.0F / std::sqrt(static_cast<float>(d));
   scratch.fit(query.n_heads, d);
@@ -85,11 +85,9 @@ void attend(const AttentionShape& shape, const GroupQuery& query, const KvView& 
     rows.read(kv.key_pages, j, count);
     for (int head = 0; head < query.n_heads; ++head) {
       float* const scores = scratch.scores.data() + head * kBlock;
+      kernels.score(query.q + head * d, rows.rows(), count, d, scale, scores);
       float highest = top[head];
-      for (int i = 0; i < count; ++i) {
-        scores[i] = dot.f32(query.q + head * d, rows[i], d) * scale;
-        highest = std::max(highest, scores[i]);
-      }
+      for (int i = 0; i < count; ++i) highest = std::max(highest, scores[i]);
       if (highest > top[head]) {
         const float shrink = std::exp(top[head] - highest);
         sum[head] *= shrink;
@@ -99,12 +97,9 @@ void attend(const AttentionShape& shape, const GroupQuery& query, const KvView& 
     }
     rows.read(kv.value_pages, j, count);
     for (int head = 0; head < query.n_heads; ++head) {
-      const float* const scores = scratch.scores.data() + head * kBlock;
-      for (int i = 0; i < count; ++i) {
-        const float weight = std::exp(scores[i] - top[head]);
-        sum[head] += weight;
-        dot.axpy(weight, rows[i], out + head * d, d);
-      }
+      float* const weights = scratch.scores.data() + head * kBlock;
+      sum[head] += kernels.weigh(weights, count, top[head]);
+      kernels.gather(weights, rows.rows(), count, d, out + head * d);
     }
     j = end;
   }
