@@ -37,29 +37,25 @@ struct GroupQuery {
   std::int64_t position;
 };
 
-// One head's part of the rows of positions [first, first + count), in f32.
+// One head's keys or values of positions [first, first + count), which lie in one page, in f32.
 class HeadRows {
  public:
-  HeadRows(const KvView& kv, int head, std::vector<float>& scratch)
-      : kv_(kv), offset_(static_cast<std::size_t>(head) * kv.format.head_bytes()), scratch_(scratch) {}
+  HeadRows(const KvView& kv, int head, std::vector<float>& scratch) : kv_(kv), head_(head), scratch_(scratch) {}
 
   void read(std::span<std::byte* const> pages, std::int64_t first, int count) {
-    for (int i = 0; i < count; ++i) {
-      const std::byte* packed = kv_.at(pages, first + i) + offset_;
-      if (kv_.format.type == KvType::kF32) {
-        rows_[i] = reinterpret_cast<const float*>(packed);
-      } else {
-        float* row = scratch_.data() + i * kv_.format.head_dim;
-        kv_.format.unpack_head(packed, row);
-        rows_[i] = row;
-      }
+    const std::byte* packed = kv_.at(pages, first, head_);
+    const float* row = reinterpret_cast<const float*>(packed);
+    if (kv_.format.type != KvType::kF32) {
+      kv_.format.unpack_heads(packed, count, scratch_.data());
+      row = scratch_.data();
     }
+    for (int i = 0; i < count; ++i) rows_[i] = row + i * kv_.format.head_dim;
   }
   const float* const* rows() const { return rows_; }
 
  private:
   const KvView& kv_;
-  const std::size_t offset_;
+  const int head_;
   std::vector<float>& scratch_;
   const float* rows_[kBlock];
 };
@@ -132,6 +128,7 @@ void attention(
     Device device, ThreadPool& threads, const AttentionShape& shape, const float* q, const KvView& kv,
     std::span<const Bf16> sinks, std::int64_t first, int n, float* out
 ) {
+  TOCCATA_CHECK(kv.page_positions % kBlock == 0 && kv.n_slots % kv.page_positions == 0);
   TOCCATA_CHECK(kv.format.n_heads == shape.n_kv_heads && kv.format.head_dim == shape.head_dim);
   TOCCATA_CHECK(sinks.size() == static_cast<std::size_t>(shape.n_heads));
   switch (device) {

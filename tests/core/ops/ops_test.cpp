@@ -154,9 +154,9 @@ TEST(KvFormat, KeepsWhatItsBitsHold) {
   row[3] = 40;  // makes its block coarse, and no other
   const auto kept = [&](const KvFormat& format) {
     std::vector<std::byte> packed(format.row_bytes());
-    format.pack(row.data(), packed.data());
+    for (std::size_t head = 0; head < 2; ++head) format.pack_head(row.data() + head * 64, packed.data() + head * format.head_bytes());
     std::vector<float> out(128);
-    for (int head = 0; head < 2; ++head) format.unpack_head(packed.data() + static_cast<std::size_t>(head) * format.head_bytes(), out.data() + head * 64);
+    format.unpack_heads(packed.data(), 2, out.data());
     return out;
   };
   EXPECT_EQ(kept(f32), row);
