@@ -57,6 +57,13 @@ bool says_denied(const ToolResult& result) {
   return metadata.is_object() && metadata.value("denied", nlohmann::json()) == true;
 }
 
+CallOutcome over_budget(std::string why) {
+  CallOutcome outcome;
+  outcome.verdict = Verdict::kOverBudget;
+  outcome.reason = std::move(why);
+  return outcome;
+}
+
 bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
 std::size_t hash_of(const std::string& recipient, const std::string& arguments) {
@@ -81,13 +88,14 @@ Dispatcher::Dispatcher(
     const tools::Registry& registry,
     store::RunWriter& writer,
     EventQueue& events,
-    const AgentConfig& config
+    const AgentConfig& config,
+    Budget& budget
 )
     : registry_(registry),
       writer_(writer),
       events_(events),
       config_(config),
-      budget_(config.limits) {}
+      budget_(budget) {}
 
 const harmony::NameMap& Dispatcher::names() const {
   const std::size_t n_tools = registry_.tools().size();
@@ -251,6 +259,7 @@ CallOutcome Dispatcher::run_tool(
     Watchdog& watchdog,
     std::optional<Watchdog::Clock::time_point> run_deadline
 ) {
+  if (auto refused = budget_.take_call(target.recipient); refused && begun == nullptr) return over_budget(std::move(*refused));
   tools::ToolCall request{
       target.recipient,
       arguments,
@@ -276,10 +285,8 @@ CallOutcome Dispatcher::run_tool(
   const std::size_t bytes_max = config_.limits.tool_output_bytes_max;
   std::string full = result.content.size() > bytes_max ? result.content : std::string();
   result.content = shorten(std::move(result.content), bytes_max, how_to_see(number));
-  budget_.count(
-      target.recipient,
-      result.content.size(),
-      std::chrono::duration_cast<std::chrono::milliseconds>(Watchdog::Clock::now() - started)
+  budget_.add_output(
+      result.content.size(), std::chrono::duration_cast<std::chrono::milliseconds>(Watchdog::Clock::now() - started)
   );
   if (lost_state_.erase(target.recipient) > 0) result.content = (config_.files.put_back ? kStateLostFilesKept : kStateLost) + result.content;
   remember(target, arguments, result.content);
@@ -395,12 +402,7 @@ CallOutcome Dispatcher::dispatch(
     }
     return outcome;
   }
-  if (const auto refused = budget_.refuses(target.recipient)) {
-    CallOutcome outcome;
-    outcome.verdict = Verdict::kOverBudget;
-    outcome.reason = *refused;
-    return outcome;
-  }
+  if (auto refused = budget_.refuses(target.recipient)) return over_budget(std::move(*refused));
   if (auto reason = trust_.objection(target.tool->spec(), arguments)) {
     writer_.note("trust", "a call to " + target.recipient + " was refused: its address carried private text");
     return answer_without_running(target, call, "refused", std::move(*reason));

@@ -45,7 +45,8 @@ class Dispatcher {
       const tools::Registry& registry,
       store::RunWriter& writer,
       EventQueue& events,
-      const AgentConfig& config
+      const AgentConfig& config,
+      Budget& budget
   );
 
   // `run_deadline` bounds the tool as its own time-out does. The result is pending in the ledger on return; the events
@@ -69,8 +70,6 @@ class Dispatcher {
   CallOutcome refuse(const MessageStream::Done& call, const std::string& why, bool asked);
   // The tools of these recipients lost what they kept between calls, which the model is told at the next call.
   void forget_state_of(const std::string& recipient);
-  // The budget, for what earlier processes spent.
-  Budget& budget() { return budget_; }
   // Whose words the run has read: the loop tells it the user's and what earlier processes read.
   Trust& trust() { return trust_; }
 
@@ -121,7 +120,7 @@ class Dispatcher {
   std::string how_to_see(int call) const;
   mutable std::optional<harmony::NameMap> names_;
   mutable std::size_t n_tools_named_ = 0;
-  Budget budget_;
+  Budget& budget_;
   Trust trust_;
   std::set<std::string> lost_state_;  // recipients
   // The last calls that ran, newest last.
