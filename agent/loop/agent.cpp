@@ -64,6 +64,7 @@ RunOutcome Agent::Impl::guarded(const Turn& turn) {
   } catch (const Exception& failure) {
     fail(outcome, "error", failure);
   }
+  if (log_) budget_.settle(log_->usage());
   outcome.run_id = run_id_;
   outcome.usage = usage_;
   return outcome;
@@ -79,7 +80,8 @@ void Agent::Impl::open_run(const std::string& task) {
       {.task = task,
        .model = model_.name(),
        .params = config_.params,
-       .sandbox = config_.sandbox_level}
+       .sandbox = config_.sandbox_level,
+       .caller = config_.lineage ? config_.lineage->caller : store::Caller{}}
   ));
   emit(ThreadStarted{run_id_});
 }
@@ -89,6 +91,7 @@ void Agent::Impl::write_to(store::RunWriter writer) {
   run_id_ = writer_->id();
   events_.emplace(*writer_, sink_);
   dispatcher_.emplace(registry_, *writer_, *events_, config_, budget_);
+  if (config_.lineage) dispatcher_->trust() = config_.lineage->trust;
 }
 
 std::optional<Ending> Agent::Impl::open_session(const store::RunRecord* record) {
@@ -97,18 +100,26 @@ std::optional<Ending> Agent::Impl::open_session(const store::RunRecord* record) 
   Result<harmony::Renderer> renderer = harmony::Renderer::make(model_.tokenizer());
   if (!renderer) return ending_for(renderer.error());
   renderer_.emplace(std::move(*renderer));
-  const std::vector<harmony::Message> opening = opening_messages(config_, registry_);
-  Result<TokenLog> log = TokenLog::open(model_, *writer_, renderer_->control(), opening);
+  serve_subagents();
+  SharedPrefix* const prefix = config_.lineage ? config_.lineage->prefix.get() : nullptr;
+  opening_ = prefix != nullptr ? prefix->opening() : opening_messages(config_, registry_);
+  Result<TokenLog> log = prefix != nullptr ? TokenLog::open(*prefix, model_, *writer_, renderer_->control())
+                                           : TokenLog::open(model_, *writer_, renderer_->control(), opening_);
   if (!log) return ending_for(log.error());
   log_.emplace(std::move(*log));
   if (record != nullptr && !record->segments.empty()) {
-    if (Result<void> restored = log_->restore(record->timeline()); !restored) {
-      return ending_for(restored.error());
+    if (auto ending = restore_log(*record)) return ending;
+  } else if (prefix != nullptr) {
+    log_->write_prefix(*prefix, config_.lineage->n_task);
+    for (const store::MessageRow& row : prefix->messages()) writer_->add_message(row);
+    prefix_ = config_.lineage->prefix;
+  } else {
+    if (auto ending = append_messages(SegmentKind::kPrompt, opening_)) return ending;
+    if (makes_runs()) {
+      std::vector<store::MessageRow> rows;
+      for (const harmony::Message& message : opening_) rows.push_back(recorded(message));
+      if (auto ending = share_prefix(recorded_log(), std::move(rows), opening_)) return ending;
     }
-  } else if (
-      auto ending = append_messages(SegmentKind::kPrompt, opening)
-  ) {
-    return ending;
   }
   step_.emplace(*log_, *renderer_, *writer_, *events_, config_, budget_, tool_names(registry_).all_shown(), pages_);
   return std::nullopt;
@@ -119,7 +130,11 @@ Ending Agent::Impl::take_turn(const std::string& text, const std::stop_token& st
   outer_stop_ = stop;
   n_malformed_ = 0;
   if (auto ending = open_session()) return *ending;
-  if (auto ending = hear(text)) return *ending;
+  const bool stands_there = config_.lineage && config_.lineage->n_task > 0;
+  if (!stands_there) {
+    if (auto ending = hear(text)) return *ending;
+  }
+  if (config_.best_of.n > 1) return best_of_turn(text, std::nullopt, clock, final);
   return loop(clock, {}, final);
 }
 
@@ -213,7 +228,7 @@ std::optional<Ending> Agent::Impl::append_messages(
   for (const harmony::Message& message : messages) {
     const store::MessageRow row = recorded(message);
     writer_->add_message(row);
-    if (is_told(row)) dispatcher_->trust().tell(row.content);
+    if (is_told(row)) tell_trust(row);
   }
   return std::nullopt;
 }

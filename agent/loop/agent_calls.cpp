@@ -12,47 +12,70 @@ using Verdict = CallOutcome::Verdict;
 }  // namespace
 
 std::optional<Ending> Agent::Impl::answer_calls(
-    const std::vector<MessageStream::Done>& calls,
-    const std::vector<store::CallRow>& begun,
-    Clock& clock
+    const std::vector<MessageStream::Done>& calls, const std::vector<store::CallRow>& begun, Clock& clock
 ) {
-  for (std::size_t i = 0; i < calls.size(); ++i) {
-    const MessageStream::Done& call = calls[i];
-    const CallOutcome outcome =
-        i < begun.size()
-            ? dispatcher_->resume(call, begun[i], clock.watchdog, clock.deadline)
-            : dispatcher_->dispatch(call, clock.watchdog, clock.deadline);
-    // Not made: the call stays the last word of the log, and a resumed run makes it unless the user says something else.
-    const bool waits = outcome.verdict == Verdict::kWaits;
-    if (waits || outcome.verdict == Verdict::kOverBudget) {
-      unanswered_.assign(calls.begin() + static_cast<std::ptrdiff_t>(i), calls.end());
-      why_unanswered_ = waits ? "the user said something else before it was made" : outcome.reason;
-      asked_ = waits;
-      return waits ? Ending{5, "approval_needed", outcome.reason} : Ending{4, "budget", outcome.reason};
+  if (calls.size() > 1) {
+    std::vector<CallOutcome> outcomes = dispatcher_->dispatch_all(calls, begun, clock.watchdog, clock.deadline);
+    std::optional<Ending> ending;
+    std::size_t i = 0;
+    for (; i < outcomes.size() && !ending; ++i) ending = take_outcome(calls[i], std::move(outcomes[i]), true, clock);
+    if (!ending) return std::nullopt;
+    for (; i < calls.size(); ++i) {
+      unanswered_.push_back({calls[i], i < outcomes.size() ? std::optional(std::move(outcomes[i])) : std::nullopt});
     }
-    // The answer enters the log whatever comes next: every way out leaves a complete transcript.
-    std::optional<Ending> appended;
-    if (Result<void> settled = log_->settle(); !settled) appended = ending_for(settled.error());
-    if (!appended) appended = append_result(outcome.answer);
-    pages_.show(outcome.answer.name.value_or(""), outcome.answer.text());
-    if (!appended && outcome.n_loop_steps > 0 && calls.size() == 1) {
-      appended = cut_loop(
-          outcome.n_loop_steps, call.message.recipient.value_or(""), outcome.answer.text()
-      );
-    }
-    events_->flush();
-    if (auto ending = ending_of(outcome, call)) return ending;
-    if (clock.stop().stop_requested()) return stopped();
-    if (appended) return appended;
+    return ending;
+  }
+  for (const MessageStream::Done& call : calls) {
+    CallOutcome outcome = begun.empty() ? dispatcher_->dispatch(call, clock.watchdog, clock.deadline)
+                                        : dispatcher_->resume(call, begun.front(), clock.watchdog, clock.deadline);
+    if (auto ending = take_outcome(call, std::move(outcome), false, clock)) return ending;
   }
   return std::nullopt;
 }
 
+// `among_others`: the step has more calls than this.
+std::optional<Ending> Agent::Impl::take_outcome(
+    const MessageStream::Done& call, CallOutcome outcome, bool among_others, Clock& clock
+) {
+  // Not made: the call stays the last word of the log, and a resumed run makes it unless the user says something else.
+  const bool waits = outcome.verdict == Verdict::kWaits;
+  if (waits || outcome.verdict == Verdict::kOverBudget) {
+    why_unanswered_ = waits ? "the user said something else before it was made" : outcome.reason;
+    asked_ = waits;
+    const std::string reason = outcome.reason;
+    unanswered_.assign({{call, std::nullopt}});
+    return waits ? Ending{5, "approval_needed", reason} : Ending{4, "budget", reason};
+  }
+  if (outcome.verdict == Verdict::kUnfinished) {
+    why_unanswered_ = "it was stopped before it had one";
+    asked_ = false;
+    const std::string reason = outcome.reason;
+    unanswered_.assign({{call, std::move(outcome)}});
+    return clock.stop().stop_requested() ? stopped() : Ending{5, "approval_needed", reason};
+  }
+  // The answer enters the log whatever comes next: every way out leaves a complete transcript.
+  std::optional<Ending> appended;
+  if (Result<void> settled = log_->settle(); !settled) appended = ending_for(settled.error());
+  if (!appended) appended = append_result(outcome.answer);
+  pages_.show(outcome.answer.name.value_or(""), outcome.answer.text());
+  if (!appended && outcome.n_loop_steps > 0 && !among_others) {
+    appended = cut_loop(outcome.n_loop_steps, call.message.recipient.value_or(""), outcome.answer.text());
+  }
+  events_->flush();
+  if (auto ending = ending_of(outcome, call)) return ending;
+  if (clock.stop().stop_requested()) return stopped();
+  return appended;
+}
+
 std::optional<Ending> Agent::Impl::refuse_unanswered() {
   for (; !unanswered_.empty(); unanswered_.pop_front()) {
-    const CallOutcome outcome = dispatcher_->refuse(unanswered_.front(), why_unanswered_, std::exchange(asked_, false));
+    auto& [call, outcome] = unanswered_.front();
+    const bool answered = outcome && outcome->verdict != Verdict::kUnfinished;
+    const int row = outcome ? outcome->call : 0;
+    const harmony::Message answer =
+        answered ? outcome->answer : dispatcher_->refuse(call, why_unanswered_, std::exchange(asked_, false), row).answer;
     if (Result<void> settled = log_->settle(); !settled) return ending_for(settled.error());
-    if (auto ending = append_result(outcome.answer)) return ending;
+    if (auto ending = append_result(answer)) return ending;
     events_->flush();
   }
   return std::nullopt;

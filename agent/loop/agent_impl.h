@@ -1,5 +1,6 @@
 // The agent loop's insides: what agent.cpp (runs and turns), agent_log.cpp (what enters the log, and the log made
-// shorter), agent_calls.cpp (what follows a step) and agent_resume.cpp (recorded runs) share. Not for other folders.
+// shorter), agent_calls.cpp (what follows a step), agent_children.cpp (runs that it makes) and agent_resume.cpp (recorded
+// runs) share. Not for other folders.
 #pragma once
 
 #include <deque>
@@ -11,11 +12,13 @@
 #include "agent/harmony/renderer.h"
 #include "agent/loop/agent.h"
 #include "agent/loop/budget.h"
+#include "agent/loop/child_run.h"
 #include "agent/loop/dispatcher.h"
 #include "agent/loop/log_edit.h"
 #include "agent/loop/message_stream.h"
 #include "agent/loop/shown_pages.h"
 #include "agent/loop/step.h"
+#include "agent/loop/subagent_tool.h"
 #include "agent/loop/token_log.h"
 #include "agent/loop/watchdog.h"
 
@@ -29,7 +32,11 @@ class Agent::Impl {
         pages_(registry),
         ledger_(ledger),
         config_(std::move(config)),
-        sink_(std::move(sink)) {}
+        sink_(std::move(sink)),
+        budget_(config_.limits, config_.lineage ? config_.lineage->budget : nullptr) {}
+  ~Impl() {
+    if (subagents_ != nullptr) subagents_->serve({});
+  }
 
   RunOutcome run(std::string_view user_message, std::stop_token stop);
   RunOutcome resume(std::string_view id, std::optional<std::string_view> user_message, std::stop_token stop);
@@ -95,6 +102,15 @@ class Agent::Impl {
   Ending resume_turn(
       const store::RunRecord& record, const std::optional<std::string>& text, const std::stop_token& stop, std::string& final
   );
+  std::optional<Ending> restore_log(const store::RunRecord& record);
+  Ending resume_best_of(
+      const store::RunRecord& record, const std::optional<std::string>& text, Clock& clock, std::string& final
+  );
+  // A message of those that nobody but the user and the program says. What a caller says is the model's, and it tells its
+  // child itself what is to be trusted (Lineage).
+  void tell_trust(const store::MessageRow& row) {
+    if (config_.lineage == nullptr || row.role != "user") dispatcher_->trust().tell(row.content);
+  }
   void put_back_files();
   std::size_t n_opening() const { return renderer_->opening(harmony::Role::kAssistant).size(); }
   // `cut_off`: the model is not to go on with a message it was in.
@@ -118,6 +134,7 @@ class Agent::Impl {
   std::optional<Ending> answer_calls(
       const std::vector<MessageStream::Done>& calls, const std::vector<store::CallRow>& begun, Clock& clock
   );
+  std::optional<Ending> take_outcome(const MessageStream::Done& call, CallOutcome outcome, bool among_others, Clock& clock);
   // Before anything else follows the calls that the last turn left open.
   std::optional<Ending> refuse_unanswered();
   // A result that does not fit the context gets room where there is any.
@@ -129,13 +146,43 @@ class Agent::Impl {
   // An answer that does not satisfy the output schema: the model is told why, once.
   std::optional<Ending> ask_again(const std::string& objection, Mending& mending);
 
+  // --- Runs that this one makes (agent_children.cpp)
+
+  void serve_subagents();
+  std::optional<Ending> share_prefix(
+      Tokens tokens, std::vector<store::MessageRow> rows, const std::vector<harmony::Message>& opening
+  );
+  bool makes_runs() const { return subagents_ != nullptr || config_.best_of.n > 1; }
+  void recall_children(const store::RunRecord& record);
+  // `crew`: what the child runs in; null: the thread of this run.
+  AgentConfig child_config(const store::Caller& caller, Crew* crew);
+  void constrain_child(AgentConfig& config, std::optional<std::string> final_schema) const;
+  EventSink child_sink(const store::Caller& caller, Crew* crew);
+  tools::ToolResult delegate(const tools::ToolCall& call, const std::stop_token& stop);
+  // The number of the first candidate of a turn that has none chosen yet.
+  static std::optional<int> open_best_of(const store::RunRecord& record);
+  // The turn's answer by candidates; `first`: of an earlier process, which had made them or some.
+  Ending best_of_turn(const std::string& task, std::optional<int> first, Clock& clock, std::string& final);
+  std::vector<ChildEnd> run_candidates(
+      const std::shared_ptr<SharedPrefix>& prefix, std::size_t n_task, int first, const std::string& task, const Clock& clock
+  );
+  std::pair<int, std::string> choose(
+      const std::string& task, const std::vector<Candidate>& candidates, int judge_part, const std::stop_token& stop
+  );
+  Result<int> ask_judge(
+      const std::string& task, const std::vector<Candidate>& candidates, int part, const std::stop_token& stop
+  );
+  Ending adopt(
+      const ChildEnd& winner, const Tokens& log, std::size_t n_messages, int number, const std::string& why, std::string& final
+  );
+
   TokenModel& model_;
   tools::Registry& registry_;
   RunPages pages_;
   store::Ledger& ledger_;
   const AgentConfig config_;
   const EventSink sink_;
-  Budget budget_{config_.limits};
+  Budget budget_;
 
   std::string run_id_;
   std::string broken_;  // how the ledger failed: what is pending is lost, so no turn can follow
@@ -145,6 +192,9 @@ class Agent::Impl {
   std::optional<harmony::Renderer> renderer_;
   std::optional<TokenLog> log_;
   std::optional<Step> step_;
+  SubagentTool* subagents_ = nullptr;       // of the registry
+  std::vector<harmony::Message> opening_;   // the system and developer messages
+  std::shared_ptr<SharedPrefix> prefix_;    // these read, where runs are made
   bool has_functions_ = false;  // the model was told of functions; set with the session
 
   // Length of the log before each of the last steps; none from before an edit.
@@ -154,7 +204,12 @@ class Agent::Impl {
   std::mutex steering_mutex_;
   std::vector<std::string> steering_;
   int n_malformed_ = 0;
-  std::deque<MessageStream::Done> unanswered_;  // calls at the end of the log that were not made
+  // Calls at the end of the log without a result there: not made, or what came of them already.
+  struct Unanswered {
+    MessageStream::Done call;
+    std::optional<CallOutcome> outcome;
+  };
+  std::deque<Unanswered> unanswered_;
   std::string why_unanswered_;
   bool asked_ = false;  // the first of them waits for approval
   TokenUsage usage_;    // of this turn

@@ -47,15 +47,18 @@ Ending Agent::Impl::resume_turn(
     dispatcher_->trust().read(provenance_in(call.result->metadata), call.result->content, call.intent.arguments);
   }
   for (const store::MessageRow& message : record.messages) {
-    if (is_told(message)) dispatcher_->trust().tell(message.content);
+    if (is_told(message)) tell_trust(message);
   }
   budget_.recall(record.calls);
+  if (makes_runs()) recall_children(record);
   put_back_files();
   has_history_ = true;
   Unfinished unfinished = finish_last_step(record, clock.stop(), text.has_value());
-  if (!find_resume_point(record, n_opening(), renderer_->control()).has_task) {
+  const bool stands_there = config_.lineage && config_.lineage->n_task > 0;
+  if (!stands_there && !find_resume_point(record, n_opening(), renderer_->control()).has_task) {
     if (auto ending = hear(record.summary.task)) return *ending;
   }
+  if (config_.best_of.n > 1) return resume_best_of(record, text, clock, final);
   if (!text) return loop(clock, std::move(unfinished), final);
   // What the user says now comes behind the results of the calls that are open, and in place of those that cannot be made.
   if (unfinished.step) {
@@ -64,6 +67,47 @@ Ending Agent::Impl::resume_turn(
   }
   if (auto ending = hear(*text)) return *ending;
   return loop(clock, {}, final);
+}
+
+std::optional<Ending> Agent::Impl::restore_log(const store::RunRecord& record) {
+  const Tokens log = record.timeline();
+  const store::Segment& first = record.segments.front();
+  const bool shares = makes_runs() && first.kind == store::SegmentKind::kPrompt && first.tokens.size() <= log.size() &&
+                      std::equal(first.tokens.begin(), first.tokens.end(), log.begin()) && config_.lineage == nullptr;
+  if (config_.lineage) prefix_ = config_.lineage->prefix;
+  if (!shares) {
+    if (Result<void> restored = log_->restore(log); !restored) return ending_for(restored.error());
+    return std::nullopt;
+  }
+  if (Result<void> restored = log_->restore(first.tokens); !restored) return ending_for(restored.error());
+  std::vector<store::MessageRow> rows;
+  for (const store::MessageRow& row : record.messages) {
+    if (row.role != "system" && row.role != "developer") break;
+    rows.push_back(row);
+  }
+  if (auto ending = share_prefix(first.tokens, std::move(rows), opening_)) return ending;
+  const std::span<const Token> rest = std::span(log).subspan(first.tokens.size());
+  if (Result<void> restored = log_->restore(rest); !restored) return ending_for(restored.error());
+  return std::nullopt;
+}
+
+// A turn whose candidates an earlier process made, or a new one.
+Ending Agent::Impl::resume_best_of(
+    const store::RunRecord& record, const std::optional<std::string>& text, Clock& clock, std::string& final
+) {
+  const std::optional<int> open = open_best_of(record);
+  const bool is_answered = !open && !record.segments.empty() && record.segments.back().kind != store::SegmentKind::kUser;
+  if (!is_answered) {
+    const auto last = std::find_if(record.messages.rbegin(), record.messages.rend(), [](const auto& m) { return m.role == "user"; });
+    const std::string task = last != record.messages.rend() ? last->content : record.summary.task;
+    const Ending ending = best_of_turn(task, open, clock, final);
+    if (!text || ending.exit_code != 0) return ending;
+  } else if (!text) {
+    final = record.final;
+    return Ending{0, "final", ""};
+  }
+  if (auto ending = hear(*text)) return *ending;
+  return best_of_turn(*text, std::nullopt, clock, final);
 }
 
 void Agent::Impl::put_back_files() {

@@ -263,9 +263,11 @@ std::int64_t Step::write_forced(Reader& reader, StepResult& result) {
 bool Step::ends_step(
     Token token, std::size_t n_messages_before, const MessageStream& stream
 ) const {
-  if (log_.is_stop(token) || stream.foreign_role()) return true;
+  if (stream.foreign_role()) return true;
   const bool message_ended = stream.messages().size() > n_messages_before;
-  return message_ended && asks_for_tool(stream.messages().back().message.recipient);
+  const bool call_ended = message_ended && asks_for_tool(stream.messages().back().message.recipient);
+  if (call_ended && log_.has_further_call()) return false;
+  return call_ended || log_.is_stop(token);
 }
 
 std::optional<Ending> Step::limit_reached(std::int64_t n_sampled) const {
