@@ -58,7 +58,10 @@ Ending Agent::Impl::resume_turn(
   if (!stands_there && !find_resume_point(record, n_opening(), renderer_->control()).has_task) {
     if (auto ending = hear(record.summary.task)) return *ending;
   }
-  if (config_.best_of.n > 1) return resume_best_of(record, text, clock, final);
+  if (config_.best_of.n > 1) {
+    writer_->commit();  // the task may have come in just now
+    return resume_best_of(ledger_.load_run(run_id_).value_or_throw(), text, clock, final);
+  }
   if (!text) return loop(clock, std::move(unfinished), final);
   // What the user says now comes behind the results of the calls that are open, and in place of those that cannot be made.
   if (unfinished.step) {
