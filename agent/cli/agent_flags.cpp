@@ -53,15 +53,6 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_flag("--subagents{8}", o.subagents, "Let the model hand parts of the task to sub-agents, at most 8 or --subagents=N of them; they share the run's budget")
       ->check(CLI::Range(0, 1000));
   app.add_option("--subagent-depth", o.subagent_depth, "1 = sub-agents make none of their own")->check(CLI::Range(1, 8))->capture_default_str();
-  app.add_option("--best-of", o.best_of, "Answer this many times at once, each with a seed of its own, and take the best")->check(CLI::Range(1, 64))->capture_default_str();
-  app.add_option("--judge", o.judge, "Which of them: majority, first-valid, model = ask the model, command=... = a program that gets them as JSON and prints a number")
-      ->check([](const std::string& judge) {
-        return judge == "majority" || judge == "first-valid" || judge == "model" || (judge.starts_with("command=") && judge.size() > 8)
-                   ? std::string()
-                   : "found '" + judge + "', expected majority, first-valid, model or command=PROGRAM";
-      })
-      ->type_name("JUDGE")
-      ->capture_default_str();
   app.add_option("--max-step-tokens", o.max_step_tokens, "Most tokens written in one model call; 0 = no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -134,6 +125,18 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_flag("--json", o.json, "JSON Lines events on stdout instead of the answer");
   app.add_flag("-q,--quiet", o.quiet, "Only the answer: no progress on stderr");
   app.add_flag("--no-color", o.no_color, "No colours");
+}
+
+void add_best_of_options(CLI::App& app, AgentOptions& o) {
+  app.add_option("--best-of", o.best_of, "Answer this many times at once, each with a seed of its own, and take the best")->check(CLI::Range(1, 64))->capture_default_str();
+  app.add_option("--judge", o.judge, "Which of them: majority, first-valid, model = ask the model, command=... = a program that gets them as JSON and prints a number")
+      ->check([](const std::string& judge) {
+        return judge == "majority" || judge == "first-valid" || judge == "model" || (judge.starts_with("command=") && judge.size() > 8)
+                   ? std::string()
+                   : "found '" + judge + "', expected majority, first-valid, model or command=PROGRAM";
+      })
+      ->type_name("JUDGE")
+      ->capture_default_str();
 }
 
 void add_files_option(CLI::App& app, AgentOptions& o) {

@@ -47,8 +47,6 @@ task::Settings named_settings(const TaskOptions& options) {
   if (has("--max-step-tokens")) named.max_step_tokens = o.max_step_tokens;
   if (has("--max-reasoning-tokens")) named.max_reasoning_tokens = o.max_reasoning_tokens;
   if (has("--subagents")) named.subagents = o.subagents;
-  if (has("--best-of")) named.best_of = o.best_of;
-  if (has("--judge")) named.judge = o.judge;
   if (has("--timeout")) named.timeout_s = o.timeout_s;
   return named;
 }

@@ -162,8 +162,8 @@ class AgentsTest(unittest.TestCase):
         model = self.model([delegate(task="the part"), FINAL.format("all of it")], branches)
         task.write_text(
             "name: family\ndefaults: {tools: [none]}\nsteps:\n"
-            "  - {id: vote, prompt: Which?, best_of: 3, judge: majority, seed: 5, assert: [{equals: b}]}\n"
-            "  - {id: hand, prompt: Do it., subagents: 2, assert: [{contains: all}]}\n"
+            '  - {id: vote, prompt: "Which?", best_of: 3, judge: majority, seed: 5, assert: [{equals: b}]}\n'
+            '  - {id: hand, prompt: "Do it.", subagents: 2, assert: [{contains: all}]}\n'
         )
         done = self.program.run("task", "run", "task.yaml", "-m", model)
         self.assertEqual(0, done.returncode, done.stderr)

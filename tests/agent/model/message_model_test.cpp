@@ -313,7 +313,8 @@ TEST_F(MessageModelTest, SeveralCallsOfAResponseDoTheSame) {
   Tokens tokens;
   for (int n_ends = 0; n_ends < 2;) {
     tokens.push_back(session->sample({}, std::nullopt, {}).value_or_throw().token);
-    if (tokens.back() == 200012) EXPECT_EQ(session->has_further_call(), ++n_ends == 1);
+    if (tokens.back() != 200012) continue;
+    EXPECT_EQ(session->has_further_call(), ++n_ends == 1);
   }
   EXPECT_THAT(decode(tokens), HasSubstr("{\"city\":\"Oslo\"}<|call|><|start|>assistant<|channel|>commentary to=functions.get_weather"));
 }
