@@ -7,6 +7,23 @@
 
 namespace toccata::cli {
 
+namespace {
+
+constexpr int kSubagents = 8, kSubagentsMax = 1000;
+
+// Of --subagents, which CLI11 calls "true", or --subagents=N.
+int subagents_in(const std::string& value) {
+  if (value == "true") return kSubagents;
+  const bool is_number = !value.empty() && value.size() < 5 && value.find_first_not_of("0123456789") == std::string::npos;
+  const int n = is_number ? std::stoi(value) : -1;
+  if (n < 0 || n > kSubagentsMax) {
+    throw CLI::ValidationError("found '" + value + "', expected a number from 0 to " + std::to_string(kSubagentsMax));
+  }
+  return n;
+}
+
+}  // namespace
+
 void add_agent_options(CLI::App& app, AgentOptions& o) {
   const auto levels =
       CLI::IsMember({"full", "full-nocg", "noproc", "landlock", "seccomp", "none"});
@@ -50,8 +67,9 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->capture_default_str();
   app.add_option("--max-prefill-tokens", o.max_prefill_tokens, "Most tokens read; 0 = no limit")->check(CLI::NonNegativeNumber);
   app.add_option("--max-decode-tokens", o.max_decode_tokens, "Most tokens written, in the whole run; 0 = no limit")->check(CLI::NonNegativeNumber);
-  app.add_flag("--subagents{8}", o.subagents, "Let the model hand parts of the task to sub-agents, at most 8 or --subagents=N of them; they share the run's budget")
-      ->check(CLI::Range(0, 1000));
+  app.add_flag("--subagents")
+      ->description("Let the model hand parts of the task to sub-agents, at most 8 or --subagents=N of them; they share the run's budget")
+      ->each([&o](const std::string& value) { o.subagents = subagents_in(value); });
   app.add_option("--subagent-depth", o.subagent_depth, "1 = sub-agents make none of their own")->check(CLI::Range(1, 8))->capture_default_str();
   app.add_option("--max-step-tokens", o.max_step_tokens, "Most tokens written in one model call; 0 = no limit")
       ->check(CLI::NonNegativeNumber)
