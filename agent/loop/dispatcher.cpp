@@ -426,6 +426,7 @@ std::vector<CallOutcome> Dispatcher::dispatch_all(
   const auto ends_run = [](const CallOutcome& outcome) {
     return outcome.verdict != Verdict::kRan && outcome.verdict != Verdict::kNotRun;
   };
+  (void)names();  // made before there are threads that read them
   std::vector<CallOutcome> outcomes;
   for (std::size_t i = 0; i < calls.size();) {
     std::deque<std::variant<CallOutcome, Begun>> together;  // stay where they are
