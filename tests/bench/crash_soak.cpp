@@ -1,9 +1,11 @@
 // Kills runs at every point where they change the ledger's files and around every tool call, before, after and in the
 // middle of the change, resumes them, and checks that nothing was lost or done twice: a run of 30 steps, a run with
 // sub-agents, a run with candidates for its answer.
-//   crash_soak [stride]      every stride-th point (default 1); exit 1 when there was any defect
+//   crash_soak [stride] [steps|sub-agents|candidates]      every stride-th point (default 1) of one kind or all; exit 1 when
+//                                                          there was any defect
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 
 #include "tests/support/crash_harness.h"
 #include "tests/support/family_harness.h"
@@ -46,8 +48,11 @@ long soak(const char* name, const Harness& harness, long stride) {
 int main(int argc, char** argv) {
   using namespace toccata::testing;
   const long stride = argc > 1 ? std::max(1L, std::atol(argv[1])) : 1;
-  long n_defective = soak("30 steps", CrashHarness(), stride);
-  n_defective += soak("sub-agents", FamilyHarness(FamilyHarness::Kind::kSubAgents), stride);
-  n_defective += soak("candidates", FamilyHarness(FamilyHarness::Kind::kCandidates), stride);
+  const std::string_view only = argc > 2 ? argv[2] : "";
+  const auto wants = [&](std::string_view kind) { return only.empty() || only == kind; };
+  long n_defective = 0;
+  if (wants("steps")) n_defective += soak("30 steps", CrashHarness(), stride);
+  if (wants("sub-agents")) n_defective += soak("sub-agents", FamilyHarness(FamilyHarness::Kind::kSubAgents), stride);
+  if (wants("candidates")) n_defective += soak("candidates", FamilyHarness(FamilyHarness::Kind::kCandidates), stride);
   return n_defective == 0 ? 0 : 1;
 }
