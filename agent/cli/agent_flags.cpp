@@ -7,6 +7,23 @@
 
 namespace toccata::cli {
 
+namespace {
+
+constexpr int kSubagents = 8, kSubagentsMax = 1000;
+
+// Of --subagents, which CLI11 calls "true", or --subagents=N.
+int subagents_in(const std::string& value) {
+  if (value == "true") return kSubagents;
+  const bool is_number = !value.empty() && value.size() < 5 && value.find_first_not_of("0123456789") == std::string::npos;
+  const int n = is_number ? std::stoi(value) : -1;
+  if (n < 0 || n > kSubagentsMax) {
+    throw CLI::ValidationError("found '" + value + "', expected a number from 0 to " + std::to_string(kSubagentsMax));
+  }
+  return n;
+}
+
+}  // namespace
+
 void add_agent_options(CLI::App& app, AgentOptions& o) {
   const auto levels =
       CLI::IsMember({"full", "full-nocg", "noproc", "landlock", "seccomp", "none"});
@@ -60,6 +77,12 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--budget-tokens", o.budget_tokens, "Most tokens read and written; 0 = no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  app.add_option("--max-prefill-tokens", o.max_prefill_tokens, "Most tokens read; 0 = no limit")->check(CLI::NonNegativeNumber);
+  app.add_option("--max-decode-tokens", o.max_decode_tokens, "Most tokens written, in the whole run; 0 = no limit")->check(CLI::NonNegativeNumber);
+  app.add_flag("--subagents")
+      ->description("Let the model hand parts of the task to sub-agents, at most 8 or --subagents=N of them; they share the run's budget")
+      ->each([&o](const std::string& value) { o.subagents = subagents_in(value); });
+  app.add_option("--subagent-depth", o.subagent_depth, "1 = sub-agents make none of their own")->check(CLI::Range(1, 8))->capture_default_str();
   app.add_option("--max-step-tokens", o.max_step_tokens, "Most tokens written in one model call; 0 = no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -132,6 +155,18 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_flag("--json", o.json, "JSON Lines events on stdout instead of the answer");
   app.add_flag("-q,--quiet", o.quiet, "Only the answer: no progress on stderr");
   app.add_flag("--no-color", o.no_color, "No colours");
+}
+
+void add_best_of_options(CLI::App& app, AgentOptions& o) {
+  app.add_option("--best-of", o.best_of, "Answer this many times at once, each with a seed of its own, and take the best")->check(CLI::Range(1, 64))->capture_default_str();
+  app.add_option("--judge", o.judge, "Which of them: majority, first-valid, model = ask the model, command=... = a program that gets them as JSON and prints a number")
+      ->check([](const std::string& judge) {
+        return judge == "majority" || judge == "first-valid" || judge == "model" || (judge.starts_with("command=") && judge.size() > 8)
+                   ? std::string()
+                   : "found '" + judge + "', expected majority, first-valid, model or command=PROGRAM";
+      })
+      ->type_name("JUDGE")
+      ->capture_default_str();
 }
 
 void add_files_option(CLI::App& app, AgentOptions& o) {

@@ -35,6 +35,8 @@ namespace {
 
 constexpr const char* kExamples = R"(Examples:
   toccata run "What is 48213 * 977 + 5?"           one agent run; the answer goes to stdout
+  toccata run --best-of 5 "What is 2^31 - 1?"      five answers at once; the one that most of them give
+  toccata run --subagents "Compare A and B"        the model may hand parts of it to sub-agents
   toccata run -m openai/gpt-oss-20b --reasoning high "Which primes below 10^6 are palindromes?"
   toccata run --json "..." | jq .                   every event as one JSON object a line
   toccata chat                                      talk to the agent
@@ -58,6 +60,7 @@ void add_run(CLI::App& app, RunOptions& o, Action& action, const Environment& en
   CLI::Option* task = run->add_option("task", o.task, "The task; - reads it from stdin");
   run->add_option("--resume", o.resume, "Go on with this run; the task is then a further message");
   add_agent_options(*run, o.agent);
+  add_best_of_options(*run, o.agent);
   add_files_option(*run, o.agent);
   add_mcp_option(*run, o.agent);
   run->callback([&o, &action, &env, run, task] {
@@ -71,6 +74,7 @@ void add_chat(CLI::App& app, ChatOptions& o, Action& action, const Environment& 
   CLI::App* chat = app.add_subcommand("chat", "Talk to the agent; /help there names the commands");
   chat->add_option("--resume", o.resume, "Go on with this run: its id, the beginning of one, or last");
   add_agent_options(*chat, o.agent);
+  add_best_of_options(*chat, o.agent);
   add_files_option(*chat, o.agent);
   add_mcp_option(*chat, o.agent);
   chat->callback([&o, &action, &env, chat] {

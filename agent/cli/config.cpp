@@ -76,6 +76,8 @@ std::map<std::string, Setter, std::less<>> setters(AgentOptions& o) {
       {"approve", set(o.approve)},
       {"max_turns", set(o.max_turns)},
       {"budget_tokens", set(o.budget_tokens)},
+      {"max_prefill_tokens", set(o.max_prefill_tokens)},
+      {"max_decode_tokens", set(o.max_decode_tokens)},
       {"max_step_tokens", set(o.max_step_tokens)},
       {"max_reasoning_tokens", set(o.max_reasoning_tokens)},
       {"max_calls", set_list(o.max_calls)},

@@ -47,6 +47,12 @@ struct AgentOptions {
   std::string approve = "on-request";
   int max_turns = 50;                  // model calls
   std::int64_t budget_tokens = 0;      // prefilled + decoded; 0 = no limit
+  std::int64_t max_prefill_tokens = 0;  // of these, prefilled
+  std::int64_t max_decode_tokens = 0;   // of these, decoded
+  int subagents = 0;                   // runs that the model may make for parts of the task; 0 = it has no tool for it
+  int subagent_depth = 1;              // how far below the run there may be some
+  int best_of = 1;                     // candidates for each answer
+  std::string judge = "majority";      // majority, first-valid, model, command=...: which of them is taken
   std::int64_t max_step_tokens = 0;    // decoded in one model call; 0 = what the context holds
   std::int64_t max_reasoning_tokens = 0;  // in one model call; then the answer is opened; 0 = no limit
   std::vector<std::string> max_calls = {};  // "20" in all, "browser=5" of one tool

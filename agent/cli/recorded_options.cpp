@@ -41,6 +41,12 @@ void apply_recorded(
   take("mounts", "--mount", options.mounts);
   take("max_turns", "--max-turns", options.max_turns);
   take("budget_tokens", "--budget-tokens", options.budget_tokens);
+  take("max_prefill_tokens", "--max-prefill-tokens", options.max_prefill_tokens);
+  take("max_decode_tokens", "--max-decode-tokens", options.max_decode_tokens);
+  take("subagents", "--subagents", options.subagents);
+  take("subagent_depth", "--subagent-depth", options.subagent_depth);
+  take("best_of", "--best-of", options.best_of);
+  take("judge", "--judge", options.judge);
   take("max_step_tokens", "--max-step-tokens", options.max_step_tokens);
   take("max_reasoning_tokens", "--max-reasoning-tokens", options.max_reasoning_tokens);
   take("max_calls", "--max-calls", options.max_calls);

@@ -52,6 +52,23 @@ void print_indented(std::string_view text) {
   }
 }
 
+// A run and, further to the right, those it made.
+void print_line(const store::Ledger& ledger, const store::RunSummary& run, const RunsOptions& options, const std::string& indent) {
+  if (options.json) {
+    std::cout << store::dump_line(store::to_json(run)) << '\n';
+  } else {
+    char status[16];
+    std::snprintf(status, sizeof status, "%-11s", store::to_string(run.status));
+    std::cout << indent << run.id << "  " << local_time(run.created_ms) << "  " << status << "  " << one_line(run.task, 70) << '\n';
+  }
+  for (const store::RunSummary& child : ledger.children_of(run.id)) print_line(ledger, child, options, indent + "  ");
+}
+
+std::string name_of_child(const store::RunSummary& child) {
+  if (child.caller.call > 0) return "sub-agent of call " + std::to_string(child.caller.call);
+  return "candidate " + std::to_string(child.caller.part);
+}
+
 void print_record(const store::RunRecord& run) {
   const store::RunSummary& s = run.summary;
   std::cout << "run " << s.id << "  " << store::to_string(s.status);
@@ -60,6 +77,10 @@ void print_record(const store::RunRecord& run) {
             << ", " << local_time(s.created_ms) << ", " << s.n_steps << " model calls, "
             << s.n_calls << " tool calls, " << run.timeline().size() << " tokens\n";
   if (!run.message.empty()) std::cout << "  " << for_terminal(run.message) << '\n';
+  if (!s.caller.run.empty()) std::cout << "  " << name_of_child(s) << " of run " << s.caller.run << '\n';
+  for (const store::RunSummary& child : run.children) {
+    std::cout << "  " << name_of_child(child) << ": run " << child.id << "  " << store::to_string(child.status) << '\n';
+  }
   for (const store::MessageRow& m : run.messages) {
     if (m.role == "system") continue;
     std::cout << "\n  " << headline(m) << '\n';
@@ -80,13 +101,8 @@ int runs_list_verb(const RunsOptions& options, const Environment& env) {
   for (const store::RunSummary& run : runs) {
     if (options.quiet) {
       std::cout << run.id << '\n';
-    } else if (options.json) {
-      std::cout << store::dump_line(store::to_json(run)) << '\n';
     } else {
-      char status[16];
-      std::snprintf(status, sizeof status, "%-11s", store::to_string(run.status));
-      std::cout << run.id << "  " << local_time(run.created_ms) << "  " << status << "  "
-                << one_line(run.task, 70) << '\n';
+      print_line(*ledger, run, options, "");
     }
   }
   if (runs.empty() && !options.quiet) std::cerr << "no runs yet in " << ledger->path().string() << '\n';

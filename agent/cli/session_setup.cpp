@@ -7,19 +7,23 @@
 #include <ctime>
 #include <iostream>
 #include <map>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "agent/cli/judge_program.h"
 #include "agent/cli/mcp_setup.h"
 #include "agent/cli/page_setup.h"
 #include "agent/cli/project_notes.h"
 #include "agent/cli/python_environment.h"
 #include "agent/cli/sandbox_setup.h"
 #include "agent/cli/search_setup.h"
+#include "agent/cli/shared_tool.h"
 #include "agent/cli/terminal_text.h"
 #include "agent/cli/token_prefix.h"
 #include "agent/loop/prompt.h"
 #include "agent/loop/recall_tool.h"
+#include "agent/loop/subagent_tool.h"
 #include "agent/loop/turn_rules.h"
 #include "core/base/calendar.h"
 #include "core/base/json.h"
@@ -102,6 +106,9 @@ std::string params_json(
       {"temperature", params.temperature},  {"top_p", params.top_p},
       {"top_k", params.top_k},              {"min_p", params.min_p},
       {"seed", params.seed},                {"max_turns", options.max_turns},
+      {"max_prefill_tokens", options.max_prefill_tokens}, {"max_decode_tokens", options.max_decode_tokens},
+      {"subagents", options.subagents},     {"subagent_depth", options.subagent_depth},
+      {"best_of", options.best_of},         {"judge", options.judge},
       {"budget_tokens", options.budget_tokens}, {"timeout_s", options.timeout_s},
       {"constrain", options.constrain},     {"output_schema", options.output_schema},
       {"page_text", options.page_text},
@@ -268,12 +275,39 @@ agent::Limits limits(const AgentOptions& options) {
   agent::Limits limits;
   limits.max_turns = options.max_turns;
   limits.budget_tokens = options.budget_tokens;
+  limits.prefill_tokens_max = options.max_prefill_tokens;
+  limits.decode_tokens_max = options.max_decode_tokens;
+  limits.children_max = options.subagents;
+  limits.depth_max = options.subagent_depth;
   if (options.max_step_tokens > 0) limits.step_tokens_max = options.max_step_tokens;
   limits.timeout = milliseconds(options.timeout_s);
   limits.reasoning_tokens_max = options.max_reasoning_tokens;
   limits.compact_at_tokens = options.context_tokens;
   for (const std::string& limit : options.max_calls) set_call_limit(limit, limits);
   return limits;
+}
+
+// What the run may make runs for, and with which tools. Shared by them are functions of the caller's.
+void set_up_children(const AgentOptions& options, const Environment& env, std::vector<tools::Tool*> shared, AgentSetup& setup) {
+  if (options.subagents > 0) setup.tools.add(std::make_unique<agent::SubagentTool>());
+  if (options.subagents > 0 || options.best_of > 1) {
+    setup.config.child_tools = [options, env, shared, sandbox = setup.sandbox.get(), calls = std::make_shared<std::mutex>()] {
+      auto child = std::make_shared<AgentSetup>(set_up_child(options, env, sandbox));
+      agent::ChildTools made{child, std::move(child->tools), child->config.files};
+      for (tools::Tool* tool : shared) made.tools.add(std::make_unique<SharedTool>(*tool, calls));
+      return made;
+    };
+  }
+  agent::BestOf& best = setup.config.best_of;
+  using Judge = agent::BestOf::Judge;
+  best.n = options.best_of;
+  if (options.judge == "first-valid") best.judge = Judge::kFirstValid;
+  if (options.judge == "model") best.judge = Judge::kModel;
+  if (!options.judge.starts_with("command=")) return;
+  best.judge = Judge::kProgram;
+  best.ask = [command = options.judge.substr(8)](const std::string& task, const std::vector<agent::Candidate>& candidates) {
+    return ask_program(command, task, candidates);
+  };
 }
 
 }  // namespace
@@ -298,10 +332,15 @@ AgentSetup set_up(
   const auto ledger = options.ledger.empty() ? env.ledger_path() : options.ledger;
   setup.ledger = store::Ledger::open(ledger).value_or_throw();
   add_tools(options, env, setup);
-  for (std::unique_ptr<tools::Tool>& tool : more) setup.tools.add(std::move(tool));
+  std::vector<tools::Tool*> shared;
+  for (std::unique_ptr<tools::Tool>& tool : more) {
+    shared.push_back(tool.get());
+    setup.tools.add(std::move(tool));
+  }
   const bool constrained = options.constrain != "off" && setup.model.model->capabilities().constraint;
   const std::set<std::string> unconstrained = add_mcp_tools(options, env, constrained, setup.tools);
   setup.config.limits = limits(options);
+  set_up_children(options, env, std::move(shared), setup);
   setup.config.sampling = sampling(options, setup.model.sampling);
   if (const std::string text = instructions(options, setup.sandbox.get()); !text.empty()) setup.config.instructions = text;
   setup.config.current_date = today();
@@ -322,6 +361,18 @@ AgentSetup set_up_tools(const AgentOptions& options, const Environment& env, san
   AgentSetup setup;
   if (sandbox != nullptr) setup.slot = std::make_shared<sandbox::SessionSlot>(*sandbox);
   add_tools(options, env, setup);
+  return setup;
+}
+
+AgentSetup set_up_child(const AgentOptions& options, const Environment& env, sandbox::Sandbox* sandbox) {
+  AgentSetup setup;
+  setup.ledger = store::Ledger::open(options.ledger.empty() ? env.ledger_path() : options.ledger).value_or_throw();
+  if (sandbox != nullptr) {
+    setup.slot = std::make_shared<sandbox::SessionSlot>(*sandbox);
+    setup.config.files = files_of(setup.slot);
+  }
+  add_tools(options, env, setup);
+  add_mcp_tools(options, env, /*constrained=*/false, setup.tools);  // the masks are the maker's
   return setup;
 }
 

@@ -39,6 +39,9 @@ AgentSetup set_up(
 // Only the tools that the options name: neither model nor ledger, and so no recall. python and shell work in a session
 // of `sandbox`, which may be null without them.
 AgentSetup set_up_tools(const AgentOptions& options, const Environment& env, sandbox::Sandbox* sandbox);
+// The tools of a run that another one makes: those of the options, MCP servers included, with a session of `sandbox` of
+// their own. Any thread.
+AgentSetup set_up_child(const AgentOptions& options, const Environment& env, sandbox::Sandbox* sandbox);
 
 // Prints why a run that did not end well ended; nothing when it did.
 void report(const agent::RunOutcome& outcome);

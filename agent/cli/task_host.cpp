@@ -55,6 +55,8 @@ AgentOptions TaskHost::options_for(const task::StepOrder& order) const {
   const task::Settings& s = order.settings;
   if (order.model) o.model = *order.model;
   if (order.is_judge) {
+    o.subagents = 0;
+    o.best_of = 1;
     o.no_project_notes = true;
     if (!judge_model_.empty()) o.model = judge_model_;
   }
@@ -68,6 +70,9 @@ AgentOptions TaskHost::options_for(const task::StepOrder& order) const {
   take(o.budget_tokens, s.budget_tokens);
   take(o.max_step_tokens, s.max_step_tokens);
   take(o.max_reasoning_tokens, s.max_reasoning_tokens);
+  take(o.subagents, s.subagents);
+  take(o.best_of, s.best_of);
+  if (s.judge) o.judge = *s.judge;
   take(o.timeout_s, s.timeout_s);
   return o;
 }

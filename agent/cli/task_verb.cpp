@@ -46,6 +46,7 @@ task::Settings named_settings(const TaskOptions& options) {
   if (has("--budget-tokens")) named.budget_tokens = o.budget_tokens;
   if (has("--max-step-tokens")) named.max_step_tokens = o.max_step_tokens;
   if (has("--max-reasoning-tokens")) named.max_reasoning_tokens = o.max_reasoning_tokens;
+  if (has("--subagents")) named.subagents = o.subagents;
   if (has("--timeout")) named.timeout_s = o.timeout_s;
   return named;
 }

@@ -14,7 +14,9 @@ namespace {
 class EngineSession : public TokenSession {
  public:
   EngineSession(engine::Session session, int n_legal)
-      : session_(std::move(session)), n_legal_(n_legal) {}
+      : session_(std::move(session)), n_legal_(n_legal) {
+    count();  // a fork goes on counting
+  }
 
   Result<void> append(std::span<const Token> tokens) override {
     Result<void> appended = session_.append(tokens);
@@ -31,6 +33,13 @@ class EngineSession : public TokenSession {
     Sampled sampled{draw->token, draw->logprob};
     for (const auto& [token, logprob] : draw->top) sampled.top.push_back({token, logprob});
     return sampled;
+  }
+
+  Result<void> prefill(std::stop_token stop) override {
+    const auto read = session_.logits(std::move(stop));
+    count();
+    if (!read) return read.error();
+    return {};
   }
 
   Result<std::unique_ptr<TokenSession>> fork() override {

@@ -69,9 +69,14 @@ class TokenSession {
   virtual Result<Sampled> sample(
       const SamplingParams& params, std::optional<TokenMask> mask, std::stop_token stop
   ) = 0;
+  // Runs what was appended through the model now, rather than with the next sample(): copies made from here on share it.
+  // kCancelled when `stop` was requested. Models that cannot leave it for later.
+  virtual Result<void> prefill(std::stop_token /*stop*/) { return {}; }
+  // Behind the call that has just ended the same answer holds another one, which sample() gives next.
+  virtual bool has_further_call() const { return false; }
   // The next sample() waits for nothing: its token is there already, as when several came at once.
   virtual bool has_next() const { return false; }
-  // An independent copy. kUnsupported where capabilities().fork is false.
+  // An independent copy, whose counters go on from here. kUnsupported where capabilities().fork is false.
   virtual Result<std::unique_ptr<TokenSession>> fork() = 0;
   virtual Result<Checkpoint> checkpoint() = 0;
   // Forgets every token after the checkpoint. {n_tokens() - 1, 0} takes back the last sampled token without a

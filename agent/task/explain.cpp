@@ -22,6 +22,9 @@ Value settings_json(const Settings& settings, const Scope& scope) {
   put(json, "budget_tokens", settings.budget_tokens);
   put(json, "max_step_tokens", settings.max_step_tokens);
   put(json, "max_reasoning_tokens", settings.max_reasoning_tokens);
+  put(json, "subagents", settings.subagents);
+  put(json, "best_of", settings.best_of);
+  put(json, "judge", settings.judge);
   return json;
 }
 

@@ -17,7 +17,8 @@ namespace {
 using Kind = YamlNode::Kind;
 
 const std::vector<std::string> kSettingKeys = {"model",    "tools",     "reasoning",     "temperature",     "seed",
-                                               "max_turns", "timeout",  "budget_tokens", "max_step_tokens", "max_reasoning_tokens"};
+                                               "max_turns", "timeout",  "budget_tokens", "max_step_tokens", "max_reasoning_tokens",
+                                               "subagents", "best_of",  "judge"};
 
 std::vector<std::string> operator+(std::vector<std::string> a, const std::vector<std::string>& b) {
   a.insert(a.end(), b.begin(), b.end());
@@ -190,6 +191,9 @@ class TaskParser {
     settings.budget_tokens = fields_.integer(node, "budget_tokens", 1);
     settings.max_step_tokens = fields_.integer(node, "max_step_tokens", 1);
     settings.max_reasoning_tokens = fields_.integer(node, "max_reasoning_tokens", 1);
+    settings.subagents = fields_.integer(node, "subagents", 0);
+    settings.best_of = fields_.integer(node, "best_of", 1);
+    settings.judge = fields_.one_of(node, "judge", {"majority", "first-valid", "model"});
     return settings;
   }
 

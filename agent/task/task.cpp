@@ -53,6 +53,9 @@ void Settings::fill_from(const Settings& other) {
   fill(budget_tokens, other.budget_tokens);
   fill(max_step_tokens, other.max_step_tokens);
   fill(max_reasoning_tokens, other.max_reasoning_tokens);
+  fill(subagents, other.subagents);
+  fill(best_of, other.best_of);
+  fill(judge, other.judge);
 }
 
 const Step* Task::find(const std::string& id) const {

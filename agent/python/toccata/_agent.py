@@ -87,6 +87,9 @@ class Agent:
     mcp: files that name MCP servers (mcp.json), whose functions become tools
     otlp: OpenTelemetry collector that gets spans of the run: "http://127.0.0.1:4318"
     max_calls: "20" in all, "browser=5" of one tool
+    subagents: how many sub-agents the model may hand parts of the task to; functions are then called on their threads too,
+        one at a time
+    best_of, judge: candidates for each answer, and which is taken: "majority", "first-valid", "model", "command=..."
     timeout, tool_timeout: seconds, of a run (0: no limit) and of one call of python or shell
 
     Every option is one of `toccata run`, with underscores; None is its default (AGENTS.md is not read here). Raises
@@ -112,6 +115,12 @@ class Agent:
         budget_tokens: int | None = None,
         max_step_tokens: int | None = None,
         max_reasoning_tokens: int | None = None,
+        max_prefill_tokens: int | None = None,
+        max_decode_tokens: int | None = None,
+        subagents: int | None = None,
+        subagent_depth: int | None = None,
+        best_of: int | None = None,
+        judge: str | None = None,
         context_tokens: int | None = None,
         timeout: float | None = None,
         tool_timeout: float | None = None,
