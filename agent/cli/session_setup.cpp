@@ -18,9 +18,11 @@
 #include "agent/cli/search_setup.h"
 #include "agent/cli/terminal_text.h"
 #include "agent/cli/token_prefix.h"
+#include "agent/cli/tool_file_setup.h"
 #include "agent/loop/prompt.h"
 #include "agent/loop/recall_tool.h"
 #include "agent/loop/turn_rules.h"
+#include "agent/toolfile/tool_script.h"
 #include "core/base/calendar.h"
 #include "core/base/json.h"
 #include "sandbox/sandbox.h"
@@ -62,13 +64,19 @@ SamplingParams sampling(const AgentOptions& options, SamplingParams params) {
   return params;
 }
 
-// y/n on the terminal; without one nobody can be asked.
-agent::ApprovalPolicy approval(const std::string& mode, const Environment& env) {
+agent::ApprovalPolicy::Mode approval_mode(const std::string& mode, const Environment& env) {
   using Mode = agent::ApprovalPolicy::Mode;
-  if (mode == "always") return {Mode::kAlways, {}};
-  if (mode == "trusted" && !env.stdin_is_terminal) return {Mode::kTrusted, {}};
-  if (mode == "never" || !env.stdin_is_terminal) return {Mode::kNever, {}};
-  const auto ask = [](const agent::ApprovalRequest& request) {
+  if (mode == "always") return Mode::kAlways;
+  if (mode == "trusted") return Mode::kTrusted;
+  return mode == "never" || !env.stdin_is_terminal ? Mode::kNever : Mode::kOnRequest;
+}
+
+// y/n on the terminal; without one nobody can be asked.
+agent::ApprovalPolicy approval(const AgentOptions& options, const Environment& env) {
+  agent::ApprovalPolicy policy{approval_mode(options.approve, env), {}};
+  for (const std::string& rule : options.approve_rules) policy.rules.push_back(agent::ApprovalRule::parse(rule).value_or_throw());
+  if (policy.mode == agent::ApprovalPolicy::Mode::kNever || !env.stdin_is_terminal) return policy;
+  policy.ask = [](const agent::ApprovalRequest& request) {
     if (!request.untrusted_origins.empty()) {
       std::cerr << "This run has read text that others wrote, which may be behind this call:";
       for (const std::string& origin : request.untrusted_origins) std::cerr << " " << for_terminal(origin);
@@ -82,7 +90,7 @@ agent::ApprovalPolicy approval(const std::string& mode, const Environment& env) 
     if (answer == "q") return agent::Decision::kStop;
     return answer == "y" || answer == "Y" ? agent::Decision::kApprove : agent::Decision::kRefuse;
   };
-  return {mode == "trusted" ? Mode::kTrusted : Mode::kOnRequest, ask};
+  return policy;
 }
 
 // `rules`: of the masks; null without.
@@ -97,7 +105,9 @@ std::string params_json(
       {"mounts", with_whole_folders(options.mounts)},
       {"max_step_tokens", options.max_step_tokens}, {"max_calls", options.max_calls},
       {"max_reasoning_tokens", options.max_reasoning_tokens}, {"context_tokens", options.context_tokens},
+      {"approve", options.approve},         {"approve_rules", options.approve_rules},
       {"reasoning", options.reasoning},     {"tools", with_whole_paths(options.tools)},
+      {"tool_files", whole_paths(options.tool_files)},
       {"temperature", params.temperature},  {"top_p", params.top_p},
       {"top_k", params.top_k},              {"min_p", params.min_p},
       {"seed", params.seed},                {"max_turns", options.max_turns},
@@ -235,6 +245,16 @@ void add_tools(const AgentOptions& options, const Environment& env, AgentSetup& 
   }
 }
 
+void add_declared_tools(const AgentOptions& options, const Environment& env, AgentSetup& setup) {
+  for (toolfile::ToolFile& file : read_tool_files(options)) {
+    const bool sandboxed = std::any_of(file.tools.begin(), file.tools.end(), [](const auto& tool) {
+      return tool.command() != nullptr && !tool.command()->on_host;
+    });
+    const std::shared_ptr<sandbox::SessionSlot> slot = sandboxed ? session_slot(options, env, setup) : nullptr;
+    declare_tools(std::move(file), options, env, {setup.secrets, slot}, setup.tools);
+  }
+}
+
 // "20", "browser=5" or "browser.search=5".
 void set_call_limit(const std::string& text, agent::Limits& limits) {
   const std::size_t equals = text.find('=');
@@ -296,15 +316,19 @@ AgentSetup set_up(
   setup.model = std::move(model);
   const auto ledger = options.ledger.empty() ? env.ledger_path() : options.ledger;
   setup.ledger = store::Ledger::open(ledger).value_or_throw();
+  setup.secrets = std::make_shared<tools::Secrets>(env.variable, env.config_home / "secrets", env.home);
   add_tools(options, env, setup);
+  add_declared_tools(options, env, setup);
   for (std::unique_ptr<tools::Tool>& tool : more) setup.tools.add(std::move(tool));
   const bool constrained = options.constrain != "off" && setup.model.model->capabilities().constraint;
-  const std::set<std::string> unconstrained = add_mcp_tools(options, env, constrained, setup.tools);
+  const std::set<std::string> unconstrained = add_mcp_tools(options, env, constrained, *setup.secrets, setup.tools);
+  if (!options.scripted_tools.empty()) setup.tools = toolfile::scripted_tools(setup.tools, toolfile::load_tool_script(options.scripted_tools));
   setup.config.limits = limits(options);
   setup.config.sampling = sampling(options, setup.model.sampling);
-  if (const std::string text = instructions(options, setup.sandbox.get()); !text.empty()) setup.config.instructions = text;
+  if (const std::string text = instructions(options, setup.sandbox.get()); !text.empty()) setup.config.instructions = setup.secrets->redact(text);
+  setup.config.secrets = setup.secrets;
   setup.config.current_date = today();
-  setup.config.approval = approval(options.approve, env);
+  setup.config.approval = approval(options, env);
   if (!options.output_schema.empty()) {
     setup.config.output_schema = agent::OutputSchema::parse(options.output_schema).value_or_throw();
   }

@@ -12,6 +12,7 @@
 #include "agent/store/ledger.h"
 #include "sandbox/session_slot.h"
 #include "tools/registry.h"
+#include "tools/secrets/secrets.h"
 
 namespace toccata::cli {
 
@@ -21,6 +22,7 @@ struct AgentSetup {
   std::unique_ptr<store::Ledger> ledger;
   std::unique_ptr<sandbox::Sandbox> sandbox;  // null without python and shell
   std::shared_ptr<sandbox::SessionSlot> slot;  // the session they share
+  std::shared_ptr<tools::Secrets> secrets;     // that tool files and configurations name
   tools::Registry tools;
   agent::AgentConfig config;
 };

@@ -57,6 +57,9 @@ AgentOptions TaskHost::options_for(const task::StepOrder& order) const {
   if (order.is_judge) {
     o.no_project_notes = true;
     if (!judge_model_.empty()) o.model = judge_model_;
+    o.tool_files.clear();
+  } else if (s.tool_files) {
+    o.tool_files = *s.tool_files;
   }
   if (s.tools) o.tools = *s.tools;
   if (s.reasoning) o.reasoning = *s.reasoning;

@@ -52,7 +52,7 @@ class Agent::Impl {
   RunOutcome run(std::string_view user_message, std::stop_token stop) {
     return guarded([&](RunOutcome& outcome) {
       if (!broken_.empty()) throw store::LedgerError(ErrorCode::kIo, broken_);
-      const std::string text = tokenizer::to_valid_utf8(user_message);
+      const std::string text = readable(user_message);
       open_run(text);
       emit(TurnStarted{text});
       close_run(take_turn(text, stop, outcome.final), outcome);
@@ -65,7 +65,7 @@ class Agent::Impl {
     TOCCATA_CHECK(!writer_, "resume() is the first call of an agent");
     return guarded([&](RunOutcome& outcome) {
       std::optional<std::string> text;
-      if (user_message) text = tokenizer::to_valid_utf8(*user_message);
+      if (user_message) text = readable(*user_message);
       const Result<store::RunRecord> record = take_over(id);
       if (!record) {
         outcome.exit_code = 2;
@@ -83,10 +83,15 @@ class Agent::Impl {
 
   void steer(std::string text) {
     const std::lock_guard lock(steering_mutex_);
-    steering_.push_back(tokenizer::to_valid_utf8(text));
+    steering_.push_back(readable(text));
   }
 
  private:
+  // What a user says, as the model may read it.
+  std::string readable(std::string_view text) const {
+    return tokenizer::to_valid_utf8(config_.secrets ? config_.secrets->redact(text) : std::string(text));
+  }
+
   // What a turn throws is an outcome too.
   template <class Turn>
   RunOutcome guarded(const Turn& turn) {

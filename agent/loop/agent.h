@@ -31,6 +31,7 @@
 #include "agent/model/token_model.h"
 #include "agent/store/ledger.h"
 #include "tools/registry.h"
+#include "tools/secrets/secrets.h"
 
 namespace toccata::agent {
 
@@ -68,6 +69,8 @@ struct AgentConfig {
   // The model is told of it, and an answer that does not satisfy it is none: it is asked again once.
   std::optional<OutputSchema> output_schema;
   SessionFiles files;
+  // Their values are taken out of what users and tools say, before anybody reads or records it; null: there are none.
+  std::shared_ptr<tools::Secrets> secrets;
   std::function<void(const ModelCall&)> on_model_call;  // on the thread of run(); must not throw
   std::string sandbox_level;  // recorded in the ledger
   std::string params = "{}";  // recorded in the ledger: one JSON object

@@ -51,7 +51,8 @@ Result<void> Secrets::declare(const std::string& name, const SecretSource& sourc
   const std::lock_guard lock(mutex_);
   const auto [known, added] = declared_.emplace(name, source);
   if (added) looked_for_all_ = false;
-  if (!added && known->second != source) {
+  if (!added && known->second == SecretSource{}) known->second = source;
+  if (source != SecretSource{} && known->second != source) {
     return Error{ErrorCode::kInvalidArgument, "two files say that the secret " + name + " is found in different places: give one another name"};
   }
   return {};

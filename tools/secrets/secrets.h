@@ -32,7 +32,8 @@ class Secrets {
   Secrets(Variables variables, std::filesystem::path folder, std::filesystem::path home)
       : variables_(std::move(variables)), folder_(std::move(folder)), home_(std::move(home)) {}
 
-  // From now on the run may ask for it. kInvalidArgument for a name that is none, or when it was declared with another source.
+  // From now on the run may ask for it; without a source where another file says it is. kInvalidArgument for a name that is none, or
+  // when another file named another source.
   Result<void> declare(const std::string& name, const SecretSource& source = {});
   // Never says a value. kNotFound: it is nowhere; kPermissionDenied: others could read the file; kInvalidArgument: shorter
   // than Redactor::kSecretBytesMin or longer than its maximum, or a NUL in it.

@@ -50,7 +50,9 @@ TEST_F(SecretsTest, ASourceThatIsNamedIsTheOnlyOne) {
   secrets_.declare("B", {.variable = "OTHER"}).value_or_throw();
   EXPECT_EQ(secrets_.value("A").value_or_throw(), "from a file");
   EXPECT_EQ(secrets_.value("B").value_or_throw(), "from a variable");
-  EXPECT_FALSE(secrets_.declare("A"));
+  EXPECT_TRUE(secrets_.declare("A"));
+  EXPECT_FALSE(secrets_.declare("A", {.variable = "A"}));
+  EXPECT_EQ(secrets_.value("A").value_or_throw(), "from a file");
   EXPECT_TRUE(secrets_.declare("A", {.file = "~/key.txt"}));
 }
 
