@@ -49,6 +49,9 @@ void apply_recorded(
   take("precision", "--precision", options.precision);
   take("tools", "--tools", options.tools);
   take("tool_files", "--tool-file", options.tool_files);
+  std::string scripted_tools = options.scripted_tools.string();
+  take("scripted_tools", "--scripted-tools", scripted_tools);
+  options.scripted_tools = scripted_tools;
   if (!given.contains("--approve-rule")) add_recorded_rules(params, options.approve_rules);
   take("reasoning", "--reasoning", options.reasoning);
   take("sandbox", "--sandbox", options.sandbox);

@@ -108,6 +108,7 @@ std::string params_json(
       {"approve", options.approve},         {"approve_rules", options.approve_rules},
       {"reasoning", options.reasoning},     {"tools", with_whole_paths(options.tools)},
       {"tool_files", whole_paths(options.tool_files)},
+      {"scripted_tools", options.scripted_tools.empty() ? "" : std::filesystem::absolute(options.scripted_tools).string()},
       {"temperature", params.temperature},  {"top_p", params.top_p},
       {"top_k", params.top_k},              {"min_p", params.min_p},
       {"seed", params.seed},                {"max_turns", options.max_turns},

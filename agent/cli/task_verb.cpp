@@ -237,6 +237,7 @@ Value key_settings(const TaskOptions& options) {
   if (options.given.contains("--reasoning")) json["reasoning"] = o.reasoning;
   if (options.given.contains("--tools")) json["tools"] = o.tools;
   if (options.given.contains("--tool-file")) json["tool_files"] = o.tool_files;
+  if (!o.scripted_tools.empty()) json["scripted_tools"] = o.scripted_tools.string();
   if (options.given.contains("--temperature") && o.temperature) json["temperature"] = *o.temperature;
   if (options.given.contains("--seed") && o.seed) json["seed"] = *o.seed;
   return json;

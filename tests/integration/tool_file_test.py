@@ -432,8 +432,11 @@ class ScriptedTest(Case):
 
     def test_an_unexpected_call_ends_the_run(self):
         answers = self.file("answers.yaml", {"tools": {"functions.f": [{"when": {"a": "x"}, "result": "1"}]}})
-        done = self.run_calls([self.http_tool(approval=False)], call("functions.f", a="y"), flags=("--scripted-tools", answers))
+        done = self.run_calls([self.http_tool(approval=False)], call("functions.f", a="y"), call("functions.f", a="y"), flags=("--scripted-tools", answers))
         self.assertEqual(6, done.returncode)
+        again = self.program.run("runs", "resume", "last")  # the script is one of the run's recorded options
+        self.assertEqual(6, again.returncode)
+        self.assertIn("has no answer", again.stderr)
         self.assertIn("has no answer for the call to functions.f with {\"a\": \"y\"}; it expects other arguments", done.stderr + done.stdout)
         self.assertEqual([], self.web.seen)
 

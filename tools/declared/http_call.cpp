@@ -16,6 +16,7 @@ using Kind = TextTemplate::Piece::Kind;
 
 constexpr std::size_t kUrlBytesMax = 8192, kHeaderBytesMax = 8192;
 constexpr int kDepthMax = 200;  // of an answer
+constexpr std::string_view kUserAgent = "User-Agent";
 
 Error wrong(const std::string& what) { return {ErrorCode::kInvalidArgument, what}; }
 
@@ -154,6 +155,10 @@ Result<net::Request> make_request(const HttpCall& call, const Arguments& argumen
   if (auto done = add_headers(call, arguments, request); !done) return done.error();
   if (auto done = add_body(call, arguments, request); !done) return done.error();
   if (!key.empty()) request.headers.emplace_back(call.key_header, key);
+  const bool named = std::any_of(request.headers.begin(), request.headers.end(), [](const auto& header) {
+    return std::equal(header.first.begin(), header.first.end(), kUserAgent.begin(), kUserAgent.end(), [](char a, char b) { return (a | 0x20) == (b | 0x20); });
+  });
+  if (!named) request.headers.emplace_back(kUserAgent, "Toccata");
   return request;
 }
 

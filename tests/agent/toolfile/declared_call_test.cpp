@@ -64,6 +64,7 @@ TEST_F(DeclaredCallTest, ArgumentsGoWhereTheFileSays) {
   EXPECT_EQ(first_line(last()), "GET /v1/%C3%85s%20%26%20co%2F1/x?u=1&n=2.5&list=p&list=q%20r HTTP/1.1");
   EXPECT_THAT(last(), HasSubstr("X-A: <Ås & co/1>\r\n"));
   EXPECT_THAT(last(), Not(HasSubstr("X-B")));
+  EXPECT_THAT(last(), HasSubstr("User-Agent: Toccata\r\n"));
   EXPECT_THAT(result.metadata, HasSubstr(R"("http_status":200)"));
   EXPECT_TRUE(result.provenance.untrusted);
   EXPECT_EQ(result.provenance.origin, server_.url());
