@@ -194,7 +194,7 @@ void add_browser(const AgentOptions& options, const Environment& env, AgentSetup
   tools::Fetcher fetcher(tools::AddressPolicy::make(options.allow_origins, options.allow_domains).value_or_throw(), {}, {}, proxy);
   fetcher.read_pdfs(pdf_to_text(options.sandbox));
   std::unique_ptr<tools::BrowserBackend> pages = std::make_unique<tools::LivePages>(
-      std::move(index), std::move(fetcher), make_searches(options.search, options.search_services, proxy, env), store
+      std::move(index), std::move(fetcher), make_searches(options.search, options.search_services, proxy, env, setup.secrets.get()), store
   );
   if (store != nullptr) pages = std::make_unique<tools::RecordingBackend>(std::move(pages), store);
   setup.tools.add(std::make_unique<tools::BrowserTool>(std::move(pages), o200k_prefix(), scope));
@@ -323,7 +323,11 @@ AgentSetup set_up(
   for (std::unique_ptr<tools::Tool>& tool : more) setup.tools.add(std::move(tool));
   const bool constrained = options.constrain != "off" && setup.model.model->capabilities().constraint;
   const std::set<std::string> unconstrained = add_mcp_tools(options, env, constrained, *setup.secrets, setup.tools);
-  if (!options.scripted_tools.empty()) setup.tools = toolfile::scripted_tools(setup.tools, toolfile::load_tool_script(options.scripted_tools));
+  if (!options.scripted_tools.empty()) {
+    toolfile::ScriptedTools scripted = toolfile::scripted_tools(setup.tools, toolfile::load_tool_script(options.scripted_tools));
+    setup.tools = std::move(scripted.registry);
+    setup.unused_answers = std::move(scripted.unused);
+  }
   setup.config.limits = limits(options);
   setup.config.sampling = sampling(options, setup.model.sampling);
   if (const std::string text = instructions(options, setup.sandbox.get()); !text.empty()) setup.config.instructions = setup.secrets->redact(text);
@@ -347,6 +351,16 @@ AgentSetup set_up_tools(const AgentOptions& options, const Environment& env, san
   if (sandbox != nullptr) setup.slot = std::make_shared<sandbox::SessionSlot>(*sandbox);
   add_tools(options, env, setup);
   return setup;
+}
+
+agent::RunOutcome with_answers_used(agent::RunOutcome outcome, const AgentSetup& setup) {
+  const std::vector<std::string> unused = setup.unused_answers ? setup.unused_answers() : std::vector<std::string>();
+  if (outcome.exit_code != 0 || unused.empty()) return outcome;
+  outcome.exit_code = 3;
+  outcome.terminal_reason = "answers_unused";
+  outcome.message = "the script of tools demands calls that did not come:";
+  for (const std::string& place : unused) outcome.message += " " + place;
+  return outcome;
 }
 
 void report(const agent::RunOutcome& outcome) {

@@ -1,6 +1,7 @@
 // Wires the pieces of one agent from its options: model, tools, ledger, limits. What `run` and `chat` share.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,7 +26,11 @@ struct AgentSetup {
   std::shared_ptr<tools::Secrets> secrets;     // that tool files and configurations name
   tools::Registry tools;
   agent::AgentConfig config;
+  std::function<std::vector<std::string>()> unused_answers;  // of --scripted-tools: toolfile::ScriptedTools; null without
 };
+
+// The outcome, or exit code 3 for a run that went well and left answers of its scripted tools unused.
+agent::RunOutcome with_answers_used(agent::RunOutcome outcome, const AgentSetup& setup);
 
 // Throws Exception naming the option at fault. A sandbox below options.sandbox is refused here, before any token.
 // `more`: tools of the caller, besides those the options name.

@@ -33,7 +33,8 @@ class ScriptReader {
       result.problems.push_back(task::problem_of(root.error(), file_));
       return result;
     }
-    if (fields_.mapping(*root, "a script of tools", {"tools"})) {
+    if (fields_.mapping(*root, "a script of tools", {"tools", "all_used"})) {
+      result.script.all_used = fields_.boolean(*root, "all_used").value_or(false);
       const YamlNode* tools = root->find("tools");
       if (tools == nullptr || tools->kind != Kind::kMap) {
         fields_.problem(root->place, "found no mapping 'tools', expected answers by the name of a tool: {functions.f: [{result: ...}]}");
@@ -154,6 +155,18 @@ class Answers {
             R"({"scripted":true,"unexpected":true})"};
   }
 
+  std::vector<std::string> unused() {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> places;
+    if (!script_.all_used) return places;
+    for (const ScriptedRecipient& recipient : script_.recipients) {
+      for (const ScriptedAnswer& answer : recipient.answers) {
+        if (answer.times > 0) places.push_back(answer.place.text() + " (" + recipient.recipient + ")");
+      }
+    }
+    return places;
+  }
+
  private:
   std::mutex mutex_;
   ToolScript script_;
@@ -200,16 +213,16 @@ ToolScript load_tool_script(const std::filesystem::path& path) {
   return std::move(parsed.script);
 }
 
-tools::Registry scripted_tools(const tools::Registry& tools, ToolScript script) {
+ScriptedTools scripted_tools(const tools::Registry& tools, ToolScript script) {
   std::vector<tools::ToolSpec> more;
   for (const ScriptedRecipient& recipient : script.recipients) {
     if (tools.find(recipient.recipient) == nullptr) more.push_back(own_spec(recipient));
   }
   const auto answers = std::make_shared<Answers>(std::move(script));
-  tools::Registry registry;
-  for (const auto& tool : tools.tools()) registry.add(std::make_unique<ScriptedTool>(tool->spec(), answers));
-  for (tools::ToolSpec& spec : more) registry.add(std::make_unique<ScriptedTool>(std::move(spec), answers));
-  return registry;
+  ScriptedTools scripted{{}, [answers] { return answers->unused(); }};
+  for (const auto& tool : tools.tools()) scripted.registry.add(std::make_unique<ScriptedTool>(tool->spec(), answers));
+  for (tools::ToolSpec& spec : more) scripted.registry.add(std::make_unique<ScriptedTool>(std::move(spec), answers));
+  return scripted;
 }
 
 }  // namespace toccata::toolfile

@@ -16,10 +16,13 @@
 //       parameters: {type: object, properties: {to: {type: string}}, required: [to]}
 //       answers: [{result: booked}]
 //
+//   all_used: true                      # a run that ends without having used them all has failed
+//
 // Of a tool's answers the first counts that fits the call and is not used up. A call without one ends the run.
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -52,6 +55,7 @@ struct ScriptedRecipient {
 
 struct ToolScript {
   std::string file;
+  bool all_used = false;
   std::vector<ScriptedRecipient> recipients;
 };
 
@@ -63,9 +67,15 @@ ParsedToolScript parse_tool_script(std::string_view text, const std::string& fil
 // Throws Exception: when it cannot be read, or has problems.
 ToolScript load_tool_script(const std::filesystem::path& path);
 
+struct ScriptedTools {
+  tools::Registry registry;
+  // Places of answers that were not used, or not as often as they say; none unless the script demands that all are.
+  std::function<std::vector<std::string>()> unused;
+};
+
 // `tools` as they are declared, and the functions that only the script declares; nothing of them runs. A call without an answer is
 // kStopsRun, saying what was expected. Each registry begins at the first answers. Throws Exception(kInvalidArgument) for a name
 // that neither declares.
-tools::Registry scripted_tools(const tools::Registry& tools, ToolScript script);
+ScriptedTools scripted_tools(const tools::Registry& tools, ToolScript script);
 
 }  // namespace toccata::toolfile

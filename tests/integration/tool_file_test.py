@@ -440,6 +440,15 @@ class ScriptedTest(Case):
         self.assertIn("has no answer for the call to functions.f with {\"a\": \"y\"}; it expects other arguments", done.stderr + done.stdout)
         self.assertEqual([], self.web.seen)
 
+    def test_answers_that_must_be_used_fail_a_run_that_does_not(self):
+        answers = self.file("answers.yaml", {"all_used": True, "tools": {"functions.f": [{"result": "1"}, {"result": "2"}]}})
+        tools = [self.http_tool(approval=False)]
+        done = self.run_calls(tools, call("functions.f", a="y"), flags=("--scripted-tools", answers))
+        self.assertEqual(3, done.returncode, done.stderr)
+        self.assertIn(f"the script of tools demands calls that did not come: {answers}:1:", done.stderr)
+        done = self.run_calls(tools, call("functions.f", a="y"), call("functions.f", a="y"), flags=("--scripted-tools", answers))
+        self.assertEqual(0, done.returncode, done.stderr)
+
     def test_a_name_that_no_tool_has_is_refused(self):
         answers = self.file("answers.yaml", "tools:\n  functions.g: [{result: x}]\n")
         done = self.run_calls([self.http_tool()], flags=("--scripted-tools", answers))

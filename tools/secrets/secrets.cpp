@@ -103,6 +103,11 @@ void Secrets::remember(const std::string& name, const std::string& value) {
   redactor_ = std::make_shared<Redactor>(known_);
 }
 
+void Secrets::keep_out(const std::string& name, const std::string& value) {
+  const std::lock_guard lock(mutex_);
+  remember(name, value);
+}
+
 Result<std::string> Secrets::value(const std::string& name) {
   const std::lock_guard lock(mutex_);
   const auto found = declared_.find(name);

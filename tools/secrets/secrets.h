@@ -38,6 +38,8 @@ class Secrets {
   // Never says a value. kNotFound: it is nowhere; kPermissionDenied: others could read the file; kInvalidArgument: shorter
   // than Redactor::kSecretBytesMin or longer than its maximum, or a NUL in it.
   Result<std::string> value(const std::string& name);
+  // A value that is known already and named in no file; short ones are passed over.
+  void keep_out(const std::string& name, const std::string& value);
   // Where it would be read, and whether it is there: "variable X", "file /x (missing)". For people; never the value.
   std::string whereabouts(const std::string& name);
 

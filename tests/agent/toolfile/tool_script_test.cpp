@@ -46,8 +46,11 @@ class ToolScriptTest : public ::testing::Test {
   tools::Registry scripted(const std::string& text) {
     ParsedToolScript parsed = parse_tool_script(text, "answers.yaml");
     EXPECT_TRUE(parsed.problems.empty()) << task::text_of(parsed.problems);
-    return scripted_tools(tools_, std::move(parsed.script));
+    ScriptedTools made = scripted_tools(tools_, std::move(parsed.script));
+    unused_ = made.unused;
+    return std::move(made.registry);
   }
+  std::function<std::vector<std::string>()> unused_;
   static ToolResult call(tools::Registry& registry, const std::string& recipient, const std::string& arguments) {
     return registry.find(recipient)->call({recipient, arguments, ""}, {});
   }
@@ -78,6 +81,18 @@ TEST_F(ToolScriptTest, AnUnexpectedCallEndsTheRun) {
   EXPECT_EQ(call(registry, "weather.now", "{}").status, ToolStatus::kOk);
   EXPECT_THAT(call(registry, "weather.now", "{}").content, HasSubstr("expects no further call of it"));
   for (const auto& calls : real_) EXPECT_TRUE(calls->empty());
+}
+
+TEST_F(ToolScriptTest, WhatWasNotUsedIsKnownWhereItMatters) {
+  const std::string answers = "tools:\n  functions.add:\n    - {result: a}\n    - {result: b, times: 2}\n    - {result: c, times: any}\n";
+  tools::Registry registry = scripted(answers + "all_used: true\n");
+  call(registry, "functions.add", "{}");
+  call(registry, "functions.add", "{}");
+  EXPECT_THAT(unused_(), ::testing::ElementsAre("answers.yaml:4:7 (functions.add)"));
+  call(registry, "functions.add", "{}");
+  EXPECT_TRUE(unused_().empty());
+  registry = scripted(answers);
+  EXPECT_TRUE(unused_().empty());
 }
 
 TEST_F(ToolScriptTest, DeclarationsStayAsTheyAreAndNewOnesCome) {

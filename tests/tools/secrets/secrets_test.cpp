@@ -91,6 +91,12 @@ TEST_F(SecretsTest, WhatWasDeclaredIsRedactedBeforeItIsAskedFor) {
   EXPECT_EQ(secrets_.redact("declared later"), "[secret LATER]");
 }
 
+TEST_F(SecretsTest, ValuesThatAreKnownOtherwiseAreKeptOutToo) {
+  secrets_.keep_out("brave", "key of a search service");
+  secrets_.keep_out("short", "abc");
+  EXPECT_EQ(secrets_.redact("wrong key: key of a search service, abc"), "wrong key: [secret brave], abc");
+}
+
 TEST_F(SecretsTest, NamesAreNoPaths) {
   for (const std::string name : {"", "../x", ".x", "a/b", "a b"}) EXPECT_FALSE(secrets_.declare(name)) << name;
   EXPECT_FALSE(secrets_.value("UNKNOWN"));
