@@ -47,6 +47,7 @@ void apply_recorded(
   };
   take("model_spec", "--model", options.model);
   take("precision", "--precision", options.precision);
+  take("kv", "--kv", options.kv);
   take("tools", "--tools", options.tools);
   take("tool_files", "--tool-file", options.tool_files);
   std::string scripted_tools = options.scripted_tools.string();

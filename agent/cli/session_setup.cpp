@@ -102,6 +102,7 @@ std::string params_json(
   nlohmann::ordered_json json = {
       {"model_spec", options.model},        {"sandbox", options.sandbox},
       {"precision", options.precision},     {"python", python},
+      {"kv", options.kv, options.prefix_cache_mib, options.prefix_folder},
       {"mounts", with_whole_folders(options.mounts)},
       {"max_step_tokens", options.max_step_tokens}, {"max_calls", options.max_calls},
       {"max_reasoning_tokens", options.max_reasoning_tokens}, {"context_tokens", options.context_tokens},
@@ -302,7 +303,7 @@ AgentSetup set_up(
     const AgentOptions& options, const Environment& env, std::vector<std::unique_ptr<tools::Tool>> more
 ) {
   reasoning(options.reasoning);  // refused before a model is loaded
-  ChosenModel model = choose_model(options.model, options.device, options.precision, options.offline, env);
+  ChosenModel model = choose_model(options.model, {options.device, options.precision, options.kv}, options.offline, env);
   return set_up(options, env, std::move(model), std::move(more));
 }
 

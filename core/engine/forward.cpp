@@ -46,12 +46,12 @@ void dense(const Pass& p, const Input& in, const model::Linear& w, float* out, o
 }
 
 // rows [n, kv_size] into where the layer's caches keep their positions.
-void store_rows(const Pass& p, int layer, const float* rows, float* (ops::KvView::*place)(std::int64_t) const) {
+void store_rows(const Pass& p, int layer, const float* rows, std::byte* (ops::KvView::*place)(std::int64_t) const) {
   const int width = p.model.config().kv_size();
   for (const Part& part : p.parts) {
     const ops::KvView kv = part.cache->layer(layer);
     for (std::size_t t = 0; t < part.tokens.size(); ++t, rows += width) {
-      std::copy(rows, rows + width, (kv.*place)(part.cache->size() + static_cast<std::int64_t>(t)));
+      kv.format.pack(rows, (kv.*place)(part.cache->size() + static_cast<std::int64_t>(t)));
     }
   }
 }

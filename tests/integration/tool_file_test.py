@@ -262,6 +262,7 @@ class RunTest(Case):
 
         path = self.file("tools.yaml", {"tools": [self.http_tool(effect="pure")]})
         server = Server(self.program, "-m", self.program.script(call("functions.f", a="x"), FINAL), "--agent", "--tools", "none", "--tool-file", path)
+        self.addCleanup(server.process.stderr.close)
         self.addCleanup(server.process.wait)
         self.addCleanup(server.process.kill)
         said = server.request("POST", "/v1/toccata/runs", {"input": "go"})
