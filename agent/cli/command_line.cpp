@@ -581,9 +581,9 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   index.allow_origins = defaults.allow_origins;
   index.proxy = defaults.proxy;
   index.proxy_names = defaults.proxy_names;
-  ToolsPythonOptions tools_python;
-  tools_python.offline = defaults.offline;
-  add_tools(app, tools_python, action, env);
+  ToolsOptions tools;
+  tools.python.offline = defaults.offline;
+  add_tools(app, tools, action, env);
   DevOptions dev;
   PullOptions pull;
   add_pull(app, pull, action, env);

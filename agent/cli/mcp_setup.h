@@ -8,6 +8,7 @@
 #include "agent/cli/environment.h"
 #include "agent/cli/options.h"
 #include "tools/registry.h"
+#include "tools/secrets/secrets.h"
 
 namespace toccata::cli {
 
@@ -22,6 +23,9 @@ std::vector<std::string> with_whole_paths(std::vector<std::string> tools);
 // first call. Throws Exception naming what is wrong: kInvalidArgument in a file, kUnavailable for a server that cannot be
 // asked, unless it is optional: that is said on stderr. With `constrained` returns the recipients whose schema cannot be enforced, so
 // that their arguments have to be left free; they are named on stderr.
-std::set<std::string> add_mcp_tools(const AgentOptions& options, const Environment& env, bool constrained, tools::Registry& registry);
+// ${secret:NAME} in a file is a value of `secrets`.
+std::set<std::string> add_mcp_tools(
+    const AgentOptions& options, const Environment& env, bool constrained, tools::Secrets& secrets, tools::Registry& registry
+);
 
 }  // namespace toccata::cli

@@ -9,11 +9,11 @@
 
 #include "agent/cli/project_notes.h"
 #include "agent/cli/sandbox_setup.h"
-#include "agent/loop/dispatcher.h"
 #include "agent/loop/watchdog.h"
 #include "agent/mcp/content.h"
 #include "core/base/image_type.h"
 #include "core/base/json.h"
+#include "core/base/shorten.h"
 #include "core/tokenizer/tokenizer.h"
 #include "tools/files/files_tool.h"
 
@@ -317,7 +317,7 @@ CallResult McpToolbox::call_tool(const Call& call, const std::string& recipient)
     const tools::ToolResult done = tool.call(request, watch.token());
     CallResult result;
     result.is_error = done.status != tools::ToolStatus::kOk;
-    result.content.push_back(mcp::text_block(agent::shorten(tokenizer::to_valid_utf8(done.content), kTextMax, "")));
+    result.content.push_back(mcp::text_block(shorten(tokenizer::to_valid_utf8(done.content), kTextMax, "")));
     if (state != nullptr && state->session() != nullptr) add_artifacts(result, done.metadata, *state->session(), *session);
     return result;
   };
@@ -437,7 +437,7 @@ std::vector<mcp::PromptInfo> McpToolbox::prompts() const {
 Result<Json> McpToolbox::prompt(const std::string& name, const std::map<std::string, std::string>& arguments) {
   const tools::ToolResult read = skills_->call({"skills.read", tools::mcp::to_text(Json{{"name", name}}), ""}, {});
   if (read.status != tools::ToolStatus::kOk) return Error{ErrorCode::kIo, read.content};
-  std::string text = agent::shorten(tokenizer::to_valid_utf8(read.content), kTextMax, "");
+  std::string text = shorten(tokenizer::to_valid_utf8(read.content), kTextMax, "");
   if (const auto task = arguments.find("task"); task != arguments.end()) text += "\n\n" + task->second;
   return Json::array({Json{{"role", "user"}, {"content", mcp::text_block(text)}}});
 }

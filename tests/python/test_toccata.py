@@ -112,6 +112,23 @@ class AgentTest(unittest.TestCase):
         call = next(e["item"] for e in events if e["type"] == "item.completed" and e["item"]["type"] == "mcp_tool_call")
         self.assertIn("sun", json.dumps(call))
 
+    def test_functions_of_a_file_are_called_and_rules_decide(self):
+        path = self.folder / "tools.yaml"
+        path.write_text("tools: [{name: say, description: Says it., parameters: {type: object, properties: {what: {type: string}}, required: [what]}, "
+                        "command: {where: host, argv: [echo, '<{what}>']}}]")
+        calls = [f'<|channel|>commentary to=functions.say <|constrain|>json<|message|>{{"what": "{w}"}}<|call|>' for w in ("a", "b")]
+        agent = self.agent(*calls, FINAL + "ok<|return|>", tool_file=path, approve_rule=["say:what=a=allow", "say=deny"])
+        seen = []
+        self.assertEqual("ok", agent.run("x", on_event=seen.append).final)
+        self.assertIn("<a>", json.dumps(seen))
+        self.assertIn("was denied by a rule of the user, say=deny", json.dumps(seen))
+        answers = self.folder / "answers.yaml"
+        answers.write_text("tools: {functions.say: [{result: scripted}]}")
+        seen = []
+        agent = self.agent(calls[0], FINAL + "ok<|return|>", tool_file=[path], scripted_tools=answers, approve="always")
+        agent.run("x", on_event=seen.append)
+        self.assertIn("scripted", json.dumps(seen))
+
     def test_what_a_function_raises_is_told_to_the_model(self):
         def fails() -> str:
             raise ValueError("no such thing")

@@ -44,6 +44,7 @@ struct Options {
   std::string model = "nano";  // nano | folder | GGUF file | Hugging Face id in the cache | URL | script:FILE
   std::vector<std::string> tools = {"python"};  // python, browser, shell, files, patch, recall, skills
   std::vector<Function> functions = {};
+  std::vector<std::string> tool_files = {};  // that declare further ones: an HTTP request or a program behind each
   std::string instructions = {};       // developer message
   std::string reasoning = "medium";    // low, medium, high
   std::string output_schema = {};      // JSON schema the answer satisfies; "" = any answer
