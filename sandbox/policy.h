@@ -27,6 +27,9 @@ enum class Level {
 const char* to_string(Level level);
 std::optional<Level> parse_level(std::string_view name);
 
+// The weakest with a network of its own, which can be held to a list of hosts.
+inline constexpr Level kWeakestWithNetwork = Level::kNoProc;
+
 struct Limits {
   // Of the whole session at `full`; of each process (address space) at `full-nocg`. Wider: the host may swap.
   std::uint64_t memory_bytes = std::uint64_t{1} << 30;

@@ -59,9 +59,6 @@ std::string advice_for(Machinery& machinery, Level level) {
   );
 }
 
-// Without namespaces there is no network that could be kept apart from the host's.
-constexpr Level kWeakestWithNetwork = Level::kNoProc;
-
 Level weakest_of(const Policy& policy) {
   return policy.network.empty() ? policy.minimum : std::min(policy.minimum, kWeakestWithNetwork);
 }

@@ -43,6 +43,7 @@ struct ToolSpec {
   bool needs_approval = false;
   bool stateful = false;  // keeps something in memory between calls: a resumed run has lost it
   bool reaches_out = false;  // what the model writes into its arguments can leave this machine
+  bool runs_code = false;    // its arguments are a program, with addresses somewhere in it; it says itself whose words come out
   std::chrono::milliseconds timeout{120'000};
 };
 

@@ -352,6 +352,8 @@ void add_machine(
   doctor->add_option("--sandbox", doctor_o.agent.sandbox, "Least level of protection accepted")
       ->capture_default_str();
   doctor->add_option("--python", doctor_o.agent.python, "Interpreter of sandbox sessions, as of `run`")->envname("TOCCATA_PYTHON");
+  doctor->add_option("--sandbox-net", doctor_o.agent.sandbox_net, "Hosts that sessions are to reach, as of `run`")
+      ->delimiter(',')->allow_extra_args(false);
   doctor->add_option("--search", doctor_o.search, "Search services that are to be used")
       ->delimiter(',')->allow_extra_args(false)->envname("TOCCATA_SEARCH");
   doctor->callback([&, a = &action] { *a = [&] { return doctor_verb(doctor_o, env); }; });

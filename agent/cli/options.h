@@ -41,6 +41,7 @@ struct AgentOptions {
   std::string sandbox_start = "zygote";  // zygote, cold: how interpreters are started
   std::filesystem::path python = {};  // of sessions: an interpreter or a venv; empty = that of `tools python`, else the system's
   std::vector<std::string> mounts = {};  // "DIR" or "DIR:NAME": read-only at /mnt/NAME
+  std::vector<std::string> sandbox_net = {};  // hosts that sessions may reach: "pypi.org", "*.example.org:8443"
   std::string approve = "on-request";
   int max_turns = 50;                  // model calls
   std::int64_t budget_tokens = 0;      // prefilled + decoded; 0 = no limit

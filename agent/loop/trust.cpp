@@ -66,6 +66,17 @@ bool is_address(std::string_view text) { return text.find("://") != std::string_
 bool is_of_address(char c) { return c > ' ' && c < 0x7F && std::string_view("\"'<>`|\\").find(c) == std::string_view::npos; }
 bool is_of_host(char c) { return is_letter(c) || is_digit(c) || c == '-' || c == '.'; }
 
+// Of a program only the addresses that stand in it count: its other words go nowhere by themselves.
+std::vector<std::string> addresses_in(const std::vector<std::string>& texts) {
+  std::vector<std::string> addresses;
+  for (const std::string& text : texts) {
+    for (const std::string_view word : runs(text, 4, is_of_address)) {
+      if (is_address(word)) addresses.emplace_back(word);
+    }
+  }
+  return addresses;
+}
+
 std::string host_of(std::string_view address) {
   const auto url = tools::parse_web_url(address);
   return url ? url->host : std::string();
@@ -154,6 +165,7 @@ std::optional<std::string> Trust::objection(const tools::ToolSpec& tool, std::st
   if (!tool.reaches_out || !has_read_untrusted() || private_.empty()) return std::nullopt;
   std::vector<std::string> strings, texts;
   bool refused = !strings_in(arguments, strings);
+  if (tool.runs_code) strings = addresses_in(strings);
   std::size_t n_bytes = 0;
   for (const std::string& text : strings) {
     if (!is_address(text) || is_shown(text)) continue;

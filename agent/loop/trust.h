@@ -32,7 +32,8 @@ class Trust {
   // are addresses, strings and keys with "://", in calls of tools that reach out: as they are and undone from percent,
   // base64, hexadecimal and rot13 spelling, backwards too. Found is text of kSecretChars letters and digits with a digit
   // among them, or of kWordsChars without, that stands in a private result and nowhere else. What a person splits over
-  // many addresses, or encrypts, is not found.
+  // many addresses, or encrypts, is not found; nor what a program (ToolSpec::runs_code) puts together only as it runs, which
+  // the list of hosts that it may reach has to bear.
   // Allowed is an address exactly as it was shown, and of one whose host was named only what follows the host is looked
   // at. Shown counts what was told, what strangers wrote, and what this machine's tools gave before the first stranger's
   // word was read: later ones may give what a stranger had the model write, and context.recall shows those again.

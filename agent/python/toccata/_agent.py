@@ -72,6 +72,7 @@ class Agent:
     sandbox: least protection accepted for python and shell: full, full-nocg, noproc, landlock, seccomp, none
     python: interpreter, or virtual environment, of sandbox sessions; by default that of `toccata tools python`, else the system's
     mount: folders that sandbox sessions may read: "DIR" or "DIR:NAME", at /mnt/NAME
+    sandbox_net: hosts that sandbox sessions may reach by HTTP and HTTPS: "pypi.org", "*.example.org", "example.org:8443"
     approve: of calls that need approval (files that write, patch): "always" lets them run, "trusted" until
         the run has read what strangers wrote, "never" ends the run at the call: it can be resumed
     workspace: the folder that files and patch work in, never outside
@@ -119,6 +120,7 @@ class Agent:
         sandbox_start: Literal["zygote", "cold"] | None = None,
         python: str | os.PathLike[str] | None = None,
         mount: str | Sequence[str] | None = None,
+        sandbox_net: str | Sequence[str] | None = None,
         approve: Literal["never", "on-request", "trusted", "always"] | None = None,
         workspace: str | os.PathLike[str] | None = None,
         index: str | os.PathLike[str] | None = None,
@@ -150,7 +152,7 @@ class Agent:
         for name in ("workspace", "index", "ledger", "save_files", "page_cache", "python"):
             if name in options:
                 options[name] = os.fspath(options[name])
-        for name in ("search", "allow_domain", "allow_origin", "max_calls", "mount"):
+        for name in ("search", "allow_domain", "allow_origin", "max_calls", "mount", "sandbox_net"):
             if name in options and not isinstance(options[name], str):
                 options[name] = list(options[name])
         files = [mcp] if isinstance(mcp, (str, os.PathLike)) else mcp
