@@ -9,6 +9,7 @@
 
 #include "sandbox/advice.h"
 #include "sandbox/contain.h"
+#include "sandbox/linux/layers.h"
 #include "sandbox/linux/seccomp.h"
 #include "sandbox/machinery.h"
 #include "sandbox/pool.h"
@@ -128,14 +129,15 @@ Result<void> check_seen(const Interpreter& python, Level level) {
   return {};
 }
 
-void add_layers(ProbeReport& report, const std::optional<SpawnFailure>& failure) {
+void add_layers(ProbeReport& report, const std::optional<SpawnFailure>& failure, bool network) {
   const auto all = layers();
   const int failed = failure ? failure->layer : static_cast<int>(all.size());
   report.primitives.push_back(
       {"namespaces", failed >= 0, failed >= 0 ? "ok" : failure->error.message}
   );
   for (int i = 0; i < static_cast<int>(all.size()); ++i) {
-    const char* detail = i < failed ? "ok" : "not tried";
+    const bool asked_for = network || all[static_cast<std::size_t>(i)].apply != open_way_out;
+    const char* detail = !asked_for ? "not asked for" : i < failed ? "ok" : "not tried";
     report.primitives.push_back(
         {all[static_cast<std::size_t>(i)].name,
          i < failed,
@@ -222,7 +224,7 @@ ProbeReport probe(const Policy& policy, const MakeEgress& make_egress) {
   }
   report.python = (*machinery)->python().executable;
   report.python_version = (*machinery)->python().version;
-  add_layers(report, (*machinery)->try_level(Level::kFullNoCgroup));
+  add_layers(report, (*machinery)->try_level(Level::kFullNoCgroup), !policy.network.empty());
   const auto no_group = (*machinery)->try_level(Level::kFull);
   report.primitives.push_back({"cgroup", !no_group, no_group ? no_group->error.message : "ok"});
   const auto no_landlock = (*machinery)->try_level(Level::kLandlock);

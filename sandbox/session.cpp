@@ -158,15 +158,15 @@ class Passage {
   int account_;
 };
 
-// What the host tells the model of connections that were not made; nothing when all were.
+// What the host tells the model of hosts that it was not let through to; nothing when there were none. A request without a host was
+// only ever answered, or came to nothing.
 std::string refused_words(const std::vector<HostUse>& hosts) {
   constexpr std::size_t kShownMax = 5;
   std::string words;
   std::size_t n = 0;
   for (const HostUse& use : hosts) {
-    if (use.allowed || ++n > kShownMax) continue;
-    const std::string name = use.host.empty() ? "a connection" : "the connection to " + use.host + ":" + std::to_string(use.port);
-    words += (words.empty() ? "" : "\n") + ("[network: " + name + " was refused: " + use.reason + "]");
+    if (use.allowed || use.host.empty() || ++n > kShownMax) continue;
+    words += (words.empty() ? "" : "\n") + ("[network: the connection to " + use.host + ":" + std::to_string(use.port) + " was refused: " + use.reason + "]");
   }
   if (n > kShownMax) words += "\n[network: " + std::to_string(n - kShownMax) + " more were refused]";
   return words;

@@ -92,7 +92,7 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->type_name("DIR[:NAME]")
       ->allow_extra_args(false);
   app.add_option("--sandbox-net", o.sandbox_net, "Host that sandbox sessions may reach, by HTTP and HTTPS: pypi.org, *.example.org, example.org:8443; may be repeated (default: none)")
-      ->type_name("HOST[:PORT]")
+      ->type_name("HOST")
       ->delimiter(',')
       ->allow_extra_args(false);
   app.add_option("--index", o.index, "Local documents of the browser tool")->envname("TOCCATA_INDEX");

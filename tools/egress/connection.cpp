@@ -83,7 +83,7 @@ class Connection {
 
   void serve() {
     auto head = read_head(client_.get(), kHeadBytesMax, Deadline(limits_.head), stopped_);
-    if (!head) return refuse(head.error().code == ErrorCode::kResourceExhausted ? 431 : 408, "the request has no head: " + head.error().message);
+    if (!head) return refuse(head.error().code == ErrorCode::kResourceExhausted ? 431 : 408, "no request came: " + head.error().message);
     const auto request = parse_proxy_request(head->head);
     if (!request) return refuse(status_of(request.error()), request.error().message);
     record_.ask(request->url);
