@@ -19,7 +19,7 @@ inline Provenance provenance_of(const sandbox::Session& session) {
   constexpr std::size_t kNamedMax = 3;
   std::string origin = "code that read ";
   for (std::size_t i = 0; i < std::min(heard.size(), kNamedMax); ++i) origin += (i == 0 ? "" : ", ") + heard[i];
-  return {true, heard.size() > kNamedMax ? origin + " and others" : origin, true};
+  return {true, heard.size() > kNamedMax ? origin + " and others" : origin, /*is_private=*/true, /*composed=*/true};
 }
 
 // A description that says "in a sandbox without network", of one that has some.

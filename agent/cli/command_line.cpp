@@ -41,6 +41,7 @@ constexpr const char* kExamples = R"(Examples:
   toccata pull gpt-oss-20b                          download weights; again after an interruption: goes on
   toccata index add ~/notes && toccata run --tools python,browser "Where did I write about DNS?"
   toccata run --tools browser --search brave "..."  the web too; BRAVE_API_KEY, or searxng=http://127.0.0.1:8888
+  toccata run --sandbox-net pypi.org,files.pythonhosted.org "..."   hosts that sandboxed code may reach; else none
   toccata run --mcp mcp.json --approve always "..." tools of MCP servers (docs/mcp.md)
   toccata task run report.yaml -p topic=tides       steps in an order that code keeps
   toccata serve                                     http://127.0.0.1:8080/v1 for every OpenAI client; a page at /

@@ -94,7 +94,7 @@ class RunTest(Case):
         self.assertGreater(used["127.0.0.1"]["sent"], 50)
         self.assertGreater(used["127.0.0.1"]["received"], 100)
         self.assertEqual((False, 0, 0), tuple(used["evil.example"][k] for k in ("allowed", "sent", "received")))
-        self.assertEqual({"trust": "untrusted", "origin": "code that read 127.0.0.1", "private": True}, metadata["provenance"])
+        self.assertEqual({"trust": "untrusted", "origin": "code that read 127.0.0.1", "private": True, "composed": True}, metadata["provenance"])
         shown = self.ok("runs", "show", "last").stdout
         self.assertIn(f"network, call 1: {self.site.host}, 1 connections", shown)
         self.assertIn("network, call 1: refused evil.example:80", shown)

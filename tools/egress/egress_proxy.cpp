@@ -27,7 +27,8 @@ struct Period {
   explicit Period(std::uint64_t bytes) : allowance(bytes) {}
   std::stop_source stop;
   Allowance allowance;
-  std::uint64_t n_connections = 0;
+  std::uint64_t n_connections = 0;  // so far
+  std::size_t n_live = 0;
 };
 
 class ProxyDoor final : public sandbox::Door {
@@ -58,7 +59,8 @@ class ProxyDoor final : public sandbox::Door {
 
   int begin() override {
     const std::lock_guard lock(mutex_);
-    if (!period_) period_ = std::make_shared<Period>(limits_.bytes);
+    // One that is being ended has its connections cut.
+    if (!period_ || period_->stop.stop_requested()) period_ = std::make_shared<Period>(limits_.bytes);
     accounts_[++last_account_];
     wake();
     return last_account_;
@@ -69,9 +71,10 @@ class ProxyDoor final : public sandbox::Door {
     const auto found = accounts_.find(account);
     if (found == accounts_.end()) return {};
     if (accounts_.size() == 1) {
-      period_->stop.request_stop();
-      none_left_.wait(lock, [this] { return live_.empty(); });
-      period_ = nullptr;
+      const std::shared_ptr<Period> period = period_;
+      period->stop.request_stop();
+      none_left_.wait(lock, [&] { return period->n_live == 0; });
+      if (period_ == period) period_ = nullptr;  // else another execution has begun meanwhile
     } else {
       for (const Live& live : live_) found->second.add(live.record->use());
     }
@@ -119,24 +122,26 @@ class ProxyDoor final : public sandbox::Door {
     UniqueFd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!client) return errno == EAGAIN || errno == ECONNABORTED || errno == EINTR;
     ++period_->n_connections;
+    ++period_->n_live;
     const auto live = live_.insert(live_.end(), {std::make_shared<ConnectionRecord>(), {}});
     try {
       live->thread = std::thread([this, live, period = period_, fd = std::make_shared<UniqueFd>(std::move(client))] {
         serve_connection(std::move(*fd), *rules_, limits_, period->allowance, *live->record, period->stop.get_token());
-        finish(live);
+        finish(live, *period);
       });
     } catch (const std::system_error&) {
+      --period_->n_live;
       live_.erase(live);
       return false;
     }
     return true;
   }
 
-  void finish(std::list<Live>::iterator live) {
+  void finish(std::list<Live>::iterator live, Period& period) {
     const std::lock_guard lock(mutex_);
     for (auto& [number, account] : accounts_) account.add(live->record->use());
     ended_.splice(ended_.end(), live_, live);
-    if (live_.empty()) none_left_.notify_all();
+    if (--period.n_live == 0) none_left_.notify_all();
     wake();
   }
 

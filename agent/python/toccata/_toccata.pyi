@@ -1,5 +1,6 @@
 # The extension module. Structured values cross as JSON text; the package turns them into Python's own.
 from collections.abc import Callable, Sequence
+from typing import Any
 
 __version__: str
 

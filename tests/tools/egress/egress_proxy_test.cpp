@@ -330,6 +330,24 @@ TEST_F(EgressProxyTest, ExecutionsThatOverlapAreToldOfEachOthers) {
   EXPECT_THAT(door_->end(second), IsEmpty());
 }
 
+TEST_F(EgressProxyTest, AnExecutionThatBeginsAsAnotherEndsIsServed) {
+  open({"pypi.org"});
+  (void)end();
+  std::atomic<int> n_answered = 0;
+  std::vector<std::jthread> sessions;
+  for (int i = 0; i < 3; ++i) {
+    sessions.emplace_back([&] {
+      for (int k = 0; k < 40; ++k) {
+        const int account = door_->begin();
+        n_answered += ask(connect("evil.example:443")).starts_with("HTTP/1.1 403") ? 1 : 0;
+        (void)door_->end(account);
+      }
+    });
+  }
+  sessions.clear();
+  EXPECT_EQ(120, n_answered);
+}
+
 TEST_F(EgressProxyTest, OnlySoManyConnectionsAtOnce) {
   LoopbackServer server(say_hello);
   open({local(server)}, {.connections_at_once = 2});
