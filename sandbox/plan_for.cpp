@@ -71,8 +71,12 @@ class RootBuilder {
     plan_.binds.push_back({path.string(), is_folder, device});
   }
   void show(const ShownFolder& shown) {
-    folder(shown.inside);
-    plan_.binds.push_back({shown.inside, true, false, shown.host.string(), {shown.device, shown.inode}});
+    if (shown.is_file) {
+      file(shown.inside, "");
+    } else {
+      folder(shown.inside);
+    }
+    plan_.binds.push_back({shown.inside, !shown.is_file, false, shown.host.string(), {shown.device, shown.inode}});
   }
   // The same, keeping a link a link.
   void show_or_link(const fs::path& path) {

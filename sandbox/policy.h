@@ -75,10 +75,10 @@ struct Warmth {
   static Warmth none() { return {false, {}, 0}; }
 };
 
-// A folder of the host that sessions may read.
+// A folder of the host that sessions may read, with all that is in it; or a single file.
 struct Mount {
   std::filesystem::path folder;
-  std::string name;  // it stands at /mnt/NAME; empty: the folder's own name
+  std::string name;  // it stands at /mnt/NAME; empty: its own name
   friend bool operator==(const Mount&, const Mount&) = default;
 };
 

@@ -28,7 +28,7 @@ constexpr long kKernelFileSystems[] = {
 };
 
 Error refused(ErrorCode code, const fs::path& folder, const std::string& why) {
-  return {code, "the folder " + folder.string() + " cannot be shown to the sandbox: " + why};
+  return {code, folder.string() + " cannot be shown to the sandbox: " + why};
 }
 
 bool holds(const fs::path& tree, const fs::path& path) {
@@ -41,9 +41,9 @@ std::string why_no_name(const std::string& name) {
   };
   if (name.empty() || name.size() > kNameBytesMax || name[0] == '.' || !std::all_of(name.begin(), name.end(), fits)) {
     return "'" + name + "' cannot be its name below /mnt: expected letters, digits, '.', '_' and '-', at most " +
-           std::to_string(kNameBytesMax) + "; give one as DIR:NAME";
+           std::to_string(kNameBytesMax) + "; give one as PATH:NAME";
   }
-  if (name == "data") return "/mnt/data is the workspace; give another name as DIR:NAME";
+  if (name == "data") return "/mnt/data is the workspace; give another name as PATH:NAME";
   return {};
 }
 
@@ -57,10 +57,11 @@ fs::path shown_secret(const fs::path& folder, const std::vector<fs::path>& secre
   return {};
 }
 
-// Can the user that sessions run as list it? Of root's sessions that is `kOutsideId`.
-bool readable(const UniqueFd& folder) {
+// Can the user that sessions run as read it? Of root's sessions that is `kOutsideId`.
+bool readable(const UniqueFd& shown, bool is_file) {
   const ActAs session(geteuid() == 0 ? std::int64_t{kOutsideId} : -1);
-  const UniqueFd listed(openat(folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (is_file) return faccessat(shown.get(), "", R_OK, AT_EMPTY_PATH | AT_EACCESS) == 0;
+  const UniqueFd listed(openat(shown.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   return static_cast<bool>(listed);
 }
 
@@ -74,20 +75,22 @@ Result<ShownFolder> find_folder(const Mount& mount, const std::vector<fs::path>&
   if (const fs::path secret = shown_secret(folder, secrets); !secret.empty()) {
     return refused(ErrorCode::kInvalidArgument, folder, "it would show " + secret.string() + ", where keys and records of this program are");
   }
-  const UniqueFd fd(open(folder.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  const UniqueFd fd(open(folder.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat info = {};
   struct statfs system = {};
   if (!fd || fstat(fd.get(), &info) != 0 || fstatfs(fd.get(), &system) != 0) {
     return refused(errno == EACCES ? ErrorCode::kPermissionDenied : ErrorCode::kInvalidArgument, folder, strerror(errno));
   }
+  const bool is_file = S_ISREG(info.st_mode);
+  if (!is_file && !S_ISDIR(info.st_mode)) return refused(ErrorCode::kInvalidArgument, folder, "it is neither a folder nor a regular file");
   if (std::ranges::find(kKernelFileSystems, static_cast<long>(system.f_type)) != std::end(kKernelFileSystems) || holds("/dev", folder)) {
     return refused(ErrorCode::kInvalidArgument, folder, "it is part of the kernel's own file systems or of /dev");
   }
-  if (!readable(fd)) {
+  if (!readable(fd, is_file)) {
     const std::string who = geteuid() == 0 ? "sessions of root run as uid " + std::to_string(kOutsideId) + ", which" : "the user";
     return refused(ErrorCode::kPermissionDenied, folder, who + " may not read it");
   }
-  return ShownFolder{folder, "/mnt/" + name, info.st_dev, info.st_ino};
+  return ShownFolder{folder, "/mnt/" + name, info.st_dev, info.st_ino, is_file};
 }
 
 }  // namespace
@@ -103,7 +106,7 @@ Result<std::vector<ShownFolder>> find_shown_folders(const Policy& policy) {
     if (!folder) return folder.error();
     for (const ShownFolder& other : shown) {
       if (other.inside == folder->inside) {
-        return refused(ErrorCode::kInvalidArgument, folder->host, other.inside + " is " + other.host.string() + " already; give another name as DIR:NAME");
+        return refused(ErrorCode::kInvalidArgument, folder->host, other.inside + " is " + other.host.string() + " already; give another name as PATH:NAME");
       }
     }
     shown.push_back(std::move(*folder));

@@ -21,6 +21,18 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->check(CLI::IsMember({"auto", "f32", "fast"}))
       ->envname("TOCCATA_PRECISION")
       ->capture_default_str();
+  app.add_option("--kv", o.kv, "Keys and values of the built-in engine on the CPU: f16 is half of f32, q8 half of that; auto = f32, and f16 when fast")
+      ->check(CLI::IsMember({"auto", "f32", "f16", "q8"}))
+      ->envname("TOCCATA_KV")
+      ->capture_default_str();
+  app.add_option("--prefix-cache", o.prefix_cache_mib, "MiB of keys and values kept for sessions that begin alike: the rows of a task, sub-agents, requests; 0 = none")
+      ->type_name("MIB")
+      ->check(CLI::Range(0, 1 << 20))
+      ->envname("TOCCATA_PREFIX_CACHE")
+      ->capture_default_str();
+  app.add_option("--prefix-folder", o.prefix_folder, "Folder where these are kept for later processes too, up to 4 GiB: a large model then begins at once")
+      ->type_name("DIR")
+      ->envname("TOCCATA_PREFIX_FOLDER");
   app.add_option("--tools", o.tools, "Tools the model may call: python, browser, shell, files, patch, recall, skills, mcp = the servers of the user's mcp.json, none")
       ->delimiter(',')
       ->allow_extra_args(false)  // the task follows
@@ -88,8 +100,8 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--python", o.python, "Interpreter of sandbox sessions, or a virtual environment (default: that of `toccata tools python`, else /usr/bin/python3)")
       ->type_name("PATH")
       ->envname("TOCCATA_PYTHON");
-  app.add_option("--mount", o.mounts, "Folder that sandbox sessions may read, at /mnt/NAME (default: its own name); may be repeated")
-      ->type_name("DIR[:NAME]")
+  app.add_option("--mount", o.mounts, "Folder or file that sandbox sessions may read, at /mnt/NAME (default: its own name); may be repeated")
+      ->type_name("PATH[:NAME]")
       ->allow_extra_args(false);
   app.add_option("--sandbox-net", o.sandbox_net, "Host that sandbox sessions may reach, by HTTP and HTTPS: pypi.org, *.example.org, example.org:8443; may be repeated (default: none)")
       ->type_name("HOST")

@@ -54,6 +54,7 @@ std::string expected(const std::string& key, const ordered_json& value) {
   };
   static const std::map<std::string, std::vector<std::string>> words = {
       {"device", {"auto", "cpu", "cuda"}},       {"precision", {"auto", "f32", "fast"}},
+      {"kv", {"auto", "f32", "f16", "q8"}},
       {"constrain", {"auto", "off"}},            {"approve", {"never", "on-request", "trusted", "always"}},
       {"sandbox_start", {"zygote", "cold"}},     {"reasoning", {"low", "medium", "high"}},
       {"page_text", {"whole", "main"}},          {"proxy_names", {"checked", "trusted"}},
@@ -86,6 +87,7 @@ std::map<std::string, Taker> takers(AgentOptions& o, std::vector<std::string>& m
       {"mcp", into(mcp_files)},
       {"device", into(o.device)},
       {"precision", into(o.precision)},
+      {"kv", into(o.kv)},
       {"tools", into(o.tools)},
       {"instructions", into(o.instructions)},
       {"reasoning", into(o.reasoning)},

@@ -162,7 +162,7 @@ void print(const nlohmann::ordered_json& json) { std::cout << json_text(json) <<
 int bench_verb(const BenchOptions& options, const Environment& env) {
   const double bandwidth = read_bandwidth();
   const auto begin = Clock::now();
-  const ChosenModel chosen = choose_model(options.model, options.device, options.precision, options.offline, env);
+  const ChosenModel chosen = choose_model(options.model, {options.device, options.precision, options.kv}, options.offline, env);
   TokenModel& model = *chosen.model;
   const std::vector<Case> cases = cases_of(options);
   check(model, cases);

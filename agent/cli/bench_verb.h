@@ -9,7 +9,7 @@ namespace toccata::cli {
 
 struct BenchOptions {
   std::string model = "nano";
-  std::string device = "auto", precision = "auto";
+  std::string device = "auto", precision = "auto", kv = "auto";
   std::vector<int> prompts = {512};     // tokens read at once
   std::vector<int> depths = {0};        // tokens in the session before decoding begins
   std::vector<int> parallel = {1};      // sessions that decode at the same time, each on a thread of its own

@@ -64,7 +64,7 @@ class Chat {
         resumed_(options.resume),
         env_(env),
         trace_(options_, env),
-        model_(choose_model(options_.model, options_.device, options_.precision, options_.offline, env)) {
+        model_(choose_model(options_.model, {options_.device, options_.precision, options_.kv, options_.prefix_cache_mib, options_.prefix_folder}, options_.offline, env)) {
     begin();
   }
 

@@ -329,6 +329,7 @@ for its next token. Decoding a large model is bounded by reading its weights: th
   bench->add_option("-m,--model", o.model, "nano | folder | Hugging Face id in the cache | URL")->envname("TOCCATA_MODEL")->capture_default_str();
   bench->add_option("--device", o.device, "Of the built-in engine")->check(CLI::IsMember({"auto", "cpu", "cuda"}))->capture_default_str();
   bench->add_option("--precision", o.precision, "Arithmetic on the CPU")->check(CLI::IsMember({"auto", "f32", "fast"}))->capture_default_str();
+  bench->add_option("--kv", o.kv, "Keys and values on the CPU")->check(CLI::IsMember({"auto", "f32", "f16", "q8"}))->capture_default_str();
   const auto list = [&](const char* name, std::vector<int>& values, const char* help, int least) {
     bench->add_option(name, values, help)->delimiter(',')->check(CLI::Range(least, 1 << 20))->capture_default_str();
   };
@@ -399,7 +400,7 @@ void add_site_options(CLI::App& add, IndexOptions& o) {
   add.add_option("--allow-origin", o.allow_origins, "Origin that may be read although it is not public: http://127.0.0.1:8000; may be repeated")
       ->allow_extra_args(false);
   add.add_option("--proxy", o.proxy, "Proxy for pages, or none (default: http_proxy, HTTPS_PROXY, NO_PROXY)")->envname("TOCCATA_PROXY");
-  add.add_option("--sandbox", o.sandbox, "Least level of protection in which PDFs are read")
+  add.add_option("--sandbox", o.sandbox, "Least level of protection in which PDF and ZIM files are read")
       ->check(CLI::IsMember({"full", "full-nocg", "noproc", "landlock", "seccomp", "none"}))
       ->envname("TOCCATA_SANDBOX")
       ->capture_default_str();
@@ -409,7 +410,7 @@ void add_index(CLI::App& app, IndexOptions& o, Action& action, const Environment
   CLI::App* index = app.add_subcommand("index", "Documents of this machine that the browser tool may search");
   index->require_subcommand(1);
   CLI::App* add = index->add_subcommand("add", "Add a folder, a file or a web site; again later: what changed");
-  add->add_option("path", o.paths, "Folders, files, or addresses: the pages below https://example.org/guide/, or those a sitemap names")->required();
+  add->add_option("path", o.paths, "Folders, files (also ZIM archives), or addresses: the pages below https://example.org/guide/, or those a sitemap names")->required();
   add_site_options(*add, o);
   CLI::App* search = index->add_subcommand("search", "What the browser tool would find");
   search->add_option("query", o.query, "Words")->required();

@@ -39,6 +39,7 @@ CLI::App* add_dev(CLI::App& app, DevOptions& o, Action& action, const Environmen
   logits->add_option("--tokens", o.logits.tokens, "File with a JSON list of token ids")->required();
   logits->add_option("--device", o.logits.device, "Where to run")->check(CLI::IsMember({"cpu", "cuda"}));
   logits->add_option("--precision", o.logits.precision, "Arithmetic")->check(CLI::IsMember({"f32", "fast"}));
+  logits->add_option("--kv", o.logits.kv, "Keys and values on the CPU")->check(CLI::IsMember({"auto", "f32", "f16", "q8"}));
   logits->add_option("--rows", o.logits.rows, "Positions to print")->delimiter(',');
   logits->add_option("--greedy", o.logits.greedy, "Tokens to continue with")->check(CLI::NonNegativeNumber);
 
@@ -49,7 +50,7 @@ CLI::App* add_dev(CLI::App& app, DevOptions& o, Action& action, const Environmen
   });
   sandbox->add_option("--sandbox", o.sandbox.level, "Least level accepted");
   sandbox->add_option("--python", o.sandbox_as.python, "Interpreter, as of `run`")->envname("TOCCATA_PYTHON");
-  sandbox->add_option("--mount", o.sandbox_as.mounts, "Folder to read, as of `run`; may be repeated")->allow_extra_args(false);
+  sandbox->add_option("--mount", o.sandbox_as.mounts, "Folder or file to read, as of `run`; may be repeated")->allow_extra_args(false);
   sandbox->add_option("--sandbox-net", o.sandbox_as.sandbox_net, "Host to reach, as of `run`; may be repeated")->delimiter(',')->allow_extra_args(false);
   const auto index = [&](CLI::App* verb, std::filesystem::path& path) {
     verb->add_option("--index", path, "SQLite file of local documents");

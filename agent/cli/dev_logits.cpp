@@ -46,6 +46,7 @@ std::shared_ptr<const engine::Model> load(const DevLogitsOptions& options) {
   engine::Options engine_options;
   if (options.device == "cuda") engine_options.device = ops::Device::kCuda;
   engine_options.exact = options.precision == "f32";
+  if (options.kv != "auto") engine_options.kv = ops::kv_type_named(options.kv);
   return engine::Model::load(
       model::open_checkpoint(options.model).value_or_throw(), engine_options
   );

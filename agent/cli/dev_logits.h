@@ -12,6 +12,7 @@ struct DevLogitsOptions {
   std::filesystem::path tokens;  // a JSON list of ids
   std::string device = "cpu";
   std::string precision = "f32";
+  std::string kv = "auto";
   std::vector<int> rows;  // positions whose logits are printed
   int greedy = 0;         // tokens to continue with
 };

@@ -29,6 +29,7 @@ Value settings_of(const EvalOptions& options) {
   if (o.temperature) json["temperature"] = *o.temperature;
   if (o.top_p) json["top_p"] = *o.top_p;
   if (o.precision != "auto") json["precision"] = o.precision;
+  if (o.kv != "auto") json["kv"] = o.kv;
   if (!o.instructions.empty()) json["instructions"] = o.instructions;
   if (!options.judge.empty()) json["judge"] = options.judge;
   if (o.max_turns != AgentOptions{}.max_turns) json["max_turns"] = o.max_turns;

@@ -103,6 +103,7 @@ int index_add_verb(const IndexOptions& options, const Environment& env) {
   const auto index = open_index(options, env, LocalIndex::Mode::kWrite);
   const tools::PdfToText pdfs = pdf_to_text(options.sandbox);
   index->read_pdfs(pdfs);
+  index->read_archives(open_archive(options.sandbox));
   const tools::ProxyRules proxy = proxy_rules(options.proxy, options.proxy_names, env);
   for (const std::string& path : options.paths) {
     const bool whole = is_site(path) ? add_site(path, *index, options, pdfs, proxy, env, signals.token())

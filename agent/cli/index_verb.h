@@ -17,7 +17,7 @@ struct IndexOptions {
   bool json = false;
   std::filesystem::path index;  // empty = the user's index
   EmbeddingsOptions embeddings = {};  // of add and search
-  std::string sandbox = "full-nocg";  // least level in which PDFs are read
+  std::string sandbox = "full-nocg";  // least level in which PDF and ZIM files are read
   // Of a web site.
   std::size_t max_pages = 1000;
   int max_depth = 10;

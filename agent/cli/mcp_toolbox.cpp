@@ -357,7 +357,7 @@ ServedRuns& McpToolbox::runs() {
   const std::lock_guard lock(runs_mutex_);
   if (!runs_) {
     const AgentOptions& o = run_options_;
-    runs_ = std::make_unique<ServedRuns>(o, env_, choose_model(o.model, o.device, o.precision, o.offline, env_));
+    runs_ = std::make_unique<ServedRuns>(o, env_, choose_model(o.model, {o.device, o.precision, o.kv, o.prefix_cache_mib, o.prefix_folder}, o.offline, env_));
   }
   return *runs_;
 }

@@ -87,14 +87,15 @@ bool names_a_folder(const std::string& spec) {
 
 }  // namespace
 
-ChosenModel choose_model(
-    const std::string& spec, const std::string& device, const std::string& precision, bool offline, const Environment& env
-) {
+ChosenModel choose_model(const std::string& spec, const Computation& how, bool offline, const Environment& env) {
   agent::EngineOptions engine;
-  engine.fast = precision == "fast";
-  engine.exact = precision == "f32";
-  if (device == "cpu" || (device == "auto" && spec == "nano")) engine.device = agent::EngineDevice::kCpu;
-  if (device == "cuda") engine.device = agent::EngineDevice::kCuda;
+  engine.fast = how.precision == "fast";
+  engine.exact = how.precision == "f32";
+  if (how.kv != "auto") engine.kv = how.kv;
+  engine.prefix_bytes = static_cast<std::size_t>(how.prefix_mib) << 20;
+  engine.prefix_folder = how.prefix_folder;
+  if (how.device == "cpu" || (how.device == "auto" && spec == "nano")) engine.device = agent::EngineDevice::kCpu;
+  if (how.device == "cuda") engine.device = agent::EngineDevice::kCuda;
   if (spec == "nano") {
     ChosenModel chosen;
     chosen.model = model_or_throw(agent::load_nano(engine));

@@ -1,6 +1,7 @@
 // From what the user typed after -m to a model.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -9,6 +10,15 @@
 #include "core/base/sampling_params.h"
 
 namespace toccata::cli {
+
+// Of the built-in engine.
+struct Computation {
+  std::string device = "auto";     // auto, cpu or cuda; auto keeps nano on the CPU, which is faster for its size
+  std::string precision = "auto";  // auto (f32 on the CPU), f32 or fast
+  std::string kv = "auto";         // keys and values on the CPU: f32, f16, q8; auto: f32, and f16 when fast
+  int prefix_mib = 0;              // of these, kept for sessions that begin alike; 0: none
+  std::filesystem::path prefix_folder = {};  // and on disk, for later processes; empty: none
+};
 
 struct ChosenModel {
   std::shared_ptr<agent::TokenModel> model;
@@ -21,10 +31,7 @@ struct ChosenModel {
 // http(s)://...        an OpenAI-compatible completions server that takes token ids; `#name` names its model
 // script:FILE          forced completions from a JSON file
 // Throws Exception: kNotFound lists where was looked; kUnavailable for a URL when `offline`.
-// `precision`: auto (f32 on the CPU), f32 or fast. `device`: auto, cpu or cuda, for the built-in engine; auto keeps nano on the CPU, which is faster for its size.
-ChosenModel choose_model(
-    const std::string& spec, const std::string& device, const std::string& precision, bool offline, const Environment& env
-);
+ChosenModel choose_model(const std::string& spec, const Computation& how, bool offline, const Environment& env);
 
 // The model was found but cannot be used: exit code 7.
 class ModelError : public Exception {

@@ -33,6 +33,9 @@ struct EmbeddingsOptions {
 struct AgentOptions {
   std::string model = "nano";
   std::string device = "auto";         // auto, cpu, cuda: of the built-in engine
+  std::string kv = "auto";             // auto, f32, f16, q8: keys and values of the built-in engine on the CPU
+  int prefix_cache_mib = 256;          // keys and values kept for sessions that begin alike; 0 = none
+  std::filesystem::path prefix_folder = {};  // and on disk, for later processes; empty = none
   std::string precision = "auto";      // auto, f32, fast: arithmetic of the built-in engine
   std::vector<std::string> tools = {"python"};
   std::string instructions;  // developer message
@@ -40,7 +43,7 @@ struct AgentOptions {
   std::string sandbox = "full-nocg";  // least level accepted
   std::string sandbox_start = "zygote";  // zygote, cold: how interpreters are started
   std::filesystem::path python = {};  // of sessions: an interpreter or a venv; empty = that of `tools python`, else the system's
-  std::vector<std::string> mounts = {};  // "DIR" or "DIR:NAME": read-only at /mnt/NAME
+  std::vector<std::string> mounts = {};  // "PATH" or "PATH:NAME", a folder or file: read-only at /mnt/NAME
   std::vector<std::string> sandbox_net = {};  // hosts that sessions may reach: "pypi.org", "*.example.org:8443"
   std::string approve = "on-request";
   int max_turns = 50;                  // model calls

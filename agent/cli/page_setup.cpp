@@ -6,14 +6,31 @@
 #include "agent/cli/search_setup.h"
 #include "sandbox/sandbox.h"
 #include "tools/pdf/pdf_reader.h"
+#include "tools/zim/zim_archive.h"
 
 namespace toccata::cli {
+namespace {
+
+sandbox::Level level_named(const std::string& name) {
+  const auto level = sandbox::parse_level(name);
+  if (!level) throw Exception(ErrorCode::kInvalidArgument, "unknown sandbox level '" + name + "'");
+  return *level;
+}
+
+}  // namespace
 
 tools::PdfToText pdf_to_text(const std::string& sandbox_level) {
-  const auto level = sandbox::parse_level(sandbox_level);
-  if (!level) throw Exception(ErrorCode::kInvalidArgument, "unknown sandbox level '" + sandbox_level + "'");
-  auto reader = std::make_shared<tools::PdfReader>(*level);
+  auto reader = std::make_shared<tools::PdfReader>(level_named(sandbox_level));
   return [reader](std::string_view pdf, std::stop_token stop) { return reader->text(pdf, std::move(stop)); };
+}
+
+tools::OpenArchive open_archive(const std::string& sandbox_level) {
+  const sandbox::Level level = level_named(sandbox_level);
+  return [level](const std::filesystem::path& file, std::stop_token stop) -> Result<std::unique_ptr<tools::DocumentArchive>> {
+    auto archive = tools::ZimArchive::open(file, level, {}, std::move(stop));
+    if (!archive) return archive.error();
+    return std::unique_ptr<tools::DocumentArchive>(std::move(*archive));
+  };
 }
 
 std::shared_ptr<tools::Embedder> make_embedder(const EmbeddingsOptions& options, const tools::ProxyRules& proxy, const Environment& env) {

@@ -31,6 +31,7 @@ void apply_recorded(
   };
   take("model_spec", "--model", options.model);
   take("precision", "--precision", options.precision);
+  take("kv", "--kv", options.kv);
   take("tools", "--tools", options.tools);
   take("reasoning", "--reasoning", options.reasoning);
   take("sandbox", "--sandbox", options.sandbox);

@@ -139,7 +139,7 @@ int runs_replay_verb(const RunsReplayOptions& options, const Environment& env) {
   const SamplingParams sampling = recorded_sampling(run, agent_options);
   if (options.given.contains("--model")) agent_options.model = options.agent.model;
   const ChosenModel chosen =
-      choose_model(agent_options.model, agent_options.device, agent_options.precision, agent_options.offline, env);
+      choose_model(agent_options.model, {agent_options.device, agent_options.precision, agent_options.kv, agent_options.prefix_cache_mib, agent_options.prefix_folder}, agent_options.offline, env);
   const auto constraint = recorded_constraint(run, *chosen.model);
   const auto report = agent::replay_tokens(*chosen.model, run, sampling, constraint, signals.token());
   if (signals.exit_code() != 0) return signals.exit_code();

@@ -25,7 +25,7 @@ std::vector<fs::path> private_paths(const AgentOptions& options, const Environme
 
 sandbox::Mount mount_of(const std::string& text, const Environment& env) {
   sandbox::Mount mount = sandbox::parse_mount(text);
-  if (mount.folder.empty()) throw Exception(ErrorCode::kInvalidArgument, "--mount is '" + text + "', expected DIR or DIR:NAME");
+  if (mount.folder.empty()) throw Exception(ErrorCode::kInvalidArgument, "--mount is '" + text + "', expected PATH or PATH:NAME");
   if (mount.folder.string().starts_with("~/")) mount.folder = env.home / mount.folder.string().substr(2);
   return mount;
 }

@@ -24,7 +24,7 @@ void warn_if_weak(const sandbox::Sandbox& sandbox);
 // What the model is told of the folders that its code may read and of the hosts that it may reach; empty without any.
 std::string sandbox_notes(const sandbox::Sandbox& sandbox);
 
-// "DIR:NAME", DIR whole: what a run records, to be gone on with in any folder.
+// "PATH:NAME", PATH whole: what a run records, to be gone on with in any folder.
 std::vector<std::string> with_whole_folders(const std::vector<std::string>& mounts);
 
 }  // namespace toccata::cli

@@ -94,6 +94,7 @@ std::string params_json(
   nlohmann::ordered_json json = {
       {"model_spec", options.model},        {"sandbox", options.sandbox},
       {"precision", options.precision},     {"python", python},
+      {"kv", options.kv},
       {"mounts", with_whole_folders(options.mounts)}, {"sandbox_net", options.sandbox_net},
       {"max_step_tokens", options.max_step_tokens}, {"max_calls", options.max_calls},
       {"max_reasoning_tokens", options.max_reasoning_tokens}, {"context_tokens", options.context_tokens},
@@ -281,7 +282,7 @@ AgentSetup set_up(
     const AgentOptions& options, const Environment& env, std::vector<std::unique_ptr<tools::Tool>> more
 ) {
   reasoning(options.reasoning);  // refused before a model is loaded
-  ChosenModel model = choose_model(options.model, options.device, options.precision, options.offline, env);
+  ChosenModel model = choose_model(options.model, {options.device, options.precision, options.kv}, options.offline, env);
   return set_up(options, env, std::move(model), std::move(more));
 }
 

@@ -76,7 +76,7 @@ ChosenModel TaskHost::model(const AgentOptions& options) {
   const std::scoped_lock lock(mutex_);
   const auto known = models_.find(options.model);
   if (known != models_.end()) return known->second;
-  return models_[options.model] = choose_model(options.model, options.device, options.precision, options.offline, env_);
+  return models_[options.model] = choose_model(options.model, {options.device, options.precision, options.kv, options.prefix_cache_mib, options.prefix_folder}, options.offline, env_);
 }
 
 task::StepEnd TaskHost::run_step(const task::StepOrder& order, std::stop_token stop) {

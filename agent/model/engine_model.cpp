@@ -65,7 +65,7 @@ class EngineSession : public TokenSession {
  private:
   void count() {
     const engine::Usage& usage = session_.usage();
-    usage_ = {usage.appended, usage.prefilled, usage.decoded};
+    usage_ = {usage.appended, usage.prefilled + usage.shared, usage.decoded};
   }
 
   engine::Session session_;
@@ -146,7 +146,10 @@ Result<std::unique_ptr<TokenModel>> load(
     engine_options.n_threads = options.n_threads;
     engine_options.n_context = options.n_context;
     engine_options.speculate = options.speculate;
+    if (!options.kv.empty()) engine_options.kv = ops::kv_type_named(options.kv);
     engine_options.device = device_for(options.device);
+    engine_options.prefix_bytes = options.prefix_bytes;
+    engine_options.prefix_folder = options.prefix_folder;
     engine_options.exact = engine_options.device == ops::Device::kCpu ? !options.fast : options.exact;
     auto model = engine::Model::load(std::move(files), engine_options);
     return std::unique_ptr<TokenModel>(

@@ -30,7 +30,7 @@ struct Capabilities {
 // Counters of one session. Over a run, prefilled == appended: nothing is ever read twice.
 struct Usage {
   std::int64_t appended = 0;   // tokens given to append()
-  std::int64_t prefilled = 0;  // tokens the model really ran through prefill
+  std::int64_t prefilled = 0;  // tokens the model ran through prefill, for this session or for another that began alike
   std::int64_t decoded = 0;    // tokens sampled
   friend bool operator==(const Usage&, const Usage&) = default;
 };

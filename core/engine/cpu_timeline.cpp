@@ -8,9 +8,7 @@ namespace {
 
 class CpuTimeline : public Timeline {
  public:
-  explicit CpuTimeline(std::shared_ptr<const Model> model)
-      : model_(std::move(model)),
-        cache_(model_->config(), model_->options().chunk_tokens) {}
+  CpuTimeline(std::shared_ptr<const Model> model, KvCache cache) : model_(std::move(model)), cache_(std::move(cache)) {}
 
   std::int64_t size() const override { return cache_.size(); }
   void forward(std::span<const Token> tokens, int n_logits, float* logits) override {
@@ -41,9 +39,18 @@ class CpuTimeline : public Timeline {
 
 }  // namespace
 
+KvCache new_cache(const Model& model) { return {model.config(), model.options().chunk_tokens, *model.options().kv}; }
+
+std::unique_ptr<Timeline> open_timeline(std::shared_ptr<const Model> model, KvCache read) {
+  return std::make_unique<CpuTimeline>(std::move(model), std::move(read));
+}
+
 std::unique_ptr<Timeline> open_timeline(std::shared_ptr<const Model> model) {
   switch (model->options().device) {
-    case ops::Device::kCpu: return std::make_unique<CpuTimeline>(std::move(model));
+    case ops::Device::kCpu: {
+      KvCache empty = new_cache(*model);
+      return open_timeline(std::move(model), std::move(empty));
+    }
     case ops::Device::kCuda: return model->cuda()->open_timeline(model);
   }
   return nullptr;

@@ -46,12 +46,14 @@ void dense(const Pass& p, const Input& in, const model::Linear& w, float* out, o
 }
 
 // rows [n, kv_size] into where the layer's caches keep their positions.
-void store_rows(const Pass& p, int layer, const float* rows, float* (ops::KvView::*place)(std::int64_t) const) {
-  const int width = p.model.config().kv_size();
+void store_rows(const Pass& p, int layer, const float* rows, std::span<std::byte* const> ops::KvView::*pages) {
+  const int head_dim = p.model.config().head_dim;
   for (const Part& part : p.parts) {
     const ops::KvView kv = part.cache->layer(layer);
-    for (std::size_t t = 0; t < part.tokens.size(); ++t, rows += width) {
-      std::copy(rows, rows + width, (kv.*place)(part.cache->size() + static_cast<std::int64_t>(t)));
+    for (std::size_t t = 0; t < part.tokens.size(); ++t) {
+      for (int head = 0; head < kv.format.n_heads; ++head, rows += head_dim) {
+        kv.format.pack_head(rows, kv.at(kv.*pages, part.cache->size() + static_cast<std::int64_t>(t), head));
+      }
     }
   }
 }
@@ -68,9 +70,9 @@ void attention_block(const Pass& p, const model::LayerWeights& w, int layer) {
   ops::rope(device, a.cos.data(), a.sin.data(), p.n, c.n_heads, c.head_dim, a.q.data());
   dense(p, input, w.k, a.kv.data());
   ops::rope(device, a.cos.data(), a.sin.data(), p.n, c.n_kv_heads, c.head_dim, a.kv.data());
-  store_rows(p, layer, a.kv.data(), &ops::KvView::key);
+  store_rows(p, layer, a.kv.data(), &ops::KvView::key_pages);
   dense(p, input, w.v, a.kv.data());
-  store_rows(p, layer, a.kv.data(), &ops::KvView::value);
+  store_rows(p, layer, a.kv.data(), &ops::KvView::value_pages);
   const ops::AttentionShape shape = {
       c.n_heads, c.n_kv_heads, c.head_dim, c.windowed(layer) ? c.sliding_window : 0};
   std::size_t row = 0;

@@ -3,7 +3,9 @@
 // a snapshot costs a few pointers, not a copy.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -17,7 +19,7 @@ namespace toccata::engine {
 class KvCache {
  public:
   // `chunk_max`: most positions written between two reads.
-  KvCache(const model::Config& config, int chunk_max);
+  KvCache(const model::Config& config, int chunk_max, ops::KvType type = ops::KvType::kF32);
 
   // Positions 0 .. size() - 1 are held (by windowed layers: the last ones of them).
   std::int64_t size() const { return size_; }
@@ -38,22 +40,31 @@ class KvCache {
   bool can_roll_back(std::int64_t size) const;
   void rollback(std::int64_t size);
 
+  // All it holds, as bytes, one span after the other; load() of a cache of the same model and options takes them back. False when
+  // `get` says so or what comes is no such cache: the cache is of no use then.
+  void save(const std::function<void(std::span<const std::byte>)>& put) const;
+  bool load(const std::function<bool(std::span<std::byte>)>& get);
+
   // Bytes of the pages this cache refers to, shared ones included.
   std::size_t bytes() const;
   // Of several caches together, each shared page counted once.
   friend std::size_t distinct_bytes(std::span<const KvCache* const> caches);
 
  private:
-  using Page = std::vector<float>;  // keys [kPage, row], then values [kPage, row]
+  using Page = std::vector<std::byte>;  // keys of kPage positions, head by head, then their values
   struct Layer {
     std::int64_t n_slots = 0;  // of a ring; 0: a layer that grows
     std::vector<std::shared_ptr<Page>> pages;
-    std::vector<float*> key_pages, value_pages;  // into `pages`, what the kernels read
+    std::vector<std::byte*> key_pages, value_pages;  // into `pages`, what the kernels read
   };
 
   void make_own(Layer& layer, std::size_t page);
 
-  int row_;
+  std::size_t half_page() const;  // bytes of a page's keys
+  void show(Layer& layer, std::size_t page);
+  bool holds_its_window(const Layer& layer) const;
+
+  ops::KvFormat format_;
   int window_;
   std::int64_t size_ = 0;
   std::int64_t highest_ = 0;  // one past the last position ever written: tells what a ring has lost
@@ -61,5 +72,8 @@ class KvCache {
 };
 
 std::size_t distinct_bytes(std::span<const KvCache* const> caches);
+
+// As the options of the model say, with nothing in it.
+KvCache new_cache(const class Model& model);
 
 }  // namespace toccata::engine

@@ -1,12 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/base/thread_pool.h"
 #include "core/model/weights.h"
 #include "core/ops/device.h"
+#include "core/ops/kv_format.h"
 #include "core/ops/rope.h"
 
 namespace toccata::engine {
@@ -18,8 +21,13 @@ struct Options {
   // f32 arithmetic. Else, on the CPU, 8-bit weights and activations (ops/int8.h); on a GPU, bits that may depend on chunks
   // and batches, which on the CPU they never do.
   bool exact = true;
+  // On the CPU, how keys and values are kept; none: f32 when exact, else f16.
+  std::optional<ops::KvType> kv = std::nullopt;
   // On the CPU, while one session decodes: reads guessed tokens ahead (drafter.h). Never changes what is sampled.
   bool speculate = true;
+  // On the CPU, keys and values kept for sessions that begin alike (prefix_cache.h): bytes in memory, 0: none; and a folder, empty: none.
+  std::size_t prefix_bytes = 0;
+  std::filesystem::path prefix_folder = {};
   int n_sequences = 0;         // on a GPU: whole contexts that the KV cache has room for; 0: what fits, at most 64
   std::int64_t n_context = 0;  // most tokens of a session; 0: what the model was made for
 };
@@ -41,6 +49,8 @@ class Model {
   ThreadPool& threads() const { return *threads_; }
   // What makes the passes on the CPU; null on a GPU.
   class Batcher* batcher() const { return batcher_.get(); }
+  // What its sessions have read first; null when nothing is kept.
+  class PrefixCache* prefixes() const { return prefixes_.get(); }
   // The weights' copy on the GPU; null on the CPU.
   const class CudaDevice* cuda() const { return cuda_.get(); }
 
@@ -55,6 +65,7 @@ class Model {
   std::unique_ptr<ThreadPool> threads_;
   std::unique_ptr<class Batcher> batcher_;
   std::shared_ptr<const class CudaDevice> cuda_;
+  std::unique_ptr<class PrefixCache> prefixes_;  // before the device goes
 };
 
 }  // namespace toccata::engine

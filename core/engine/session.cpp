@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/engine/batcher.h"
+#include "core/engine/prefix_cache.h"
 
 namespace toccata::engine {
 namespace {
@@ -20,6 +21,8 @@ Session::Session(const Session& other)
       sampler_(other.sampler_),
       tokens_(other.tokens_),
       n_read_(other.n_read_),
+      begins_(other.begins_),
+      branch_(other.branch_),
       n_sampled_unread_(other.n_sampled_unread_),
       drafter_(other.drafter_),
       usage_(other.usage_) {
@@ -110,11 +113,35 @@ std::size_t Session::chunk() const {
   return static_cast<std::size_t>(model_->options().chunk_tokens);
 }
 
+void Session::join() {
+  if (n_read_ > 0) return;
+  PrefixCache::Start start = model_->prefixes()->begin(tokens_);
+  branch_ = start.branch;
+  if (!start.cache) return;
+  timeline_ = open_timeline(model_, std::move(*start.cache));
+  n_read_ = start.n_tokens;
+  usage_.shared += start.n_tokens;
+}
+
+void Session::leave() {
+  const bool at_branch = branch_ > 0 && n_read_ == branch_;
+  if (!at_branch && n_unread() > 1) return;
+  if (at_branch) branch_ = 0;
+  if (n_unread() <= 1) begins_ = false;
+  if (timeline_->size() != n_read_) return;
+  model_->prefixes()->keep(std::span(tokens_).first(static_cast<std::size_t>(n_read_)), *timeline_->cpu_cache(), n_read_ - usage_.shared);
+}
+
 Result<void> Session::read(std::size_t keep, std::stop_token stop) {
+  const bool shares = begins_ && model_->prefixes() != nullptr;
+  if (shares && n_unread() > keep) join();
   while (n_unread() > keep) {
     if (stop.stop_requested()) return cancelled();
     try {
-      pass(std::min(n_unread() - keep, chunk()));
+      std::size_t n = std::min(n_unread() - keep, chunk());
+      if (branch_ > n_read_) n = std::min(n, static_cast<std::size_t>(branch_ - n_read_));
+      pass(n);
+      if (shares && begins_) leave();
     } catch (const Exception& failure) {  // a device that is full, or gone
       return failure.error();
     }

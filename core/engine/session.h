@@ -23,6 +23,7 @@ namespace toccata::engine {
 struct Usage {
   std::int64_t appended = 0;   // tokens given to append()
   std::int64_t prefilled = 0;  // of these, the ones the model has read
+  std::int64_t shared = 0;     // and the ones that another session had read: Options::prefix_bytes
   std::int64_t decoded = 0;    // tokens sampled
   std::int64_t guessed = 0;    // tokens read ahead of their being sampled (Options::speculate)
   std::int64_t guessed_right = 0;
@@ -74,6 +75,10 @@ class Session {
   Session(const Session& other);  // fork()
   // Reads tokens until `keep` are unread.
   Result<void> read(std::size_t keep, std::stop_token stop);
+  // Before the first read: what others have read is taken over, and it is settled where to leave something for others.
+  void join();
+  // After a pass: leaves it there.
+  void leave();
   // Reads `n` tokens, and after the last one of all what the drafter guesses.
   std::size_t chunk() const;
   void pass(std::size_t n);
@@ -91,6 +96,8 @@ class Session {
   ops::Sampler sampler_;
   Tokens tokens_;
   std::int64_t n_read_ = 0;
+  bool begins_ = true;         // nothing was read so far, or not all of what was appended first
+  std::int64_t branch_ = 0;    // PrefixCache::Start
   std::size_t n_sampled_unread_ = 0;  // how many of the unread, at the front, were sampled
   Drafter drafter_;
   Tokens guess_;             // read after `tokens_` as they were then; n_right_ of it have been added since

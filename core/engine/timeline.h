@@ -44,5 +44,7 @@ class Timeline {
 
 // On the device of the model.
 std::unique_ptr<Timeline> open_timeline(std::shared_ptr<const Model> model);
+// On the CPU, with what was read already.
+std::unique_ptr<Timeline> open_timeline(std::shared_ptr<const Model> model, KvCache read);
 
 }  // namespace toccata::engine

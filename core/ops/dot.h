@@ -31,6 +31,9 @@ struct DotKernels {
   // A row of a GGUF matrix: f16, or Q8_0 blocks of 34 bytes. No alignment needed. x [n], [32 * n_blocks].
   float (*f16)(const std::byte* w, const float* x, int n);
   float (*q8)(const std::byte* blocks, const float* x, int n_blocks);
+  // The same kinds of rows as f32, exactly.
+  void (*unpack_f16)(const std::byte* w, int n, float* out);
+  void (*unpack_q8)(const std::byte* blocks, int n_blocks, float* out);
 };
 
 // The fastest the processor has.

@@ -94,8 +94,20 @@ float q8_scalar(const std::byte* blocks, const float* x, int n_blocks) {
   return sum;
 }
 
+void unpack_f16_scalar(const std::byte* w, int n, float* out) {
+  for (int i = 0; i < n; ++i) out[i] = f16_at(w + 2 * i);
+}
+
+void unpack_q8_scalar(const std::byte* blocks, int n_blocks, float* out) {
+  for (int block = 0; block < n_blocks; ++block, blocks += 34, out += 32) {
+    const float scale = f16_at(blocks);
+    for (int i = 0; i < 32; ++i) out[i] = static_cast<float>(static_cast<std::int8_t>(blocks[2 + i])) * scale;
+  }
+}
+
 constexpr DotKernels kScalar = {f32_scalar,        bf16_scalar, axpy_scalar, mxfp4_order_scalar, mxfp4_scalar,
-                                mxfp4_gguf_scalar, mxfp4_by4_scalar, mxfp4_gguf_by4_scalar, f16_scalar, q8_scalar};
+                                mxfp4_gguf_scalar, mxfp4_by4_scalar, mxfp4_gguf_by4_scalar, f16_scalar, q8_scalar,
+                                unpack_f16_scalar, unpack_q8_scalar};
 
 #if defined(__x86_64__)
 #define TOCCATA_AVX2 __attribute__((target("avx2,fma,f16c")))
@@ -294,8 +306,26 @@ TOCCATA_AVX2 float q8_avx2(const std::byte* blocks, const float* x, int n_blocks
   return sum_lanes(sum);
 }
 
+TOCCATA_AVX2 void unpack_f16_avx2(const std::byte* w, int n, float* out) {
+  int i = 0;
+  for (; i + 8 <= n; i += 8) _mm256_storeu_ps(out + i, _mm256_cvtph_ps(load16(w + 2 * i)));
+  for (; i < n; ++i) out[i] = f16_at(w + 2 * i);
+}
+
+TOCCATA_AVX2 void unpack_q8_avx2(const std::byte* blocks, int n_blocks, float* out) {
+  for (int block = 0; block < n_blocks; ++block, blocks += 34, out += 32) {
+    const __m256 scale = _mm256_set1_ps(f16_at(blocks));
+    const __m128i first = load16(blocks + 2), second = load16(blocks + 18);
+    _mm256_storeu_ps(out, _mm256_mul_ps(widen(first), scale));
+    _mm256_storeu_ps(out + 8, _mm256_mul_ps(widen(_mm_srli_si128(first, 8)), scale));
+    _mm256_storeu_ps(out + 16, _mm256_mul_ps(widen(second), scale));
+    _mm256_storeu_ps(out + 24, _mm256_mul_ps(widen(_mm_srli_si128(second, 8)), scale));
+  }
+}
+
 constexpr DotKernels kAvx2 = {f32_avx2,        bf16_avx2, axpy_avx2, mxfp4_order_avx2, mxfp4_avx2,
-                              mxfp4_gguf_avx2, mxfp4_by4_avx2, mxfp4_gguf_by4_avx2, f16_avx2, q8_avx2};
+                              mxfp4_gguf_avx2, mxfp4_by4_avx2, mxfp4_gguf_by4_avx2, f16_avx2, q8_avx2,
+                              unpack_f16_avx2, unpack_q8_avx2};
 #endif
 
 }  // namespace

@@ -19,7 +19,7 @@ set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
 # Loaded at first use, so shlibdeps cannot see it: libcurl, for everything over the network.
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_RECOMMENDS "python3, libcurl4 (>= 7.85), ca-certificates")
-set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS "python3-numpy, python3-pandas, python3-sympy, python3-matplotlib, bash-completion, poppler-utils")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS "python3-numpy, python3-pandas, python3-sympy, python3-matplotlib, bash-completion, poppler-utils, python3-libzim")
 set(CPACK_COMPONENT_RUNTIME_DESCRIPTION
 "gpt-oss models as working agents
 Toccata takes gpt-oss weights and a task and gives a finished piece of work:

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""`toccata index` end to end: PDF files, a web site that is crawled, killed and gone on with, search by meaning, a run that cites."""
+"""`toccata index` end to end: PDF and ZIM files, a web site that is crawled, killed and gone on with, search by meaning, a run that cites."""
 
 import contextlib
 import http.server
 import json
 import os
+import pathlib
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -113,6 +115,32 @@ class LocalIndexTest(unittest.TestCase):
         done = self.run_well("run", "-m", model, "--tools", "browser", "--allow-origin", self.server.url, "--json", "Whence?")
         answer = [e["item"] for e in events(done) if e["type"] == "item.completed"][-1]
         self.assertEqual([("On winds", "ok")], [(a["title"], a["checked"]) for a in answer["annotations"]])
+
+    def make_zim(self, path, description):
+        maker = pathlib.Path(__file__).resolve().parents[1] / "tools" / "zim" / "make_zim.py"
+        return subprocess.run(["/usr/bin/python3", str(maker), str(path)], input=json.dumps(description), text=True, capture_output=True).returncode == 0
+
+    def test_a_zim_archive_is_found_followed_and_cited(self):
+        archive = self.documents / "tides.zim"
+        pages = [
+            {"path": "Tides", "body": "<title>Tides</title><p>High water follows <a href='The%20Moon'>this body</a>."},
+            {"path": "Moon", "body": "<title>Moon</title><p>It goes round the earth in 27 days."},
+        ]
+        if not self.make_zim(archive, {"pages": pages, "names": {"The Moon": "Moon"}}):
+            self.skipTest("needs python3-libzim")
+        self.assertIn("2 added", self.run_well("index", "add", str(self.documents)).stdout)
+        self.assertIn("2 unchanged", self.run_well("index", "add", str(self.documents)).stdout)
+        model = self.program.script(
+            call("search", query="high water"), call("open", id=0), call("open", id=0), FINAL + "In 27 days 【2†L2】.<|return|>")
+        done = self.run_well("run", "-m", model, "--tools", "browser", "--offline", "--json", "How long?")
+        items = [e["item"] for e in events(done) if e["type"] == "item.completed"]
+        self.assertEqual("ok", items[-1]["annotations"][0]["checked"], items)
+        self.assertEqual("Moon", items[-1]["annotations"][0]["title"])
+        self.assertEqual("untrusted", items[1]["provenance"]["trust"], "strangers wrote it")
+        archive.write_bytes(archive.read_bytes()[:100])
+        done = self.run_well("index", "add", str(self.documents))
+        self.assertIn("tides.zim: libzim cannot read it", done.stderr)
+        self.assertIn("2 removed", self.run_well("index", "remove", str(archive)).stdout)
 
     def test_a_site_is_read_found_and_cited(self):
         self.html("/", "Start", "<a href=/tides>t</a> <a href=/secret>s</a>")

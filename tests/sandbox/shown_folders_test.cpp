@@ -195,7 +195,7 @@ TEST(ShownFolders, WhatMayNotBeShownIsRefused) {
   fs::create_directory_symlink(tree.root / "state", tree.project() / "state");
   EXPECT_THAT(one(tree.project() / "state"), HasSubstr("state/runs.db")) << "by way of a link";
   EXPECT_THAT(one(tree.root / "nowhere"), HasSubstr("No such file"));
-  EXPECT_THAT(one(tree.project() / "a.txt"), HasSubstr("Not a directory"));
+  EXPECT_THAT(one(tree.project() / "fifo"), HasSubstr("neither a folder nor a regular file"));
   EXPECT_THAT(one(tree.project(), "data"), HasSubstr("workspace"));
   for (const char* name : {"..", ".", ".x", "a/b", "a b", "a\nb", "a:b"})
     EXPECT_THAT(one(tree.project(), name), HasSubstr("below /mnt")) << name;
@@ -226,6 +226,29 @@ TEST(ShownFolders, AnotherFolderInItsPlaceIsNotShown) {
   const auto session = box->open();
   ASSERT_FALSE(session.ok());
   EXPECT_THAT(session.error().message, HasSubstr("ESTALE"));
+}
+
+TEST(ShownFolders, ASingleFileIsShownAlone) {
+  const HostTree tree;
+  for (const Level level : {Level::kFull, Level::kFullNoCgroup, Level::kNoProc, Level::kLandlock}) {
+    Policy policy;
+    policy.minimum = policy.maximum = level;
+    policy.warmth.ready = 0;
+    policy.mounts = {{tree.project() / "a.txt", "one"}};
+    Result<Sandbox> box = Sandbox::create(policy);
+    if (!box) continue;
+    const auto session = box->open().value_or_throw();
+    const std::string inside = box->folders()[0].inside;
+    EXPECT_EQ(inside, level <= Level::kNoProc ? "/mnt/one" : (tree.project() / "a.txt").string());
+    const auto said = [&](const std::string& code) { return session->execute(kPrelude + code, 60s).output; };
+    EXPECT_THAT(said("open('" + inside + "').read()"), HasSubstr("'hello'")) << to_string(level);
+    EXPECT_THAT(said("stopped(lambda: open('" + inside + "', 'a')) in ('EROFS', 'EACCES')"), HasSubstr("True")) << to_string(level);
+    EXPECT_THAT(said("stopped(lambda: open('" + (tree.project() / "sub" / "b.txt").string() + "')) in ('ENOENT', 'EACCES')"), HasSubstr("True")) << to_string(level);
+  }
+  fs::permissions(tree.project() / "a.txt", fs::perms::none);
+  Policy policy;
+  policy.mounts = {{tree.project() / "a.txt", ""}};
+  EXPECT_EQ(refusal(policy).code, ErrorCode::kPermissionDenied);
 }
 
 TEST(ShownFolders, TheLastColonGivesTheName) {

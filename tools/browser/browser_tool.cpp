@@ -6,6 +6,7 @@
 
 #include "core/base/json.h"
 #include "prompts/prompts.h"
+#include "tools/browser/document_archive.h"
 #include "tools/browser/local_index.h"
 #include "tools/browser/text.h"
 #include "tools/browser/url.h"
@@ -79,17 +80,19 @@ std::string percent_encoded(std::string_view text) {
   return out;
 }
 
-bool is_of_the_web(const std::string& url) { return url.starts_with("http://") || url.starts_with("https://"); }
+// Of the web, or of an archive that somebody made of it.
+bool is_of_strangers(const std::string& url) { return url.starts_with("http://") || url.starts_with("https://") || is_archived(url); }
 
-// Documents of this machine are the user's own. A list of hits is as good as the worst of them, and as private; of one
+// Files of this machine are the user's own. A list of hits is as good as the worst of them, and as private; of one
 // without hits it counts who was asked.
 Provenance provenance_of(const Page& page, bool asks_strangers) {
   if (page.url.empty()) {
-    const auto n_web = std::count_if(page.links.begin(), page.links.end(), is_of_the_web);
-    const bool untrusted = page.links.empty() ? asks_strangers : n_web > 0;
-    return {untrusted, untrusted ? "search" : "", untrusted && n_web < std::ssize(page.links)};
+    const auto n_strange = std::count_if(page.links.begin(), page.links.end(), is_of_strangers);
+    const bool untrusted = page.links.empty() ? asks_strangers : n_strange > 0;
+    return {untrusted, untrusted ? "search" : "", untrusted && n_strange < std::ssize(page.links)};
   }
-  if (!is_of_the_web(page.url)) return {};
+  if (!is_of_strangers(page.url)) return {};
+  if (is_archived(page.url)) return {true, "an archive"};
   const std::size_t host = page.url.find("://") + 3;
   return {true, page.url.substr(0, page.url.find_first_of("/?#", host))};
 }

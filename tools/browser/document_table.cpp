@@ -2,13 +2,15 @@
 
 #include <algorithm>
 
+#include "tools/browser/archive_pages.h"
 #include "tools/browser/site_pages.h"
 
 namespace toccata::tools {
 namespace {
 
-constexpr int kSchemaVersion = 3;
-constexpr int kSchemaVersionBare = 2;  // the same without the tables of sites and vectors
+constexpr int kSchemaVersion = 4;
+constexpr int kSchemaVersionBare = 2;   // the same without the tables of sites and vectors,
+constexpr int kSchemaVersionSites = 3;  // and without those of archives
 constexpr int kApplicationId = 0x746f6363;  // "tocc"
 
 // `place`: the path of a file, byte for byte. Texts are apart, so that lists of documents are short to read; `sources`
@@ -21,13 +23,13 @@ CREATE TABLE texts(id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE sources(id INTEGER PRIMARY KEY, source TEXT NOT NULL);
 )sql";
 
-// What lies below a folder comes in the order of bytes from "folder/" on and ends before "folder0": '0' follows '/'.
-std::pair<std::string, std::string> range_below(const std::string& root) {
+}  // namespace
+
+// '0' follows '/'.
+std::pair<std::string, std::string> places_below(const std::string& root) {
   const std::string folder = root.ends_with('/') ? root.substr(0, root.size() - 1) : root;
   return {folder + '/', folder + '0'};
 }
-
-}  // namespace
 
 DocumentTable::DocumentTable(const std::filesystem::path& path, Database::Mode mode) : db_(path, mode), words_(db_), vectors_(db_) {
   db_.run("PRAGMA cache_size = -65536");   // KiB
@@ -38,12 +40,12 @@ DocumentTable::DocumentTable(const std::filesystem::path& path, Database::Mode m
   if (application != kApplicationId) {
     throw Exception(ErrorCode::kCorrupt, db_.path() + ": a SQLite file, but no document index of Toccata");
   }
-  if (version != kSchemaVersion && version != kSchemaVersionBare) {
+  if (version < kSchemaVersionBare || version > kSchemaVersion) {
     throw Exception(
         ErrorCode::kUnsupported, db_.path() + ": index version " + std::to_string(version) + ", this program reads version " +
                                      std::to_string(kSchemaVersion) + "; delete the file and make it anew with `toccata index add`");
   }
-  if (version == kSchemaVersionBare && mode == Database::Mode::kWrite) extend();
+  if (version < kSchemaVersion && mode == Database::Mode::kWrite) extend();
 }
 
 bool DocumentTable::is_empty() {
@@ -65,9 +67,13 @@ void DocumentTable::create() {
 
 void DocumentTable::extend() {
   Transaction transaction(db_, Database::Mode::kWrite);
-  if (db_.number("PRAGMA user_version") != kSchemaVersionBare) return;  // another process was faster
-  SitePages::create_tables(db_);
-  VectorIndex::create_tables(db_);
+  const std::int64_t version = db_.number("PRAGMA user_version");
+  if (version == kSchemaVersion) return;  // another process was faster
+  if (version < kSchemaVersionSites) {
+    SitePages::create_tables(db_);
+    VectorIndex::create_tables(db_);
+  }
+  ArchivePages::create_tables(db_);
   db_.run(("PRAGMA user_version = " + std::to_string(kSchemaVersion)).c_str());
   transaction.commit();
 }
@@ -81,7 +87,7 @@ std::optional<DocumentTable::Known> DocumentTable::find(std::string_view place) 
 
 std::vector<std::pair<std::string, std::int64_t>> DocumentTable::known_below(const std::string& root) {
   std::vector<std::pair<std::string, std::int64_t>> known;
-  const auto [from, to] = range_below(root);
+  const auto [from, to] = places_below(root);
   Statement query(db_, "SELECT place, id FROM documents WHERE place = ?1 OR (place >= ?2 AND place < ?3)");
   query.bind_bytes(1, root).bind_bytes(2, from).bind_bytes(3, to);
   while (query.step()) known.emplace_back(query.text(0), query.number(1));

@@ -18,6 +18,9 @@
 
 namespace toccata::tools {
 
+// What lies below a folder comes in the order of bytes from the first on and ends before the second.
+std::pair<std::string, std::string> places_below(const std::string& root);
+
 // One thread at a time. Throws Exception.
 class DocumentTable {
  public:

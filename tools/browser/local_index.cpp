@@ -6,6 +6,8 @@
 #include <span>
 #include <unordered_map>
 
+#include "tools/browser/archive_add.h"
+#include "tools/browser/archive_pages.h"
 #include "tools/browser/document_table.h"
 #include "tools/browser/text.h"
 #include "tools/index/file_tree.h"
@@ -26,6 +28,7 @@ constexpr double kFusedFirst = 60;     // reciprocal rank fusion: Cormack, Clark
 constexpr std::size_t kEmbeddedTexts = 32;              // of one request
 constexpr std::size_t kEmbeddedBytes = std::size_t{1} << 20;  // of one document that are looked at
 constexpr std::size_t kTitleBytes = 200;
+constexpr int kNamesOfPageMax = 5;  // one name that stands for another, and so on
 
 bool is_web(const std::string& place) { return place.starts_with("http://") || place.starts_with("https://"); }
 
@@ -54,19 +57,23 @@ auto guarded(Work work) -> Result<decltype(work())> {
 class LocalIndex::Impl {
  public:
   Impl(const fs::path& path, Mode mode)
-      : table_(path, mode == Mode::kWrite ? Database::Mode::kWrite : Database::Mode::kRead), sites_(table_.db()) {}
+      : table_(path, mode == Mode::kWrite ? Database::Mode::kWrite : Database::Mode::kRead), sites_(table_.db()), archives_(table_.db()) {}
 
   void read_pdfs(PdfToText pdf_to_text) { pdf_to_text_ = std::move(pdf_to_text); }
+  void read_archives(OpenArchive open_archive) { open_archive_ = std::move(open_archive); }
 
   // Commits whenever a batch is full: each state is whole, and an add that was cut short is gone on with by the next.
   IndexChange add(const fs::path& root, const IndexProgress& progress, const std::stop_token& stop) {
     const FileTree tree = files_below(root);
     IndexChange change;
     change.unreadable = static_cast<int>(tree.unreadable.size());
+    for (const FoundFile& file : tree.files) {
+      if (open_archive_ && looks_like_archive(file.path)) add_archive(table_, archives_, file, open_archive_, change, progress, stop);
+    }
     for (std::size_t i = 0; i < tree.files.size() && !stop.stop_requested();) {
       table_.write([&] {
         for (; i < tree.files.size() && !table_.is_batch_full() && !stop.stop_requested(); ++i) {
-          add_file(tree.files[i], change);
+          if (!open_archive_ || !looks_like_archive(tree.files[i].path)) add_file(tree.files[i], change);
           if (progress) progress(i + 1, tree.files.size(), tree.files[i].path.string());
         }
       });
@@ -84,6 +91,7 @@ class LocalIndex::Impl {
         ++n;
       }
       if (is_web(root)) sites_.finish(root);
+      archives_.forget_below(root);
     });
     return n;
   }
@@ -117,6 +125,7 @@ class LocalIndex::Impl {
 
   Result<Document> fetch(const std::string& url) {
     auto document = table_.fetch(url);
+    if (!document && is_archived(url)) document = archived(url);
     if (!document) return Error{ErrorCode::kNotFound, "not in the index of local documents"};
     return std::move(*document);
   }
@@ -194,16 +203,34 @@ class LocalIndex::Impl {
     std::vector<std::string> texts;  // one a part
   };
 
-  // What lies in a folder that cannot be read now is not gone.
+  // As links spell its address, under any of its names.
+  std::optional<Document> archived(const std::string& link) {
+    std::string url = archived_url_of_link(link);
+    for (int n_names = 0; n_names < kNamesOfPageMax && !url.empty(); ++n_names) {
+      if (auto document = table_.fetch(url)) return document;
+      url = archives_.page_of(url);
+    }
+    return std::nullopt;
+  }
+
+  // What lies in a folder that cannot be read now is not gone, nor are the pages of an archive that is there.
   void forget_missing(const fs::path& root, const FileTree& tree, IndexChange& change) {
     std::set<std::string_view> seen;
-    for (const FoundFile& file : tree.files) seen.insert(file.path.native());
+    std::vector<std::string> archives;
+    for (const FoundFile& file : tree.files) {
+      seen.insert(file.path.native());
+      if (looks_like_archive(file.path)) archives.push_back(file.path.string() + '/');
+    }
+    for (const std::string& archive : archives_.below(root.string())) {
+      if (!seen.contains(archive)) archives_.forget_below(archive);
+    }
     for (const auto& [place, id] : table_.known_below(root.string())) {
       const std::string& path = place;
       const bool unknown = std::any_of(tree.unreadable.begin(), tree.unreadable.end(), [&](const fs::path& folder) {
         return path == folder.native() || path.starts_with(folder.native() + '/');
       });
-      if (unknown || seen.contains(place)) continue;
+      const bool archived = std::any_of(archives.begin(), archives.end(), [&](const std::string& archive) { return path.starts_with(archive); });
+      if (unknown || archived || seen.contains(place)) continue;
       table_.forget(id);
       ++change.removed;
     }
@@ -354,7 +381,9 @@ class LocalIndex::Impl {
 
   DocumentTable table_;
   SitePages sites_;
+  ArchivePages archives_;
   PdfToText pdf_to_text_;
+  OpenArchive open_archive_;
   std::shared_ptr<Embedder> embedder_;
   IndexWarning warn_;
 };
@@ -381,6 +410,8 @@ Result<IndexChange> LocalIndex::add(const fs::path& root, const IndexProgress& p
 }
 
 void LocalIndex::read_pdfs(PdfToText pdf_to_text) { impl_->read_pdfs(std::move(pdf_to_text)); }
+
+void LocalIndex::read_archives(OpenArchive open_archive) { impl_->read_archives(std::move(open_archive)); }
 
 Result<int> LocalIndex::remove(const std::string& root) {
   std::error_code failure;

@@ -1,4 +1,4 @@
-// Documents of this machine, and web sites copied to it, in one SQLite file, found by their words: BM25, where words in the title and
+// Documents of this machine, and web sites and archives copied to it, in one SQLite file, found by their words: BM25, where words in the title and
 // the file's name count more, and the best of them ordered anew by how close together the words stand. With vectors also by what
 // they mean: both orders are fused by reciprocal rank.
 #pragma once
@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "tools/browser/backend.h"
+#include "tools/browser/document_archive.h"
 #include "tools/browser/document_file.h"
+#include "tools/browser/index_change.h"
 #include "tools/browser/site_pages.h"
 #include "tools/index/vector_index.h"
 #include "tools/web/embedder.h"
@@ -26,17 +28,6 @@ struct IndexedDocument {
   std::string url;
   std::string title;
   std::uint64_t bytes = 0;
-};
-
-struct IndexChange {
-  int added = 0, updated = 0, removed = 0, unchanged = 0;
-  int skipped = 0;     // binary, too large, not readable
-  int unreadable = 0;  // folders; what the index has of them stays
-  std::vector<std::string> troubles = {};  // "PATH: why", of PDFs and pages that were skipped; the first kTroublesMax
-  static constexpr std::size_t kTroublesMax = 10;
-  void trouble(const std::string& text) {
-    if (troubles.size() < kTroublesMax) troubles.push_back(text);
-  }
 };
 
 // A page of a site that was read, or asked for: see LocalIndex::write_site.
@@ -54,8 +45,6 @@ struct KnownPage {
   Validators validators;
 };
 
-// Called after each file: done, total, its path.
-using IndexProgress = std::function<void(std::size_t, std::size_t, const std::string&)>;
 // What the user should know of a search.
 using IndexWarning = std::function<void(const std::string&)>;
 
@@ -74,6 +63,8 @@ class LocalIndex final : public BrowserBackend {
   Result<IndexChange> add(const std::filesystem::path& root, const IndexProgress& progress = {}, std::stop_token stop = {});
   // From now on files of type PDF are documents too, by their text.
   void read_pdfs(PdfToText pdf_to_text);
+  // And the pages of archives (ZIM), each a document of its own.
+  void read_archives(OpenArchive open_archive);
   // Forgets every document at or below a path or URL. How many.
   Result<int> remove(const std::string& root);
   // By url.

@@ -71,7 +71,7 @@ class Agent:
     output_schema: the answer is JSON that satisfies it: a dict, or a pydantic model
     sandbox: least protection accepted for python and shell: full, full-nocg, noproc, landlock, seccomp, none
     python: interpreter, or virtual environment, of sandbox sessions; by default that of `toccata tools python`, else the system's
-    mount: folders that sandbox sessions may read: "DIR" or "DIR:NAME", at /mnt/NAME
+    mount: folders and files that sandbox sessions may read: "PATH" or "PATH:NAME", at /mnt/NAME
     sandbox_net: hosts that sandbox sessions may reach by HTTP and HTTPS: "pypi.org", "*.example.org", "example.org:8443"
     approve: of calls that need approval (files that write, patch): "always" lets them run, "trusted" until
         the run has read what strangers wrote, "never" ends the run at the call: it can be resumed
@@ -140,6 +140,7 @@ class Agent:
         otlp: str | None = None,
         device: Literal["auto", "cpu", "cuda"] | None = None,
         precision: Literal["auto", "f32", "fast"] | None = None,
+        kv: Literal["auto", "f32", "f16", "q8"] | None = None,
         constrain: Literal["auto", "off"] | None = None,
         offline: bool | None = None,
     ):

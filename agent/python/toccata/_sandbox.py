@@ -17,7 +17,7 @@ class Sandbox:
 
     `level` is the least protection accepted (full, full-nocg, noproc, landlock, seccomp, none): raises RuntimeError naming
     what is missing. `python`: the interpreter, or a virtual environment; "" = that of `toccata tools python`, else the
-    system's. `mount`: folders that the code may read, "DIR" or "DIR:NAME", at /mnt/NAME; ValueError for one that cannot be.
+    system's. `mount`: folders and files that the code may read, "PATH" or "PATH:NAME", at /mnt/NAME; ValueError for one that cannot be.
     `net`: hosts that the code may reach by HTTP and HTTPS ("pypi.org", "*.example.org", "example.org:8443"); none by default.
     """
 

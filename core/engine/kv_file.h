@@ -1,0 +1,27 @@
+// Keys and values on disk: what one process has read, for the next one. A file belongs to one model with one set of options, and says
+// itself what tokens it holds.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+
+#include "core/base/error.h"
+#include "core/base/token.h"
+#include "core/engine/kv_cache.h"
+
+namespace toccata::engine {
+
+// `model`: Model::fingerprint(). Whole or not at all; readable for the user alone. Requires cache.size() == tokens.size().
+Result<void> write_kv_file(const std::filesystem::path& path, std::uint64_t model, std::span<const Token> tokens, const KvCache& cache);
+
+// The tokens alone. kCorrupt for what is no such file or is cut short, kUnsupported for one of another model.
+Result<Tokens> read_kv_tokens(const std::filesystem::path& path, std::uint64_t model);
+
+// `empty`: a new cache of the model. The checksum covers every byte.
+Result<KvCache> read_kv_file(const std::filesystem::path& path, std::uint64_t model, KvCache empty);
+
+// 64 bits that change with every byte; no defence against who wants a collision. `so_far`: of what stands before.
+std::uint64_t checksum(std::span<const std::byte> bytes, std::uint64_t so_far = 0);
+
+}  // namespace toccata::engine
