@@ -135,9 +135,13 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--mount", o.mounts, "Folder or file that sandbox sessions may read, at /mnt/NAME (default: its own name); may be repeated")
       ->type_name("PATH[:NAME]")
       ->allow_extra_args(false);
+  app.add_option("--sandbox-net", o.sandbox_net, "Host that sandbox sessions may reach, by HTTP and HTTPS: pypi.org, *.example.org, example.org:8443; may be repeated (default: none)")
+      ->type_name("HOST")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_option("--index", o.index, "Local documents of the browser tool")->envname("TOCCATA_INDEX");
   app.add_option("--ledger", o.ledger, "SQLite file the run is recorded in")->envname("TOCCATA_LEDGER");
-  app.add_option("--allow-origin", o.allow_origins, "Origin the browser may open although it is not public: http://127.0.0.1:8000; may be repeated")
+  app.add_option("--allow-origin", o.allow_origins, "Origin the browser, and a host of --sandbox-net, may be although it is not public: http://127.0.0.1:8000; may be repeated")
       ->allow_extra_args(false);
   app.add_option("--page-text", o.page_text, "How the browser opens pages: whole, or main = without menus and other side matter")
       ->check(CLI::IsMember({"whole", "main"}))

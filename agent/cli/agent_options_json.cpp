@@ -105,6 +105,7 @@ std::map<std::string, Taker> takers(AgentOptions& o, std::vector<std::string>& m
       {"sandbox_start", into(o.sandbox_start)},
       {"python", into(o.python)},
       {"mount", into(o.mounts)},
+      {"sandbox_net", into(o.sandbox_net)},
       {"approve", into(o.approve)},
       {"approve_rule", into(o.approve_rules)},
       {"max_turns", into(o.max_turns)},

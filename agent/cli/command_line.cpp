@@ -43,6 +43,7 @@ constexpr const char* kExamples = R"(Examples:
   toccata pull gpt-oss-20b                          download weights; again after an interruption: goes on
   toccata index add ~/notes && toccata run --tools python,browser "Where did I write about DNS?"
   toccata run --tools browser --search brave "..."  the web too; BRAVE_API_KEY, or searxng=http://127.0.0.1:8888
+  toccata run --sandbox-net pypi.org,files.pythonhosted.org "..."   hosts that sandboxed code may reach; else none
   toccata run --mcp mcp.json --approve always "..." tools of MCP servers (docs/mcp.md)
   toccata task run report.yaml -p topic=tides       steps in an order that code keeps
   toccata serve                                     http://127.0.0.1:8080/v1 for every OpenAI client; a page at /
@@ -357,6 +358,8 @@ void add_machine(
   doctor->add_option("--sandbox", doctor_o.agent.sandbox, "Least level of protection accepted")
       ->capture_default_str();
   doctor->add_option("--python", doctor_o.agent.python, "Interpreter of sandbox sessions, as of `run`")->envname("TOCCATA_PYTHON");
+  doctor->add_option("--sandbox-net", doctor_o.agent.sandbox_net, "Hosts that sessions are to reach, as of `run`")
+      ->delimiter(',')->allow_extra_args(false);
   doctor->add_option("--search", doctor_o.search, "Search services that are to be used")
       ->delimiter(',')->allow_extra_args(false)->envname("TOCCATA_SEARCH");
   doctor->callback([&, a = &action] { *a = [&] { return doctor_verb(doctor_o, env); }; });

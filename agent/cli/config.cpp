@@ -75,6 +75,7 @@ std::map<std::string, Setter, std::less<>> setters(AgentOptions& o) {
       {"sandbox_start", set(o.sandbox_start)},
       {"python", set_path(o.python)},
       {"mount", set_list(o.mounts)},
+      {"sandbox_net", set_list(o.sandbox_net)},
       {"approve", set(o.approve)},
       {"max_turns", set(o.max_turns)},
       {"budget_tokens", set(o.budget_tokens)},
@@ -275,6 +276,9 @@ void apply_config_file(const std::filesystem::path& file, ConfigOwner owner, Age
     }
     if (owner == ConfigOwner::kProject && key.str() == "tool_file") {
       fail(file, node.source(), "'tool_file' belongs into the user's own config.toml, or onto the command line: such files start programs");
+    }
+    if (owner == ConfigOwner::kProject && key.str() == "sandbox_net") {
+      fail(file, node.source(), "'sandbox_net' belongs into the user's own config.toml, or onto the command line: it opens the network");
     }
     if (owner == ConfigOwner::kProject && key.str() == "tools" && std::any_of(options.tools.begin(), options.tools.end(), names_mcp)) {
       fail(file, node.source(), "the tool mcp belongs into the user's own config.toml, or onto the command line: it starts programs");

@@ -16,6 +16,7 @@
 #include "core/base/shorten.h"
 #include "core/tokenizer/tokenizer.h"
 #include "tools/files/files_tool.h"
+#include "tools/session_network.h"
 
 namespace toccata::cli {
 namespace {
@@ -214,7 +215,7 @@ McpToolbox::McpToolbox(AgentOptions options, std::vector<std::string> run_tools,
   run.input_schema = kRunSchema;
   run.output_schema = kRunOutput;
   run.destructive = has(run_options_.tools, "files") || has(run_options_.tools, "patch");
-  run.open_world = has(run_options_.tools, "browser") && !options_.offline;
+  run.open_world = (has(run_options_.tools, "browser") || !options_.sandbox_net.empty()) && !options_.offline;
   run.takes_long = true;
   infos_.push_back(std::move(run));
   recipients_.emplace_back();
@@ -236,14 +237,15 @@ void McpToolbox::describe(const tools::Tool& tool) {
     info.read_only = reads || spec.name_space == "browser";
     info.destructive = !info.read_only;
     info.idempotent = reads;
-    info.open_world = spec.name_space == "browser" && !options_.offline;
+    info.open_world = spec.reaches_out || (spec.name_space == "browser" && !options_.offline);
     info.takes_long = !reads;
     infos_.push_back(std::move(info));
     recipients_.push_back(recipient);
   };
   if (spec.functions.empty()) {
-    const std::string folders = sandbox_ == nullptr ? "" : folder_notes(*sandbox_);
-    add(spec.name_space, kPythonText + (folders.empty() ? folders : "\n\n" + folders), R"({"type":"object","properties":{"code":{"type":"string"}},"required":["code"],"additionalProperties":false})");
+    const std::string notes = sandbox_ == nullptr ? "" : sandbox_notes(*sandbox_);
+    const std::string text = spec.reaches_out ? tools::told_of_network(kPythonText) : kPythonText;
+    add(spec.name_space, text + (notes.empty() ? notes : "\n\n" + notes), R"({"type":"object","properties":{"code":{"type":"string"}},"required":["code"],"additionalProperties":false})");
   }
   for (const tools::FunctionSpec& function : spec.functions) {
     // What holds for the whole namespace is told with the function that comes first in use.

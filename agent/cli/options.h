@@ -46,6 +46,7 @@ struct AgentOptions {
   std::string sandbox_start = "zygote";  // zygote, cold: how interpreters are started
   std::filesystem::path python = {};  // of sessions: an interpreter or a venv; empty = that of `tools python`, else the system's
   std::vector<std::string> mounts = {};  // "PATH" or "PATH:NAME", a folder or file: read-only at /mnt/NAME
+  std::vector<std::string> sandbox_net = {};  // hosts that sessions may reach: "pypi.org", "*.example.org:8443"
   std::string approve = "on-request";
   std::vector<std::string> approve_rules = {};  // the first that fits a call wins: agent/loop/approval_rule.h
   int max_turns = 50;                  // model calls

@@ -60,6 +60,8 @@ void apply_recorded(
   take("python", "--python", python);
   options.python = python;
   take("mounts", "--mount", options.mounts);
+  if (!given.contains("--sandbox-net")) options.sandbox_net.clear();  // an older program's had none
+  take("sandbox_net", "--sandbox-net", options.sandbox_net);
   take("max_turns", "--max-turns", options.max_turns);
   take("budget_tokens", "--budget-tokens", options.budget_tokens);
   take("max_prefill_tokens", "--max-prefill-tokens", options.max_prefill_tokens);

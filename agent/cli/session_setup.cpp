@@ -106,8 +106,8 @@ std::string params_json(
   nlohmann::ordered_json json = {
       {"model_spec", options.model},        {"sandbox", options.sandbox},
       {"precision", options.precision},     {"python", python},
-      {"kv", options.kv, options.prefix_cache_mib, options.prefix_folder},
-      {"mounts", with_whole_folders(options.mounts)},
+      {"kv", options.kv},
+      {"mounts", with_whole_folders(options.mounts)}, {"sandbox_net", options.sandbox_net},
       {"max_step_tokens", options.max_step_tokens}, {"max_calls", options.max_calls},
       {"max_reasoning_tokens", options.max_reasoning_tokens}, {"context_tokens", options.context_tokens},
       {"approve", options.approve},         {"approve_rules", options.approve_rules},
@@ -280,7 +280,7 @@ void set_call_limit(const std::string& text, agent::Limits& limits) {
   }
 }
 
-// The user's own, then what the project says, then what code may read.
+// The user's own, then what the project says, then what code may read and reach.
 std::string instructions(const AgentOptions& options, const sandbox::Sandbox* sandbox) {
   std::string text = options.instructions;
   const auto add = [&](const std::string& notes) {
@@ -288,7 +288,7 @@ std::string instructions(const AgentOptions& options, const sandbox::Sandbox* sa
     text += notes;
   };
   if (!options.no_project_notes) add(project_notes(std::filesystem::current_path()));
-  if (sandbox != nullptr) add(folder_notes(*sandbox));
+  if (sandbox != nullptr) add(sandbox_notes(*sandbox));
   return text;
 }
 

@@ -53,6 +53,7 @@ cli::AgentOptions merged(const Options& options) {
       {"sandbox", options.sandbox},
       {"python", options.python.string()},
       {"mount", options.mounts},
+      {"sandbox_net", options.sandbox_net},
       {"workspace", options.workspace.string()},
       {"ledger", options.ledger.string()},
       {"offline", options.offline},

@@ -242,7 +242,7 @@ std::string Dispatcher::arguments_of(const Target& target, const harmony::Messag
 void Dispatcher::read(int call, const Target& target, const std::string& arguments, ToolResult& result) {
   const tools::ToolSpec& spec = target.tool->spec();
   // Why it failed may be the other side's words.
-  if (result.status == ToolStatus::kFailed && spec.reaches_out && !result.provenance.untrusted) result.provenance = {true, spec.name_space};
+  if (result.status == ToolStatus::kFailed && spec.reaches_out && !spec.runs_code && !result.provenance.untrusted) result.provenance = {true, spec.name_space};
   // Anyone's words: which of the calls it shows is for the ledger to know.
   if (target.recipient == kRecallRecipient && trust_.has_read_untrusted()) result.provenance = {true, trust_.origins().front(), true};
   if (result.provenance.untrusted) {

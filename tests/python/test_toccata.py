@@ -4,6 +4,7 @@
 import asyncio
 import dataclasses
 import enum
+import http.server
 import json
 import os
 import pathlib
@@ -261,6 +262,31 @@ class PartsTest(unittest.TestCase):
         branch.close()
         with self.assertRaisesRegex(ValueError, "closed"):
             branch.fork()
+
+    def test_a_sandbox_reaches_the_hosts_it_is_given(self):
+        class Hello(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Length", "5")
+                self.end_headers()
+                self.wfile.write(b"hello")
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hello)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        host = f"127.0.0.1:{server.server_port}"
+        try:
+            with toccata.Sandbox(net=host) as sandbox:
+                outcome = sandbox.execute(f"import urllib.request\nurllib.request.urlopen('http://{host}/').read()")
+                self.assertEqual("b'hello'", outcome.output)
+                self.assertEqual([("127.0.0.1", server.server_port, True, 5)], [(h["host"], h["port"], h["allowed"], h["received"] and 5) for h in outcome.hosts])
+            with self.assertRaisesRegex(ValueError, "--sandbox-net is '\\*'"):
+                toccata.Sandbox(net=["*"])
+        finally:
+            server.shutdown()
+            server.server_close()
 
     def test_a_sandbox_shows_folders_and_runs_other_interpreters(self):
         with tempfile.TemporaryDirectory() as folder:

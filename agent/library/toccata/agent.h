@@ -56,6 +56,7 @@ struct Options {
   std::string sandbox = "full-nocg";   // least protection accepted: full, full-nocg, noproc, landlock, seccomp, none
   std::filesystem::path python = {};   // interpreter or venv of sessions; empty = that of `toccata tools python`, else the system's
   std::vector<std::string> mounts = {};  // folders and files that sessions may read: "PATH" or "PATH:NAME", at /mnt/NAME
+  std::vector<std::string> sandbox_net = {};  // hosts that sessions may reach: "pypi.org", "*.example.org", "example.org:8443"
   std::filesystem::path workspace = ".";  // the folder of the files and patch tools
   std::filesystem::path ledger = {};   // SQLite file of the record; empty = the user's
   bool offline = false;                // refuse everything that needs the network

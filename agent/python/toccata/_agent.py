@@ -72,6 +72,7 @@ class Agent:
     sandbox: least protection accepted for python and shell: full, full-nocg, noproc, landlock, seccomp, none
     python: interpreter, or virtual environment, of sandbox sessions; by default that of `toccata tools python`, else the system's
     mount: folders and files that sandbox sessions may read: "PATH" or "PATH:NAME", at /mnt/NAME
+    sandbox_net: hosts that sandbox sessions may reach by HTTP and HTTPS: "pypi.org", "*.example.org", "example.org:8443"
     approve: of calls that need approval (files that write, patch): "always" lets them run, "trusted" until
         the run has read what strangers wrote, "never" ends the run at the call: it can be resumed
     approve_rule: "TOOL[:ARGUMENT=GLOB]=allow|ask|deny", or with ARGUMENT~REGEX: decides calls that fit; the first that fits wins
@@ -131,6 +132,7 @@ class Agent:
         sandbox_start: Literal["zygote", "cold"] | None = None,
         python: str | os.PathLike[str] | None = None,
         mount: str | Sequence[str] | None = None,
+        sandbox_net: str | Sequence[str] | None = None,
         approve: Literal["never", "on-request", "trusted", "always"] | None = None,
         approve_rule: str | Sequence[str] | None = None,
         tool_file: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
@@ -166,7 +168,7 @@ class Agent:
         for name in ("workspace", "index", "ledger", "save_files", "page_cache", "python", "scripted_tools"):
             if name in options:
                 options[name] = os.fspath(options[name])
-        for name in ("search", "allow_domain", "allow_origin", "max_calls", "mount", "approve_rule", "tool_file"):
+        for name in ("search", "allow_domain", "allow_origin", "max_calls", "mount", "sandbox_net", "approve_rule", "tool_file"):
             if name in options and not isinstance(options[name], (str, os.PathLike)):
                 options[name] = list(options[name])
         if "tool_file" in options:
