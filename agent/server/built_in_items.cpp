@@ -32,9 +32,9 @@ Json page_action(const agent::ToolCallItem& call, const ItemOptions& options) {
   std::string url = call.result ? shown_url(*call.result) : std::string();
   const std::string id = text_of("id");
   if (url.empty() && id.find("://") != std::string::npos) url = id;
-  const Json known = url.empty() ? Json(nullptr) : Json(url);
-  if (call.tool == "find") return {{"type", "find_in_page"}, {"pattern", text_of("pattern")}, {"url", known}};
-  Json action = {{"type", "open_page"}, {"url", known}};
+  // Of a link that is followed the address is known with the result; a page to look through must have one in OpenAI's types.
+  if (call.tool == "find") return {{"type", "find_in_page"}, {"pattern", text_of("pattern")}, {"url", url}};
+  Json action = {{"type", "open_page"}, {"url", url.empty() ? Json(nullptr) : Json(url)}};
   if (options.sources && !url.empty()) action["sources"] = Json::array({address(url)});
   return action;
 }
