@@ -59,7 +59,9 @@ Json begun_item(ToolKind kind, const std::string& recipient, const ItemOptions& 
         {"container_id", options.container},
         {"outputs", nullptr}};
   }
-  const auto dot = recipient.find('.');
+  const auto known = options.names.find(recipient);
+  const std::string& own = known != options.names.end() ? known->second : recipient;
+  const auto dot = own.find('.');
   return {
       {"id", make_id("mcp_")},
       {"type", "mcp_call"},
@@ -67,9 +69,9 @@ Json begun_item(ToolKind kind, const std::string& recipient, const ItemOptions& 
       {"approval_request_id", nullptr},
       {"arguments", ""},
       {"error", nullptr},
-      {"name", recipient.substr(dot + 1)},
+      {"name", own.substr(dot + 1)},
       {"output", nullptr},
-      {"server_label", options.labels.at(recipient.substr(0, dot))}};
+      {"server_label", options.labels.at(own.substr(0, dot))}};
 }
 
 Json search_action(const agent::Item& call, const ItemOptions& options) {

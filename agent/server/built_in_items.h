@@ -17,6 +17,7 @@ struct ItemOptions {
   bool outputs = false;                            // include: code_interpreter_call.outputs
   std::string container = {};                      // in which python runs
   std::map<std::string, std::string> labels = {};  // of MCP servers: namespace -> server_label
+  std::map<std::string, std::string> names = {};   // recipient as the model is told it -> as it is
   // A file that a call left; empty: there is none.
   std::function<std::string(const std::string& path)> file = {};
 };

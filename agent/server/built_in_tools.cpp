@@ -170,7 +170,11 @@ void declare(BuiltInTools& tools, const Services& services, ChatRequest& request
   if (tools.offered.empty()) return;
   const tools::Registry& catalog = services.tools.host()->catalog();
   const harmony::NameMap names = agent::tool_names(catalog);
-  for (const std::string& recipient : tools.offered) step.made_here.insert(names.shown(recipient).value_or(recipient));
+  for (const std::string& recipient : tools.offered) {
+    const std::string shown = names.shown(recipient).value_or(recipient);
+    step.made_here.insert(shown);
+    tools.names[shown] = recipient;
+  }
   step.recipients.insert(step.recipients.end(), step.made_here.begin(), step.made_here.end());
   request.built_in = only_offered(agent::tool_namespaces(catalog, tools::Placement::kSystem), step.made_here);
   request.further = only_offered(agent::tool_namespaces(catalog, tools::Placement::kDeveloper), step.made_here);

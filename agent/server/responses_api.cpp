@@ -63,7 +63,7 @@ void list_mcp_tools(const ResponsesCall& call, ResponseWriter& writer) {
     for (const harmony::ToolDescription& tool : declared->second.tools) {
       const Json schema = tool.parameters ? json_from<Json>(*tool.parameters) : Json();
       tools.push_back(
-          {{"name", tool.name}, {"description", tool.description}, {"input_schema", schema.is_object() ? schema : Json{{"type", "object"}}}, {"annotations", nullptr}}
+          {{"name", call.tools.names.at(space + "." + tool.name).substr(space.size() + 1)}, {"description", tool.description}, {"input_schema", schema.is_object() ? schema : Json{{"type", "object"}}}, {"annotations", nullptr}}
       );
     }
     writer.listed(label, std::move(tools));

@@ -506,6 +506,7 @@ ResponsesCall read_responses(const Json& body, const Services& services, std::st
   if (!call.step.made_here.empty()) call.step.later_constraint = services.masks.of(call.request, std::nullopt);
   call.writer.makes_calls = !call.step.made_here.empty();
   call.writer.items.labels = call.tools.labels;
+  call.writer.items.names = call.tools.names;
   call.stream = bool_field(body, "stream", false);
   call.store = bool_field(body, "store", true);
   call.request.archived_steps = call.store;
