@@ -18,7 +18,8 @@ Json reasoning_text(std::string_view text) { return {{"type", "reasoning_text"},
 Json usage_of(const Counts& counts) {
   return {
       {"input_tokens", counts.prompt},
-      {"input_tokens_details", {{"cached_tokens", counts.cached}}},
+      // All that was read stays for the next request.
+      {"input_tokens_details", {{"cached_tokens", counts.cached}, {"cache_write_tokens", counts.prompt - counts.cached}}},
       {"output_tokens", counts.output},
       {"output_tokens_details", {{"reasoning_tokens", counts.reasoning}}},
       {"total_tokens", counts.prompt + counts.output}};
