@@ -33,6 +33,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/messages/count_tokens", nullptr, count_message_tokens},
     {"GET", "/v1/models", nullptr, list_models},
     {"GET", "/v1/toccata/status", nullptr, server_status},
+    {"GET", "/v1/toccata/experts", nullptr, expert_load},
     {"POST", "/tokenize", nullptr, tokenize},
     {"POST", "/detokenize", nullptr, detokenize},
     {"POST", "/render", nullptr, render_chat},
