@@ -26,7 +26,11 @@ export class EngineView {
   #n = 0;
   element = el("section", { class: "engine", "aria-label": "Engine" },
     el("h1", { class: "view-title" }, "Engine"), this.#error, this.#facts,
-    el("div", { class: "plots" }, [this.#rate, this.#reading, this.#requests, this.#memory, this.#first, this.#each, this.#experts].map((p) => p.element)));
+    el("div", { class: "plots" }, [this.#rate, this.#reading, this.#experts, this.#requests, this.#memory, this.#first, this.#each].map((p) => p.element)));
+
+  constructor() {
+    this.#experts.element.classList.add("experts");
+  }
 
   show() {
     this.#visible = true;

@@ -58,10 +58,9 @@ function lineView([n, text], cited) {
 }
 
 function shownLines(page, citations) {
-  const base = page.url.split("/find?pattern=")[0];
   const cited = new Set();
   for (const c of citations) {
-    if (c.url !== base) continue;
+    if (c.url !== page.url) continue;
     for (const [first, last] of c.lines) for (const [n] of page.lines) if (n >= first && n <= last) cited.add(n);
   }
   if (cited.size > 0) return { label: "Quoted", lines: page.lines.filter(([n]) => cited.has(n)).map((line) => lineView(line, true)) };
@@ -84,9 +83,11 @@ export function browserCallView(part, citations) {
     const more = hits.length > kHitsShown ? el("p", { class: "small muted" }, `and ${hits.length - kHitsShown} more`) : null;
     return [head, rows.length > 0 ? el("ol", { class: "page-hits" }, rows) : el("p", { class: "small muted" }, "Nothing was found."), more, whole];
   }
-  const { label, lines } = shownLines(page, citations);
+  // What find shows has lines and an address of its own, which lead nowhere.
+  const { label, lines } = shownLines(page, verb === "Find" ? [] : citations);
+  const url = page.url.split("/find?pattern=")[0];
   const place = el("p", { class: "page-place" },
-    el("span", { class: "page-title" }, link(page.url, [page.title || page.url]) ?? page.title), " ",
-    el("span", { class: "source-url" }, page.url), " ", el("span", { class: "small muted" }, `lines ${page.first}–${page.last} of ${page.total}`));
+    el("span", { class: "page-title" }, link(url, [page.title || url]) ?? page.title), " ",
+    el("span", { class: "source-url" }, url), " ", el("span", { class: "small muted" }, `lines ${page.first}–${page.last} of ${page.total}`));
   return [verb === "Find" ? head : null, place, label && el("div", { class: "tool-label" }, label), lines.length > 0 ? el("ol", { class: "page-lines" }, lines) : null, whole];
 }

@@ -205,7 +205,7 @@ export function toolView(part, cited = () => []) {
     const output = part.output === null || part.output === undefined ? null
       : el("div", { class: "tool-output" }, el("div", { class: "tool-label" }, "Output"), el("pre", { tabindex: "0" }, part.output === "" ? "(nothing)" : part.output));
     const browsed = isBrowserCall(part) ? browserCallView(part, cited()) : null;
-    if (browsed) return replace(body, browsed);
+    if (browsed) return replace(body, el("div", { class: "page-call" }, browsed));
     if (!left.hasChildNodes()) append(left, [filesView(part.files, part.run, part.call ?? 0)]);
     replace(body, codeBlock(part.input), output, left);
   };
