@@ -149,6 +149,9 @@ class ServedTurn::Impl {
     const bool same_end = log.back() == prompt[n_body];
     // A closing `<|return|>` is `<|end|>` in a history.
     if (!same_end && log.back() != renderer_.control().return_) return 0;
+    // Somebody may have gone on with it otherwise, as the page can.
+    const auto recorded = ledger_.load_run(run_.id);
+    if (!recorded || recorded->timeline() != log) return 0;
     auto writer = ledger_.open_run(run_.id);
     if (!writer) return 0;
     writer_.emplace(std::move(*writer));

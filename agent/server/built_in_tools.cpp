@@ -194,13 +194,27 @@ OpenTools::OpenTools(
   options.sink = std::move(sink);
   options.stop = std::move(stop);
   turn_ = std::make_unique<agent::ServedTurn>(
-      container_->box->tools(), ledger(services), stored_ ? container_->run : scratch_run_, services.renderer, prompt.has_functions, std::move(options)
+      container_->box->tools(), ledger(services), run(services), services.renderer, prompt.has_functions, std::move(options)
   );
 }
 
 OpenTools::~OpenTools() {
   turn_.reset();
+  if (desk_ != nullptr) desk_->give_back(held_);
   if (!done_ && is_new_) container_.close();
+}
+
+agent::ServedRun& OpenTools::run(Services& services) {
+  if (!stored_) return scratch_run_;
+  agent::ServedRun& kept = container_->run;
+  if (kept.id.empty()) return kept;
+  if (!services.desk.take(kept.id)) {
+    kept = {};
+  } else {
+    desk_ = &services.desk;
+    held_ = kept.id;
+  }
+  return kept;
 }
 
 store::Ledger& OpenTools::ledger(const Services& services) {

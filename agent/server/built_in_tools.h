@@ -68,10 +68,14 @@ class OpenTools {
 
  private:
   store::Ledger& ledger(const Services& services);
+  // Where the turn stands: the run of the conversation, or another while somebody else writes that one.
+  agent::ServedRun& run(Services& services);
 
   ToolDesk::Lease container_;
   const bool stored_;
   bool is_new_ = false, done_ = false;
+  RunDesk* desk_ = nullptr;  // holds the conversation's run for us; null: it has none yet
+  std::string held_;
   std::unique_ptr<store::Ledger> scratch_;
   agent::ServedRun scratch_run_;
   std::unique_ptr<agent::ServedTurn> turn_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "agent/loop/events_json.h"
 #include "agent/server/access_policy.h"
@@ -180,12 +181,19 @@ HttpReply server_status(Services& services, const HttpRequest& request) {
   const RunDesk& desk = services.desk;
   Json agent = nullptr;
   if (own && desk.host != nullptr) agent = {{"tools", desk.host->tools()}};
+  Json api_tools = Json::array();
+  if (const ToolHost* host = services.tools.host(); host != nullptr) {
+    std::set<std::string> spaces;
+    for (const std::string& recipient : host->catalog().recipients()) spaces.insert(recipient.substr(0, recipient.find('.')));
+    api_tools = spaces;
+  }
   return {.body = dump(
               {{"object", "toccata.status"},
                {"model", services.options.model_id},
                {"context", services.model.capabilities().n_context},
                {"runs", own && desk.reader != nullptr},
-               {"agent", std::move(agent)}}
+               {"agent", std::move(agent)},
+               {"api_tools", std::move(api_tools)}}
           )};
 }
 

@@ -183,7 +183,7 @@ class Server::Impl {
       const HttpServer* http = published_;
       const Metrics::Gauges gauges{
           services_.queue.n_waiting(), services_.queue.n_running(), size.n_sessions, size.n_tokens,
-          http != nullptr ? http->n_active() : 1, size.n_leased, size.n_sampled};
+          http != nullptr ? http->n_active() : 1, size.n_leased, size.n_sampled, services_.tools.n_containers()};
       exchange.reply(
           {.body = services_.metrics.prometheus(gauges, services_.options.model_id, options_.metric_aliases),
            .content_type = "text/plain; version=0.0.4; charset=utf-8"}

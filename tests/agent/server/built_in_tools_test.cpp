@@ -223,6 +223,28 @@ TEST_F(BuiltInTools, ATurnStandsInTheLedgerAndTheNextGoesOnInIt) {
   EXPECT_EQ(1, host_->n_open);
 }
 
+// The run may be gone on with otherwise: by the page's agent, say.
+TEST_F(BuiltInTools, ARunThatSomebodyElseWroteIsLeftAlone) {
+  const auto live = serve(std::vector<std::string>{calls_python("1"), says_final("one"), says_final("two")});
+  const Json first = live->post("/v1/responses", {{"input", "a"}, {"tools", {kCode}}});
+  const std::string id = last_run().summary.id;
+  {
+    const auto ledger = store::Ledger::open(folder_ / "runs.db").value_or_throw();
+    store::RunWriter writer = ledger->open_run(id).value_or_throw();
+    writer.reopen();
+    const Tokens more = {1, 2, 3};
+    writer.append_tokens(store::SegmentKind::kUser, more);
+    writer.finish({.exit_code = 0, .terminal_reason = "final", .final = "mine"});
+  }
+  const Json second = live->post("/v1/responses", {{"input", "b"}, {"tools", {kCode}}, {"previous_response_id", first["id"]}});
+  EXPECT_EQ("two", second["output"][0]["content"][0]["text"]);
+  EXPECT_NE(id, last_run().summary.id);
+  const auto ledger = store::Ledger::open(folder_ / "runs.db").value_or_throw();
+  EXPECT_EQ("mine", ledger->load_run(id).value_or_throw().final);
+  EXPECT_EQ(live->get("/v1/toccata/status")["api_tools"], (Json{"browser", "demo", "python"}));
+  EXPECT_THAT(live->send("GET", "/metrics").body, HasSubstr("toccata_containers 1\n"));
+}
+
 TEST_F(BuiltInTools, WhatIsNotStoredLeavesNothingInTheLedger) {
   const auto live = serve(std::vector<std::string>{calls_python("1"), says_final("one")});
   (void)live->post("/v1/responses", {{"input", "a"}, {"tools", {kCode}}, {"store", false}});
