@@ -88,6 +88,7 @@ void add_chat(CLI::App& app, ChatOptions& o, Action& action, const Environment& 
 void add_serve(CLI::App& app, ServeOptions& o, Action& action, const Environment& env) {
   CLI::App* serve = app.add_subcommand("serve", "OpenAI-compatible HTTP server over the model");
   add_agent_options(*serve, o.agent);
+  add_mcp_option(*serve, o.agent);
   serve->add_option("--host", o.host, "Address to listen on")->envname("TOCCATA_HOST")->capture_default_str();
   serve->add_option("-p,--port", o.port, "Port; 0 = any free one")
       ->check(CLI::Range(0, 65535))->envname("TOCCATA_PORT")->capture_default_str();
@@ -111,11 +112,17 @@ void add_serve(CLI::App& app, ServeOptions& o, Action& action, const Environment
   serve->add_flag("--metric-aliases", o.metric_aliases, "Metrics under vLLM's names too");
   serve->add_flag("--forget-responses", o.forget_responses, "Keep stored responses in memory, not in the ledger");
   serve->add_flag("--agent", o.agent_runs, "Run agents here, with --tools: POST /v1/toccata/runs, and in the page's chat");
+  serve->add_flag("--api-tools", o.api_tools, "Run those of --tools and --mcp here that API requests ask for: code_interpreter = python, web_search = browser, mcp");
+  serve->add_option("--containers", o.containers, "Conversations whose interpreter and pages are kept for --api-tools")
+      ->check(CLI::Range(1, 4096))->capture_default_str();
+  serve->add_option("--container-idle", o.container_idle_s, "Seconds after which an unused one is closed")
+      ->check(CLI::Range(1.0, 86400.0 * 30))->capture_default_str();
   serve->add_option("--show-runs", o.show_runs, "Show the ledger's runs to everyone who may ask: auto = when listening on this machine only")
       ->check(CLI::IsMember({"auto", "on", "off"}))->capture_default_str();
   serve->footer(R"(Examples:
   toccata serve                                     the API below http://127.0.0.1:8080/v1, a page at http://127.0.0.1:8080/
   toccata serve --agent --tools python,browser      the page's chat works with tools, in the sandbox
+  toccata serve --api-tools --tools python,browser  so do API requests with web_search and code_interpreter
   toccata serve --host 0.0.0.0 --api-key-file keys  for other machines)");
   serve->callback([&o, &action, &env] { action = [&] { return serve_verb(o, env); }; });
 }

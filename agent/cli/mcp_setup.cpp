@@ -174,7 +174,8 @@ std::vector<std::string> with_whole_paths(std::vector<std::string> tools) {
 }
 
 std::set<std::string> add_mcp_tools(
-    const AgentOptions& options, const Environment& env, bool constrained, tools::Secrets& secrets, tools::Registry& registry
+    const AgentOptions& options, const Environment& env, bool constrained, tools::Secrets& secrets, tools::Registry& registry,
+    std::vector<McpNames>* added
 ) {
   const auto servers = open_servers(options, env, secrets);
   const auto manifests = manifests_of(servers, options.quiet, secrets);
@@ -186,6 +187,7 @@ std::set<std::string> add_mcp_tools(
     const std::string name_space = free_name(config, taken);
     if (constrained) find_unenforceable(*manifests[i], config, name_space, unenforceable);
     for (auto& tool : mcp::make_tools(servers[i], *manifests[i], name_space)) registry.add(std::move(tool));
+    if (added != nullptr) added->push_back({config.name, config.url, name_space});
   }
   return unenforceable;
 }

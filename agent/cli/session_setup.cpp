@@ -391,8 +391,13 @@ AgentSetup set_up(
 
 AgentSetup set_up_tools(const AgentOptions& options, const Environment& env, sandbox::Sandbox* sandbox) {
   AgentSetup setup;
-  if (sandbox != nullptr) setup.slot = std::make_shared<sandbox::SessionSlot>(*sandbox);
+  if (sandbox != nullptr) {
+    setup.slot = std::make_shared<sandbox::SessionSlot>(*sandbox);
+    setup.config.files = files_of(setup.slot);
+  }
   add_tools(options, env, setup);
+  setup.config.limits = limits(options);
+  setup.config.approval = approval(options.approve, env);
   return setup;
 }
 

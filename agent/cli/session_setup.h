@@ -43,8 +43,8 @@ AgentSetup set_up(
     std::vector<std::unique_ptr<tools::Tool>> more = {}
 );
 
-// Only the tools that the options name: neither model nor ledger, and so no recall. python and shell work in a session
-// of `sandbox`, which may be null without them.
+// Only the tools that the options name, but those of MCP servers: neither model nor ledger, and so no recall. python and
+// shell work in a session of `sandbox`, which may be null without them. Limits, approval and files are set.
 AgentSetup set_up_tools(const AgentOptions& options, const Environment& env, sandbox::Sandbox* sandbox);
 // The tools of a run that another one makes: those of the options, MCP servers included, with a session of `sandbox` of
 // their own. Any thread.

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "core/cuda/device.h"
+#include "core/engine/batcher.h"
 #include "core/engine/model.h"
 #include "core/engine/session.h"
 #include "core/model/checkpoint_files.h"
@@ -109,6 +110,11 @@ class EngineModel : public TokenModel {
     return std::unique_ptr<TokenSession>(
         std::make_unique<EngineSession>(engine::Session(model_), n_legal)
     );
+  }
+  ExpertLoad expert_load() const override {
+    if (model_->batcher() == nullptr) return {};
+    const engine::ExpertLoad& load = model_->batcher()->expert_load();
+    return {load.n_layers(), load.n_experts(), load.counts()};
   }
 
  private:

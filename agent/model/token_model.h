@@ -86,6 +86,12 @@ class TokenSession {
   virtual const Usage& usage() const = 0;
 };
 
+// Tokens that each expert of each layer has worked on so far.
+struct ExpertLoad {
+  int n_layers = 0, n_experts = 0;
+  std::vector<std::int64_t> tokens = {};  // [n_layers, n_experts]; empty where that is not known
+};
+
 // Shared by many sessions and threads.
 class TokenModel {
  public:
@@ -94,6 +100,8 @@ class TokenModel {
   virtual const Capabilities& capabilities() const = 0;
   virtual std::shared_ptr<const tokenizer::Tokenizer> tokenizer() const = 0;
   virtual Result<std::unique_ptr<TokenSession>> open_session() = 0;
+  // Of all sessions; empty for models that run elsewhere.
+  virtual ExpertLoad expert_load() const { return {}; }
 };
 
 }  // namespace toccata::agent

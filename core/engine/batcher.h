@@ -33,6 +33,8 @@ class Batcher {
     std::int64_t shared_passes = 0;  // of more than one session
   };
   Counts counts() const;
+  // Of the passes, from any thread.
+  const ExpertLoad& expert_load() const { return activations_.load; }
   // Whether the last pass was of one session.
   bool alone() const;
   // How many tokens of a prompt one pass should read, so that a session can be stopped within a second or two: the more

@@ -89,7 +89,7 @@ void attention_block(const Pass& p, const model::LayerWeights& w, int layer) {
 }
 
 // x += the weighted sum of each token's experts.
-void expert_block(const Pass& p, const model::LayerWeights& w) {
+void expert_block(const Pass& p, const model::LayerWeights& w, int layer) {
   const model::Config& c = p.model.config();
   Activations& a = p.a;
   ops::rmsnorm(p.device(), a.x.data(), w.mlp_norm, c.norm_eps, p.n, a.normed.data());
@@ -98,6 +98,7 @@ void expert_block(const Pass& p, const model::LayerWeights& w) {
       p.device(), a.router.data(), p.n, c.n_experts, c.n_experts_per_token, a.expert_ids.data(),
       a.expert_weights.data()
   );
+  a.load.count(layer, std::span(a.expert_ids).first(area(p.n, c.n_experts_per_token)));
   const ops::Routing routing = {
       a.expert_ids.data(), a.expert_weights.data(), p.n, c.n_experts_per_token};
   if (p.fast()) {
@@ -126,7 +127,8 @@ Activations::Activations(const model::Config& c, int n)
       router(area(n, c.n_experts)),
       expert_ids(area(n, c.n_experts_per_token)),
       expert_weights(area(n, c.n_experts_per_token)),
-      experts(n, c.n_experts_per_token, c.n_experts, c.intermediate, c.hidden) {}
+      experts(n, c.n_experts_per_token, c.n_experts, c.intermediate, c.hidden),
+      load(c.n_layers, c.n_experts) {}
 
 namespace {
 
@@ -175,7 +177,7 @@ void forward(const Model& model, Activations& a, std::span<const Part> parts) {
   ops::embed(pass.device(), model.weights().embedding_rows, tokens, a.x.data());
   for (int layer = 0; layer < c.n_layers; ++layer) {
     attention_block(pass, model.weights().layers[static_cast<std::size_t>(layer)], layer);
-    expert_block(pass, model.weights().layers[static_cast<std::size_t>(layer)]);
+    expert_block(pass, model.weights().layers[static_cast<std::size_t>(layer)], layer);
   }
   for (const Part& part : parts) part.cache->advance(static_cast<int>(part.tokens.size()));
   unembed(pass);

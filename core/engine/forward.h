@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/base/token.h"
+#include "core/engine/expert_load.h"
 #include "core/engine/kv_cache.h"
 #include "core/engine/model.h"
 #include "core/ops/experts.h"
@@ -26,6 +27,7 @@ struct Activations {
   std::vector<float> expert_weights;     // [n, k]
   ops::ExpertScratch experts;
   ops::Int8Rows rounded;  // input of a matrix in the fast mode
+  ExpertLoad load;  // of all passes so far
   std::vector<float> logits;  // [rows, n_vocab] when several parts want some; grows to the most there were
 };
 
