@@ -2,7 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
+#include "core/cuda/op_time.h"
+#include "core/engine/pass_batcher.h"
 #include "core/engine/timeline.h"
 
 namespace toccata::engine {
@@ -11,6 +15,12 @@ class CudaDevice {
  public:
   virtual ~CudaDevice() = default;
   virtual std::unique_ptr<Timeline> open_timeline(std::shared_ptr<const Model> model) const = 0;
+  // What stands where, in a sentence.
+  virtual std::string describe() const = 0;
+  virtual PassCounts counts() const = 0;
+  // What every operation took between the two calls, which other sessions' passes should not come between.
+  virtual void start_profile() const = 0;
+  virtual std::vector<cuda::OpTime> stop_profile() const = 0;
 };
 
 // Copies the weights to the GPU. Throws Exception: kUnavailable where there is no GPU or no CUDA in this build;

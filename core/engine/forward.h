@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -35,6 +36,20 @@ struct Part {
   std::span<const Token> tokens;  // [n], n >= 1
   int n_logits = 0;
   float* logits = nullptr;  // [n_logits, n_vocab] f32, of the last n_logits tokens
+  std::size_t n_vocab = 0;
+
+  // For the batcher: a beginning of it, and what is left after that.
+  Part first(std::size_t n) const {
+    Part part = *this;
+    part.tokens = tokens.first(n);
+    part.n_logits = std::max(0, n_logits - static_cast<int>(tokens.size() - n));
+    return part;
+  }
+  void drop(std::size_t n, int n_written) {
+    tokens = tokens.subspan(n);
+    n_logits -= n_written;
+    logits += static_cast<std::size_t>(n_written) * n_vocab;
+  }
 };
 
 // Runs the parts through the model together: a weight is read once for all of them. Their caches are distinct; their tokens
