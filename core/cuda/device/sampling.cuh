@@ -286,7 +286,7 @@ TOCCATA_KERNEL void __launch_bounds__(kSampleThreads) sample_mass_kernel(SampleV
   if (me == 0) flags[1] = row.cuts() ? kSampleBins - 1 : -1;
   block_sync();
   const double wanted_mass = static_cast<double>(row.top_p) * static_cast<double>(mass_all);
-  const Mass wanted_count = row.top_k > 0 ? static_cast<Mass>(row.top_k) : n_all;
+  const Mass wanted_count = row.top_k > 0 && static_cast<Mass>(row.top_k) < n_all ? static_cast<Mass>(row.top_k) : n_all;
   int last = kSampleBins;  // for the cuts: the first bin with enough, by one of them
   int top = -1;            // for n_top: the same
   for (int i = 0; i < kOwn; ++i) {
@@ -296,13 +296,13 @@ TOCCATA_KERNEL void __launch_bounds__(kSampleThreads) sample_mass_kernel(SampleV
     count_here += static_cast<Mass>(counts[b]);
     mass_here += masses[b];
     if (before < wanted_count && count_here >= wanted_count && b < last) last = b;
-    // With top_k the sum is known only when the k are in order.
+    // With top_k, top_p is of the sum over the k: known only when they are in order.
     const bool by_mass = row.top_k == 0 && row.top_p < 1;
     if (by_mass && static_cast<double>(mass_before) < wanted_mass && static_cast<double>(mass_here) >= wanted_mass && b < last) last = b;
     const Mass n_top = static_cast<Mass>(row.n_top) < n_all ? static_cast<Mass>(row.n_top) : n_all;
     if (row.n_top > 0 && before < n_top && count_here >= n_top) top = b;
   }
-  if (row.cuts() && row.min_p > 0) {
+  if (row.cuts() && row.min_p > 0 && (row.top_k == 0 || row.top_p >= 1)) {
     // One bin more than the border's: it is compared exactly later.
     const double border = -heat * log(static_cast<double>(row.min_p)) * kSampleBinsAUnit + 1;
     if (border < last) last = static_cast<int>(border);

@@ -8,7 +8,8 @@ namespace {
 
 std::string gigabytes(std::size_t bytes) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.1f GB", static_cast<double>(bytes) / 1e9);
+  const double n = static_cast<double>(bytes);
+  std::snprintf(text, sizeof text, n < 1e8 ? "%.2f MB" : "%.1f GB", n < 1e8 ? n / 1e6 : n / 1e9);
   return text;
 }
 
