@@ -88,9 +88,12 @@ bool names_a_folder(const std::string& spec) {
 }  // namespace
 
 ChosenModel choose_model(
-    const std::string& spec, const std::string& device, const std::string& precision, bool offline, const Environment& env
+    const std::string& spec, const std::string& device, const std::string& precision, bool offline, const Environment& env,
+    const GpuTuning& gpu
 ) {
   agent::EngineOptions engine;
+  engine.graphs = gpu.graphs;
+  engine.device_bytes = gpu.device_bytes;
   engine.fast = precision == "fast";
   engine.exact = precision == "f32";
   if (device == "cpu" || (device == "auto" && spec == "nano")) engine.device = agent::EngineDevice::kCpu;

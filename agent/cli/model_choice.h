@@ -22,8 +22,13 @@ struct ChosenModel {
 // script:FILE          forced completions from a JSON file
 // Throws Exception: kNotFound lists where was looked; kUnavailable for a URL when `offline`.
 // `precision`: auto (f32 on the CPU), f32 or fast. `device`: auto, cpu or cuda, for the built-in engine; auto keeps nano on the CPU, which is faster for its size.
+struct GpuTuning {
+  bool graphs = true;
+  std::size_t device_bytes = 0;  // 0: what is free
+};
 ChosenModel choose_model(
-    const std::string& spec, const std::string& device, const std::string& precision, bool offline, const Environment& env
+    const std::string& spec, const std::string& device, const std::string& precision, bool offline, const Environment& env,
+    const GpuTuning& gpu = {}
 );
 
 // The model was found but cannot be used: exit code 7.

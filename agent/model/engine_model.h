@@ -22,6 +22,8 @@ struct EngineOptions {
   bool fast = false;           // on the CPU: 8-bit weights and activations instead of f32
   bool speculate = true;       // on the CPU: guessed tokens are read ahead; what is sampled stays the same
   int n_threads = 0;           // 0: as many as there are cores
+  bool graphs = true;          // on a GPU: decoding replays captured graphs with overlapping launches
+  std::size_t device_bytes = 0;  // on a GPU: most memory for weights, keys and values; 0: what is free
   std::int64_t n_context = 0;  // tokens a session may hold; 0: what the model was made for
 };
 

@@ -3,13 +3,12 @@
 #pragma once
 
 #include <chrono>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "core/base/op_time.h"
 #include "core/cuda/memory.cuh"
-#include "core/cuda/op_time.h"
 
 #if defined(__CUDACC__) && __has_include(<nvtx3/nvToolsExt.h>)
 #include <nvtx3/nvToolsExt.h>
@@ -56,19 +55,13 @@ class OpTimer {
   std::vector<OpTime> stop(const Stream& stream) {
     timing_ = false;
     stream.wait();
-    std::map<std::string, OpTime> sums;
-    for (const Timed& t : timed_) {
-      OpTime& sum = sums[t.op.name];
-      sum.name = t.op.name;
-      sum.calls += 1;
-      sum.bytes += t.op.bytes;
-      sum.flops += t.op.flops;
-      sum.seconds += t.begin.seconds_until(*t.end);
+    OpSums sums;
+    for (Timed& t : timed_) {
+      t.op.seconds = t.begin.seconds_until(*t.end);
+      sums.add(t.op);
     }
     timed_.clear();
-    std::vector<OpTime> all;
-    for (auto& [name, sum] : sums) all.push_back(std::move(sum));
-    return all;
+    return sums.take();
   }
   bool timing() const { return timing_; }
 
@@ -96,7 +89,7 @@ class OpTimer {
   };
   // The operation that the launches until the end of the scope belong to; scopes do not nest.
   Scope op(const Stream& stream, const char* name, double bytes, double flops) {
-    return Scope(*this, stream, timing_ ? OpTime{name, 0, 0, bytes, flops} : OpTime{name, 0, 0, 0, 0});
+    return Scope(*this, stream, {name, 1, 0, bytes, flops});
   }
 
  private:

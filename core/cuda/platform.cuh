@@ -46,6 +46,18 @@ TOCCATA_DEVICE void await_earlier_launches() {
 }
 // Asks for the line of 128 bytes at `at` to come into the L2 cache.
 TOCCATA_DEVICE void prefetch(const void* at) { asm volatile("prefetch.global.L2 [%0];" ::"l"(at)); }
+// 16 bytes from device to shared memory without passing through registers; zeros instead when not `valid`. They are there
+// after await_copies<n>(), n being how many of the copies since grouped by end_copies() may still be under way.
+TOCCATA_DEVICE void copy_async(void* to, const void* from, bool valid) {
+  const auto shared = static_cast<std::uint32_t>(__cvta_generic_to_shared(to));
+  const int n = valid ? 16 : 0;
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(from), "r"(n) : "memory");
+}
+TOCCATA_DEVICE void end_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int kMayRun>
+TOCCATA_DEVICE void await_copies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(kMayRun) : "memory");
+}
 // Adds, and tells what stood there before.
 TOCCATA_DEVICE int atomic_add(int* at, int value) { return atomicAdd(at, value); }
 TOCCATA_DEVICE void atomic_add(unsigned long long* at, unsigned long long value) { atomicAdd(at, value); }
@@ -109,6 +121,12 @@ inline float as_float(std::uint32_t bits) { return std::bit_cast<float>(bits); }
 inline std::uint32_t as_bits(float value) { return std::bit_cast<std::uint32_t>(value); }
 inline void await_earlier_launches() { emulation::await_earlier_launches(); }
 inline void prefetch(const void*) {}
+inline void copy_async(void* to, const void* from, bool valid) {
+  valid ? std::memcpy(to, from, 16) : std::memset(to, 0, 16);
+}
+inline void end_copies() {}
+template <int>
+void await_copies() {}
 inline int atomic_add(int* at, int value) { return std::exchange(*at, *at + value); }
 inline void atomic_add(unsigned long long* at, unsigned long long value) { *at += value; }
 inline void memory_fence() {}

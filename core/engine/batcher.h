@@ -17,6 +17,9 @@ class Batcher : public PassBatcher<Part> {
   std::size_t prompt_chunk() const;
   // What a token more in a decoding pass costs, in passes of one token; 0 until it is known.
   double price() const;
+  // What every operation took between the two calls, which are made while nobody asks for a pass.
+  void start_profile() { activations_.clock.start(); }
+  std::vector<OpTime> stop_profile() { return activations_.clock.stop(); }
 
  private:
   void learn(std::span<const Part> parts, std::chrono::steady_clock::duration took) override;

@@ -155,11 +155,16 @@ class CudaDeviceImpl : public CudaDevice {
     return shared_->transformer.describe();
   }
   PassCounts counts() const override { return shared_->batcher.counts(); }
+  Limits limits() const override {
+    const std::lock_guard lock(shared_->mutex);
+    const CudaTransformer::Limits found = CudaTransformer::measure_limits();
+    return {found.bytes_per_second, found.flops_per_second};
+  }
   void start_profile() const override {
     const std::lock_guard lock(shared_->mutex);
     shared_->transformer.start_profile();
   }
-  std::vector<cuda::OpTime> stop_profile() const override {
+  std::vector<OpTime> stop_profile() const override {
     const std::lock_guard lock(shared_->mutex);
     return shared_->transformer.stop_profile();
   }

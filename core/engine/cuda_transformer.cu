@@ -6,6 +6,7 @@
 #include <map>
 #include <tuple>
 
+#include "core/cuda/bandwidth.cuh"
 #include "core/engine/cuda/batch_way.cuh"
 #include "core/engine/cuda/decode_way.cuh"
 #include "core/engine/cuda/sampler.cuh"
@@ -397,7 +398,11 @@ std::size_t CudaTransformer::kv_bytes(const CudaSequence& s) const {
 CudaTransformer::Memory CudaTransformer::memory() const { return impl_->memory(); }
 CudaTransformer::Counts CudaTransformer::counts() const { return impl_->counts(); }
 std::string CudaTransformer::describe() const { return impl_->describe(); }
+CudaTransformer::Limits CudaTransformer::measure_limits() {
+  const std::size_t n = std::clamp(free_device_bytes() / 8, std::size_t{1} << 20, std::size_t{1} << 29);
+  return {copy_bandwidth(n), tensor_flops()};
+}
 void CudaTransformer::start_profile() { impl_->ops().start(); }
-std::vector<cuda::OpTime> CudaTransformer::stop_profile() { return impl_->ops().stop(impl_->stream()); }
+std::vector<OpTime> CudaTransformer::stop_profile() { return impl_->ops().stop(impl_->stream()); }
 
 }  // namespace toccata::engine

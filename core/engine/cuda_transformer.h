@@ -16,8 +16,8 @@
 #include <string>
 #include <vector>
 
+#include "core/base/op_time.h"
 #include "core/base/token.h"
-#include "core/cuda/op_time.h"
 #include "core/engine/timeline.h"
 #include "core/model/weights.h"
 
@@ -132,9 +132,14 @@ class CudaTransformer {
   // In a sentence or two: what stands where, and how passes are launched.
   std::string describe() const;
 
+  // Bytes a second of device memory, measured now, and nominal operations a second (0: not known).
+  struct Limits {
+    double bytes_per_second = 0, flops_per_second = 0;
+  };
+  static Limits measure_limits();
   // What every operation took between the two calls; launches are plain and one after the other then.
   void start_profile();
-  std::vector<cuda::OpTime> stop_profile();
+  std::vector<OpTime> stop_profile();
 
  private:
   class Impl;

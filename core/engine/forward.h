@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "core/base/op_time.h"
 #include "core/base/token.h"
 #include "core/engine/kv_cache.h"
 #include "core/engine/model.h"
@@ -28,6 +29,7 @@ struct Activations {
   ops::ExpertScratch experts;
   ops::Int8Rows rounded;  // input of a matrix in the fast mode
   std::vector<float> logits;  // [rows, n_vocab] when several parts want some; grows to the most there were
+  OpClock clock;
 };
 
 // The tokens of one sequence in a pass: those at positions cache->size(), ..., which are added to the cache.

@@ -16,7 +16,7 @@
 #include <string>
 
 #include "core/engine/cuda_transformer.h"
-#include "core/cuda/memory.cuh"
+#include "core/cuda/bandwidth.cuh"
 
 namespace toccata::engine {
 namespace {
@@ -94,22 +94,6 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 double median(std::vector<double> v) {
   std::sort(v.begin(), v.end());
   return v[v.size() / 2];
-}
-
-// Bytes a second of a device-to-device copy, reads and writes counted.
-double copy_bandwidth(std::size_t n) {
-  const cuda::Stream stream;
-  const cuda::Array<std::byte> a(n);
-  const cuda::Array<std::byte> b(n);
-  std::vector<double> rates;
-  for (int i = 0; i < 7; ++i) {
-    stream.wait();
-    const auto start = std::chrono::steady_clock::now();
-    for (int j = 0; j < 4; ++j) cuda::copy_bytes(a.data(), b.data(), n, stream);
-    stream.wait();
-    rates.push_back(8.0 * double(n) / seconds_since(start));
-  }
-  return median(rates);
 }
 
 // Of one decode step of `batch` sequences at `depth`.
@@ -217,7 +201,7 @@ int run(int argc, char** argv) {
   // The small shape is for trying the program out, on the emulated device too.
   const std::size_t chunk = chunk_of(shape);
   const bool small = chunk < 512;
-  const double bandwidth = copy_bandwidth(std::size_t{1} << (small ? 24 : 30));
+  const double bandwidth = cuda::copy_bandwidth(std::size_t{1} << (small ? 24 : 30));
   const RandomWeights weights(shape);
   const auto start = std::chrono::steady_clock::now();
   CudaTransformer transformer(

@@ -12,6 +12,7 @@ class BatchWay : LayerOps {
  public:
   explicit BatchWay(const Parts& parts) : LayerOps(parts) {
     allow_shared(&plan_kernel, plan_shared_bytes());
+    static_assert(tile_shared_bytes(1) <= std::size_t{48} << 10, "needs no leave");
     allow_shared(&dense_batch_kernel<kPartsMax>, tile_shared_bytes(kPartsMax));
     allow_shared(&experts_kernel<kPartsMax, true>, tile_shared_bytes(kPartsMax));
     allow_shared(&experts_kernel<kPartsMax, false>, tile_shared_bytes(kPartsMax));
