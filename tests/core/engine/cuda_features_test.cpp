@@ -1,5 +1,5 @@
 // What the CUDA engine does around its kernels: draws in place, graphs and their fallback, pages and weights in host memory,
-// what a pass launches and what it moves. On the emulated device.
+// what a pass launches and what it moves. On the emulated device, and on a GPU by scripts/gpu_check.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,7 +7,10 @@
 #include <set>
 #include <thread>
 
+#if defined(TOCCATA_EMULATED)
 #include "core/cuda/emulation.h"
+#endif
+#include "core/cuda/device.h"
 #include "core/engine/cuda_device.h"
 #include "core/engine/cuda_transformer.h"
 #include "core/engine/session.h"
@@ -29,6 +32,9 @@ Tokens some_tokens(int n, int seed = 0) {
 
 class CudaFeaturesTest : public ::testing::Test {
  protected:
+  void SetUp() override {
+    if (const auto devices = cuda::list_devices(); !devices) GTEST_SKIP() << devices.error().message;
+  }
   std::unique_ptr<CudaTransformer> make(CudaOptions options) {
     options.exact = true;
     if (options.n_context == 0) options.n_context = 512;
@@ -115,6 +121,7 @@ TEST_F(CudaFeaturesTest, GraphsAndPlainLaunchesGiveTheSameBits) {
   EXPECT_THAT(without->describe(), HasSubstr("launch by launch"));
 }
 
+#if defined(TOCCATA_EMULATED)
 TEST_F(CudaFeaturesTest, WhereNothingCanBeCapturedItLaunchesPlainly) {
   auto well = make({.n_sequences = 2, .chunk_tokens = 32});
   auto a = well->new_sequence();
@@ -128,6 +135,7 @@ TEST_F(CudaFeaturesTest, WhereNothingCanBeCapturedItLaunchesPlainly) {
   EXPECT_EQ(t->counts().graphs, 0);
   EXPECT_THAT(t->describe(), HasSubstr("cannot be captured: the emulated device was told not to"));
 }
+#endif
 
 TEST_F(CudaFeaturesTest, ExpertsInHostMemoryGiveTheSameBits) {
   auto large = make({.n_sequences = 1, .chunk_tokens = 32});
@@ -182,6 +190,7 @@ TEST_F(CudaFeaturesTest, PagesGoToHostMemoryAndComeBack) {
   EXPECT_EQ(t->memory().kv_host, 0U);
 }
 
+#if defined(TOCCATA_EMULATED)
 TEST_F(CudaFeaturesTest, ALayerIsSevenLaunchesAndADrawThree) {
   auto t = make({.n_sequences = 1, .chunk_tokens = 32});
   auto sequence = t->new_sequence();
@@ -200,6 +209,7 @@ TEST_F(CudaFeaturesTest, ALayerIsSevenLaunchesAndADrawThree) {
   EXPECT_EQ(cuda::emulation::launch_count() - drawn, n + 3);
   RecordProperty("launches_per_layer", 7);
 }
+#endif
 
 TEST_F(CudaFeaturesTest, AProfileNamesEveryOperationAndItsFloor) {
   auto t = make({.n_sequences = 1, .chunk_tokens = 32});
@@ -224,6 +234,7 @@ TEST_F(CudaFeaturesTest, AProfileNamesEveryOperationAndItsFloor) {
 
 // Sessions on many threads share passes, and none can tell.
 TEST(CudaSessionsTest, AmongOthersASessionSaysWhatItSaysAlone) {
+  if (const auto devices = cuda::list_devices(); !devices) GTEST_SKIP() << devices.error().message;
   constexpr int kSessions = 5;
   TinyCheckpoint quiet_files, busy_files;
   const Options options{.device = ops::Device::kCuda, .chunk_tokens = 8, .n_sequences = 8, .n_context = 256};

@@ -1,8 +1,10 @@
-// Draws on the (emulated) device beside the CPU's sampler: the same token from the same logits.
+// Draws on the device (emulated here, a GPU's in scripts/gpu_check) beside the CPU's sampler: the same token from the same
+// logits.
 #include <gtest/gtest.h>
 
 #include <random>
 
+#include "core/cuda/device.h"
 #include "core/engine/cuda/sampler.cuh"
 
 namespace toccata::engine {
@@ -29,7 +31,12 @@ class CudaSamplingTest : public ::testing::Test {
     std::vector<DrawRequest> requests;
     for (const Case& c : cases) requests.push_back(c.request());
     std::vector<DeviceSampler::Row> rows;
-    for (std::size_t i = 0; i < cases.size(); ++i) rows.push_back({cases[i].logits.data(), nullptr, &requests[i]});
+    std::vector<cuda::Array<float>> logits;
+    const cuda::Stream stream;
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+      logits.push_back(cuda::to_device<float>(cases[i].logits, stream));
+      rows.push_back({logits.back().data(), nullptr, &requests[i]});
+    }
     sampler.start(rows);
     return sampler.results();
   }
@@ -76,6 +83,9 @@ class CudaSamplingTest : public ::testing::Test {
       c.params.n_top = 1 + static_cast<int>(rng() % 20);
     }
     return c;
+  }
+  void SetUp() override {
+    if (const auto devices = cuda::list_devices(); !devices) GTEST_SKIP() << devices.error().message;
   }
   cuda::Stream stream_;
   cuda::OpTimer ops_;
