@@ -175,6 +175,13 @@ class CudaDeviceImpl : public CudaDevice {
 
 }  // namespace
 
+int default_chunk_tokens(bool exact) {
+  constexpr std::size_t kLargeCard = std::size_t{36} << 30;
+  if (exact) return 8;
+  const auto devices = cuda::list_devices();
+  return devices && !devices->empty() && devices->front().memory_bytes >= kLargeCard ? 1024 : 512;
+}
+
 std::shared_ptr<const CudaDevice> open_cuda_device(
     std::shared_ptr<const model::Weights> weights, const Options& options
 ) {

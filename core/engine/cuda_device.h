@@ -28,6 +28,10 @@ class CudaDevice {
   virtual std::vector<OpTime> stop_profile() const = 0;
 };
 
+// Tokens of a pass where nobody says: 8 in the exact mode, else as many as leave a large card's experts full tiles, and
+// fewer on a small one, whose memory they would take.
+int default_chunk_tokens(bool exact);
+
 // Copies the weights to the GPU. Throws Exception: kUnavailable where there is no GPU or no CUDA in this build;
 // otherwise as CudaTransformer does.
 std::shared_ptr<const CudaDevice> open_cuda_device(

@@ -51,7 +51,9 @@ class CudaTransformer::Impl {
     return all;
   }
   std::string describe() const {
-    std::string text = placement_.describe(needs_) + "; ";
+    const Memory m = memory();
+    std::string text = placement_.describe(needs_) + "; of keys and values " + megabytes(m.kv_used) + " of " + megabytes(m.kv) +
+                       " MB in use, " + megabytes(m.kv_host) + " MB in host memory; " + megabytes(m.scratch) + " MB scratch; ";
     text += graph_failure_.empty() ? (o_.graphs ? "decoding replays graphs" : "decoding launch by launch")
                                    : "decoding launch by launch, since graphs cannot be captured: " + graph_failure_;
     return text;
@@ -175,6 +177,7 @@ class CudaTransformer::Impl {
     if (o.n_sequences <= 0) o.n_sequences = 64;
     return o;
   }
+  static std::string megabytes(std::size_t bytes) { return std::to_string((bytes + 500000) / 1000000); }
   PlacementNeeds needs() const {
     PlacementNeeds n;
     const std::size_t free = free_device_bytes();

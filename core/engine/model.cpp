@@ -46,7 +46,7 @@ Model::Model(std::shared_ptr<const model::Weights> weights, const Options& optio
     weights_ = std::move(fast.weights);
     repacked_ = std::move(fast.storage);
   }
-  if (options_.chunk_tokens == 0) options_.chunk_tokens = !on_gpu ? 256 : options_.exact ? 8 : 512;
+  if (options_.chunk_tokens == 0) options_.chunk_tokens = on_gpu ? default_chunk_tokens(options_.exact) : 256;
   if (on_gpu) {
     cuda_ = open_cuda_device(weights_, options_);
   } else {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -68,7 +69,7 @@ inline std::size_t dense_bytes(const model::Weights& w) {
 // which is what reads the mapped file. Or to pinned host memory, which kernels read in place.
 class Uploader {
  public:
-  Uploader() : threads_(static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 16U))) {}
+  Uploader() : threads_(std::make_unique<ThreadPool>(static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 16U)))) {}
 
   void keep_in_host_memory(bool yes) { in_host_ = yes; }
   const void* upload(const void* from, std::size_t bytes) {
@@ -106,6 +107,7 @@ class Uploader {
       lane.stream.wait();
       lane.buffer = {};
     }
+    threads_.reset();
   }
   std::size_t total() const { return total_; }
   std::size_t host_total() const { return host_total_; }
@@ -118,11 +120,11 @@ class Uploader {
     Pinned<std::byte> buffer;
   };
   void fill(std::byte* to, const void* from, std::size_t bytes) {
-    threads_.parallel_for(bytes, std::size_t{1} << 20, [&](std::size_t begin, std::size_t end) {
+    threads_->parallel_for(bytes, std::size_t{1} << 20, [&](std::size_t begin, std::size_t end) {
       std::memcpy(to + begin, static_cast<const std::byte*>(from) + begin, end - begin);
     });
   }
-  ThreadPool threads_;
+  std::unique_ptr<ThreadPool> threads_;
   Lane lanes_[kLanes];
   std::size_t next_ = 0;
   bool in_host_ = false;
