@@ -254,6 +254,10 @@ void add_tools(const AgentOptions& options, const Environment& env, AgentSetup& 
   }
 }
 
+std::shared_ptr<tools::Secrets> secrets_of(const Environment& env) {
+  return std::make_shared<tools::Secrets>(env.variable, env.config_home / "secrets", env.home);
+}
+
 void add_declared_tools(const AgentOptions& options, const Environment& env, AgentSetup& setup) {
   for (toolfile::ToolFile& file : read_tool_files(options)) {
     const bool sandboxed = std::any_of(file.tools.begin(), file.tools.end(), [](const auto& tool) {
@@ -355,7 +359,7 @@ AgentSetup set_up(
   setup.model = std::move(model);
   const auto ledger = options.ledger.empty() ? env.ledger_path() : options.ledger;
   setup.ledger = store::Ledger::open(ledger).value_or_throw();
-  setup.secrets = std::make_shared<tools::Secrets>(env.variable, env.config_home / "secrets", env.home);
+  setup.secrets = secrets_of(env);
   add_tools(options, env, setup);
   add_declared_tools(options, env, setup);
   std::vector<tools::Tool*> shared;
@@ -395,9 +399,10 @@ AgentSetup set_up_tools(const AgentOptions& options, const Environment& env, san
     setup.slot = std::make_shared<sandbox::SessionSlot>(*sandbox);
     setup.config.files = files_of(setup.slot);
   }
+  setup.secrets = setup.config.secrets = secrets_of(env);
   add_tools(options, env, setup);
   setup.config.limits = limits(options);
-  setup.config.approval = approval(options.approve, env);
+  setup.config.approval = approval(options, env);
   return setup;
 }
 
