@@ -98,7 +98,7 @@ std::string params_json(
   nlohmann::ordered_json json = {
       {"model_spec", options.model},        {"sandbox", options.sandbox},
       {"precision", options.precision},     {"python", python},
-      {"kv", options.kv, options.prefix_cache_mib, options.prefix_folder},
+      {"kv", options.kv},
       {"mounts", with_whole_folders(options.mounts)},
       {"max_step_tokens", options.max_step_tokens}, {"max_calls", options.max_calls},
       {"max_reasoning_tokens", options.max_reasoning_tokens}, {"context_tokens", options.context_tokens},
