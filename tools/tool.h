@@ -45,6 +45,7 @@ struct ToolSpec {
   bool reaches_out = false;  // what the model writes into its arguments can leave this machine
   // Calls may run at the same time as others, of this tool too, on threads other than the run's.
   bool concurrent = false;
+  bool runs_code = false;    // its arguments are a program, with addresses somewhere in it; it says itself whose words come out
   std::chrono::milliseconds timeout{120'000};
 };
 

@@ -55,6 +55,11 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->allow_extra_args(false)  // the task follows
       ->envname("TOCCATA_TOOLS")
       ->capture_default_str();
+  app.add_option("--tool-file", o.tool_files, "File that declares further tools, an HTTP request or a program behind each (docs/tools.md); may be repeated")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  app.add_option("--scripted-tools", o.scripted_tools, "For tests: tools answer what this file says, and nothing of them runs; a call it does not expect ends the run, exit 6")
+      ->type_name("FILE");
   app.add_option("--workspace", o.workspace, "Folder that files and patch work in, never outside; default: that of -C")
       ->capture_default_str();
   app.add_option("--instructions", o.instructions, "Text of the developer message");
@@ -112,6 +117,10 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--approve", o.approve, "Ask before tools that need approval; trusted = only once the run has read what strangers wrote (pages, searches)")
       ->check(CLI::IsMember({"never", "on-request", "trusted", "always"}))
       ->capture_default_str();
+  const auto add_rules = [&o](const std::vector<std::string>& rules) { o.approve_rules.insert(o.approve_rules.begin(), rules.begin(), rules.end()); };
+  app.add_option_function<std::vector<std::string>>("--approve-rule", add_rules, "TOOL[:ARGUMENT=GLOB | :ARGUMENT~REGEX]=allow|ask|deny: decides calls that fit, ahead of --approve; the first that fits wins; may be repeated")
+      ->type_name("RULE")
+      ->allow_extra_args(false);
   app.add_option("--sandbox", o.sandbox, "Least level of protection accepted")
       ->check(levels)
       ->envname("TOCCATA_SANDBOX")
@@ -126,9 +135,13 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--mount", o.mounts, "Folder or file that sandbox sessions may read, at /mnt/NAME (default: its own name); may be repeated")
       ->type_name("PATH[:NAME]")
       ->allow_extra_args(false);
+  app.add_option("--sandbox-net", o.sandbox_net, "Host that sandbox sessions may reach, by HTTP and HTTPS: pypi.org, *.example.org, example.org:8443; may be repeated (default: none)")
+      ->type_name("HOST")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_option("--index", o.index, "Local documents of the browser tool")->envname("TOCCATA_INDEX");
   app.add_option("--ledger", o.ledger, "SQLite file the run is recorded in")->envname("TOCCATA_LEDGER");
-  app.add_option("--allow-origin", o.allow_origins, "Origin the browser may open although it is not public: http://127.0.0.1:8000; may be repeated")
+  app.add_option("--allow-origin", o.allow_origins, "Origin the browser, and a host of --sandbox-net, may be although it is not public: http://127.0.0.1:8000; may be repeated")
       ->allow_extra_args(false);
   app.add_option("--page-text", o.page_text, "How the browser opens pages: whole, or main = without menus and other side matter")
       ->check(CLI::IsMember({"whole", "main"}))

@@ -1,12 +1,14 @@
 #include <cstdio>
 #include <ctime>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "agent/cli/exit_code.h"
 #include "agent/cli/terminal_text.h"
 #include "agent/cli/verbs.h"
 #include "agent/store/ledger.h"
 #include "agent/store/run_json.h"
+#include "core/base/json.h"
 
 namespace toccata::cli {
 namespace {
@@ -69,6 +71,20 @@ std::string name_of_child(const store::RunSummary& child) {
   return "candidate " + std::to_string(child.caller.part);
 }
 
+// What the code of a call asked of the network: the metadata of tools/session_network.h.
+void print_network(const store::CallRow& call) {
+  const auto metadata = json_from<nlohmann::json>(call.result->metadata);
+  const auto used = metadata.is_object() ? metadata.value(nlohmann::json::json_pointer("/network/used"), nlohmann::json::array()) : nlohmann::json::array();
+  for (const nlohmann::json& use : used) {
+    const std::string host = use.value("host", "");
+    std::cout << "  network, call " << call.call << ": " << (use.value("allowed", false) ? "" : "refused ")
+              << (host.empty() ? "a request without a host" : for_terminal(host) + ":" + std::to_string(use.value("port", 0))) << ", "
+              << use.value("connections", 0) << " connections, " << use.value("sent", 0) << " bytes sent, " << use.value("received", 0) << " received";
+    if (const std::string reason = use.value("reason", ""); !reason.empty()) std::cout << " (" << for_terminal(reason) << ")";
+    std::cout << '\n';
+  }
+}
+
 void print_record(const store::RunRecord& run) {
   const store::RunSummary& s = run.summary;
   std::cout << "run " << s.id << "  " << store::to_string(s.status);
@@ -87,7 +103,10 @@ void print_record(const store::RunRecord& run) {
     print_indented(m.content);
   }
   for (const store::CallRow& call : run.calls) {
-    if (call.result) continue;
+    if (call.result) {
+      print_network(call);
+      continue;
+    }
     std::cout << "\n  call " << call.call << " to " << call.intent.recipient
               << " was begun and has no result: whether it took effect is not known\n";
   }

@@ -59,6 +59,9 @@ AgentOptions TaskHost::options_for(const task::StepOrder& order) const {
     o.best_of = 1;
     o.no_project_notes = true;
     if (!judge_model_.empty()) o.model = judge_model_;
+    o.tool_files.clear();
+  } else if (s.tool_files) {
+    o.tool_files = *s.tool_files;
   }
   if (s.tools) o.tools = *s.tools;
   if (s.reasoning) o.reasoning = *s.reasoning;
@@ -102,7 +105,7 @@ task::StepEnd TaskHost::run_step(const task::StepOrder& order, std::stop_token s
     if (sink_) sink = [&](const agent::Event& event) { sink_(order.step, event); };
     sink = trace_.watch(setup.model.model->name(), setup.config, std::move(sink));
     agent::Agent agent(*setup.model.model, setup.tools, *setup.ledger, setup.config, sink);
-    const agent::RunOutcome outcome = agent.run(order.prompt, stop);
+    const agent::RunOutcome outcome = with_answers_used(agent.run(order.prompt, stop), setup);
     end.exit_code = outcome.exit_code;
     end.reason = outcome.terminal_reason;
     end.message = outcome.message;

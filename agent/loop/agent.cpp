@@ -21,7 +21,7 @@ constexpr std::size_t kStepMarksMax = 32;
 RunOutcome Agent::Impl::run(std::string_view user_message, std::stop_token stop) {
   return guarded([&](RunOutcome& outcome) {
     if (!broken_.empty()) throw store::LedgerError(ErrorCode::kIo, broken_);
-    const std::string text = tokenizer::to_valid_utf8(user_message);
+    const std::string text = readable(user_message);
     open_run(text);
     emit(TurnStarted{text});
     close_run(take_turn(text, stop, outcome.final), outcome);
@@ -34,7 +34,7 @@ RunOutcome Agent::Impl::resume(
   TOCCATA_CHECK(!writer_, "resume() is the first call of an agent");
   return guarded([&](RunOutcome& outcome) {
     std::optional<std::string> text;
-    if (user_message) text = tokenizer::to_valid_utf8(*user_message);
+    if (user_message) text = readable(*user_message);
     const Result<store::RunRecord> record = take_over(id);
     if (!record) {
       outcome.exit_code = 2;
@@ -49,7 +49,11 @@ RunOutcome Agent::Impl::resume(
 
 void Agent::Impl::steer(std::string text) {
   const std::lock_guard lock(steering_mutex_);
-  steering_.push_back(tokenizer::to_valid_utf8(text));
+  steering_.push_back(readable(text));
+}
+
+std::string Agent::Impl::readable(std::string_view text) const {
+  return tokenizer::to_valid_utf8(config_.secrets ? config_.secrets->redact(text) : std::string(text));
 }
 
 template <class Turn>

@@ -33,6 +33,7 @@
 #include "agent/model/token_model.h"
 #include "agent/store/ledger.h"
 #include "tools/registry.h"
+#include "tools/secrets/secrets.h"
 
 namespace toccata::agent {
 
@@ -68,6 +69,8 @@ struct AgentConfig {
   // More than one candidate for the answer of every turn: forks of the log, each with a seed and a run of its own; the
   // answer chosen becomes this run's.
   BestOf best_of;
+  // Their values are taken out of what users and tools say, before anybody reads or records it; null: there are none.
+  std::shared_ptr<tools::Secrets> secrets;
   std::function<void(const ModelCall&)> on_model_call;  // on the thread of run(); must not throw
   std::string sandbox_level;  // recorded in the ledger
   std::string params = "{}";  // recorded in the ledger: one JSON object

@@ -71,6 +71,8 @@ class Agent::Impl {
 
   // --- The run and its turns (agent.cpp)
 
+  // What a user says, as the model may read it.
+  std::string readable(std::string_view text) const;
   // What a turn throws is an outcome too.
   template <class Turn>
   RunOutcome guarded(const Turn& turn);

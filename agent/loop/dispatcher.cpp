@@ -76,25 +76,12 @@ CallOutcome over_budget(std::string why) {
   return outcome;
 }
 
-bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
-
 std::size_t hash_of(const std::string& recipient, const std::string& arguments) {
   const std::size_t hash = std::hash<std::string>{}(arguments);
   return std::hash<std::string>{}(recipient) * 31 + hash;
 }
 
 }  // namespace
-
-std::string shorten(std::string text, std::size_t bytes_max, std::string_view how_to_see) {
-  if (text.size() <= bytes_max) return text;
-  std::size_t head = bytes_max / 4 * 3;
-  std::size_t tail = text.size() - (bytes_max - head);
-  while (head > 0 && is_continuation(text[head])) --head;
-  while (tail < text.size() && is_continuation(text[tail])) ++tail;
-  return text.substr(0, head) + "\n[... " + std::to_string(tail - head) + " of " +
-         std::to_string(text.size()) + " bytes left out" + std::string(how_to_see) + " ...]\n" +
-         text.substr(tail);
-}
 
 Dispatcher::Dispatcher(
     const tools::Registry& registry,
@@ -229,6 +216,10 @@ void Dispatcher::execute(Begun& begun, Watchdog& watchdog, std::optional<Watchdo
   } catch (const std::exception& failure) {
     result = {ToolStatus::kFailed, "", std::string("The tool failed: ") + failure.what(), "{}"};
   }
+  if (config_.secrets) {
+    result.content = config_.secrets->redact(result.content);
+    result.metadata = config_.secrets->redact(result.metadata);
+  }
   result.content = tokenizer::to_valid_utf8(result.content);
   if (Watchdog::Clock::now() >= own_deadline && watch.token().stop_requested()) {
     result.content +=
@@ -251,7 +242,7 @@ std::string Dispatcher::arguments_of(const Target& target, const harmony::Messag
 void Dispatcher::read(int call, const Target& target, const std::string& arguments, ToolResult& result) {
   const tools::ToolSpec& spec = target.tool->spec();
   // Why it failed may be the other side's words.
-  if (result.status == ToolStatus::kFailed && spec.reaches_out && !result.provenance.untrusted) result.provenance = {true, spec.name_space};
+  if (result.status == ToolStatus::kFailed && spec.reaches_out && !spec.runs_code && !result.provenance.untrusted) result.provenance = {true, spec.name_space};
   // Anyone's words: which of the calls it shows is for the ledger to know.
   if (target.recipient == kRecallRecipient && trust_.has_read_untrusted()) result.provenance = {true, trust_.origins().front(), true};
   if (result.provenance.untrusted) {
@@ -286,13 +277,16 @@ CallOutcome Dispatcher::run(
 ) {
   auto* const begun = std::get_if<Begun>(&call);
   if (begun == nullptr) return std::get<CallOutcome>(std::move(call));
-  if (std::holds_alternative<CommandItem>(begun->item.details)) {
-    begun->request.on_output = [&](std::string_view text) {
-      events_.push(ItemDelta{begun->item.id, ItemDelta::Kind::kOutput, std::string(text)});
-      events_.flush();
-    };
-  }
+  const auto show = [&](std::string text) {
+    if (text.empty()) return;
+    events_.push(ItemDelta{begun->item.id, ItemDelta::Kind::kOutput, std::move(text)});
+    events_.flush();
+  };
+  const auto redactor = config_.secrets ? config_.secrets->redactor() : std::make_shared<tools::Redactor>();
+  tools::RedactingStream shown(*redactor);
+  if (std::holds_alternative<CommandItem>(begun->item.details)) begun->request.on_output = [&](std::string_view text) { show(shown.push(text)); };
   execute(*begun, watchdog, run_deadline);
+  show(shown.finish());
   return finish(*begun);
 }
 
@@ -373,11 +367,11 @@ CallOutcome Dispatcher::refuse(const MessageStream::Done& done, const std::strin
   );
 }
 
-Decision Dispatcher::ask_for(const std::string& recipient, const std::string& arguments) {
+Decision Dispatcher::ask_for(const std::string& recipient, const std::string& arguments, bool always) {
   const ApprovalPolicy& policy = config_.approval;
   using Mode = ApprovalPolicy::Mode;
   const bool beforehand = policy.mode == Mode::kAlways || (policy.mode == Mode::kTrusted && !trust_.has_read_untrusted());
-  if (beforehand) return Decision::kApprove;
+  if (beforehand && !always) return Decision::kApprove;
   writer_.note("approval", "waiting: " + recipient);
   events_.flush();  // the person sees what led to the call
   if (policy.mode == Mode::kNever || !policy.ask) return Decision::kLater;
@@ -505,9 +499,21 @@ std::variant<CallOutcome, Dispatcher::Begun> Dispatcher::begin(const MessageStre
     writer_.note("trust", "a call to " + target.recipient + " was refused: its address carried private text");
     return answer_without_running(target, call, "refused", std::move(*reason));
   }
-  if (!target.tool->spec().needs_approval) return begin_tool(target, call, arguments, nullptr);
+  using Rule = ApprovalRule::Action;
+  const auto rule = ruled(config_.approval.rules, target.recipient, arguments);
+  if (rule && rule->action != Rule::kAsk) {
+    writer_.note("approval", (rule->action == Rule::kDeny ? "denied by the rule " : "allowed by the rule ") + rule->rule + ": " + target.recipient);
+  }
+  if (rule && rule->action == Rule::kDeny) {
+    return answer_without_running(
+        target, call, "refused",
+        "The call to " + target.recipient + " was denied by a rule of the user, " + rule->rule + ", and did not run. Do it in another way, or answer without it."
+    );
+  }
+  const bool asks = rule ? rule->action == Rule::kAsk : target.tool->spec().needs_approval;
+  if (!asks) return begin_tool(target, call, arguments, nullptr);
 
-  const Decision decision = ask_for(target.recipient, arguments);
+  const Decision decision = ask_for(target.recipient, arguments, rule.has_value());
   if (decision == Decision::kApprove) return begin_tool(target, call, arguments, nullptr);
   if (decision == Decision::kLater) {
     CallOutcome outcome;

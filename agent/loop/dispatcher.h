@@ -17,6 +17,7 @@
 #include "agent/loop/trust.h"
 #include "agent/loop/watchdog.h"
 #include "agent/store/ledger.h"
+#include "core/base/shorten.h"
 #include "tools/registry.h"
 
 namespace toccata::agent {
@@ -104,7 +105,8 @@ class Dispatcher {
   std::string unusable_because(const Target& target, const MessageStream::Done& call) const;
   std::string unknown_tool(const std::string& recipient) const;
   // Asks the person where there is one; both sides stand in the ledger as notes.
-  Decision ask_for(const std::string& recipient, const std::string& arguments);
+  // `always`: whatever was approved beforehand.
+  Decision ask_for(const std::string& recipient, const std::string& arguments, bool always);
   // Calls at the end of the history, and this one, that repeat earlier ones: 0 when they do not.
   int repeats(const Target& target, const std::string& arguments) const;
   void remember(const Target& target, const std::string& arguments, const std::string& content);
@@ -165,9 +167,5 @@ class Dispatcher {
   std::deque<Made> made_;
   std::set<std::size_t> told_of_;  // calls the model was told not to make again
 };
-
-// At most `bytes_max` bytes of `text`, whole characters: its beginning and its end, and between them how much is missing
-// and `how_to_see` it.
-std::string shorten(std::string text, std::size_t bytes_max, std::string_view how_to_see = {});
 
 }  // namespace toccata::agent

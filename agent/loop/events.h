@@ -69,6 +69,7 @@ struct WebSearchItem {
   std::string query = {};
   std::optional<std::string> result = {};
   ItemStatus status = ItemStatus::kInProgress;
+  std::vector<std::string> sources = {};  // addresses that were found; not in the JSON
   friend bool operator==(const WebSearchItem&, const WebSearchItem&) = default;
 };
 // Something odd that did not end the run: a mended header, a nudge, a refused call.

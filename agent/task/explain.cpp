@@ -14,6 +14,7 @@ Value settings_json(const Settings& settings, const Scope& scope) {
   Value json = Value::object();
   if (settings.model) json["model"] = settings.model->render_known(scope);
   put(json, "tools", settings.tools);
+  put(json, "tool_files", settings.tool_files);
   put(json, "reasoning", settings.reasoning);
   put(json, "temperature", settings.temperature);
   put(json, "seed", settings.seed);

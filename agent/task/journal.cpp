@@ -27,6 +27,7 @@ std::string key_of(const StepOrder& order) {
   add("schema", order.output_schema);
   add("functions", order.functions);
   add("tools", order.settings.tools);
+  if (order.settings.tool_files) add("tool_files", order.settings.tool_files);
   add("reasoning", order.settings.reasoning);
   add("temperature", order.settings.temperature);
   add("seed", order.settings.seed);

@@ -46,6 +46,7 @@ void Settings::fill_from(const Settings& other) {
   fill(model, other.model);
   fill(reasoning, other.reasoning);
   fill(tools, other.tools);
+  fill(tool_files, other.tool_files);
   fill(temperature, other.temperature);
   fill(timeout_s, other.timeout_s);
   fill(seed, other.seed);

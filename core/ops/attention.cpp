@@ -53,6 +53,13 @@ class HeadRows {
   }
   const float* const* rows() const { return rows_; }
 
+  // Asks the memory for what will be read next, while there is something to compute.
+  void ask_for(std::span<std::byte* const> pages, std::int64_t first, int count) const {
+    const std::byte* packed = kv_.at(pages, first, head_);
+    const std::size_t bytes = static_cast<std::size_t>(count) * kv_.format.head_bytes();
+    for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(packed + at, 0, 2);
+  }
+
  private:
   const KvView& kv_;
   const int head_;
@@ -79,6 +86,7 @@ void attend(const AttentionShape& shape, const GroupQuery& query, const KvView& 
     const std::int64_t end = std::min(query.position + 1, (j / kBlock + 1) * kBlock);
     const int count = static_cast<int>(end - j);
     rows.read(kv.key_pages, j, count);
+    rows.ask_for(kv.value_pages, j, count);
     for (int head = 0; head < query.n_heads; ++head) {
       float* const scores = scratch.scores.data() + head * kBlock;
       kernels.score(query.q + head * d, rows.rows(), count, d, scale, scores);
@@ -92,6 +100,7 @@ void attend(const AttentionShape& shape, const GroupQuery& query, const KvView& 
       }
     }
     rows.read(kv.value_pages, j, count);
+    if (end <= query.position) rows.ask_for(kv.key_pages, end, static_cast<int>(std::min(kBlock, query.position + 1 - end)));
     for (int head = 0; head < query.n_heads; ++head) {
       float* const weights = scratch.scores.data() + head * kBlock;
       sum[head] += kernels.weigh(weights, count, top[head]);

@@ -5,10 +5,11 @@ import json
 import pathlib
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 
 import vocabulary
-from model import E2M1, Config, Nano
+from model import E2M1, Config, Nano, rms_norm
 
 NAMES = {
     "attention_norm": "input_layernorm.weight", "mlp_norm": "post_attention_layernorm.weight",
@@ -50,9 +51,44 @@ def load(path: pathlib.Path) -> tuple[vocabulary.Vocabulary, Nano]:
     if path.is_dir():
         return vocabulary.load(path / "tokenizer.json"), from_hugging_face(path)
     v = vocabulary.load(path.with_name("tokenizer.json"))
-    net = Nano(Config(vocab=v.size))
-    net.load_state_dict(torch.load(path, weights_only=True))
+    state = torch.load(path, weights_only=True)
+    net = Nano(Config(vocab=v.size, experts=state["layers.0.router"].shape[0]))
+    net.load_state_dict(state)
     return v, net
+
+
+@torch.no_grad()
+def doubled(net: Nano, tokens: torch.Tensor) -> Nano:
+    """Twice the experts, the same function at first, the same arithmetic a token.
+
+    Every expert gets a twin. The two routers differ by a direction that splits the tokens in halves, so far apart that a
+    token finds its two experts in one half: which tokens share an expert changes, what it computes does not. `tokens`
+    [B, T] are conversations; the direction is their first principal component.
+    """
+    c, t = net.config, tokens.shape[1]
+    full, sliding = net.masks(t)
+    inputs: list[torch.Tensor] = []  # of each layer's router
+    x = net.embedding[tokens]
+    for layer in net.layers:
+        x = layer.attention(x, sliding if layer.sliding else full, net.cos[:t], net.sin[:t])
+        inputs.append(rms_norm(x, layer.mlp_norm, c.norm_eps).reshape(-1, c.hidden))
+        x = layer.mlp(x)
+    out = Nano(dataclasses.replace(c, experts=2 * c.experts))
+    state = net.state_dict()
+    for n, m in enumerate(inputs):
+        at = f"layers.{n}."
+        for field in ("gate_up", "gate_up_bias", "down", "down_bias"):
+            state[at + field] = torch.cat([state[at + field]] * 2)
+        direction = torch.linalg.svd(m - m.mean(0), full_matrices=False)[2][0]
+        along = m @ direction
+        middle = along.median()
+        top = F.linear(m, net.layers[n].router, net.layers[n].router_bias).topk(2, -1)[0]
+        gap = (top[:, 0] - top[:, 1]).quantile(0.9)
+        scale = gap / (along - middle).abs().quantile(0.1)
+        state[at + "router"] = torch.cat([state[at + "router"] + scale / 2 * direction, state[at + "router"] - scale / 2 * direction])
+        state[at + "router_bias"] = torch.cat([state[at + "router_bias"] - scale / 2 * middle, state[at + "router_bias"] + scale / 2 * middle])
+    out.load_state_dict(state)
+    return out
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ class Builder:
             self.ids += ids
             self.weights += [float(train)] * len(ids)
 
-    def system(self, date, effort, python, browser):
+    def system(self, date, effort, python, browser, functions=False):
         text = vocabulary.IDENTITY + date + "\n\nReasoning: " + effort
         if python or browser:
             text += "\n\n# Tools"
@@ -33,7 +33,11 @@ class Builder:
             text += vocabulary.browser_section()
         if python:
             text += vocabulary.python_section()
-        self.add("<|start|>", "system", "<|message|>", text + vocabulary.CHANNELS, "<|end|>")
+        text += vocabulary.CHANNELS + (vocabulary.FUNCTIONS if functions else "")
+        self.add("<|start|>", "system", "<|message|>", text, "<|end|>")
+
+    def developer(self, text):
+        self.add("<|start|>", "developer", "<|message|>", text, "<|end|>")
 
     def user(self, text):
         self.add("<|start|>", "user", "<|message|>", text, "<|end|>")
@@ -45,6 +49,12 @@ class Builder:
         """A call of a built-in tool, its answer, and the opening of what the assistant writes next."""
         self.add("<|channel|>", f"analysis to={recipient} code", "<|message|>", content, "<|call|>", train=train)
         self.add("<|start|>", author or recipient, " to=assistant", "<|channel|>", "analysis", "<|message|>", output or vocabulary.NO_OUTPUT, "<|end|>")
+        self.add("<|start|>", "assistant")
+
+    def function_call(self, recipient, arguments, result, train):
+        """The same for a function: JSON arguments on the commentary channel."""
+        self.add("<|channel|>", "commentary", f" to={recipient}", " ", "<|constrain|>", "json", "<|message|>", arguments, "<|call|>", train=train)
+        self.add("<|start|>", recipient, " to=assistant", "<|channel|>", "commentary", "<|message|>", result, "<|end|>")
         self.add("<|start|>", "assistant")
 
     def final(self, text, train, last):
@@ -91,7 +101,7 @@ def conversation(rng: random.Random, v: vocabulary.Vocabulary, wording: str = "t
     browser = rng.random() < 0.08
     b.system(date, effort, python, browser)
     if rng.random() < 0.04:
-        b.add("<|start|>", "developer", "<|message|>", "# Instructions\n\n" + rng.choice(INSTRUCTIONS), "<|end|>")
+        b.developer("# Instructions\n\n" + rng.choice(INSTRUCTIONS))
     turns = rng.choices([1, 2, 3], [0.8, 0.14, 0.06])[0]
     whole_log = rng.random() < 0.7  # else earlier turns keep only user and final
     cell = 0

@@ -151,14 +151,18 @@ class Nano(nn.Module):
         self.register_buffer("cos", (angles.cos() * concentration).float(), persistent=False)
         self.register_buffer("sin", (angles.sin() * concentration).float(), persistent=False)
 
+    def masks(self, t: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """[T, T] added to the scores: of the full layers, of the sliding ones."""
+        i = torch.arange(t, device=self.cos.device)
+        distance = i[:, None] - i[None]
+        full = torch.where(distance >= 0, 0.0, -torch.inf)
+        return full, torch.where((distance >= 0) & (distance < self.config.window), 0.0, -torch.inf)
+
     def forward(self, tokens: torch.Tensor, positions: torch.Tensor | None = None) -> torch.Tensor:
         """tokens [B, T] -> logits [B, T, vocab], or [n, vocab] at the flat `positions` alone: the last experts and the
         unembedding are then computed only there."""
         c, t = self.config, tokens.shape[1]
-        i = torch.arange(t, device=tokens.device)
-        distance = i[:, None] - i[None]
-        full = torch.where(distance >= 0, 0.0, -torch.inf)
-        sliding = torch.where((distance >= 0) & (distance < c.window), 0.0, -torch.inf)
+        full, sliding = self.masks(t)
         x = self.embedding[tokens]
         for n, layer in enumerate(self.layers):
             x = layer.attention(x, sliding if layer.sliding else full, self.cos[:t], self.sin[:t])

@@ -1,23 +1,33 @@
-"""Conversations of an agent with more than one tool: look things up, cite, compute with what was found, mend code."""
+"""Conversations of an agent with more than one tool: look things up, cite, call functions, compute with what came back,
+mend code."""
 
+import dataclasses
 import json
 import pathlib
 import random
 import re
 
 import conversations
+import functions
 import lookup
 import repair
 import tasks
 import vocabulary
+import wordings
 
 LOOKING = "I will look this up."
 COMPUTING = "Now I compute."
+USING = "I will use "  # and the function's name
+NO_TOOL_FITS = "No tool here does that."
+MISTAKEN = 1e-6  # weight of what the assistant has written and should not have
 NO_BROWSER = "I have no browser here, so I can't look that up."
 
 PHRASES = [
     "\n**viewing lines [0 - ", "**\n\nL0: # Search Results\nL1: \nL2: ", "  * 【0†", "†local】 # ", " (file:///tmp/", "**\n\nL0: \nL1: URL: file:///tmp/", '{"query": "', '{"id": ', "No results.", " to=browser.search code",
     " to=browser.open code", " to=browser.find code", "] Find results for text: `", "/find?pattern=", "†match at L", '{"pattern": "', "browser.find", "browser.search", "browser.open", "NameError: name '", "' is not defined", "SyntaxError: '(' was never closed", "AttributeError: module 'math' has no attribute '", 'TypeError: can only concatenate str (not "int") to str', "It prints ", " 【1†L", "    ~~~~", "    ^^^^",
+    "# Tools\n\n## functions\n\nnamespace functions {\n", "\n\n# Tools\n\n## functions\n\nnamespace functions {\n", "# Tools\n\n## ", "\n\nnamespace ", "\n} // namespace functions", "\n} // namespace ", "\ntype ", " = (_: {\n", "}) => any;\n", "\n// ", "// ", " to=functions.", " to=", "commentary",
+    ": string,\n", ": number,\n", ": boolean,\n", "?: string,\n", "?: number,\n", "?: boolean,\n", ": string[],\n", ": number[],\n", "?: string[],\n", "?: number[],\n", ": {\n    ", "?: {\n    ", ": string,\n    ", ": number,\n    ", ": boolean,\n    ", ',\n    ', "},\n", '" | "',
+    '{"', '": "', '": ', '"}', '", "', '": {"', '": ["', '": [', '"]', "}}", "The result: ", '{"error": "', "The tool failed: ", "I will use ", "I have no tool for that.", "No tool here does that.",
 ]
 
 
@@ -25,14 +35,19 @@ def load_lookups(path: pathlib.Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def vocabulary_text(rng: random.Random, lookups: list[dict]) -> list[str]:
+def vocabulary_text(rng: random.Random) -> list[str]:
     """What the vocabulary's further merges are learnt from."""
     out = []
-    for r in rng.sample(lookups, min(3000, len(lookups))):
-        out += [lookup.question_text(rng, r, "seen"), re.sub(r"/tmp/\w+/", "/tmp/", r["search"] + "\n" + r.get("open", "") + "\n" + r.get("find", "")), lookup.answer_text(r, 1)]
+    for _ in range(600):
+        documents = lookup.corpus(rng, 6)
+        out += [d["text"] for d in documents]
+        out += [lookup.question_text(rng, r, "seen") for r in lookup.questions(rng, documents, 8)]
     for _ in range(3000):
         r = repair.draw(rng, 1, "seen")
         out += [r.question, r.answer] + [text for run in r.runs for text in run]
+    for _ in range(6000):
+        r = functions.draw(rng, "seen")
+        out += [r.question, functions.declaration("functions", [r.function]), json.dumps(r.arguments), r.result, r.answer]
     return out
 
 
@@ -85,6 +100,27 @@ class Talk:
         return self.pages - 2
 
 
+    def use(self, r: functions.Request, space: str, train):
+        self.think(USING + r.function.name + ".", train)
+        self.b.function_call(f"{space}.{r.function.name}", json.dumps(r.arguments), r.result, train)
+
+    def use_misnamed(self, r: functions.Request, space: str, box: list[functions.Function]):
+        """A call of a function that is not there, and what the program says to it."""
+        name = f"{space}.{functions.misnamed(self.rng, r.function, box)}"
+        self.think(USING + r.function.name + ".", MISTAKEN)
+        there = (["python"] if self.python else []) + [f"{space}.{f.name}" for f in box]
+        self.b.function_call(name, json.dumps(r.arguments), f"Unknown tool {name}. Available: {', '.join(there)}.", MISTAKEN)
+
+    def calculate(self, expression: str, train) -> str:
+        """What came back, taken further with python."""
+        code = f"print({expression})"
+        output = tasks.execute(code)
+        self.think(COMPUTING, train)
+        self.cells += 1
+        self.b.call("python", code, output, train)
+        return output
+
+
 def turn(talk: Talk, rng: random.Random, r: dict | None, date: str, train: bool, last: bool, wording: str) -> None:
     """One question and what answers it. r: a recorded lookup, or None for computing and mending."""
     b = talk.b
@@ -101,13 +137,8 @@ def turn(talk: Talk, rng: random.Random, r: dict | None, date: str, train: bool,
         cursor = talk.look(r, train) if train else 0
         answer = lookup.answer_text(r, cursor)
         if two:
-            code = f"print({expression})"
-            output = tasks.execute(code)
+            output = talk.calculate(expression, train) if train else tasks.execute(f"print({expression})")
             answer = f"{expression} = {output} 【{cursor}†L{r['line']}】"
-            if train:
-                talk.think(COMPUTING, train)
-                talk.cells += 1
-                b.call("python", code, output, train)
         b.final(answer, train, last)
         return
     if talk.python and rng.random() < 0.4:
@@ -128,13 +159,106 @@ def turn(talk: Talk, rng: random.Random, r: dict | None, date: str, train: bool,
     b.final(task.answer, train, last)
 
 
+SPACES = ["home", "shop", "office", "city", "files", "demo", "tools", "server", "music", "travel", "crm", "assistant", "bank", "weather", "store", "lab"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Errand:
+    """What one turn asks of the functions."""
+
+    case: str  # one, field, two, compute, misnamed, missing, plain
+    question: str
+    requests: list[functions.Request]
+    answer: str = ""
+    expression: str = ""  # what python is to compute
+
+
+CASES = {"one": 9, "field": 2, "two": 1.5, "compute": 2.5, "misnamed": 0.5, "missing": 2, "plain": 1.5}
+
+
+def errand(rng: random.Random, python: bool, wording: str, case: str | None = None) -> Errand:
+    case = case or rng.choices(list(CASES), [0 if c == "compute" and not python else w for c, w in CASES.items()])[0]
+    if case == "plain":
+        return Errand(case, "", [])
+    r = functions.draw(rng, wording, case == "compute")
+    joined = lambda tail: wordings.unpunctuated(r.question) + rng.choice(functions.THEN) + tail  # noqa: E731
+    if case == "two":
+        other = functions.draw(rng, wording)
+        while functions.family(other.function.name) & functions.family(r.function.name):
+            other = functions.draw(rng, wording)
+        return Errand(case, joined(other.question), [r, other], f"{r.answer} {other.answer}")
+    if case == "compute":
+        op, ways = rng.choice(functions.COMPUTE)
+        k = rng.randint(2, 99)
+        expression = f"{functions.number_of(r.result)} {op} {k}"
+        return Errand(case, joined(rng.choice(ways).format(k=k)), [r], f"{expression} = {tasks.execute(f'print({expression})')}", expression)
+    if case == "field":
+        result, key, value = functions.long_result(rng, wording)
+        ask = rng.choice(functions.ASK_FIELD_UNSEEN if wording == "unseen" else functions.ASK_FIELD).format(k=key)
+        return Errand(case, joined(ask), [dataclasses.replace(r, result=result)], f"The {key} is {value}.")
+    return Errand(case, r.question, [r], functions.MISSING if case == "missing" else r.answer)
+
+
+def do_errand(talk: Talk, e: Errand, space: str, box: list[functions.Function], date: str, train: bool, last: bool, wording: str) -> None:
+    b, rng = talk.b, talk.rng
+    if e.case == "plain":
+        task = conversations.draw_turn(rng, date, talk.python, wording)
+        while task.kind == "refusal":  # what functions may do is no refusal
+            task = conversations.draw_turn(rng, date, talk.python, wording)
+        b.user(task.question)
+        b.add("<|start|>", "assistant")
+        if train:
+            talk.compute(task, train)
+        b.final(task.answer, train, last)
+        return
+    b.user(tasks.dressed(rng, e.question, wording))
+    b.add("<|start|>", "assistant")
+    if train and e.case == "missing":
+        talk.think(NO_TOOL_FITS, train)
+    elif train:
+        if e.case == "misnamed":
+            talk.use_misnamed(e.requests[0], space, box)
+        for r in e.requests:
+            talk.use(r, space, train)
+        if e.expression:
+            talk.calculate(e.expression, train)
+    b.final(e.answer, train, last)
+
+
+def with_functions(rng: random.Random, v: vocabulary.Vocabulary, date: str, effort: str, wording: str = "train"):
+    python = rng.random() < 0.45
+    talk = Talk(rng, v, effort, python, False)
+    turns = rng.choices([1, 2, 3], [0.72, 0.2, 0.08])[0]
+    errands = [errand(rng, python, wording) for _ in range(turns)]
+    space = "functions" if rng.random() < 0.6 else rng.choice(SPACES)
+    wanted = [r.function for e in errands if e.case != "missing" for r in e.requests]
+    absent = [r.function for e in errands if e.case == "missing" for r in e.requests]
+    box = functions.toolbox(rng, wanted, rng.choice([1, 2, 2, 3]), wording, absent)
+    if not box or any(e.question.count(f.name) for e in errands if e.case == "missing" for f in box):
+        return with_functions(rng, v, date, effort, wording)
+    talk.b.system(date, effort, python, False, space == "functions")
+    instructions = f"# Instructions\n\n{rng.choice(conversations.INSTRUCTIONS)}\n\n" if rng.random() < 0.1 else ""
+    talk.b.developer(instructions + functions.declaration(space, box))
+    for i, e in enumerate(errands):
+        last = i == turns - 1
+        do_errand(talk, e, space, box, date, last or rng.random() < 0.8, last, wording)
+    return talk.b.ids, talk.b.weights
+
+
+COMPUTING_SHARE = 0.35  # of all conversations
+FUNCTIONS_SHARE = 0.7  # of the others
+LOOKING_SHARE = 0.65  # of those that are neither
+
+
 def conversation(rng: random.Random, v: vocabulary.Vocabulary, lookups: list[dict], wording: str = "train"):
-    """(ids, their weights); over half are those of conversations.py."""
-    if rng.random() < 0.6:
+    """(ids, their weights); most are those of conversations.py."""
+    if rng.random() < COMPUTING_SHARE:
         return conversations.conversation(rng, v, wording)
     date = f"{rng.randint(2024, 2029)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
     effort = rng.choice(conversations.EFFORTS + ["medium"])
-    looking = rng.random() < 0.55
+    if rng.random() < FUNCTIONS_SHARE:
+        return with_functions(rng, v, date, effort, wording)
+    looking = bool(lookups) and rng.random() < LOOKING_SHARE
     browser = rng.random() < (0.9 if looking else 0.3)
     python = rng.random() < (0.7 if browser else 0.97)
     talk = Talk(rng, v, effort, python, browser)

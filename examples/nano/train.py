@@ -4,6 +4,7 @@
     python3 examples/nano/train.py --out build/nano --tokens 20e6                  from scratch, copy circuit written in
     python3 examples/nano/train.py --out build/nano --tokens 20e6 --from examples/nano/weights      from shipped weights
     python3 examples/nano/train.py --out build/nano --tokens 20e6 --resume         go on after an interruption
+    python3 examples/nano/train.py --out build/nano --tokens 20e6 --from examples/nano/weights --skills --experts 16     function calls too
     python3 examples/nano/export.py build/nano/net.pt --out build/nano/weights     the checkpoint the program runs
 
 Needs torch. A run is a function of its options (on one kind of processor): weights and data come from --seed, and the
@@ -31,7 +32,7 @@ import skills
 import vocabulary
 from model import Config, Nano, copy_accuracy
 
-SKILLED_SIZE = 1296  # vocabulary with --lookups
+SKILLED_SIZE = 2048  # vocabulary with --skills
 POOL = 512  # conversations drawn at a time, then batched with others of like length
 
 
@@ -40,7 +41,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for net.pt, resume.pt, tokenizer.json, log.jsonl")
     parser.add_argument("--tokens", type=float, required=True, help="how many tokens to read in all")
     parser.add_argument("--from", dest="start", type=pathlib.Path, help="start from a net.pt or a folder in Hugging Face layout")
-    parser.add_argument("--lookups", type=pathlib.Path, help="what lookup.py recorded: train the browser, two-tool and repair skills too")
+    parser.add_argument("--skills", action="store_true", help="train function calls and repair too")
+    parser.add_argument("--lookups", type=pathlib.Path, help="what lookup.py recorded: the browser too; implies --skills")
+    parser.add_argument("--experts", type=int, choices=[8, 16, 32, 64], default=8, help="more than --from has: it is grown without losing what it can do")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
@@ -49,7 +52,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=3000, help="tokens a step and process")
     parser.add_argument("--round-from", type=float, default=0.7, help="share of the run after which experts pass through MXFP4")
     parser.add_argument("--save-minutes", type=float, default=3)
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.skills = args.skills or args.lookups is not None
+    return args
 
 
 def batches(seed: int, rank: int, first_pool: int, draw, size: int):
@@ -111,14 +116,17 @@ def prepare(args: argparse.Namespace) -> tuple[vocabulary.Vocabulary, Nano]:
     if args.resume:
         return checkpoint.load(args.out / "net.pt")
     v, net = checkpoint.load(args.start) if args.start else (vocabulary.build(), None)
-    if args.lookups and v.size < SKILLED_SIZE:
-        text = skills.vocabulary_text(random.Random(7), skills.load_lookups(args.lookups))
+    if args.skills and v.size < SKILLED_SIZE:
+        text = skills.vocabulary_text(random.Random(7))
         wider = vocabulary.extended(v, skills.PHRASES, text, SKILLED_SIZE)
         v, net = wider, checkpoint.moved(net, v, wider) if net else None
     if net is None:
-        net = Nano(Config(vocab=v.size))
+        net = Nano(Config(vocab=v.size, experts=args.experts))
         net.write_copy_circuit()
         print(f"untrained copy accuracy {copy_accuracy(net):.2f}")
+    rng = random.Random(args.seed)
+    while net.config.experts < args.experts:
+        net = checkpoint.doubled(net, collate([conversations.conversation(rng, v) for _ in range(20)])[0])
     return v, net
 
 
@@ -141,7 +149,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
         state = saved
     net.train()
     lookups = skills.load_lookups(args.lookups) if args.lookups else []
-    draw = (lambda rng: skills.conversation(rng, v, lookups)) if lookups else (lambda rng: conversations.conversation(rng, v))
+    draw = (lambda rng: skills.conversation(rng, v, lookups)) if args.skills else (lambda rng: conversations.conversation(rng, v))
     started = shown = saved_at = time.monotonic()
     first, loss_sum, right, trained = state["read"], 0.0, 0, 0
     for pool, tokens, positions, targets, weights in batches(args.seed, rank, state["pool"], draw, args.batch):

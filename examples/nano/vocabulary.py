@@ -197,10 +197,12 @@ def build() -> Vocabulary:
 
 def extended(v: Vocabulary, more_phrases: list[str], text: list[str], size: int) -> Vocabulary:
     """v with further phrases and merges learnt from more text; what v joined stays joined."""
+    p = list(v.phrases) + [x for x in more_phrases if x not in v.phrases]
+    whole = re.compile("|".join(re.escape(x) for x in sorted(p, key=len, reverse=True)))
     counts: collections.Counter[str] = collections.Counter()
     for t in text:
-        counts.update(SPLIT.findall(t))
-    p = list(v.phrases) + [x for x in more_phrases if x not in v.phrases]
+        for rest in whole.split(t):
+            counts.update(SPLIT.findall(rest))
     return Vocabulary(learn_merges(counts, size - 256 - len(SPECIALS) - len(p), v.merges), p, size)
 
 

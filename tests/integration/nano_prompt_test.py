@@ -9,11 +9,14 @@ import sys
 import tempfile
 import unittest
 
+import nano_function_cases as function_cases
+from live_server import Server
 from program import ROOT, TOCCATA, Program
 
 sys.path.insert(0, str(ROOT / "examples/nano"))
 sys.dont_write_bytecode = True
 import conversations  # noqa: E402
+import functions  # noqa: E402
 import lookup  # noqa: E402
 import repair  # noqa: E402
 import skills  # noqa: E402
@@ -67,20 +70,24 @@ def spelled(ids: list[int]) -> str:
     return b"".join(names.get(i) or V.bytes[i] for i in ids).decode()
 
 
+def completions_of(builder: conversations.Builder) -> list[str]:
+    """What the assistant writes in it, a text a model call."""
+    out, part = [], []
+    for token, weight in zip(builder.ids, builder.weights):
+        if weight:
+            part.append(token)
+        elif part:
+            out.append(spelled(part))
+            part = []
+    return [*out, spelled(part)]
+
+
 class WholeConversation(unittest.TestCase):
     """A scripted model says what the generator's assistant says; the program's token log is the generator's text."""
 
     def play(self, talk, question, *options):
         builder = talk.b
-        completions, part = [], []
-        for token, weight in zip(builder.ids, builder.weights):
-            if weight:
-                part.append(token)
-            elif part:
-                completions.append(spelled(part))
-                part = []
-        completions.append(spelled(part))
-        done = self.program.run("run", "-m", self.program.script(*completions), "--reasoning", talk.effort, *options, question)
+        done = self.program.run("run", "-m", self.program.script(*completions_of(builder)), "--reasoning", talk.effort, *options, question)
         self.assertEqual(done.returncode, 0, done.stderr)
         log = [t for _, tokens in token_log(self.program) for t in tokens]
         text = self.program.dev("decode", requests=[{"id": 0, "tokens": log}])[0]["text"]
@@ -103,6 +110,40 @@ class WholeConversation(unittest.TestCase):
             talk.b.final(r.answer, True, True)
             self.play(talk, r.question)
 
+    def test_functions_of_an_mcp_server(self):
+        rng = random.Random(8)
+        for i, case in enumerate(["one", "field", "two", "compute", "misnamed", "missing"] * 2):
+            e, box = function_cases.errand_of(rng, case, "seen")
+            talk = skills.Talk(random.Random(9), V, ["low", "high"][i % 2], True, False)
+            talk.b.system("2020-02-20", talk.effort, True, False)
+            talk.b.developer(functions.declaration("shop", box))
+            skills.do_errand(talk, e, "shop", box, "2020-02-20", True, True, "seen")
+            question = re.findall(r"<\|start\|>user<\|message\|>(.*?)<\|end\|>", spelled(talk.b.ids), re.S)[0]
+            with self.subTest(question=question), tempfile.TemporaryDirectory() as folder:
+                calls = [{"name": r.function.name, "arguments": r.arguments, "result": r.result} for r in e.requests if case != "missing"]
+                config = function_cases.mcp_config(pathlib.Path(folder), "shop", box, calls)
+                self.play(talk, question, "--tools", "python", "--mcp", str(config))
+
+    def test_functions_of_a_client_of_the_server(self):
+        rng = random.Random(10)
+        server = Server(self.program, "-m", "nano")
+        self.addCleanup(server.close)
+        for i in range(40):
+            e, box = function_cases.errand_of(rng, "one", "seen")
+            r, effort = e.requests[0], ["low", "medium", "high"][i % 3]
+            talk = skills.Talk(rng, V, effort, False, False)
+            talk.b.system("2020-02-20", effort, False, False, True)
+            talk.b.developer(functions.declaration("functions", box))
+            talk.b.user(e.question)
+            talk.b.add("<|start|>", "assistant")
+            talk.use(r, "functions", True)
+            thought = {} if effort == "low" else {"reasoning": skills.USING + r.function.name + "."}
+            call = {"id": "a", "type": "function", "function": {"name": r.function.name, "arguments": json.dumps(r.arguments)}}
+            messages = [{"role": "user", "content": e.question}, {"role": "assistant", **thought, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "a", "content": r.result}]
+            rendered = server.post("/render", {"messages": messages, "tools": [f.tool() for f in box], "reasoning_effort": effort})
+            date = re.search(r"Current date: ([0-9-]+)", rendered["text"])[1]
+            self.assertEqual(rendered["text"], spelled(talk.b.ids).replace("2020-02-20", date))
+
     def test_looking_up_and_computing(self):
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as elsewhere:
             records = lookup.recorded(TOCCATA, random.Random(5), 12, 120, pathlib.Path(folder))
@@ -115,6 +156,30 @@ class WholeConversation(unittest.TestCase):
                 skills.turn(talk, random.Random(6), r, "2020-02-20", True, True, "seen")
                 question = re.findall(r"<\|start\|>user<\|message\|>(.*?)<\|end\|>", spelled(talk.b.ids), re.S)[0]
                 self.play(talk, question, "--tools", "python,browser", "--index", index)
+
+
+class Evaluation(unittest.TestCase):
+    """nano_skills_eval.py's client of the server calls right what is right, and nothing else."""
+
+    def judged(self, case: str, edit) -> bool:
+        rng = random.Random(f"evaluation {case}")
+        e, box = function_cases.errand_of(rng, case, "seen")
+        talk = skills.Talk(rng, V, "medium", False, False)
+        skills.do_errand(talk, e, "functions", box, "2020-02-20", True, True, "seen")
+        with Program() as program:
+            server = Server(program, "-m", program.script(*[edit(text) for text in completions_of(talk.b)]))
+            try:
+                return function_cases.through_chat(server, function_cases.task_of(rng, "call", [(e, box)], "seen"))["right"]
+            finally:
+                server.close()
+
+    def test_right_calls_and_answers(self):
+        for case in ("one", "field", "two", "missing"):
+            self.assertTrue(self.judged(case, lambda text: text), case)
+
+    def test_a_wrong_answer_and_a_wrong_argument(self):
+        self.assertFalse(self.judged("missing", lambda text: text.replace("no tool", "a tool")))
+        self.assertFalse(self.judged("one", lambda text: text.replace('": ', '_x": ', 1)))
 
 
 class ToolText(unittest.TestCase):

@@ -3,9 +3,11 @@
 
     python3 tests/integration/nano_skills_eval.py --n 20 --wording seen --model build/nano/weights
 
-Skills: look up a fact and cite its line; look up and compute; say that nothing was found, or that the page does not say
-it; say that there is no browser; run pasted code and mend it after its traceback. Every document, name, number and
-program is drawn anew from the seed. Right = the whole answer equals the expected one. Standard library only.
+Skills: call a function with the right arguments, two after each other, one and then python, in two turns of a chat; say
+that there is no such tool; look up a fact and cite its line; look up and compute; say that nothing was found, or that the
+page does not say it; say that there is no browser; run pasted code and mend it after its traceback. Every function,
+document, name, number and program is drawn anew from the seed. Right = the calls and the whole answer equal the expected
+ones. Standard library only.
 """
 
 import argparse
@@ -19,6 +21,8 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import nano_function_cases as function_cases  # noqa: E402
+from live_server import Server  # noqa: E402
 from program import ROOT, TOCCATA, Program, events  # noqa: E402
 
 sys.path.insert(0, str(ROOT / "examples/nano"))
@@ -76,11 +80,27 @@ def attempt(program: Program, model: str, task: dict) -> dict:
     return {**task, "answer": answer, "exit_code": done.returncode, "right": answer == task["expected"]}
 
 
+def function_results(program: Program, args: argparse.Namespace, cases: list[dict], folder: pathlib.Path, pool) -> list[dict]:
+    server = Server(program, "-m", args.model)
+    try:
+        def one(numbered):
+            i, task = numbered
+            if task["way"] == "run":
+                return function_cases.through_run(program, args.model, task, folder / f"mcp{i}")
+            return function_cases.through_chat(server, task, temperature=args.temperature, seed=i)
+
+        return list(pool.map(one, enumerate(cases)))
+    finally:
+        server.close()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=20, help="tasks a skill")
     parser.add_argument("--wording", choices=["seen", "unseen"], default="seen")
     parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--only", choices=["functions", "lookups", "repair"], action="append", help="this group of skills; may be repeated")
+    parser.add_argument("--temperature", type=float, default=0.0, help="of the function calls that go through the server")
     parser.add_argument("--model", default="nano", help="or a folder, such as export.py writes")
     parser.add_argument("--need", type=float, default=0.0, help="exit 1 when a skill is below this share")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -89,9 +109,15 @@ def main() -> int:
     args = parser.parse_args()
 
     rng = random.Random(f"held-out skills {args.seed}")
+    groups = args.only or ["functions", "lookups", "repair"]
+    results = []
     with tempfile.TemporaryDirectory() as folder, Program() as program, concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        cases = lookup_cases(program, rng, args.n, args.wording, pathlib.Path(folder)) + repair_cases(rng, args.n, args.wording)
-        results = list(pool.map(lambda t: attempt(program, args.model, t), cases))
+        folder = pathlib.Path(folder)
+        if "functions" in groups:
+            results += function_results(program, args, function_cases.cases(rng, args.n, args.wording), folder, pool)
+        cases = lookup_cases(program, rng, args.n, args.wording, folder) if "lookups" in groups else []
+        cases += repair_cases(rng, args.n, args.wording) if "repair" in groups else []
+        results += pool.map(lambda t: attempt(program, args.model, t), cases)
     if args.out:
         args.out.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in results))
     worst = 1.0

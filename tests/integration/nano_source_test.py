@@ -7,6 +7,7 @@
 
 import pathlib
 import random
+import re
 import sys
 import tempfile
 import unittest
@@ -15,7 +16,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "examples/nano"))
 sys.dont_write_bytecode = True
 import conversations  # noqa: E402
+import functions  # noqa: E402
 import phrases  # noqa: E402
+import skills  # noqa: E402
 import tasks  # noqa: E402
 import vocabulary  # noqa: E402
 import wordings  # noqa: E402
@@ -85,6 +88,56 @@ class Generator(unittest.TestCase):
             self.assertEqual(v.decode(v.encode(text)), text)
 
 
+class Functions(unittest.TestCase):
+    def requests(self, wording: str, n: int = 800):
+        rng = random.Random(6)
+        return [functions.draw(rng, wording) for _ in range(n)]
+
+    def test_arguments_fit_the_schema_and_were_said(self):
+        kinds = {"string": str, "number": (int, float), "integer": int, "boolean": bool, "array": list, "object": dict}
+        spoken = lambda v: [] if isinstance(v, bool) else [t for x in (v.values() if isinstance(v, dict) else v) for t in spoken(x)] if isinstance(v, (dict, list)) else [str(v)]  # noqa: E731
+        for r in self.requests("train") + self.requests("unseen", 300):
+            schema = r.function.schema()
+            self.assertLessEqual(set(schema.get("required", [])), set(r.arguments), r)
+            for name, value in r.arguments.items():
+                of = schema["properties"][name]
+                self.assertIsInstance(value, kinds[of["type"]], r)
+                self.assertIn(value, of.get("enum", [value]), r)
+                for text in spoken(value):
+                    self.assertIn(text, r.question)
+
+    def test_held_out_names_and_questions_are_never_drawn_for_training(self):
+        held_out = set(functions.UNSEEN_VERBS + functions.UNSEEN_NOUNS + functions.UNSEEN_TEXTS + functions.UNSEEN_NUMBERS + functions.UNSEEN_VALUES)
+        filters = wordings.HeldOut([w for entry in functions.FAMILIAR for w in entry[4]])
+        for r in self.requests("train", 1500):
+            names = {w for f in [r.function.name, *r.arguments] for w in re.findall("[a-z]+", re.sub("([A-Z])", r" \1", f).lower())}
+            self.assertFalse(names & held_out, r)
+        for entry in functions.FAMILIAR:
+            for question in entry[3]:
+                self.assertTrue(filters.allowed(question), question)
+        for head in functions.UNSEEN_HEADS:
+            self.assertNotIn(head, functions.NAMED_HEADS + functions.SPOKEN_HEADS)
+
+    def test_a_toolbox_has_what_is_wanted_and_nothing_like_what_is_missing(self):
+        rng = random.Random(7)
+        for _ in range(200):
+            wanted, absent = functions.draw(rng, "train").function, functions.draw(rng, "train").function
+            if functions.family(wanted.name) & functions.family(absent.name):
+                continue
+            names = [f.name for f in functions.toolbox(rng, [wanted], 3, "train", [absent])]
+            self.assertEqual(len(names), len(set(names)))
+            self.assertIn(wanted.name, names)
+            self.assertFalse(set(names) & functions.family(absent.name))
+
+    def test_conversations_survive_the_vocabulary(self):
+        v = vocabulary.load(WEIGHTS / "tokenizer.json")
+        rng = random.Random(8)
+        for _ in range(200):
+            ids, weights = skills.with_functions(rng, v, "2026-01-01", "high")
+            self.assertEqual(len(ids), len(weights))
+            self.assertIn(v.special["<|return|>"], ids)
+
+
 @unittest.skipIf(torch is None, "SKIPPED: torch and safetensors are not installed")
 class Model(unittest.TestCase):
     def test_untrained_copy_circuit_continues_repeated_sequences(self):
@@ -121,6 +174,17 @@ class Model(unittest.TestCase):
                 self.assertEqual((pathlib.Path(folder) / file).read_text(), (WEIGHTS / file).read_text(), file)
         for (name, one), two in zip(net.state_dict().items(), again.state_dict().values()):
             self.assertTrue(torch.equal(one, two), name)
+
+    def test_doubled_experts_compute_the_same(self):
+        v, net = checkpoint.load(WEIGHTS)
+        rng = random.Random(9)
+        talks = [conversations.conversation(rng, v)[0][:100] for _ in range(12)]
+        tokens = torch.tensor([ids + [0] * (100 - len(ids)) for ids in talks])
+        wider = checkpoint.doubled(net, tokens)
+        self.assertEqual(wider.config.experts, 2 * net.config.experts)
+        with torch.no_grad():
+            before, after = net.eval()(tokens).argmax(-1), wider.eval()(tokens).argmax(-1)
+        self.assertGreater((before == after).float().mean().item(), 0.98)
 
     def test_gradients_reach_every_weight(self):
         torch.manual_seed(5)
