@@ -201,7 +201,7 @@ CallOutcome Dispatcher::answer_without_running(
   return outcome;
 }
 
-void Dispatcher::execute(Begun& begun, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline) {
+void Dispatcher::execute(Begun& begun, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline) const {
   tools::Tool& tool = *begun.target.tool;
   const auto timeout = tool.spec().timeout;
   begun.started = Watchdog::Clock::now();
@@ -435,7 +435,7 @@ std::vector<CallOutcome> Dispatcher::dispatch_all(
       if (one == nullptr) {
         ends = ends_run(std::get<CallOutcome>(together.back()));
       } else if (is_concurrent(*one)) {
-        crew.start([this_call = one, &watchdog, run_deadline] { execute(*this_call, watchdog, run_deadline); });
+        crew.start([this, this_call = one, &watchdog, run_deadline] { execute(*this_call, watchdog, run_deadline); });
       }
       if (alone) break;
     }

@@ -131,7 +131,7 @@ class Dispatcher {
       const Target& target, const harmony::Message& call, const std::string& arguments, const store::CallRow* row
   );
   // Runs it: on any thread, where its tool allows that.
-  static void execute(Begun& begun, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline);
+  void execute(Begun& begun, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline) const;
   CallOutcome finish(Begun& begun);
   CallOutcome run(
       std::variant<CallOutcome, Begun> call, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline
