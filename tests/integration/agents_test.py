@@ -6,6 +6,7 @@ import os
 import pathlib
 import random
 import signal
+import subprocess
 import sys
 import time
 import unittest
@@ -102,10 +103,10 @@ class AgentsTest(unittest.TestCase):
         )
         rng = random.Random(3)
         for attempt in range(8):
-            running = self.program.start("run", "-m", model, "--subagents", "-q", "go", stdout=-1, stderr=-1)
+            running = self.program.start("run", "-m", model, "--subagents", "-q", "go", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(0.1 + rng.random() * 1.2)
             running.send_signal(signal.SIGKILL)
-            running.communicate(timeout=30)
+            running.wait(timeout=30)
             listed = self.program.run("runs", "list", "-q").stdout.split()
             if not listed:
                 continue
