@@ -344,7 +344,7 @@ AgentSetup set_up(
     const AgentOptions& options, const Environment& env, std::vector<std::unique_ptr<tools::Tool>> more
 ) {
   reasoning(options.reasoning);  // refused before a model is loaded
-  ChosenModel model = choose_model(options.model, {options.device, options.precision, options.kv}, options.offline, env);
+  ChosenModel model = choose_model(options.model, {options.device, options.precision, options.kv, options.prefix_cache_mib, options.prefix_folder}, options.offline, env);
   return set_up(options, env, std::move(model), std::move(more));
 }
 

@@ -76,7 +76,7 @@ class ServedTurn::Impl {
     const std::size_t n_known = go_on(prompt);
     if (n_known == 0) begin_run();
     events_.emplace(*writer_, options_.sink);
-    dispatcher_.emplace(tools_, *writer_, *events_, options_.config);
+    dispatcher_.emplace(tools_, *writer_, *events_, options_.config, budget_);
     const std::size_t n_opening = read(prompt, n_known);
     // A resumed run looks for the user's message by its segment.
     put(SegmentKind::kPrompt, prompt.subspan(n_known, std::max(n_opening, n_known) - n_known));
@@ -227,6 +227,7 @@ class ServedTurn::Impl {
   store::Ledger& ledger_;
   ServedRun& run_;
   Watchdog watchdog_;
+  Budget budget_{options_.config.limits};
   std::optional<store::RunWriter> writer_;
   std::optional<EventQueue> events_;
   std::optional<Dispatcher> dispatcher_;
