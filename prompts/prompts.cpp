@@ -4,6 +4,7 @@ extern "C" const unsigned char prompt_python_tool_begin[], prompt_python_tool_en
 extern "C" const unsigned char prompt_files_tool_begin[], prompt_files_tool_end[];
 extern "C" const unsigned char prompt_shell_tool_begin[], prompt_shell_tool_end[];
 extern "C" const unsigned char prompt_shown_folders_begin[], prompt_shown_folders_end[];
+extern "C" const unsigned char prompt_allowed_hosts_begin[], prompt_allowed_hosts_end[];
 extern "C" const unsigned char prompt_browser_tool_begin[], prompt_browser_tool_end[];
 
 namespace toccata::prompts {
@@ -26,6 +27,7 @@ std::string_view browser_tool_json() {
 }
 std::string_view shell_tool() { return text(prompt_shell_tool_begin, prompt_shell_tool_end); }
 std::string_view shown_folders() { return text(prompt_shown_folders_begin, prompt_shown_folders_end); }
+std::string_view allowed_hosts() { return text(prompt_allowed_hosts_begin, prompt_allowed_hosts_end); }
 std::string_view files_tool() { return text(prompt_files_tool_begin, prompt_files_tool_end); }
 
 }  // namespace toccata::prompts

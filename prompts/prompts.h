@@ -17,5 +17,7 @@ std::string_view shell_tool();
 std::string_view files_tool();
 // Heads the list of the folders that a sandbox's sessions may read, in the developer message.
 std::string_view shown_folders();
+// Heads the list of the hosts that a sandbox's sessions may reach, in the same place.
+std::string_view allowed_hosts();
 
 }  // namespace toccata::prompts

@@ -28,6 +28,7 @@ constexpr std::array kLayers = {
     Layer{"pivot_root", Level::kNoProc, enter_root},
     Layer{"workspace", Level::kNone, hand_over_workspace},
     Layer{"host name", Level::kNoProc, set_host_name},
+    Layer{"way out by proxy", Level::kNoProc, open_way_out, /*around_zygote=*/false},
     Layer{"own session", Level::kNone, leave_terminal},
     Layer{"another uid than root", Level::kSeccomp, leave_root},
     Layer{"rlimits", Level::kSeccomp, set_limits},

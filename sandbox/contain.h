@@ -19,17 +19,18 @@ struct Layer {
   Level weakest_with;  // the weakest level that still has this layer
   int (*apply)(Containment&);
   bool around_zygote =
-      true;  // false: it would keep the zygote from putting up walls around its forks
+      true;  // false: its forks alone need it, or it would keep the zygote from putting up walls around them
 };
 
 // The walls in the order in which they are put up.
 std::span<const Layer> layers();
 
-// Sent by the child over the sync socket: a layer that failed, or, with layer = kWorkspaceReady, the workspace folder as
+// Sent by the child over the sync socket: a layer that failed, or, with one of these instead of a layer, what it hands over as
 // an attached descriptor. When the socket just closes, the interpreter was started.
 struct ChildReport {
-  static constexpr int kWorkspaceReady = -1;
-  static constexpr int kAllUp = -2;  // probe_only: every wall stands
+  static constexpr int kWorkspaceReady = -1;  // the workspace folder
+  static constexpr int kAllUp = -2;  // nothing; probe_only: every wall stands
+  static constexpr int kWayOutReady = -3;  // the listening socket of the session's own loopback
   int layer = 0;
   int error = 0;
 };

@@ -21,17 +21,21 @@ bool interpreter_comes_up(const Child& child) {
 }  // namespace
 
 Machinery::Machinery(
-    const Policy& policy, Interpreter python, std::vector<ShownFolder> folders, Filters filters
+    const Policy& policy, Interpreter python, std::vector<ShownFolder> folders, Filters filters, std::shared_ptr<Egress> egress
 )
     : limits_(policy.limits),
       imports_(policy.warmth.imports),
+      network_(policy.network),
       python_(std::move(python)),
       folders_(std::move(folders)),
-      filters_(std::move(filters)) {}
+      filters_(std::move(filters)),
+      egress_(std::move(egress)) {}
 
 Plan Machinery::plan(Level level) const {
   const bool on_host = level > Level::kNoProc;
-  return plan_for(level, limits_, python_, folders_, on_host ? filters_.on_host : filters_.in_namespaces);
+  Plan plan = plan_for(level, limits_, python_, folders_, on_host ? filters_.on_host : filters_.in_namespaces);
+  if (egress_) open_network(plan);
+  return plan;
 }
 
 std::optional<CgroupLimits> Machinery::cgroup_limits(Level level) const {
@@ -68,7 +72,8 @@ Result<std::unique_ptr<Zygote>> Machinery::make_zygote(int stopped) {
         ErrorCode::kUnsupported,
         std::string("level ") + to_string(level_) + " has no namespaces to fork sessions into"};
   }
-  Result<std::vector<sock_filter>> filter = build_filter(Role::kZygote);
+  Result<std::vector<sock_filter>> filter =
+      build_filter(Role::kZygote, Sockets::kNamed, egress_ ? Network::kTcp : Network::kNone);
   if (!filter) return filter.error();
   forked_ = plan(level_);
   forked_.role = Role::kForked;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "sandbox/egress.h"
 #include "sandbox/interpreter.h"
 #include "sandbox/linux/launcher.h"
 #include "sandbox/linux/plan.h"
@@ -22,7 +23,11 @@ class Machinery {
   struct Filters {
     std::vector<sock_filter> in_namespaces, on_host;
   };
-  Machinery(const Policy& policy, Interpreter python, std::vector<ShownFolder> folders, Filters filters);
+  // `egress`: null without Policy::network.
+  Machinery(
+      const Policy& policy, Interpreter python, std::vector<ShownFolder> folders, Filters filters,
+      std::shared_ptr<Egress> egress
+  );
 
   // Puts up every wall of `level` once, around nothing. Nothing on success.
   std::optional<SpawnFailure> try_level(Level level);
@@ -32,6 +37,8 @@ class Machinery {
   const Limits& limits() const { return limits_; }
   const Interpreter& python() const { return python_; }
   const std::vector<ShownFolder>& folders() const { return folders_; }
+  const std::vector<std::string>& network() const { return network_; }
+  Egress* egress() const { return egress_.get(); }
   // Starts a session's child: a fork of the zygote when it is up, else a fresh interpreter. `folder` is its workspace
   // where it has no root of its own.
   Result<Child> start(const std::string& folder);
@@ -48,10 +55,11 @@ class Machinery {
   std::optional<CgroupLimits> cgroup_limits(Level level) const;
 
   Limits limits_;
-  std::vector<std::string> imports_;
+  std::vector<std::string> imports_, network_;
   Interpreter python_;
   std::vector<ShownFolder> folders_;
   Filters filters_;
+  std::shared_ptr<Egress> egress_;
   Level level_ = Level::kNone;
   Launcher launcher_;
 

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sandbox/egress.h"
 #include "sandbox/policy.h"
 
 namespace toccata::sandbox {
@@ -51,6 +52,8 @@ struct Outcome {
   std::chrono::milliseconds duration{0};
   std::optional<int> exit_code;  // of a command; 128 + n when signal n ended it
   Level level = Level::kNone;
+  std::vector<std::string> network;  // the hosts that could be reached, as Policy::network has them; empty: none
+  std::vector<HostUse> hosts;        // those that were asked for
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 

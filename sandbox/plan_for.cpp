@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <set>
 
+#include "sandbox/egress.h"
 #include "sandbox/linux/plan_text.h"
 
 extern "C" const unsigned char sandbox_runner_begin[], sandbox_runner_end[];
@@ -235,6 +236,15 @@ Plan plan_for(
   return plan;
 }
 
+void open_network(Plan& plan) {
+  plan.proxy_port = kProxyPort;
+  const std::string proxy = "http://127.0.0.1:" + std::to_string(kProxyPort);
+  // curl reads http_proxy in lower case only, others the rest.
+  for (const char* name : {"http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}) {
+    plan.environment.push_back(std::string(name) + "=" + proxy);
+  }
+}
+
 void stand_on_host(
     Plan& plan, const Interpreter& python, const std::vector<ShownFolder>& folders, const std::string& folder
 ) {
@@ -264,6 +274,7 @@ Plan zygote_plan_for(
 ) {
   Plan plan = plan_for(forked.level, limits, python, folders, std::move(filter));
   plan.role = Role::kZygote;
+  plan.environment = forked.environment;  // which its forks find in their memory
   // Whole: else the kernel lets no session in a user namespace below mount its own.
   plan.proc_options = "";
   // Limits never rise again, and NPROC of a user namespace holds for all those below it together.

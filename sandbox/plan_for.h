@@ -15,6 +15,9 @@ Plan plan_for(
     std::vector<sock_filter> filter
 );
 
+// Gives the session of a plan its way out: sandbox/egress.h.
+void open_network(Plan& plan);
+
 // What a plan without a root of its own needs besides: its workspace `folder`/data, `folder`/tmp, and the paths of the
 // host that it may touch.
 void stand_on_host(

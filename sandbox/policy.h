@@ -27,6 +27,9 @@ enum class Level {
 const char* to_string(Level level);
 std::optional<Level> parse_level(std::string_view name);
 
+// The weakest with a network of its own, which can be held to a list of hosts.
+inline constexpr Level kWeakestWithNetwork = Level::kNoProc;
+
 struct Limits {
   // Of the whole session at `full`; of each process (address space) at `full-nocg`. Wider: the host may swap.
   std::uint64_t memory_bytes = std::uint64_t{1} << 30;
@@ -96,6 +99,11 @@ struct Policy {
   std::vector<Mount> mounts;
   // Files and folders of the program that no mount may show, nor anything that holds them.
   std::vector<std::filesystem::path> private_paths;
+  // Hosts that sessions may reach over HTTP and HTTPS, through a proxy of the program's: "example.org", "*.example.org",
+  // "example.org:8443" (tools/egress/allow_list.h). Empty: no network. Only at levels with a network of their own, down to
+  // noproc. Wider: what the code knows it can send to these hosts, what they answer steers it, and sessions may call
+  // the kernel's TCP.
+  std::vector<std::string> network;
   Warmth warmth;
   friend bool operator==(const Policy&, const Policy&) = default;
 };

@@ -9,6 +9,7 @@
 
 #include "sandbox/advice.h"
 #include "sandbox/contain.h"
+#include "sandbox/linux/layers.h"
 #include "sandbox/linux/seccomp.h"
 #include "sandbox/machinery.h"
 #include "sandbox/pool.h"
@@ -59,32 +60,57 @@ std::string advice_for(Machinery& machinery, Level level) {
   );
 }
 
+Level weakest_of(const Policy& policy) {
+  return policy.network.empty() ? policy.minimum : std::min(policy.minimum, kWeakestWithNetwork);
+}
+
 Error refusal(Machinery& machinery, const Policy& policy, const std::string& missing) {
-  std::string message = std::string("the sandbox cannot reach level ") + to_string(policy.minimum) +
+  const Level weakest = weakest_of(policy);
+  std::string message = std::string("the sandbox cannot reach level ") + to_string(weakest) +
                         " here: " + missing + ".";
-  const Choice weaker = choose(machinery, policy.minimum, Level::kNone);
-  if (weaker.level && *weaker.level > policy.minimum) {
+  const Choice weaker = choose(machinery, weakest, Level::kNone);
+  if (weaker.level && *weaker.level > weakest) {
     const std::string name = to_string(*weaker.level);
-    message +=
-        " Level " + name + " can be reached; accept the weaker protection with --sandbox " + name;
+    message += " Level " + name + " can be reached; ";
+    if (*weaker.level > kWeakestWithNetwork && !policy.network.empty()) {
+      message += "it has no network of its own that could be held to a list of hosts, so it can be had without --sandbox-net only";
+      if (weaker.level > policy.minimum) message += ", with --sandbox " + name;
+    } else {
+      message += "accept the weaker protection with --sandbox " + name;
+    }
   }
-  if (const std::string help = advice_for(machinery, policy.minimum); !help.empty()) message += "\n" + help;
+  if (const std::string help = advice_for(machinery, weakest); !help.empty()) message += "\n" + help;
   return {ErrorCode::kUnavailable, message};
 }
 
-Result<std::shared_ptr<Machinery>> make_machinery(const Policy& policy) {
+Result<std::shared_ptr<Egress>> egress_of(const Policy& policy, const MakeEgress& make_egress) {
+  if (policy.network.empty()) return std::shared_ptr<Egress>();
+  if (policy.maximum > kWeakestWithNetwork) {
+    return Error{
+        ErrorCode::kInvalidArgument, std::string("sandbox: level ") + to_string(policy.maximum) +
+                                         " has no network of its own that could be held to a list of hosts (--sandbox-net)"};
+  }
+  if (!make_egress) return Error{ErrorCode::kInvalidArgument, "sandbox: hosts are allowed, but nothing serves connections to them"};
+  return make_egress(policy.network);
+}
+
+Result<std::shared_ptr<Machinery>> make_machinery(const Policy& policy, const MakeEgress& make_egress) {
+  Result<std::shared_ptr<Egress>> egress = egress_of(policy, make_egress);
+  if (!egress) return egress.error();
   Result<Interpreter> python = find_interpreter(policy.python);
   if (!python) return python.error();
   Result<std::vector<ShownFolder>> folders = find_shown_folders(policy);
   if (!folders) return folders.error();
   Result<std::vector<sock_filter>> filter =
-      build_filter(Role::kSession, folders->empty() ? Sockets::kNamed : Sockets::kPairs);
+      build_filter(
+          Role::kSession, folders->empty() ? Sockets::kNamed : Sockets::kPairs, *egress ? Network::kTcp : Network::kNone
+      );
   if (!filter) return filter.error();
   Result<std::vector<sock_filter>> on_host = build_filter_on_host();
   if (!on_host) return on_host.error();
   return std::make_shared<Machinery>(
       policy, std::move(*python), std::move(*folders),
-      Machinery::Filters{std::move(*filter), std::move(*on_host)}
+      Machinery::Filters{std::move(*filter), std::move(*on_host)}, std::move(*egress)
   );
 }
 
@@ -103,14 +129,15 @@ Result<void> check_seen(const Interpreter& python, Level level) {
   return {};
 }
 
-void add_layers(ProbeReport& report, const std::optional<SpawnFailure>& failure) {
+void add_layers(ProbeReport& report, const std::optional<SpawnFailure>& failure, bool network) {
   const auto all = layers();
   const int failed = failure ? failure->layer : static_cast<int>(all.size());
   report.primitives.push_back(
       {"namespaces", failed >= 0, failed >= 0 ? "ok" : failure->error.message}
   );
   for (int i = 0; i < static_cast<int>(all.size()); ++i) {
-    const char* detail = i < failed ? "ok" : "not tried";
+    const bool asked_for = network || all[static_cast<std::size_t>(i)].apply != open_way_out;
+    const char* detail = !asked_for ? "not asked for" : i < failed ? "ok" : "not tried";
     report.primitives.push_back(
         {all[static_cast<std::size_t>(i)].name,
          i < failed,
@@ -154,16 +181,16 @@ Sandbox::Sandbox(Sandbox&&) noexcept = default;
 Sandbox& Sandbox::operator=(Sandbox&&) noexcept = default;
 Sandbox::~Sandbox() = default;
 
-Result<Sandbox> Sandbox::create(const Policy& policy) {
+Result<Sandbox> Sandbox::create(const Policy& policy, const MakeEgress& make_egress) {
   if (policy.minimum < policy.maximum) {
     return Error{
         ErrorCode::kInvalidArgument,
         std::string("sandbox: level ") + to_string(policy.minimum) +
             " is the least accepted, but at most " + to_string(policy.maximum) + " is allowed"};
   }
-  Result<std::shared_ptr<Machinery>> machinery = make_machinery(policy);
+  Result<std::shared_ptr<Machinery>> machinery = make_machinery(policy, make_egress);
   if (!machinery) return machinery.error();
-  const Choice choice = choose(**machinery, policy.maximum, policy.minimum);
+  const Choice choice = choose(**machinery, policy.maximum, weakest_of(policy));
   if (!choice.level) return refusal(**machinery, policy, choice.missing);
   if (const Result<void> seen = check_seen((*machinery)->python(), *choice.level); !seen) return seen.error();
   (*machinery)->use(*choice.level);
@@ -171,6 +198,7 @@ Result<Sandbox> Sandbox::create(const Policy& policy) {
 }
 
 Level Sandbox::level() const { return impl_->machinery->level(); }
+const std::vector<std::string>& Sandbox::network() const { return impl_->machinery->network(); }
 
 std::vector<Sandbox::ShownAt> Sandbox::folders() const {
   std::vector<ShownAt> shown;
@@ -187,16 +215,16 @@ Result<std::unique_ptr<Session>> Sandbox::open() {
 
 Result<std::string> Sandbox::await_warm() { return impl_->pool.await(); }
 
-ProbeReport probe(const Policy& policy) {
+ProbeReport probe(const Policy& policy, const MakeEgress& make_egress) {
   ProbeReport report;
-  const Result<std::shared_ptr<Machinery>> machinery = make_machinery(policy);
+  const Result<std::shared_ptr<Machinery>> machinery = make_machinery(policy, make_egress);
   if (!machinery) {
     report.python_version = machinery.error().message;
     return report;
   }
   report.python = (*machinery)->python().executable;
   report.python_version = (*machinery)->python().version;
-  add_layers(report, (*machinery)->try_level(Level::kFullNoCgroup));
+  add_layers(report, (*machinery)->try_level(Level::kFullNoCgroup), !policy.network.empty());
   const auto no_group = (*machinery)->try_level(Level::kFull);
   report.primitives.push_back({"cgroup", !no_group, no_group ? no_group->error.message : "ok"});
   const auto no_landlock = (*machinery)->try_level(Level::kLandlock);

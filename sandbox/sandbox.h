@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "sandbox/egress.h"
 #include "sandbox/linux/unique_fd.h"
 #include "sandbox/outcome.h"
 #include "sandbox/policy.h"
@@ -84,6 +85,10 @@ class Session {
   virtual Result<std::unique_ptr<Session>> fork() = 0;
 
   virtual Level level() const = 0;
+  // Hosts that have answered code of this session, and of those it was forked from: what it prints and what lies in its
+  // workspace may be their words. The first kHeardMax.
+  virtual const std::vector<std::string>& heard() const = 0;
+  static constexpr std::size_t kHeardMax = 32;
   // Kills the session. Calls after it fail.
   virtual void close() = 0;
 };
@@ -106,15 +111,17 @@ struct ProbeReport {
 
 // Tries each primitive once in a child, without opening a session. For `doctor`; takes some tens of milliseconds, and with
 // a zygote the time of its imports.
-ProbeReport probe(const Policy& policy);
+ProbeReport probe(const Policy& policy, const MakeEgress& make_egress = nullptr);
 
 // Makes sessions of one policy. May be shared by threads. Sessions must end before it.
 class Sandbox {
  public:
   // kUnavailable when policy.minimum cannot be reached: the message names the missing primitive, the errno, and the
   // flag that would accept the weaker level. kNotFound when there is no usable interpreter. kInvalidArgument for one
-  // that a session cannot see. For a folder that may not be shown: see sandbox/shown_folders.h.
-  static Result<Sandbox> create(const Policy& policy);
+  // that a session cannot see. For a folder that may not be shown: see sandbox/shown_folders.h. `make_egress`: called once
+  // when the policy has a network; its error is returned, and kInvalidArgument without it or at a level that has no network
+  // of its own to keep.
+  static Result<Sandbox> create(const Policy& policy, const MakeEgress& make_egress = nullptr);
   Sandbox(Sandbox&&) noexcept;
   Sandbox& operator=(Sandbox&&) noexcept;
   ~Sandbox();
@@ -127,6 +134,8 @@ class Sandbox {
     std::string inside;
   };
   std::vector<ShownAt> folders() const;
+  // As the policy has it.
+  const std::vector<std::string>& network() const;
   // An interpreter nobody has used, ready for its first cell: from the pool, else forked from the zygote, else started.
   Result<std::unique_ptr<Session>> open();
 

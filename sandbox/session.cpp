@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <sstream>
@@ -15,6 +16,7 @@
 #include "sandbox/branch.h"
 #include "sandbox/cell.h"
 #include "sandbox/command.h"
+#include "sandbox/egress.h"
 #include "sandbox/machinery.h"
 #include "sandbox/workspace.h"
 
@@ -138,6 +140,38 @@ std::uint64_t unforeseeable(std::uint32_t count) {
   return std::uint64_t{random} << 32 | count;
 }
 
+// One execution with its account at the door, when there is one.
+class Passage {
+ public:
+  explicit Passage(std::shared_ptr<Door> door) : door_(std::move(door)), account_(door_ ? door_->begin() : 0) {}
+  ~Passage() { (void)end(); }
+  Passage(const Passage&) = delete;
+  Passage& operator=(const Passage&) = delete;
+
+  std::vector<HostUse> end() {
+    const std::shared_ptr<Door> door = std::exchange(door_, nullptr);
+    return door ? door->end(account_) : std::vector<HostUse>();
+  }
+
+ private:
+  std::shared_ptr<Door> door_;
+  int account_;
+};
+
+// What the host tells the model of hosts that it was not let through to; nothing when there were none. A request without a host was
+// only ever answered, or came to nothing.
+std::string refused_words(const std::vector<HostUse>& hosts) {
+  constexpr std::size_t kShownMax = 5;
+  std::string words;
+  std::size_t n = 0;
+  for (const HostUse& use : hosts) {
+    if (use.allowed || use.host.empty() || ++n > kShownMax) continue;
+    words += (words.empty() ? "" : "\n") + ("[network: the connection to " + use.host + ":" + std::to_string(use.port) + " was refused: " + use.reason + "]");
+  }
+  if (n > kShownMax) words += "\n[network: " + std::to_string(n - kShownMax) + " more were refused]";
+  return words;
+}
+
 class PythonSession final : public Session {
  public:
   explicit PythonSession(std::shared_ptr<Machinery> machinery) : machinery_(std::move(machinery)) {}
@@ -156,6 +190,7 @@ class PythonSession final : public Session {
   Result<Folder> workspace_folder() override;
   Result<std::unique_ptr<Session>> fork() override;
   Level level() const override { return machinery_->level(); }
+  const std::vector<std::string>& heard() const override { return heard_; }
   void close() override;
   bool alive() const { return child_.running(); }
 
@@ -163,6 +198,7 @@ class PythonSession final : public Session {
   enum class Before { kSame, kRestarted, kRemade, kFailed };
   void note(const KeeperMessage& message);
   Before catch_up();
+  void note_network(Outcome& outcome, Passage& passage);
   void judge_command(Outcome& outcome, const CommandRun& run, milliseconds timeout);
   bool await_interpreter(Deadline deadline);
   void judge(Outcome& outcome, const Cell& cell, Cell::End end, milliseconds timeout);
@@ -184,6 +220,8 @@ class PythonSession final : public Session {
   std::optional<Workspace> workspace_;
   std::map<std::string, Workspace::Stamp> taken_;  // as take_changes() last saw them, also in a workspace before
   Listener listener_;
+  std::shared_ptr<Door> door_;  // of this session and its forks; null without a network
+  std::vector<std::string> heard_;
   bool closed_ = false;
 };
 
@@ -197,6 +235,7 @@ Result<void> PythonSession::start() {
   Result<Child> child = machinery_->start(folder_ ? folder_->path() : "");
   if (!child) return child.error();
   child_ = std::move(*child);
+  if (child_.way_out) door_ = machinery_->egress()->open(std::move(child_.way_out));
   generation_ = 0;
   if (!await_interpreter(Deadline(kStartTime))) return start_error();
   use_workspace();
@@ -282,8 +321,10 @@ Outcome PythonSession::execute(std::string_view code, milliseconds timeout, std:
   oom_kills_ = child_.oom_kills();
   Cell cell(child_, generation_, unforeseeable(++cells_), limits);
   cell.tell(listener_);
+  Passage passage(door_);
   const Cell::End end = cell.run(code, timeout, stop, interrupts_.get());
   outcome.output = cell.text(outcome.truncated);
+  note_network(outcome, passage);
   judge(outcome, cell, end, timeout);
   while (outcome.output.ends_with('\n')) outcome.output.pop_back();
   if (outcome.output.empty()) outcome.output = kNoOutput;
@@ -296,6 +337,18 @@ Outcome PythonSession::execute(std::string_view code, milliseconds timeout, std:
   outcome.duration =
       std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began);
   return outcome;
+}
+
+// Ends the passage. What strangers answered stays known as long as the session, whatever is lost with its processes.
+void PythonSession::note_network(Outcome& outcome, Passage& passage) {
+  if (!door_) return;
+  outcome.network = machinery_->network();
+  outcome.hosts = passage.end();
+  for (const HostUse& use : outcome.hosts) {
+    if (use.received == 0 || heard_.size() >= kHeardMax) continue;
+    if (std::ranges::find(heard_, use.host) == heard_.end()) heard_.push_back(use.host);
+  }
+  if (const std::string words = refused_words(outcome.hosts); !words.empty()) append_line(outcome.output, words);
 }
 
 // Status and the host's own words, from what was seen.
@@ -378,8 +431,10 @@ Outcome PythonSession::run_command(
   oom_kills_ = child_.oom_kills();
   CommandRun run(child_, ++commands_, machinery_->limits(), [this](const KeeperMessage& m) { note(m); });
   run.tell(listener_);
+  Passage passage(door_);
   const bool whole = run.run(command.argv, below_workspace(command.folder), timeout, stop);
   outcome.output = run.text(outcome.truncated);
+  note_network(outcome, passage);
   judge_command(outcome, run, timeout);
   if (anew) {
     outcome.restarted = outcome.state_lost = true;
@@ -478,6 +533,7 @@ Result<Session::Folder> PythonSession::workspace_folder() {
 void PythonSession::close() {
   closed_ = true;
   workspace_.reset();
+  door_.reset();
   child_ = Child();
   folder_.reset();
 }
@@ -492,6 +548,8 @@ Result<std::unique_ptr<Session>> PythonSession::fork() {
   auto session = std::make_unique<PythonSession>(machinery_);
   session->folder_ = folder_;
   session->child_ = std::move(branch->child);
+  session->door_ = door_;
+  session->heard_ = heard_;
   session->generation_ = branch->generation;
   session->cells_ = cells_;
   session->restarted_ = restarted_;

@@ -51,6 +51,8 @@ class SessionSlot {
 
   // Null before the first use.
   Session* session() const { return session_.get(); }
+  // Whether its code can reach any host.
+  bool has_network() const { return !sandbox_.network().empty(); }
 
  private:
   Sandbox& sandbox_;

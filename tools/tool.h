@@ -43,6 +43,9 @@ struct ToolSpec {
   bool needs_approval = false;
   bool stateful = false;  // keeps something in memory between calls: a resumed run has lost it
   bool reaches_out = false;  // what the model writes into its arguments can leave this machine
+  // Calls may run at the same time as others, of this tool too, on threads other than the run's.
+  bool concurrent = false;
+  bool runs_code = false;    // its arguments are a program, with addresses somewhere in it; it says itself whose words come out
   std::chrono::milliseconds timeout{120'000};
 };
 
@@ -58,6 +61,7 @@ enum class ToolStatus {
   kOk,
   kFailed,    // told to the model, which may try again
   kStopsRun,  // the run cannot go on (sandbox gone, denied)
+  kUnfinished,  // it was stopped, and goes on when the call is made again with the same key; nobody has a result
 };
 
 struct ToolResult {
@@ -70,7 +74,7 @@ struct ToolResult {
   friend bool operator==(const ToolResult&, const ToolResult&) = default;
 };
 
-// A stateful tool belongs to one run; calls come one at a time.
+// A stateful tool belongs to one run; calls come one at a time, unless its spec says that it is `concurrent`.
 class Tool {
  public:
   virtual ~Tool() = default;

@@ -7,6 +7,23 @@
 
 namespace toccata::cli {
 
+namespace {
+
+constexpr int kSubagents = 8, kSubagentsMax = 1000;
+
+// Of --subagents, which CLI11 calls "true", or --subagents=N.
+int subagents_in(const std::string& value) {
+  if (value == "true") return kSubagents;
+  const bool is_number = !value.empty() && value.size() < 5 && value.find_first_not_of("0123456789") == std::string::npos;
+  const int n = is_number ? std::stoi(value) : -1;
+  if (n < 0 || n > kSubagentsMax) {
+    throw CLI::ValidationError("found '" + value + "', expected a number from 0 to " + std::to_string(kSubagentsMax));
+  }
+  return n;
+}
+
+}  // namespace
+
 void add_agent_options(CLI::App& app, AgentOptions& o) {
   const auto levels =
       CLI::IsMember({"full", "full-nocg", "noproc", "landlock", "seccomp", "none"});
@@ -38,6 +55,11 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->allow_extra_args(false)  // the task follows
       ->envname("TOCCATA_TOOLS")
       ->capture_default_str();
+  app.add_option("--tool-file", o.tool_files, "File that declares further tools, an HTTP request or a program behind each (docs/tools.md); may be repeated")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  app.add_option("--scripted-tools", o.scripted_tools, "For tests: tools answer what this file says, and nothing of them runs; a call it does not expect ends the run, exit 6")
+      ->type_name("FILE");
   app.add_option("--workspace", o.workspace, "Folder that files and patch work in, never outside; default: that of -C")
       ->capture_default_str();
   app.add_option("--instructions", o.instructions, "Text of the developer message");
@@ -60,6 +82,12 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--budget-tokens", o.budget_tokens, "Most tokens read and written; 0 = no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  app.add_option("--max-prefill-tokens", o.max_prefill_tokens, "Most tokens read; 0 = no limit")->check(CLI::NonNegativeNumber);
+  app.add_option("--max-decode-tokens", o.max_decode_tokens, "Most tokens written, in the whole run; 0 = no limit")->check(CLI::NonNegativeNumber);
+  app.add_flag("--subagents")
+      ->description("Let the model hand parts of the task to sub-agents, at most 8 or --subagents=N of them; they share the run's budget")
+      ->each([&o](const std::string& value) { o.subagents = subagents_in(value); });
+  app.add_option("--subagent-depth", o.subagent_depth, "1 = sub-agents make none of their own")->check(CLI::Range(1, 8))->capture_default_str();
   app.add_option("--max-step-tokens", o.max_step_tokens, "Most tokens written in one model call; 0 = no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -89,6 +117,10 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--approve", o.approve, "Ask before tools that need approval; trusted = only once the run has read what strangers wrote (pages, searches)")
       ->check(CLI::IsMember({"never", "on-request", "trusted", "always"}))
       ->capture_default_str();
+  const auto add_rules = [&o](const std::vector<std::string>& rules) { o.approve_rules.insert(o.approve_rules.begin(), rules.begin(), rules.end()); };
+  app.add_option_function<std::vector<std::string>>("--approve-rule", add_rules, "TOOL[:ARGUMENT=GLOB | :ARGUMENT~REGEX]=allow|ask|deny: decides calls that fit, ahead of --approve; the first that fits wins; may be repeated")
+      ->type_name("RULE")
+      ->allow_extra_args(false);
   app.add_option("--sandbox", o.sandbox, "Least level of protection accepted")
       ->check(levels)
       ->envname("TOCCATA_SANDBOX")
@@ -103,9 +135,13 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--mount", o.mounts, "Folder or file that sandbox sessions may read, at /mnt/NAME (default: its own name); may be repeated")
       ->type_name("PATH[:NAME]")
       ->allow_extra_args(false);
+  app.add_option("--sandbox-net", o.sandbox_net, "Host that sandbox sessions may reach, by HTTP and HTTPS: pypi.org, *.example.org, example.org:8443; may be repeated (default: none)")
+      ->type_name("HOST")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_option("--index", o.index, "Local documents of the browser tool")->envname("TOCCATA_INDEX");
   app.add_option("--ledger", o.ledger, "SQLite file the run is recorded in")->envname("TOCCATA_LEDGER");
-  app.add_option("--allow-origin", o.allow_origins, "Origin the browser may open although it is not public: http://127.0.0.1:8000; may be repeated")
+  app.add_option("--allow-origin", o.allow_origins, "Origin the browser, and a host of --sandbox-net, may be although it is not public: http://127.0.0.1:8000; may be repeated")
       ->allow_extra_args(false);
   app.add_option("--page-text", o.page_text, "How the browser opens pages: whole, or main = without menus and other side matter")
       ->check(CLI::IsMember({"whole", "main"}))
@@ -132,6 +168,18 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_flag("--json", o.json, "JSON Lines events on stdout instead of the answer");
   app.add_flag("-q,--quiet", o.quiet, "Only the answer: no progress on stderr");
   app.add_flag("--no-color", o.no_color, "No colours");
+}
+
+void add_best_of_options(CLI::App& app, AgentOptions& o) {
+  app.add_option("--best-of", o.best_of, "Answer this many times at once, each with a seed of its own, and take the best")->check(CLI::Range(1, 64))->capture_default_str();
+  app.add_option("--judge", o.judge, "Which of them: majority, first-valid, model = ask the model, command=... = a program that gets them as JSON and prints a number")
+      ->check([](const std::string& judge) {
+        return judge == "majority" || judge == "first-valid" || judge == "model" || (judge.starts_with("command=") && judge.size() > 8)
+                   ? std::string()
+                   : "found '" + judge + "', expected majority, first-valid, model or command=PROGRAM";
+      })
+      ->type_name("JUDGE")
+      ->capture_default_str();
 }
 
 void add_files_option(CLI::App& app, AgentOptions& o) {

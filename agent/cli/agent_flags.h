@@ -14,6 +14,9 @@ namespace toccata::cli {
 
 void add_agent_options(CLI::App& app, AgentOptions& o);
 
+// --best-of and --judge, of the verbs whose answer is the model's own.
+void add_best_of_options(CLI::App& app, AgentOptions& o);
+
 // Where the files of the session go: of the verbs that are over when their run is.
 void add_files_option(CLI::App& app, AgentOptions& o);
 // --embeddings and what belongs to it, of an agent and of the index.

@@ -38,7 +38,7 @@ std::string shown(const ordered_json& value) {
 // What the command line checks before it sets a value, and JSON's conversions would let through.
 std::string expected(const std::string& key, const ordered_json& value) {
   static const std::set<std::string> flags = {"offline"};
-  static const std::set<std::string> whole = {"max_turns", "budget_tokens", "max_step_tokens", "max_reasoning_tokens",
+  static const std::set<std::string> whole = {"max_turns", "max_prefill_tokens", "max_decode_tokens", "subagents", "subagent_depth", "best_of", "budget_tokens", "max_step_tokens", "max_reasoning_tokens",
                                               "context_tokens", "top_k", "seed"};
   constexpr std::int64_t kIntMax = std::numeric_limits<int>::max(), kTokensMax = std::int64_t{1} << 53, kSecondsMax = 1'000'000'000;
   struct Range {
@@ -47,6 +47,9 @@ std::string expected(const std::string& key, const ordered_json& value) {
   static const std::map<std::string, Range> ranges = {
       {"max_turns", {1, kIntMax}},          {"top_k", {0, kIntMax}},
       {"budget_tokens", {0, kTokensMax}},   {"max_step_tokens", {0, kTokensMax}},
+      {"max_prefill_tokens", {0, kTokensMax}}, {"max_decode_tokens", {0, kTokensMax}},
+      {"subagents", {0, 1000}},             {"subagent_depth", {1, 8}},
+      {"best_of", {1, 64}},
       {"context_tokens", {0, kTokensMax}},  {"max_reasoning_tokens", {0, kTokensMax}},
       {"timeout", {0, kSecondsMax}},        {"tool_timeout", {0, kSecondsMax}},
       {"temperature", {0, 100}},            {"top_p", {0, 1}},
@@ -71,6 +74,11 @@ std::string expected(const std::string& key, const ordered_json& value) {
     }
     if (key == "tool_timeout" && number == 0) return "more than 0 seconds";
   }
+  if (key == "judge" && value.is_string()) {
+    const auto judge = value.get<std::string>();
+    const bool known_judge = judge == "majority" || judge == "first-valid" || judge == "model" || (judge.starts_with("command=") && judge.size() > 8);
+    return known_judge ? "" : "majority, first-valid, model or command=PROGRAM";
+  }
   const auto known = words.find(key);
   if (known == words.end() || !value.is_string()) return "";
   std::string list;
@@ -89,15 +97,25 @@ std::map<std::string, Taker> takers(AgentOptions& o, std::vector<std::string>& m
       {"precision", into(o.precision)},
       {"kv", into(o.kv)},
       {"tools", into(o.tools)},
+      {"tool_file", into(o.tool_files)},
+      {"scripted_tools", into(o.scripted_tools)},
       {"instructions", into(o.instructions)},
       {"reasoning", into(o.reasoning)},
       {"sandbox", into(o.sandbox)},
       {"sandbox_start", into(o.sandbox_start)},
       {"python", into(o.python)},
       {"mount", into(o.mounts)},
+      {"sandbox_net", into(o.sandbox_net)},
       {"approve", into(o.approve)},
+      {"approve_rule", into(o.approve_rules)},
       {"max_turns", into(o.max_turns)},
       {"budget_tokens", into(o.budget_tokens)},
+      {"max_prefill_tokens", into(o.max_prefill_tokens)},
+      {"max_decode_tokens", into(o.max_decode_tokens)},
+      {"subagents", into(o.subagents)},
+      {"subagent_depth", into(o.subagent_depth)},
+      {"best_of", into(o.best_of)},
+      {"judge", into(o.judge)},
       {"max_step_tokens", into(o.max_step_tokens)},
       {"max_reasoning_tokens", into(o.max_reasoning_tokens)},
       {"max_calls", into(o.max_calls)},

@@ -40,7 +40,7 @@ int with_agent(
       setup.model.model->name(), setup.config, options.json ? agent::EventSink(print_json_line) : agent::EventSink(std::ref(view))
   );
   agent::Agent agent(*setup.model.model, setup.tools, *setup.ledger, setup.config, sink);
-  const agent::RunOutcome outcome = work(agent, signals.token());
+  const agent::RunOutcome outcome = with_answers_used(work(agent, signals.token()), setup);
   report(outcome);
   deliver_session_files(options, *setup.ledger, outcome.run_id);
   return signals.exit_code() != 0 ? signals.exit_code() : outcome.exit_code;

@@ -6,6 +6,7 @@
 #include <barrier>
 #include <chrono>
 #include <cstdio>
+#include <functional>
 #include <iostream>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -79,9 +80,10 @@ std::vector<std::unique_ptr<TokenSession>> open_sessions(TokenModel& model, cons
   return sessions;
 }
 
-// Seconds for all sessions to sample n_tokens each.
-double time_decode(TokenModel& model, const Case& c) {
+// Seconds for all sessions to sample n_tokens each. `ready`: called when they have read what comes before.
+double time_decode(TokenModel& model, const Case& c, const std::function<void()>& ready = [] {}) {
   const auto sessions = open_sessions(model, c);
+  ready();
   Clock::time_point begin;
   std::barrier start(c.parallel, [&]() noexcept { begin = Clock::now(); });
   std::optional<Error> failure;
@@ -155,14 +157,57 @@ void check(const TokenModel& model, const std::vector<Case>& cases) {
   }
 }
 
+agent::Profile profile_of(TokenModel& model, const Case& c) {
+  if (std::string_view(c.what) == "prefill") {
+    model.start_profile();
+    time_prefill(model, c);
+  } else {
+    time_decode(model, c, [&] { model.start_profile(); });
+  }
+  return model.stop_profile();
+}
+
 void print(const nlohmann::ordered_json& json) { std::cout << json_text(json) << std::endl; }
+
+// `bandwidth`: of the machine, for a model that does not name its own.
+void print_profile(const Case& c, const agent::Profile& profile, double bandwidth, bool json) {
+  const double rate = profile.bytes_per_second > 0 ? profile.bytes_per_second : bandwidth;
+  double all = 0;
+  for (const OpTime& op : profile.operations) all += op.seconds;
+  const auto floor = [&](const OpTime& op) {
+    const double arithmetic = profile.flops_per_second > 0 ? op.flops / profile.flops_per_second : 0;
+    return std::max(op.bytes / rate, arithmetic);
+  };
+  if (json) {
+    for (const OpTime& op : profile.operations) {
+      print({{"what", "operation"}, {"of", c.what}, {"name", op.name}, {"calls", op.calls}, {"seconds", op.seconds}, {"bytes", op.bytes}, {"flops", op.flops}, {"floor_seconds", floor(op)}});
+    }
+    return;
+  }
+  std::printf("\n%s %d at depth %d, %d session%s, by operation:\n\n", c.what, c.n_tokens, c.depth, c.parallel, c.parallel == 1 ? "" : "s");
+  if (profile.operations.empty()) {
+    std::printf("not known: the model does not run here\n");
+    return;
+  }
+  std::printf("| operation | calls | ms | share | GB/s | GFLOP/s | floor ms | of the floor |\n|---|---:|---:|---:|---:|---:|---:|---:|\n");
+  for (const OpTime& op : profile.operations) {
+    std::printf(
+        "| %s | %d | %.2f | %.0f %% | %.1f | %.1f | %.2f | %.0f %% |\n", op.name.c_str(), op.calls, op.seconds * 1e3,
+        100 * op.seconds / all, op.bytes / op.seconds / 1e9, op.flops / op.seconds / 1e9, floor(op) * 1e3,
+        100 * floor(op) / op.seconds
+    );
+  }
+}
 
 }  // namespace
 
 int bench_verb(const BenchOptions& options, const Environment& env) {
   const double bandwidth = read_bandwidth();
   const auto begin = Clock::now();
-  const ChosenModel chosen = choose_model(options.model, {options.device, options.precision, options.kv}, options.offline, env);
+  Computation how{options.device, options.precision, options.kv};
+  how.graphs = !options.no_graphs;
+  how.device_bytes = static_cast<std::size_t>(options.gpu_gib * (1 << 30));
+  const ChosenModel chosen = choose_model(options.model, how, options.offline, env);
   TokenModel& model = *chosen.model;
   const std::vector<Case> cases = cases_of(options);
   check(model, cases);
@@ -171,8 +216,9 @@ int bench_verb(const BenchOptions& options, const Environment& env) {
 
   if (options.json) {
     print({{"what", "machine"}, {"processors", std::thread::hardware_concurrency()}, {"read_bytes_per_second", bandwidth}});
-    print({{"what", "load"}, {"model", model.name()}, {"seconds", load}});
+    print({{"what", "load"}, {"model", model.name()}, {"seconds", load}, {"where", model.whereabouts()}});
   } else {
+    if (!model.whereabouts().empty()) std::printf("%s\n", model.whereabouts().c_str());
     std::printf(
         "%s: %.1f s to load and sample once; %u processors read memory at %.1f GB/s\n\n| what | depth | sessions | "
         "tok/s | ms a token | range tok/s |\n|---|---:|---:|---:|---:|---:|\n",
@@ -181,6 +227,7 @@ int bench_verb(const BenchOptions& options, const Environment& env) {
   }
   std::optional<Progress> progress;
   progress.emplace("bench", env.stderr_is_terminal);
+  std::vector<agent::Profile> profiles;
   std::size_t done = 0;
   const std::size_t total = cases.size() * static_cast<std::size_t>(options.repeats);
   for (const Case& c : cases) {
@@ -200,10 +247,12 @@ int bench_verb(const BenchOptions& options, const Environment& env) {
           "| %s %d | %d | %d | %.1f | %.2f | %.1f-%.1f |\n", c.what, c.n_tokens, c.depth, c.parallel, median,
           1000.0 * c.parallel / median, rates.front(), rates.back()
       );
-      std::fflush(stdout);
     }
+    std::fflush(stdout);
+    if (options.profile) profiles.push_back(profile_of(model, c));
   }
   progress.reset();
+  for (std::size_t i = 0; i < profiles.size(); ++i) print_profile(cases[i], profiles[i], bandwidth, options.json);
   if (options.json) {
     print({{"what", "memory"}, {"peak_bytes", peak_gib() * (1 << 30)}});
   } else {

@@ -17,6 +17,9 @@ struct BenchOptions {
   int repeats = 3;
   bool offline = false;
   bool json = false;
+  bool profile = false;
+  bool no_graphs = false;
+  double gpu_gib = 0;  // 0: what is free
 };
 
 // `toccata bench`: how fast this machine runs the model. A table, or one JSON object a line.

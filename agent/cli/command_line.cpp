@@ -35,12 +35,15 @@ namespace {
 
 constexpr const char* kExamples = R"(Examples:
   toccata run "What is 48213 * 977 + 5?"           one agent run; the answer goes to stdout
+  toccata run --best-of 5 "What is 2^31 - 1?"      five answers at once; the one that most of them give
+  toccata run --subagents "Compare A and B"        the model may hand parts of it to sub-agents
   toccata run -m openai/gpt-oss-20b --reasoning high "Which primes below 10^6 are palindromes?"
   toccata run --json "..." | jq .                   every event as one JSON object a line
   toccata chat                                      talk to the agent
   toccata pull gpt-oss-20b                          download weights; again after an interruption: goes on
   toccata index add ~/notes && toccata run --tools python,browser "Where did I write about DNS?"
   toccata run --tools browser --search brave "..."  the web too; BRAVE_API_KEY, or searxng=http://127.0.0.1:8888
+  toccata run --sandbox-net pypi.org,files.pythonhosted.org "..."   hosts that sandboxed code may reach; else none
   toccata run --mcp mcp.json --approve always "..." tools of MCP servers (docs/mcp.md)
   toccata task run report.yaml -p topic=tides       steps in an order that code keeps
   toccata serve                                     http://127.0.0.1:8080/v1 for every OpenAI client; a page at /
@@ -58,6 +61,7 @@ void add_run(CLI::App& app, RunOptions& o, Action& action, const Environment& en
   CLI::Option* task = run->add_option("task", o.task, "The task; - reads it from stdin");
   run->add_option("--resume", o.resume, "Go on with this run; the task is then a further message");
   add_agent_options(*run, o.agent);
+  add_best_of_options(*run, o.agent);
   add_files_option(*run, o.agent);
   add_mcp_option(*run, o.agent);
   run->callback([&o, &action, &env, run, task] {
@@ -71,6 +75,7 @@ void add_chat(CLI::App& app, ChatOptions& o, Action& action, const Environment& 
   CLI::App* chat = app.add_subcommand("chat", "Talk to the agent; /help there names the commands");
   chat->add_option("--resume", o.resume, "Go on with this run: its id, the beginning of one, or last");
   add_agent_options(*chat, o.agent);
+  add_best_of_options(*chat, o.agent);
   add_files_option(*chat, o.agent);
   add_mcp_option(*chat, o.agent);
   chat->callback([&o, &action, &env, chat] {
@@ -83,6 +88,7 @@ void add_chat(CLI::App& app, ChatOptions& o, Action& action, const Environment& 
 void add_serve(CLI::App& app, ServeOptions& o, Action& action, const Environment& env) {
   CLI::App* serve = app.add_subcommand("serve", "OpenAI-compatible HTTP server over the model");
   add_agent_options(*serve, o.agent);
+  add_mcp_option(*serve, o.agent);
   serve->add_option("--host", o.host, "Address to listen on")->envname("TOCCATA_HOST")->capture_default_str();
   serve->add_option("-p,--port", o.port, "Port; 0 = any free one")
       ->check(CLI::Range(0, 65535))->envname("TOCCATA_PORT")->capture_default_str();
@@ -106,11 +112,17 @@ void add_serve(CLI::App& app, ServeOptions& o, Action& action, const Environment
   serve->add_flag("--metric-aliases", o.metric_aliases, "Metrics under vLLM's names too");
   serve->add_flag("--forget-responses", o.forget_responses, "Keep stored responses in memory, not in the ledger");
   serve->add_flag("--agent", o.agent_runs, "Run agents here, with --tools: POST /v1/toccata/runs, and in the page's chat");
+  serve->add_flag("--api-tools", o.api_tools, "Run those of --tools and --mcp here that API requests ask for: code_interpreter = python, web_search = browser, mcp");
+  serve->add_option("--containers", o.containers, "Conversations whose interpreter and pages are kept for --api-tools")
+      ->check(CLI::Range(1, 4096))->capture_default_str();
+  serve->add_option("--container-idle", o.container_idle_s, "Seconds after which an unused one is closed")
+      ->check(CLI::Range(1.0, 86400.0 * 30))->capture_default_str();
   serve->add_option("--show-runs", o.show_runs, "Show the ledger's runs to everyone who may ask: auto = when listening on this machine only")
       ->check(CLI::IsMember({"auto", "on", "off"}))->capture_default_str();
   serve->footer(R"(Examples:
   toccata serve                                     the API below http://127.0.0.1:8080/v1, a page at http://127.0.0.1:8080/
   toccata serve --agent --tools python,browser      the page's chat works with tools, in the sandbox
+  toccata serve --api-tools --tools python,browser  so do API requests with web_search and code_interpreter
   toccata serve --host 0.0.0.0 --api-key-file keys  for other machines)");
   serve->callback([&o, &action, &env] { action = [&] { return serve_verb(o, env); }; });
 }
@@ -322,9 +334,14 @@ void add_bench(CLI::App& app, BenchOptions& o, Action& action, const Environment
   toccata bench -m openai/gpt-oss-20b -j 1,2,4,8 --depth 0,8192 --decode 128
   toccata bench -m nano --precision fast --json | jq .tokens_per_second
   taskset -c 0-3 toccata bench -m openai/gpt-oss-20b     on four processors
+  toccata bench -m nano -p 64 -n 16 --profile            where the time of a pass goes
+  toccata bench -m openai/gpt-oss-20b --device cuda --gpu-memory 8
 
 Sessions that decode at the same time share the passes of the built-in engine. "ms a token" is what one of them waits
-for its next token. Decoding a large model is bounded by reading its weights: the memory's speed is printed beside it.)");
+for its next token. Decoding a large model is bounded by reading its weights: the memory's speed is printed beside it.
+With --profile each measurement is followed by one more run, and a table of what every operation took beside its floor:
+the bytes it must move over the memory's speed, or its arithmetic over the tensor cores', whichever is longer. A small
+model's weights come from the caches and may be faster than that.)");
   bench->add_option("-m,--model", o.model, "nano | folder | Hugging Face id in the cache | URL")->envname("TOCCATA_MODEL")->capture_default_str();
   bench->add_option("--device", o.device, "Of the built-in engine")->check(CLI::IsMember({"auto", "cpu", "cuda"}))->capture_default_str();
   bench->add_option("--precision", o.precision, "Arithmetic on the CPU")->check(CLI::IsMember({"auto", "f32", "fast"}))->capture_default_str();
@@ -338,6 +355,9 @@ for its next token. Decoding a large model is bounded by reading its weights: th
   bench->add_option("-n,--decode", o.decode, "Tokens that each samples")->check(CLI::Range(1, 1 << 20))->capture_default_str();
   bench->add_option("-r,--repeats", o.repeats, "Of each measurement; the median is reported")->check(CLI::Range(1, 1000))->capture_default_str();
   bench->add_flag("--offline", o.offline, "Refuse a model at a URL");
+  bench->add_flag("--profile", o.profile, "Also what every operation of a pass takes, next to its floor");
+  bench->add_flag("--no-graphs", o.no_graphs, "On a GPU: launch by launch, not from captured graphs, to compare");
+  bench->add_option("--gpu-memory", o.gpu_gib, "GiB that weights, keys and values may take on the GPU; 0 = what is free")->check(CLI::Range(0.0, 1e6))->capture_default_str();
   bench->add_flag("--json", o.json, "One JSON object a measurement");
   bench->callback([&, a = &action] { *a = [&] { return bench_verb(o, env); }; });
 }
@@ -353,6 +373,8 @@ void add_machine(
   doctor->add_option("--sandbox", doctor_o.agent.sandbox, "Least level of protection accepted")
       ->capture_default_str();
   doctor->add_option("--python", doctor_o.agent.python, "Interpreter of sandbox sessions, as of `run`")->envname("TOCCATA_PYTHON");
+  doctor->add_option("--sandbox-net", doctor_o.agent.sandbox_net, "Hosts that sessions are to reach, as of `run`")
+      ->delimiter(',')->allow_extra_args(false);
   doctor->add_option("--search", doctor_o.search, "Search services that are to be used")
       ->delimiter(',')->allow_extra_args(false)->envname("TOCCATA_SEARCH");
   doctor->callback([&, a = &action] { *a = [&] { return doctor_verb(doctor_o, env); }; });
@@ -577,9 +599,9 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   index.allow_origins = defaults.allow_origins;
   index.proxy = defaults.proxy;
   index.proxy_names = defaults.proxy_names;
-  ToolsPythonOptions tools_python;
-  tools_python.offline = defaults.offline;
-  add_tools(app, tools_python, action, env);
+  ToolsOptions tools;
+  tools.python.offline = defaults.offline;
+  add_tools(app, tools, action, env);
   DevOptions dev;
   PullOptions pull;
   add_pull(app, pull, action, env);

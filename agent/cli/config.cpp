@@ -8,6 +8,7 @@
 #include <toml++/toml.h>
 
 #include "agent/cli/mcp_setup.h"
+#include "agent/loop/approval_rule.h"
 #include "core/base/error.h"
 #include "tools/web/search_services.h"
 
@@ -67,15 +68,19 @@ std::map<std::string, Setter, std::less<>> setters(AgentOptions& o) {
       {"model", set(o.model)},
       {"device", set(o.device)},
       {"tools", set_list(o.tools)},
+      {"tool_file", set_list(o.tool_files)},
       {"instructions", set(o.instructions)},
       {"reasoning", set(o.reasoning)},
       {"sandbox", set(o.sandbox)},
       {"sandbox_start", set(o.sandbox_start)},
       {"python", set_path(o.python)},
       {"mount", set_list(o.mounts)},
+      {"sandbox_net", set_list(o.sandbox_net)},
       {"approve", set(o.approve)},
       {"max_turns", set(o.max_turns)},
       {"budget_tokens", set(o.budget_tokens)},
+      {"max_prefill_tokens", set(o.max_prefill_tokens)},
+      {"max_decode_tokens", set(o.max_decode_tokens)},
       {"max_step_tokens", set(o.max_step_tokens)},
       {"max_reasoning_tokens", set(o.max_reasoning_tokens)},
       {"max_calls", set_list(o.max_calls)},
@@ -209,6 +214,20 @@ void check_project_search(const std::filesystem::path& file, const toml::node& n
   }
 }
 
+// A folder may make rules stricter, and stands behind the user's own.
+void add_approve_rules(const std::filesystem::path& file, const toml::node& node, ConfigOwner owner, AgentOptions& options) {
+  std::vector<std::string> rules;
+  if (!set_list(rules)(node)) fail(file, node.source(), "'approve_rule' has a value of the wrong type");
+  for (const std::string& text : rules) {
+    const auto rule = agent::ApprovalRule::parse(text);
+    if (!rule) fail(file, node.source(), rule.error().message);
+    if (owner == ConfigOwner::kProject && rule->action() == agent::ApprovalRule::Action::kAllow) {
+      fail(file, node.source(), "the approval rule '" + text + "' allows something, and such rules belong into the user's own config.toml, or onto the command line");
+    }
+    options.approve_rules.push_back(text);
+  }
+}
+
 }  // namespace
 
 void apply_config_file(const std::filesystem::path& file, ConfigOwner owner, AgentOptions& options) {
@@ -224,6 +243,10 @@ void apply_config_file(const std::filesystem::path& file, ConfigOwner owner, Age
   for (const auto& [key, node] : table) {
     if (key.str() == "search_service") {
       set_search_services(file, node, owner, options);
+      continue;
+    }
+    if (key.str() == "approve_rule") {
+      add_approve_rules(file, node, owner, options);
       continue;
     }
     if (key.str() == "embeddings") {
@@ -250,6 +273,12 @@ void apply_config_file(const std::filesystem::path& file, ConfigOwner owner, Age
     }
     if (owner == ConfigOwner::kProject && key.str() == "mount") {
       fail(file, node.source(), "'mount' belongs into the user's own config.toml, or onto the command line: it opens folders");
+    }
+    if (owner == ConfigOwner::kProject && key.str() == "tool_file") {
+      fail(file, node.source(), "'tool_file' belongs into the user's own config.toml, or onto the command line: such files start programs");
+    }
+    if (owner == ConfigOwner::kProject && key.str() == "sandbox_net") {
+      fail(file, node.source(), "'sandbox_net' belongs into the user's own config.toml, or onto the command line: it opens the network");
     }
     if (owner == ConfigOwner::kProject && key.str() == "tools" && std::any_of(options.tools.begin(), options.tools.end(), names_mcp)) {
       fail(file, node.source(), "the tool mcp belongs into the user's own config.toml, or onto the command line: it starts programs");

@@ -45,11 +45,13 @@ CLI::App* add_dev(CLI::App& app, DevOptions& o, Action& action, const Environmen
 
   CLI::App* sandbox = lines("sandbox", "{op: open | execute | fork | list | download | upload | close | quit}", [&o, &env] {
     o.sandbox.policy = sandbox_policy(o.sandbox_as, env);
+    o.sandbox.make_egress = sandbox_egress(o.sandbox_as, env);
     return dev_sandbox(o.sandbox, std::cin, std::cout);
   });
   sandbox->add_option("--sandbox", o.sandbox.level, "Least level accepted");
   sandbox->add_option("--python", o.sandbox_as.python, "Interpreter, as of `run`")->envname("TOCCATA_PYTHON");
   sandbox->add_option("--mount", o.sandbox_as.mounts, "Folder or file to read, as of `run`; may be repeated")->allow_extra_args(false);
+  sandbox->add_option("--sandbox-net", o.sandbox_as.sandbox_net, "Host to reach, as of `run`; may be repeated")->delimiter(',')->allow_extra_args(false);
   const auto index = [&](CLI::App* verb, std::filesystem::path& path) {
     verb->add_option("--index", path, "SQLite file of local documents");
   };

@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "sandbox/sandbox.h"
+#include "tools/session_network.h"
 
 namespace toccata::cli {
 namespace {
@@ -73,7 +74,7 @@ class Service {
         );
       sandbox::Policy policy = options_.policy;
       policy.minimum = *level;
-      sandbox_ = Sandbox::create(policy).value_or_throw();
+      sandbox_ = Sandbox::create(policy, options_.make_egress).value_or_throw();
     }
     return *sandbox_;
   }
@@ -110,7 +111,7 @@ class Service {
     const auto timeout =
         std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
     const sandbox::Outcome o = in_session.execute(text_field(request, "code"), timeout);
-    return {
+    ordered_json answer = {
         {"status", sandbox::to_string(o.status)},
         {"output", o.output},
         {"truncated", o.truncated},
@@ -120,6 +121,8 @@ class Service {
         {"duration_ms", o.duration.count()},
         {"level", sandbox::to_string(o.level)},
     };
+    tools::add_network(answer, o);
+    return answer;
   }
 
   ordered_json file_request(const std::string& op, const ordered_json& request) {

@@ -61,16 +61,20 @@ const char* chosen_by(PythonChoice::By by) {
 ordered_json sandbox_report(const DoctorOptions& options, sandbox::Level minimum, const Environment& env) {
   sandbox::ProbeReport probe;
   PythonChoice choice;
+  std::vector<std::string> network;
   try {
     choice = choose_python(options.agent.python, env);
-    probe = sandbox::probe(sandbox_policy(options.agent, env));
+    const sandbox::Policy policy = sandbox_policy(options.agent, env);
+    network = policy.network;
+    probe = sandbox::probe(policy, sandbox_egress(options.agent, env));
   } catch (const Exception& error) {  // what is wrong is what a doctor is asked for
     probe.python_version = error.what();
   }
   ordered_json report = {
       {"level", sandbox::to_string(probe.level)},
       {"advice", probe.advice},
-      {"enough", probe.level <= minimum && !probe.python.empty()},
+      {"enough", probe.level <= minimum && !probe.python.empty() && (network.empty() || probe.level <= sandbox::kWeakestWithNetwork)},
+      {"network", network},
       {"python", probe.python},
       {"python_version", probe.python_version},
       {"python_from", chosen_by(choice.by)},
@@ -115,6 +119,12 @@ void print_line(bool ok, const std::string& what, const std::string& detail) {
   std::cout << (ok ? "  ok   " : "  --   ") << what << (detail.empty() ? "" : ": ") << detail << '\n';
 }
 
+std::string network_words(const ordered_json& hosts) {
+  std::string list;
+  for (const auto& host : hosts) list += (list.empty() ? "open to " : ", ") + host.get<std::string>();
+  return list.empty() ? "none (--sandbox-net opens hosts)" : list;
+}
+
 // What sessions would have imported beforehand, had it been there.
 void print_missing_modules(const ordered_json& modules, const ordered_json& primitives) {
   const bool forked = std::any_of(primitives.begin(), primitives.end(), [](const ordered_json& p) { return p["name"] == "zygote" && p["ok"] == true; });
@@ -138,6 +148,7 @@ void print_report(const ordered_json& report) {
   std::cout << "\nsandbox: " << sandbox["level"].get<std::string>()
             << (sandbox["enough"] ? "" : " (below what was asked for: runs with python are refused)") << '\n';
   for (const auto& p : sandbox["primitives"]) print_line(p["ok"], p["name"], p["detail"]);
+  print_line(true, "network of sessions", network_words(sandbox["network"]));
   const std::string python = sandbox["python"];
   if (const std::string advice = sandbox["advice"]; !advice.empty()) std::cout << "  " << advice << '\n';
   const std::string version = sandbox["python_version"];

@@ -73,6 +73,14 @@ Environment read_environment() {
   return env;
 }
 
+std::vector<std::string> basic_variables(const Environment& env) {
+  std::vector<std::string> all;
+  for (const char* name : {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TMPDIR", "TZ"}) {
+    if (const auto value = env.variable(name)) all.push_back(std::string(name) + "=" + *value);
+  }
+  return all;
+}
+
 std::vector<std::string> whole_environment() {
   std::vector<std::string> all;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) all.emplace_back(*entry);

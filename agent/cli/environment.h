@@ -34,6 +34,9 @@ struct Environment {
   std::filesystem::path pages_path() const { return data_home / "pages.db"; }
 };
 
+// What programs need to work at all, as "NAME=value": PATH, HOME, the language; nothing else that may be private.
+std::vector<std::string> basic_variables(const Environment& env);
+
 // The only place that calls getenv.
 Environment read_environment();
 

@@ -26,19 +26,17 @@ namespace mcp = tools::mcp;
 constexpr std::string_view kFileStart = "mcp=";
 constexpr std::chrono::seconds kManifestAgeMax = std::chrono::hours(24);
 constexpr std::size_t kFileBytesMax = std::size_t{1} << 20;
-// What programs need to work at all; anything else the file has to name.
-constexpr const char* kPassedOn[] = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TMPDIR", "TZ"};
 // Not a server's: roles, and tools the models know.
 constexpr const char* kReserved[] = {"assistant", "browser", "container", "developer", "functions", "python", "system", "tool", "user"};
 
+// Anything else the file has to name.
 void pass_on(const Environment& env, std::vector<std::string>& environment) {
-  for (const char* name : kPassedOn) {
-    const std::string start = std::string(name) + "=";
+  for (const std::string& variable : basic_variables(env)) {
+    const std::string start = variable.substr(0, variable.find('=') + 1);
     const bool named = std::any_of(environment.begin(), environment.end(), [&](const std::string& entry) {
       return entry.starts_with(start);
     });
-    const auto value = env.variable(name);
-    if (!named && value) environment.push_back(start + *value);
+    if (!named) environment.push_back(variable);
   }
 }
 
@@ -54,9 +52,9 @@ std::string way_to(const mcp::ServerConfig& config, const AgentOptions& options,
   return proxy_rules(options.proxy, options.proxy_names, env).proxy_for(url);
 }
 
-fs::path manifest_file(const mcp::ServerConfig& config, const Environment& env) {
+fs::path manifest_file(const mcp::ServerConfig& config, const Environment& env, tools::Secrets& secrets) {
   Digest digest(DigestKind::kSha256);
-  digest.add(config.identity());
+  digest.add(secrets.redact(config.identity()));
   return env.data_home / "mcp" / (harmony::identifier(config.name) + "-" + digest.hex().substr(0, 16) + ".json");
 }
 
@@ -82,18 +80,37 @@ void find_unenforceable(
   }
 }
 
-std::vector<std::shared_ptr<mcp::Server>> open_servers(const AgentOptions& options, const Environment& env) {
+mcp::Variables variables_of(const Environment& env, tools::Secrets& secrets) {
+  return [&](const std::string& name) -> std::optional<std::string> {
+    constexpr std::string_view kSecret = "secret:";
+    if (!name.starts_with(kSecret)) return env.variable(name);
+    const std::string secret = name.substr(kSecret.size());
+    secrets.declare(secret).value_or_throw();
+    return secrets.value(secret).value_or_throw();
+  };
+}
+
+// What a server says of itself is read by a model too.
+void redact(mcp::Manifest& manifest, tools::Secrets& secrets) {
+  manifest.facts.instructions = secrets.redact(manifest.facts.instructions);
+  for (mcp::ToolInfo& tool : manifest.tools) {
+    tool.description = secrets.redact(tool.description);
+    tool.parameters = secrets.redact(tool.parameters);
+  }
+}
+
+std::vector<std::shared_ptr<mcp::Server>> open_servers(const AgentOptions& options, const Environment& env, tools::Secrets& secrets) {
   std::vector<std::shared_ptr<mcp::Server>> servers;
   std::set<std::string> names;
   for (const std::string& tool : options.tools) {
     if (!names_mcp(tool)) continue;
     const fs::path file = tool == "mcp" ? env.config_home / "mcp.json" : fs::path(tool.substr(kFileStart.size()));
     const std::string text = read_text_file(file, kFileBytesMax).value_or_throw();
-    for (mcp::ServerConfig& config : mcp::parse_servers(text, file, env.variable).value_or_throw()) {
+    for (mcp::ServerConfig& config : mcp::parse_servers(text, file, variables_of(env, secrets)).value_or_throw()) {
       if (!names.insert(config.name).second) {
         throw Exception(ErrorCode::kInvalidArgument, file.string() + ": a second server is called " + config.name);
       }
-      const fs::path kept = manifest_file(config, env);
+      const fs::path kept = manifest_file(config, env, secrets);
       if (!config.process.program.empty()) pass_on(env, config.process.environment);
       mcp::ClientOptions client{.version = kVersion, .start_timeout = config.start_timeout};
       auto made = mcp::make_client(config, client, config.url.empty() ? "" : way_to(config, options, env));
@@ -104,7 +121,9 @@ std::vector<std::shared_ptr<mcp::Server>> open_servers(const AgentOptions& optio
 }
 
 // Null: an optional server that cannot be asked.
-std::vector<std::unique_ptr<mcp::Manifest>> manifests_of(const std::vector<std::shared_ptr<mcp::Server>>& servers, bool quiet) {
+std::vector<std::unique_ptr<mcp::Manifest>> manifests_of(
+    const std::vector<std::shared_ptr<mcp::Server>>& servers, bool quiet, tools::Secrets& secrets
+) {
   std::vector<std::unique_ptr<mcp::Manifest>> manifests(servers.size());
   std::vector<std::optional<Error>> errors(servers.size());
   std::vector<std::thread> asking;
@@ -121,6 +140,12 @@ std::vector<std::unique_ptr<mcp::Manifest>> manifests_of(const std::vector<std::
     });
   }
   for (std::thread& thread : asking) thread.join();
+  for (std::optional<Error>& error : errors) {
+    if (error) error->message = secrets.redact(error->message);  // the server's log may stand in it
+  }
+  for (const auto& manifest : manifests) {
+    if (manifest) redact(*manifest, secrets);
+  }
   for (std::size_t i = 0; i < servers.size(); ++i) {
     if (errors[i] && !servers[i]->config().optional) {
       throw Exception(
@@ -148,9 +173,12 @@ std::vector<std::string> with_whole_paths(std::vector<std::string> tools) {
   return tools;
 }
 
-std::set<std::string> add_mcp_tools(const AgentOptions& options, const Environment& env, bool constrained, tools::Registry& registry) {
-  const auto servers = open_servers(options, env);
-  const auto manifests = manifests_of(servers, options.quiet);
+std::set<std::string> add_mcp_tools(
+    const AgentOptions& options, const Environment& env, bool constrained, tools::Secrets& secrets, tools::Registry& registry,
+    std::vector<McpNames>* added
+) {
+  const auto servers = open_servers(options, env, secrets);
+  const auto manifests = manifests_of(servers, options.quiet, secrets);
   std::set<std::string> taken, unenforceable;
   for (const auto& tool : registry.tools()) taken.insert(tool->spec().name_space);
   for (std::size_t i = 0; i < servers.size(); ++i) {
@@ -159,6 +187,7 @@ std::set<std::string> add_mcp_tools(const AgentOptions& options, const Environme
     const std::string name_space = free_name(config, taken);
     if (constrained) find_unenforceable(*manifests[i], config, name_space, unenforceable);
     for (auto& tool : mcp::make_tools(servers[i], *manifests[i], name_space)) registry.add(std::move(tool));
+    if (added != nullptr) added->push_back({config.name, config.url, name_space});
   }
   return unenforceable;
 }

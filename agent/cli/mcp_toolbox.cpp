@@ -9,13 +9,14 @@
 
 #include "agent/cli/project_notes.h"
 #include "agent/cli/sandbox_setup.h"
-#include "agent/loop/dispatcher.h"
 #include "agent/loop/watchdog.h"
 #include "agent/mcp/content.h"
 #include "core/base/image_type.h"
 #include "core/base/json.h"
+#include "core/base/shorten.h"
 #include "core/tokenizer/tokenizer.h"
 #include "tools/files/files_tool.h"
+#include "tools/session_network.h"
 
 namespace toccata::cli {
 namespace {
@@ -214,7 +215,7 @@ McpToolbox::McpToolbox(AgentOptions options, std::vector<std::string> run_tools,
   run.input_schema = kRunSchema;
   run.output_schema = kRunOutput;
   run.destructive = has(run_options_.tools, "files") || has(run_options_.tools, "patch");
-  run.open_world = has(run_options_.tools, "browser") && !options_.offline;
+  run.open_world = (has(run_options_.tools, "browser") || !options_.sandbox_net.empty()) && !options_.offline;
   run.takes_long = true;
   infos_.push_back(std::move(run));
   recipients_.emplace_back();
@@ -236,14 +237,15 @@ void McpToolbox::describe(const tools::Tool& tool) {
     info.read_only = reads || spec.name_space == "browser";
     info.destructive = !info.read_only;
     info.idempotent = reads;
-    info.open_world = spec.name_space == "browser" && !options_.offline;
+    info.open_world = spec.reaches_out || (spec.name_space == "browser" && !options_.offline);
     info.takes_long = !reads;
     infos_.push_back(std::move(info));
     recipients_.push_back(recipient);
   };
   if (spec.functions.empty()) {
-    const std::string folders = sandbox_ == nullptr ? "" : folder_notes(*sandbox_);
-    add(spec.name_space, kPythonText + (folders.empty() ? folders : "\n\n" + folders), R"({"type":"object","properties":{"code":{"type":"string"}},"required":["code"],"additionalProperties":false})");
+    const std::string notes = sandbox_ == nullptr ? "" : sandbox_notes(*sandbox_);
+    const std::string text = spec.reaches_out ? tools::told_of_network(kPythonText) : kPythonText;
+    add(spec.name_space, text + (notes.empty() ? notes : "\n\n" + notes), R"({"type":"object","properties":{"code":{"type":"string"}},"required":["code"],"additionalProperties":false})");
   }
   for (const tools::FunctionSpec& function : spec.functions) {
     // What holds for the whole namespace is told with the function that comes first in use.
@@ -317,7 +319,7 @@ CallResult McpToolbox::call_tool(const Call& call, const std::string& recipient)
     const tools::ToolResult done = tool.call(request, watch.token());
     CallResult result;
     result.is_error = done.status != tools::ToolStatus::kOk;
-    result.content.push_back(mcp::text_block(agent::shorten(tokenizer::to_valid_utf8(done.content), kTextMax, "")));
+    result.content.push_back(mcp::text_block(shorten(tokenizer::to_valid_utf8(done.content), kTextMax, "")));
     if (state != nullptr && state->session() != nullptr) add_artifacts(result, done.metadata, *state->session(), *session);
     return result;
   };
@@ -437,7 +439,7 @@ std::vector<mcp::PromptInfo> McpToolbox::prompts() const {
 Result<Json> McpToolbox::prompt(const std::string& name, const std::map<std::string, std::string>& arguments) {
   const tools::ToolResult read = skills_->call({"skills.read", tools::mcp::to_text(Json{{"name", name}}), ""}, {});
   if (read.status != tools::ToolStatus::kOk) return Error{ErrorCode::kIo, read.content};
-  std::string text = agent::shorten(tokenizer::to_valid_utf8(read.content), kTextMax, "");
+  std::string text = shorten(tokenizer::to_valid_utf8(read.content), kTextMax, "");
   if (const auto task = arguments.find("task"); task != arguments.end()) text += "\n\n" + task->second;
   return Json::array({Json{{"role", "user"}, {"content", mcp::text_block(text)}}});
 }

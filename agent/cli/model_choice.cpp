@@ -94,6 +94,8 @@ ChosenModel choose_model(const std::string& spec, const Computation& how, bool o
   if (how.kv != "auto") engine.kv = how.kv;
   engine.prefix_bytes = static_cast<std::size_t>(how.prefix_mib) << 20;
   engine.prefix_folder = how.prefix_folder;
+  engine.graphs = how.graphs;
+  engine.device_bytes = how.device_bytes;
   if (how.device == "cpu" || (how.device == "auto" && spec == "nano")) engine.device = agent::EngineDevice::kCpu;
   if (how.device == "cuda") engine.device = agent::EngineDevice::kCuda;
   if (spec == "nano") {

@@ -18,6 +18,8 @@ struct Computation {
   std::string kv = "auto";         // keys and values on the CPU: f32, f16, q8; auto: f32, and f16 when fast
   int prefix_mib = 0;              // of these, kept for sessions that begin alike; 0: none
   std::filesystem::path prefix_folder = {};  // and on disk, for later processes; empty: none
+  bool graphs = true;                        // on a GPU, passes of few tokens are recorded once and played back
+  std::size_t device_bytes = 0;              // of a GPU's memory that may be used; 0: what is free
 };
 
 struct ChosenModel {

@@ -38,15 +38,25 @@ struct AgentOptions {
   std::filesystem::path prefix_folder = {};  // and on disk, for later processes; empty = none
   std::string precision = "auto";      // auto, f32, fast: arithmetic of the built-in engine
   std::vector<std::string> tools = {"python"};
+  std::vector<std::string> tool_files = {};  // that declare further tools: docs/tools.md
+  std::filesystem::path scripted_tools = {};  // file whose answers stand in place of every tool's work; empty = tools work
   std::string instructions;  // developer message
   std::string reasoning = "medium";
   std::string sandbox = "full-nocg";  // least level accepted
   std::string sandbox_start = "zygote";  // zygote, cold: how interpreters are started
   std::filesystem::path python = {};  // of sessions: an interpreter or a venv; empty = that of `tools python`, else the system's
   std::vector<std::string> mounts = {};  // "PATH" or "PATH:NAME", a folder or file: read-only at /mnt/NAME
+  std::vector<std::string> sandbox_net = {};  // hosts that sessions may reach: "pypi.org", "*.example.org:8443"
   std::string approve = "on-request";
+  std::vector<std::string> approve_rules = {};  // the first that fits a call wins: agent/loop/approval_rule.h
   int max_turns = 50;                  // model calls
   std::int64_t budget_tokens = 0;      // prefilled + decoded; 0 = no limit
+  std::int64_t max_prefill_tokens = 0;  // of these, prefilled
+  std::int64_t max_decode_tokens = 0;   // of these, decoded
+  int subagents = 0;                   // runs that the model may make for parts of the task; 0 = it has no tool for it
+  int subagent_depth = 1;              // how far below the run there may be some
+  int best_of = 1;                     // candidates for each answer
+  std::string judge = "majority";      // majority, first-valid, model, command=...: which of them is taken
   std::int64_t max_step_tokens = 0;    // decoded in one model call; 0 = what the context holds
   std::int64_t max_reasoning_tokens = 0;  // in one model call; then the answer is opened; 0 = no limit
   std::vector<std::string> max_calls = {};  // "20" in all, "browser=5" of one tool

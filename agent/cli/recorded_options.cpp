@@ -1,10 +1,26 @@
 #include "agent/cli/recorded_options.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/base/json.h"
 
 namespace toccata::cli {
+
+namespace {
+
+// Behind those of today's configuration, which may have become stricter.
+void add_recorded_rules(const nlohmann::json& params, std::vector<std::string>& rules) {
+  const auto recorded = params.find("approve_rules");
+  if (recorded == params.end() || !recorded->is_array()) return;
+  for (const nlohmann::json& rule : *recorded) {
+    if (!rule.is_string()) continue;
+    const auto text = rule.get<std::string>();
+    if (std::find(rules.begin(), rules.end(), text) == rules.end()) rules.push_back(text);
+  }
+}
+
+}  // namespace
 
 void apply_recorded(
     const store::RunRecord& run, const std::set<std::string>& given, AgentOptions& options
@@ -33,14 +49,27 @@ void apply_recorded(
   take("precision", "--precision", options.precision);
   take("kv", "--kv", options.kv);
   take("tools", "--tools", options.tools);
+  take("tool_files", "--tool-file", options.tool_files);
+  std::string scripted_tools = options.scripted_tools.string();
+  take("scripted_tools", "--scripted-tools", scripted_tools);
+  options.scripted_tools = scripted_tools;
+  if (!given.contains("--approve-rule")) add_recorded_rules(params, options.approve_rules);
   take("reasoning", "--reasoning", options.reasoning);
   take("sandbox", "--sandbox", options.sandbox);
   std::string python = options.python.string();
   take("python", "--python", python);
   options.python = python;
   take("mounts", "--mount", options.mounts);
+  if (!given.contains("--sandbox-net")) options.sandbox_net.clear();  // an older program's had none
+  take("sandbox_net", "--sandbox-net", options.sandbox_net);
   take("max_turns", "--max-turns", options.max_turns);
   take("budget_tokens", "--budget-tokens", options.budget_tokens);
+  take("max_prefill_tokens", "--max-prefill-tokens", options.max_prefill_tokens);
+  take("max_decode_tokens", "--max-decode-tokens", options.max_decode_tokens);
+  take("subagents", "--subagents", options.subagents);
+  take("subagent_depth", "--subagent-depth", options.subagent_depth);
+  take("best_of", "--best-of", options.best_of);
+  take("judge", "--judge", options.judge);
   take("max_step_tokens", "--max-step-tokens", options.max_step_tokens);
   take("max_reasoning_tokens", "--max-reasoning-tokens", options.max_reasoning_tokens);
   take("max_calls", "--max-calls", options.max_calls);

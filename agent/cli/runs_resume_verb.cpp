@@ -1,4 +1,5 @@
 // Runs that go on: resumed where they stopped, forked at a step, replayed.
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -90,6 +91,27 @@ void print_report(
   }
 }
 
+// The run, then those it made, each from its own seed.
+int replay_family(
+    const store::Ledger& ledger, const store::RunRecord& run, agent::TokenModel& model, const SamplingParams& sampling, bool json,
+    const SignalStop& signals
+) {
+  const auto constraint = recorded_constraint(run, model);
+  const auto report = agent::replay_tokens(model, run, sampling, constraint, signals.token());
+  if (signals.exit_code() != 0) return signals.exit_code();
+  if (!report) throw ModelError(report.error());
+  print_report(*report, run, model, json);
+  int code = report->divergence ? kExitRunFailed : kExitDone;
+  for (const store::RunSummary& summary : run.children) {
+    const store::RunRecord child = ledger.load_run(summary.id).value_or_throw();
+    AgentOptions options;
+    const int below = replay_family(ledger, child, model, recorded_sampling(child, options), json, signals);
+    if (signals.exit_code() != 0) return below;
+    code = std::max(code, below);
+  }
+  return code;
+}
+
 }  // namespace
 
 int runs_resume_verb(const RunsResumeOptions& options, const Environment& env) {
@@ -124,6 +146,12 @@ int runs_replay_verb(const RunsReplayOptions& options, const Environment& env) {
   AgentOptions agent_options = options.agent;
   if (options.recorded_tools || options.recorded_pages) {
     apply_recorded(run, options.given, agent_options);
+    if (agent_options.best_of > 1) {
+      throw Exception(
+          ErrorCode::kUnsupported, "run " + run.summary.id + " chose among candidates, each with calls of its own: replay those, such as " +
+                                       (run.children.empty() ? "toccata runs show" : run.children.front().id)
+      );
+    }
     if (options.recorded_pages) agent_options.recorded_pages_of = run.summary.id;
     const auto use_recording = [&](AgentSetup& setup) {
       if (options.recorded_tools) setup.tools = agent::recorded_tools(setup.tools, run);
@@ -140,12 +168,7 @@ int runs_replay_verb(const RunsReplayOptions& options, const Environment& env) {
   if (options.given.contains("--model")) agent_options.model = options.agent.model;
   const ChosenModel chosen =
       choose_model(agent_options.model, {agent_options.device, agent_options.precision, agent_options.kv, agent_options.prefix_cache_mib, agent_options.prefix_folder}, agent_options.offline, env);
-  const auto constraint = recorded_constraint(run, *chosen.model);
-  const auto report = agent::replay_tokens(*chosen.model, run, sampling, constraint, signals.token());
-  if (signals.exit_code() != 0) return signals.exit_code();
-  if (!report) throw ModelError(report.error());
-  print_report(*report, run, *chosen.model, agent_options.json);
-  return report->divergence ? kExitRunFailed : kExitDone;
+  return replay_family(*ledger, run, *chosen.model, sampling, agent_options.json, signals);
 }
 
 }  // namespace toccata::cli

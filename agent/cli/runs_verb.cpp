@@ -1,12 +1,14 @@
 #include <cstdio>
 #include <ctime>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "agent/cli/exit_code.h"
 #include "agent/cli/terminal_text.h"
 #include "agent/cli/verbs.h"
 #include "agent/store/ledger.h"
 #include "agent/store/run_json.h"
+#include "core/base/json.h"
 
 namespace toccata::cli {
 namespace {
@@ -52,6 +54,37 @@ void print_indented(std::string_view text) {
   }
 }
 
+// A run and, further to the right, those it made.
+void print_line(const store::Ledger& ledger, const store::RunSummary& run, const RunsOptions& options, const std::string& indent) {
+  if (options.json) {
+    std::cout << store::dump_line(store::to_json(run)) << '\n';
+  } else {
+    char status[16];
+    std::snprintf(status, sizeof status, "%-11s", store::to_string(run.status));
+    std::cout << indent << run.id << "  " << local_time(run.created_ms) << "  " << status << "  " << one_line(run.task, 70) << '\n';
+  }
+  for (const store::RunSummary& child : ledger.children_of(run.id)) print_line(ledger, child, options, indent + "  ");
+}
+
+std::string name_of_child(const store::RunSummary& child) {
+  if (child.caller.call > 0) return "sub-agent of call " + std::to_string(child.caller.call);
+  return "candidate " + std::to_string(child.caller.part);
+}
+
+// What the code of a call asked of the network: the metadata of tools/session_network.h.
+void print_network(const store::CallRow& call) {
+  const auto metadata = json_from<nlohmann::json>(call.result->metadata);
+  const auto used = metadata.is_object() ? metadata.value(nlohmann::json::json_pointer("/network/used"), nlohmann::json::array()) : nlohmann::json::array();
+  for (const nlohmann::json& use : used) {
+    const std::string host = use.value("host", "");
+    std::cout << "  network, call " << call.call << ": " << (use.value("allowed", false) ? "" : "refused ")
+              << (host.empty() ? "a request without a host" : for_terminal(host) + ":" + std::to_string(use.value("port", 0))) << ", "
+              << use.value("connections", 0) << " connections, " << use.value("sent", 0) << " bytes sent, " << use.value("received", 0) << " received";
+    if (const std::string reason = use.value("reason", ""); !reason.empty()) std::cout << " (" << for_terminal(reason) << ")";
+    std::cout << '\n';
+  }
+}
+
 void print_record(const store::RunRecord& run) {
   const store::RunSummary& s = run.summary;
   std::cout << "run " << s.id << "  " << store::to_string(s.status);
@@ -60,13 +93,20 @@ void print_record(const store::RunRecord& run) {
             << ", " << local_time(s.created_ms) << ", " << s.n_steps << " model calls, "
             << s.n_calls << " tool calls, " << run.timeline().size() << " tokens\n";
   if (!run.message.empty()) std::cout << "  " << for_terminal(run.message) << '\n';
+  if (!s.caller.run.empty()) std::cout << "  " << name_of_child(s) << " of run " << s.caller.run << '\n';
+  for (const store::RunSummary& child : run.children) {
+    std::cout << "  " << name_of_child(child) << ": run " << child.id << "  " << store::to_string(child.status) << '\n';
+  }
   for (const store::MessageRow& m : run.messages) {
     if (m.role == "system") continue;
     std::cout << "\n  " << headline(m) << '\n';
     print_indented(m.content);
   }
   for (const store::CallRow& call : run.calls) {
-    if (call.result) continue;
+    if (call.result) {
+      print_network(call);
+      continue;
+    }
     std::cout << "\n  call " << call.call << " to " << call.intent.recipient
               << " was begun and has no result: whether it took effect is not known\n";
   }
@@ -80,13 +120,8 @@ int runs_list_verb(const RunsOptions& options, const Environment& env) {
   for (const store::RunSummary& run : runs) {
     if (options.quiet) {
       std::cout << run.id << '\n';
-    } else if (options.json) {
-      std::cout << store::dump_line(store::to_json(run)) << '\n';
     } else {
-      char status[16];
-      std::snprintf(status, sizeof status, "%-11s", store::to_string(run.status));
-      std::cout << run.id << "  " << local_time(run.created_ms) << "  " << status << "  "
-                << one_line(run.task, 70) << '\n';
+      print_line(*ledger, run, options, "");
     }
   }
   if (runs.empty() && !options.quiet) std::cerr << "no runs yet in " << ledger->path().string() << '\n';

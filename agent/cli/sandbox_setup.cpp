@@ -3,9 +3,11 @@
 #include <iostream>
 
 #include "agent/cli/python_environment.h"
+#include "agent/cli/search_setup.h"
 #include "core/base/error.h"
 #include "prompts/prompts.h"
 #include "sandbox/shown_folders.h"
+#include "tools/egress/egress_proxy.h"
 
 namespace toccata::cli {
 namespace {
@@ -38,12 +40,17 @@ sandbox::Policy sandbox_policy(const AgentOptions& options, const Environment& e
   policy.python = choose_python(options.python, env).python;
   for (const std::string& text : options.mounts) policy.mounts.push_back(mount_of(text, env));
   policy.private_paths = private_paths(options, env);
+  if (!options.offline) policy.network = options.sandbox_net;
   if (options.sandbox_start == "cold") policy.warmth = sandbox::Warmth::none();
   return policy;
 }
 
 sandbox::Sandbox make_sandbox(const AgentOptions& options, const Environment& env) {
-  return sandbox::Sandbox::create(sandbox_policy(options, env)).value_or_throw();
+  return sandbox::Sandbox::create(sandbox_policy(options, env), sandbox_egress(options, env)).value_or_throw();
+}
+
+sandbox::MakeEgress sandbox_egress(const AgentOptions& options, const Environment& env) {
+  return tools::serve_by_proxy(options.allow_origins, proxy_rules(options.proxy, options.proxy_names, env));
 }
 
 void warn_if_weak(const sandbox::Sandbox& sandbox) {
@@ -52,13 +59,16 @@ void warn_if_weak(const sandbox::Sandbox& sandbox) {
             << "': what the model writes can read your files\n";
 }
 
-std::string folder_notes(const sandbox::Sandbox& sandbox) {
-  std::string list;
+std::string sandbox_notes(const sandbox::Sandbox& sandbox) {
+  std::string folders, hosts;
   for (const auto& [host, inside] : sandbox.folders()) {
-    list += "\n- " + inside;
-    if (inside != host) list += " (the user's " + host.string() + ")";
+    folders += "\n- " + inside;
+    if (inside != host) folders += " (the user's " + host.string() + ")";
   }
-  return list.empty() ? list : std::string(prompts::shown_folders()) + list;
+  for (const std::string& host : sandbox.network()) hosts += "\n- " + host;
+  if (!folders.empty()) folders.insert(0, prompts::shown_folders());
+  if (!hosts.empty()) hosts.insert(0, prompts::allowed_hosts());
+  return folders + (folders.empty() || hosts.empty() ? "" : "\n\n") + hosts;
 }
 
 std::vector<std::string> with_whole_folders(const std::vector<std::string>& mounts) {

@@ -16,10 +16,13 @@ sandbox::Policy sandbox_policy(const AgentOptions& options, const Environment& e
 // Where code runs that a person or a model wrote, at options.sandbox or better.
 sandbox::Sandbox make_sandbox(const AgentOptions& options, const Environment& env);
 
+// What serves the hosts of options.sandbox_net, by the rules that hold for the browser. Throws Exception for a proxy that is none.
+sandbox::MakeEgress sandbox_egress(const AgentOptions& options, const Environment& env);
+
 void warn_if_weak(const sandbox::Sandbox& sandbox);
 
-// What the model is told of the folders that its code may read; empty without any.
-std::string folder_notes(const sandbox::Sandbox& sandbox);
+// What the model is told of the folders that its code may read and of the hosts that it may reach; empty without any.
+std::string sandbox_notes(const sandbox::Sandbox& sandbox);
 
 // "PATH:NAME", PATH whole: what a run records, to be gone on with in any folder.
 std::vector<std::string> with_whole_folders(const std::vector<std::string>& mounts);

@@ -77,7 +77,7 @@ tools::ProxyRules proxy_rules(const std::string& proxy, const std::string& names
 
 std::vector<std::unique_ptr<tools::SearchService>> make_searches(
     const std::vector<std::string>& chosen, const std::map<std::string, SearchSettings>& settings, const tools::ProxyRules& proxy,
-    const Environment& env
+    const Environment& env, tools::Secrets* secrets
 ) {
   std::vector<std::unique_ptr<tools::SearchService>> services;
   for (const std::string& spec : chosen) {
@@ -86,6 +86,7 @@ std::vector<std::unique_ptr<tools::SearchService>> make_searches(
     if (shape.key_required && key.text.empty()) {
       std::cerr << "toccata: WARNING: search service " << shape.name << " has no API key (" << key.source << "): it cannot be asked\n";
     }
+    if (secrets != nullptr) secrets->keep_out(shape.name, key.text);
     services.push_back(std::make_unique<tools::JsonSearch>(std::move(shape), key.text, proxy));
   }
   return services;

@@ -9,6 +9,7 @@
 
 #include "agent/cli/environment.h"
 #include "agent/cli/options.h"
+#include "tools/secrets/secrets.h"
 #include "tools/web/proxy.h"
 #include "tools/web/search_service.h"
 
@@ -18,11 +19,11 @@ namespace toccata::cli {
 tools::ProxyRules proxy_rules(const std::string& proxy, const std::string& names, const Environment& env);
 
 // One for each of `chosen`, with its key: of its variable, else its key_file, else config_home/keys/NAME. One without the key it needs is
-// made all the same, warned of on stderr, and tells the model. Throws Exception: kInvalidArgument for an unknown service or address,
+// made all the same, warned of on stderr, and tells the model. Keys are among `secrets` then, where there are such. Throws Exception: kInvalidArgument for an unknown service or address,
 // what reading a key file gives.
 std::vector<std::unique_ptr<tools::SearchService>> make_searches(
     const std::vector<std::string>& chosen, const std::map<std::string, SearchSettings>& settings, const tools::ProxyRules& proxy,
-    const Environment& env
+    const Environment& env, tools::Secrets* secrets = nullptr
 );
 
 // A key that a header can carry. Throws Exception(kInvalidArgument) naming `source` for anything but one word of ASCII characters.

@@ -31,6 +31,7 @@ ServedRuns::~ServedRuns() = default;
 std::unique_ptr<ServedRuns::Kept> ServedRuns::make(const server::RunOrder& order) {
   AgentOptions options = options_;
   if (!order.reasoning.empty()) options.reasoning = order.reasoning;
+  if (order.tools) options.tools = *order.tools;
   auto kept = std::make_unique<Kept>();
   kept->setup = set_up(options, env_, model_);
   AgentSetup& s = kept->setup;

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "agent/cli/serve_runs.h"
+#include "agent/cli/served_tools.h"
 #include "agent/cli/session_setup.h"
 #include "agent/cli/signals.h"
 #include "agent/cli/version.h"
@@ -89,6 +90,11 @@ int serve_verb(const ServeOptions& options, const Environment& env) {
   server::ServerOptions o = server_options(options, setup);
   if (shows_runs(options)) o.service.ledger = setup.ledger->path();
   if (options.agent_runs) o.service.host = std::make_shared<ServedRuns>(options.agent, env, setup.model);
+  if (options.api_tools) {
+    o.service.tools = std::make_shared<ServedTools>(options.agent, env, options.forget_responses ? ":memory:" : setup.ledger->path());
+    o.service.containers = {static_cast<std::size_t>(options.containers), std::chrono::seconds(static_cast<std::int64_t>(options.container_idle_s))};
+    o.service.steps_max = options.agent.max_turns;
+  }
   if (!options.forget_responses) {
     o.service.archive = setup.ledger->path();
     o.service.seal_key = setup.ledger->path().parent_path() / "server.key";

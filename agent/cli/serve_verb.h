@@ -28,6 +28,9 @@ struct ServeOptions {
   bool metric_aliases = false;
   bool forget_responses = false;           // stored responses live in memory only
   bool agent_runs = false;                 // agents run here, with the tools of `agent`
+  bool api_tools = false;                  // those of `agent` that API requests ask for run here
+  int containers = 16;                     // in which conversations keep them
+  double container_idle_s = 1200;          // then one is closed
   std::string show_runs = "auto";          // the ledger's runs: auto = when only this machine can ask, on, off
 };
 

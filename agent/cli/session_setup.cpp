@@ -7,20 +7,26 @@
 #include <ctime>
 #include <iostream>
 #include <map>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "agent/cli/judge_program.h"
 #include "agent/cli/mcp_setup.h"
 #include "agent/cli/page_setup.h"
 #include "agent/cli/project_notes.h"
 #include "agent/cli/python_environment.h"
 #include "agent/cli/sandbox_setup.h"
 #include "agent/cli/search_setup.h"
+#include "agent/cli/shared_tool.h"
 #include "agent/cli/terminal_text.h"
 #include "agent/cli/token_prefix.h"
+#include "agent/cli/tool_file_setup.h"
 #include "agent/loop/prompt.h"
 #include "agent/loop/recall_tool.h"
+#include "agent/loop/subagent_tool.h"
 #include "agent/loop/turn_rules.h"
+#include "agent/toolfile/tool_script.h"
 #include "core/base/calendar.h"
 #include "core/base/json.h"
 #include "sandbox/sandbox.h"
@@ -62,13 +68,19 @@ SamplingParams sampling(const AgentOptions& options, SamplingParams params) {
   return params;
 }
 
-// y/n on the terminal; without one nobody can be asked.
-agent::ApprovalPolicy approval(const std::string& mode, const Environment& env) {
+agent::ApprovalPolicy::Mode approval_mode(const std::string& mode, const Environment& env) {
   using Mode = agent::ApprovalPolicy::Mode;
-  if (mode == "always") return {Mode::kAlways, {}};
-  if (mode == "trusted" && !env.stdin_is_terminal) return {Mode::kTrusted, {}};
-  if (mode == "never" || !env.stdin_is_terminal) return {Mode::kNever, {}};
-  const auto ask = [](const agent::ApprovalRequest& request) {
+  if (mode == "always") return Mode::kAlways;
+  if (mode == "trusted") return Mode::kTrusted;
+  return mode == "never" || !env.stdin_is_terminal ? Mode::kNever : Mode::kOnRequest;
+}
+
+// y/n on the terminal; without one nobody can be asked.
+agent::ApprovalPolicy approval(const AgentOptions& options, const Environment& env) {
+  agent::ApprovalPolicy policy{approval_mode(options.approve, env), {}};
+  for (const std::string& rule : options.approve_rules) policy.rules.push_back(agent::ApprovalRule::parse(rule).value_or_throw());
+  if (policy.mode == agent::ApprovalPolicy::Mode::kNever || !env.stdin_is_terminal) return policy;
+  policy.ask = [](const agent::ApprovalRequest& request) {
     if (!request.untrusted_origins.empty()) {
       std::cerr << "This run has read text that others wrote, which may be behind this call:";
       for (const std::string& origin : request.untrusted_origins) std::cerr << " " << for_terminal(origin);
@@ -82,7 +94,7 @@ agent::ApprovalPolicy approval(const std::string& mode, const Environment& env) 
     if (answer == "q") return agent::Decision::kStop;
     return answer == "y" || answer == "Y" ? agent::Decision::kApprove : agent::Decision::kRefuse;
   };
-  return {mode == "trusted" ? Mode::kTrusted : Mode::kOnRequest, ask};
+  return policy;
 }
 
 // `rules`: of the masks; null without.
@@ -94,14 +106,20 @@ std::string params_json(
   nlohmann::ordered_json json = {
       {"model_spec", options.model},        {"sandbox", options.sandbox},
       {"precision", options.precision},     {"python", python},
-      {"kv", options.kv, options.prefix_cache_mib, options.prefix_folder},
-      {"mounts", with_whole_folders(options.mounts)},
+      {"kv", options.kv},
+      {"mounts", with_whole_folders(options.mounts)}, {"sandbox_net", options.sandbox_net},
       {"max_step_tokens", options.max_step_tokens}, {"max_calls", options.max_calls},
       {"max_reasoning_tokens", options.max_reasoning_tokens}, {"context_tokens", options.context_tokens},
+      {"approve", options.approve},         {"approve_rules", options.approve_rules},
       {"reasoning", options.reasoning},     {"tools", with_whole_paths(options.tools)},
+      {"tool_files", whole_paths(options.tool_files)},
+      {"scripted_tools", options.scripted_tools.empty() ? "" : std::filesystem::absolute(options.scripted_tools).string()},
       {"temperature", params.temperature},  {"top_p", params.top_p},
       {"top_k", params.top_k},              {"min_p", params.min_p},
       {"seed", params.seed},                {"max_turns", options.max_turns},
+      {"max_prefill_tokens", options.max_prefill_tokens}, {"max_decode_tokens", options.max_decode_tokens},
+      {"subagents", options.subagents},     {"subagent_depth", options.subagent_depth},
+      {"best_of", options.best_of},         {"judge", options.judge},
       {"budget_tokens", options.budget_tokens}, {"timeout_s", options.timeout_s},
       {"constrain", options.constrain},     {"output_schema", options.output_schema},
       {"page_text", options.page_text},
@@ -184,7 +202,7 @@ void add_browser(const AgentOptions& options, const Environment& env, AgentSetup
   tools::Fetcher fetcher(tools::AddressPolicy::make(options.allow_origins, options.allow_domains).value_or_throw(), {}, {}, proxy);
   fetcher.read_pdfs(pdf_to_text(options.sandbox));
   std::unique_ptr<tools::BrowserBackend> pages = std::make_unique<tools::LivePages>(
-      std::move(index), std::move(fetcher), make_searches(options.search, options.search_services, proxy, env), store
+      std::move(index), std::move(fetcher), make_searches(options.search, options.search_services, proxy, env, setup.secrets.get()), store
   );
   if (store != nullptr) pages = std::make_unique<tools::RecordingBackend>(std::move(pages), store);
   setup.tools.add(std::make_unique<tools::BrowserTool>(std::move(pages), o200k_prefix(), scope));
@@ -236,6 +254,20 @@ void add_tools(const AgentOptions& options, const Environment& env, AgentSetup& 
   }
 }
 
+std::shared_ptr<tools::Secrets> secrets_of(const Environment& env) {
+  return std::make_shared<tools::Secrets>(env.variable, env.config_home / "secrets", env.home);
+}
+
+void add_declared_tools(const AgentOptions& options, const Environment& env, AgentSetup& setup) {
+  for (toolfile::ToolFile& file : read_tool_files(options)) {
+    const bool sandboxed = std::any_of(file.tools.begin(), file.tools.end(), [](const auto& tool) {
+      return tool.command() != nullptr && !tool.command()->on_host;
+    });
+    const std::shared_ptr<sandbox::SessionSlot> slot = sandboxed ? session_slot(options, env, setup) : nullptr;
+    declare_tools(std::move(file), options, env, {setup.secrets, slot}, setup.tools);
+  }
+}
+
 // "20", "browser=5" or "browser.search=5".
 void set_call_limit(const std::string& text, agent::Limits& limits) {
   const std::size_t equals = text.find('=');
@@ -252,7 +284,7 @@ void set_call_limit(const std::string& text, agent::Limits& limits) {
   }
 }
 
-// The user's own, then what the project says, then what code may read.
+// The user's own, then what the project says, then what code may read and reach.
 std::string instructions(const AgentOptions& options, const sandbox::Sandbox* sandbox) {
   std::string text = options.instructions;
   const auto add = [&](const std::string& notes) {
@@ -260,7 +292,7 @@ std::string instructions(const AgentOptions& options, const sandbox::Sandbox* sa
     text += notes;
   };
   if (!options.no_project_notes) add(project_notes(std::filesystem::current_path()));
-  if (sandbox != nullptr) add(folder_notes(*sandbox));
+  if (sandbox != nullptr) add(sandbox_notes(*sandbox));
   return text;
 }
 
@@ -268,6 +300,10 @@ agent::Limits limits(const AgentOptions& options) {
   agent::Limits limits;
   limits.max_turns = options.max_turns;
   limits.budget_tokens = options.budget_tokens;
+  limits.prefill_tokens_max = options.max_prefill_tokens;
+  limits.decode_tokens_max = options.max_decode_tokens;
+  limits.children_max = options.subagents;
+  limits.depth_max = options.subagent_depth;
   if (options.max_step_tokens > 0) limits.step_tokens_max = options.max_step_tokens;
   limits.timeout = milliseconds(options.timeout_s);
   limits.reasoning_tokens_max = options.max_reasoning_tokens;
@@ -276,13 +312,39 @@ agent::Limits limits(const AgentOptions& options) {
   return limits;
 }
 
+// What the run may make runs for, and with which tools. Shared by them are functions of the caller's.
+void set_up_children(const AgentOptions& options, const Environment& env, std::vector<tools::Tool*> shared, AgentSetup& setup) {
+  if (options.subagents > 0) setup.tools.add(std::make_unique<agent::SubagentTool>());
+  if (options.subagents > 0 || options.best_of > 1) {
+    setup.config.child_tools = [options, env, shared, secrets = setup.secrets, sandbox = setup.sandbox.get(), calls = std::make_shared<std::mutex>()] {
+      auto child = std::make_shared<AgentSetup>(set_up_child(options, env, secrets, sandbox));
+      agent::ChildTools made{child, std::move(child->tools), child->config.files};
+      for (tools::Tool* tool : shared) made.tools.add(std::make_unique<SharedTool>(*tool, calls));
+      if (!options.scripted_tools.empty()) {
+        made.tools = toolfile::scripted_tools(made.tools, toolfile::load_tool_script(options.scripted_tools)).registry;
+      }
+      return made;
+    };
+  }
+  agent::BestOf& best = setup.config.best_of;
+  using Judge = agent::BestOf::Judge;
+  best.n = options.best_of;
+  if (options.judge == "first-valid") best.judge = Judge::kFirstValid;
+  if (options.judge == "model") best.judge = Judge::kModel;
+  if (!options.judge.starts_with("command=")) return;
+  best.judge = Judge::kProgram;
+  best.ask = [command = options.judge.substr(8)](const std::string& task, const std::vector<agent::Candidate>& candidates) {
+    return ask_program(command, task, candidates);
+  };
+}
+
 }  // namespace
 
 AgentSetup set_up(
     const AgentOptions& options, const Environment& env, std::vector<std::unique_ptr<tools::Tool>> more
 ) {
   reasoning(options.reasoning);  // refused before a model is loaded
-  ChosenModel model = choose_model(options.model, {options.device, options.precision, options.kv}, options.offline, env);
+  ChosenModel model = choose_model(options.model, {options.device, options.precision, options.kv, options.prefix_cache_mib, options.prefix_folder}, options.offline, env);
   return set_up(options, env, std::move(model), std::move(more));
 }
 
@@ -297,15 +359,28 @@ AgentSetup set_up(
   setup.model = std::move(model);
   const auto ledger = options.ledger.empty() ? env.ledger_path() : options.ledger;
   setup.ledger = store::Ledger::open(ledger).value_or_throw();
+  setup.secrets = secrets_of(env);
   add_tools(options, env, setup);
-  for (std::unique_ptr<tools::Tool>& tool : more) setup.tools.add(std::move(tool));
+  add_declared_tools(options, env, setup);
+  std::vector<tools::Tool*> shared;
+  for (std::unique_ptr<tools::Tool>& tool : more) {
+    shared.push_back(tool.get());
+    setup.tools.add(std::move(tool));
+  }
   const bool constrained = options.constrain != "off" && setup.model.model->capabilities().constraint;
-  const std::set<std::string> unconstrained = add_mcp_tools(options, env, constrained, setup.tools);
+  const std::set<std::string> unconstrained = add_mcp_tools(options, env, constrained, *setup.secrets, setup.tools);
+  if (!options.scripted_tools.empty()) {
+    toolfile::ScriptedTools scripted = toolfile::scripted_tools(setup.tools, toolfile::load_tool_script(options.scripted_tools));
+    setup.tools = std::move(scripted.registry);
+    setup.unused_answers = std::move(scripted.unused);
+  }
   setup.config.limits = limits(options);
+  set_up_children(options, env, std::move(shared), setup);
   setup.config.sampling = sampling(options, setup.model.sampling);
-  if (const std::string text = instructions(options, setup.sandbox.get()); !text.empty()) setup.config.instructions = text;
+  if (const std::string text = instructions(options, setup.sandbox.get()); !text.empty()) setup.config.instructions = setup.secrets->redact(text);
+  setup.config.secrets = setup.secrets;
   setup.config.current_date = today();
-  setup.config.approval = approval(options.approve, env);
+  setup.config.approval = approval(options, env);
   if (!options.output_schema.empty()) {
     setup.config.output_schema = agent::OutputSchema::parse(options.output_schema).value_or_throw();
   }
@@ -320,9 +395,41 @@ AgentSetup set_up(
 
 AgentSetup set_up_tools(const AgentOptions& options, const Environment& env, sandbox::Sandbox* sandbox) {
   AgentSetup setup;
-  if (sandbox != nullptr) setup.slot = std::make_shared<sandbox::SessionSlot>(*sandbox);
+  if (sandbox != nullptr) {
+    setup.slot = std::make_shared<sandbox::SessionSlot>(*sandbox);
+    setup.config.files = files_of(setup.slot);
+  }
+  setup.secrets = setup.config.secrets = secrets_of(env);
   add_tools(options, env, setup);
+  setup.config.limits = limits(options);
+  setup.config.approval = approval(options, env);
   return setup;
+}
+
+AgentSetup set_up_child(
+    const AgentOptions& options, const Environment& env, std::shared_ptr<tools::Secrets> secrets, sandbox::Sandbox* sandbox
+) {
+  AgentSetup setup;
+  setup.secrets = std::move(secrets);
+  setup.ledger = store::Ledger::open(options.ledger.empty() ? env.ledger_path() : options.ledger).value_or_throw();
+  if (sandbox != nullptr) {
+    setup.slot = std::make_shared<sandbox::SessionSlot>(*sandbox);
+    setup.config.files = files_of(setup.slot);
+  }
+  add_tools(options, env, setup);
+  add_declared_tools(options, env, setup);
+  add_mcp_tools(options, env, /*constrained=*/false, *setup.secrets, setup.tools);  // the masks are the maker's
+  return setup;
+}
+
+agent::RunOutcome with_answers_used(agent::RunOutcome outcome, const AgentSetup& setup) {
+  const std::vector<std::string> unused = setup.unused_answers ? setup.unused_answers() : std::vector<std::string>();
+  if (outcome.exit_code != 0 || unused.empty()) return outcome;
+  outcome.exit_code = 3;
+  outcome.terminal_reason = "answers_unused";
+  outcome.message = "the script of tools demands calls that did not come:";
+  for (const std::string& place : unused) outcome.message += " " + place;
+  return outcome;
 }
 
 void report(const agent::RunOutcome& outcome) {

@@ -1,6 +1,7 @@
 // Wires the pieces of one agent from its options: model, tools, ledger, limits. What `run` and `chat` share.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "agent/store/ledger.h"
 #include "sandbox/session_slot.h"
 #include "tools/registry.h"
+#include "tools/secrets/secrets.h"
 
 namespace toccata::cli {
 
@@ -21,9 +23,14 @@ struct AgentSetup {
   std::unique_ptr<store::Ledger> ledger;
   std::unique_ptr<sandbox::Sandbox> sandbox;  // null without python and shell
   std::shared_ptr<sandbox::SessionSlot> slot;  // the session they share
+  std::shared_ptr<tools::Secrets> secrets;     // that tool files and configurations name
   tools::Registry tools;
   agent::AgentConfig config;
+  std::function<std::vector<std::string>()> unused_answers;  // of --scripted-tools: toolfile::ScriptedTools; null without
 };
+
+// The outcome, or exit code 3 for a run that went well and left answers of its scripted tools unused.
+agent::RunOutcome with_answers_used(agent::RunOutcome outcome, const AgentSetup& setup);
 
 // Throws Exception naming the option at fault. A sandbox below options.sandbox is refused here, before any token.
 // `more`: tools of the caller, besides those the options name.
@@ -36,9 +43,14 @@ AgentSetup set_up(
     std::vector<std::unique_ptr<tools::Tool>> more = {}
 );
 
-// Only the tools that the options name: neither model nor ledger, and so no recall. python and shell work in a session
-// of `sandbox`, which may be null without them.
+// Only the tools that the options name, but those of MCP servers: neither model nor ledger, and so no recall. python and
+// shell work in a session of `sandbox`, which may be null without them. Limits, approval and files are set.
 AgentSetup set_up_tools(const AgentOptions& options, const Environment& env, sandbox::Sandbox* sandbox);
+// The tools of a run that another one makes: those of the options, MCP servers included, with a session of `sandbox` of
+// their own. Any thread.
+AgentSetup set_up_child(
+    const AgentOptions& options, const Environment& env, std::shared_ptr<tools::Secrets> secrets, sandbox::Sandbox* sandbox
+);
 
 // Prints why a run that did not end well ended; nothing when it did.
 void report(const agent::RunOutcome& outcome);

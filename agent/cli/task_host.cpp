@@ -55,8 +55,13 @@ AgentOptions TaskHost::options_for(const task::StepOrder& order) const {
   const task::Settings& s = order.settings;
   if (order.model) o.model = *order.model;
   if (order.is_judge) {
+    o.subagents = 0;
+    o.best_of = 1;
     o.no_project_notes = true;
     if (!judge_model_.empty()) o.model = judge_model_;
+    o.tool_files.clear();
+  } else if (s.tool_files) {
+    o.tool_files = *s.tool_files;
   }
   if (s.tools) o.tools = *s.tools;
   if (s.reasoning) o.reasoning = *s.reasoning;
@@ -68,6 +73,9 @@ AgentOptions TaskHost::options_for(const task::StepOrder& order) const {
   take(o.budget_tokens, s.budget_tokens);
   take(o.max_step_tokens, s.max_step_tokens);
   take(o.max_reasoning_tokens, s.max_reasoning_tokens);
+  take(o.subagents, s.subagents);
+  take(o.best_of, s.best_of);
+  if (s.judge) o.judge = *s.judge;
   take(o.timeout_s, s.timeout_s);
   return o;
 }
@@ -97,7 +105,7 @@ task::StepEnd TaskHost::run_step(const task::StepOrder& order, std::stop_token s
     if (sink_) sink = [&](const agent::Event& event) { sink_(order.step, event); };
     sink = trace_.watch(setup.model.model->name(), setup.config, std::move(sink));
     agent::Agent agent(*setup.model.model, setup.tools, *setup.ledger, setup.config, sink);
-    const agent::RunOutcome outcome = agent.run(order.prompt, stop);
+    const agent::RunOutcome outcome = with_answers_used(agent.run(order.prompt, stop), setup);
     end.exit_code = outcome.exit_code;
     end.reason = outcome.terminal_reason;
     end.message = outcome.message;

@@ -10,6 +10,7 @@
 #include "agent/cli/signals.h"
 #include "agent/cli/task_host.h"
 #include "agent/cli/terminal_text.h"
+#include "agent/cli/tool_file_setup.h"
 #include "agent/cli/terminal_view.h"
 #include "agent/loop/events_json.h"
 #include "agent/task/batch.h"
@@ -39,6 +40,7 @@ task::Settings named_settings(const TaskOptions& options) {
   const auto has = [&](const char* name) { return options.given.contains(name); };
   if (has("--model")) named.model = task::Template::parse(o.model).value_or_throw();
   if (has("--tools")) named.tools = o.tools;
+  if (has("--tool-file")) named.tool_files = whole_paths(o.tool_files);
   if (has("--reasoning")) named.reasoning = o.reasoning;
   if (has("--temperature") && o.temperature) named.temperature = *o.temperature;
   if (has("--seed") && o.seed) named.seed = static_cast<std::int64_t>(*o.seed);
@@ -46,6 +48,7 @@ task::Settings named_settings(const TaskOptions& options) {
   if (has("--budget-tokens")) named.budget_tokens = o.budget_tokens;
   if (has("--max-step-tokens")) named.max_step_tokens = o.max_step_tokens;
   if (has("--max-reasoning-tokens")) named.max_reasoning_tokens = o.max_reasoning_tokens;
+  if (has("--subagents")) named.subagents = o.subagents;
   if (has("--timeout")) named.timeout_s = o.timeout_s;
   return named;
 }
@@ -54,6 +57,7 @@ task::Settings fallback_settings(const AgentOptions& o) {
   task::Settings settings;
   settings.model = task::Template::parse(o.model).value_or_throw();
   settings.tools = o.tools;
+  if (!o.tool_files.empty()) settings.tool_files = whole_paths(o.tool_files);
   settings.reasoning = o.reasoning;
   return settings;
 }
@@ -233,6 +237,8 @@ Value key_settings(const TaskOptions& options) {
   if (!o.output_schema.empty()) json["output_schema"] = o.output_schema;
   if (options.given.contains("--reasoning")) json["reasoning"] = o.reasoning;
   if (options.given.contains("--tools")) json["tools"] = o.tools;
+  if (options.given.contains("--tool-file")) json["tool_files"] = o.tool_files;
+  if (!o.scripted_tools.empty()) json["scripted_tools"] = o.scripted_tools.string();
   if (options.given.contains("--temperature") && o.temperature) json["temperature"] = *o.temperature;
   if (options.given.contains("--seed") && o.seed) json["seed"] = *o.seed;
   return json;

@@ -76,6 +76,24 @@ void TerminalView::block(const char* style, std::string_view text, int lines_max
   }
 }
 
+// Of a run that this one makes: that it begins, what it calls, and how it ends.
+void TerminalView::on(const agent::ChildEvent& event) {
+  const std::string name = event.call > 0 ? "sub-agent " : "candidate " + std::to_string(event.part) + " ";
+  const auto line = [&](const std::string& what) {
+    if (stderr_open_line_) say("", "\n");
+    say(kDim, "  " + name + event.run_id + ": " + what + "\n");
+  };
+  const agent::Event& inner = event.event->event;
+  if (std::holds_alternative<agent::TurnStarted>(inner)) line("begins");
+  if (std::holds_alternative<agent::TurnCompleted>(inner)) line("done");
+  if (const auto* failed = std::get_if<agent::TurnFailed>(&inner)) line("ended, " + failed->terminal_reason);
+  const auto* started = std::get_if<agent::ItemStarted>(&inner);
+  if (started == nullptr) return;
+  if (const auto* call = std::get_if<agent::ToolCallItem>(&started->item.details)) line(call->server + "." + call->tool);
+  if (std::holds_alternative<agent::CommandItem>(started->item.details)) line("python");
+  if (const auto* search = std::get_if<agent::WebSearchItem>(&started->item.details)) line("search " + search->query);
+}
+
 void TerminalView::on(const agent::ItemStarted& event) {
   if (stderr_open_line_) say("", "\n");
   std::visit(

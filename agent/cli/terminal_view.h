@@ -34,6 +34,7 @@ class TerminalView {
   void on(const agent::TurnCompleted&) {}
   void on(const agent::TurnFailed&) {}  // the verb prints the outcome
   void on(const agent::StreamError& event);
+  void on(const agent::ChildEvent& event);
 
   // A piece of the answer with "[n]" in place of what cites source n.
   std::string with_numbers(const agent::ItemDelta& event);

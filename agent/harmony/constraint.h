@@ -45,6 +45,8 @@ class ConstraintPlan {
   );
 
   const grammar::TokenTrie& trie() const { return *trie_; }
+  // For another plan of the same tokenizer.
+  const std::shared_ptr<const grammar::TokenTrie>& shared_trie() const { return trie_; }
 
  private:
   friend class Constraint;

@@ -43,6 +43,7 @@ cli::AgentOptions merged(const Options& options) {
   nlohmann::ordered_json all = {
       {"model", options.model},
       {"tools", options.tools},
+      {"tool_file", options.tool_files},
       {"instructions", options.instructions},
       {"reasoning", options.reasoning},
       {"output_schema", options.output_schema},
@@ -52,6 +53,7 @@ cli::AgentOptions merged(const Options& options) {
       {"sandbox", options.sandbox},
       {"python", options.python.string()},
       {"mount", options.mounts},
+      {"sandbox_net", options.sandbox_net},
       {"workspace", options.workspace.string()},
       {"ledger", options.ledger.string()},
       {"offline", options.offline},

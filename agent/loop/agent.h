@@ -25,12 +25,15 @@
 #include "agent/harmony/constraint.h"
 #include "agent/harmony/message.h"
 #include "agent/loop/approval.h"
+#include "agent/loop/best_of.h"
 #include "agent/loop/events.h"
 #include "agent/loop/limits.h"
+#include "agent/loop/lineage.h"
 #include "agent/loop/output_schema.h"
 #include "agent/model/token_model.h"
 #include "agent/store/ledger.h"
 #include "tools/registry.h"
+#include "tools/secrets/secrets.h"
 
 namespace toccata::agent {
 
@@ -43,14 +46,6 @@ struct ModelCall {
   std::int64_t n_prompt = 0;                     // tokens of the log before it
   std::int64_t prefilled = 0, decoded = 0;
   std::string ended;  // "call", "stop", or why it was cut off: as in StepRow
-};
-
-// The session's /mnt/data, where a tool has one; either may be null.
-struct SessionFiles {
-  // What changed since it was last asked: recorded with the call that has just run.
-  std::function<std::vector<store::SessionFile>()> take;
-  // What a run had when it was left, before it makes another call.
-  std::function<void(std::vector<store::SessionFile>)> put_back;
 };
 
 struct AgentConfig {
@@ -68,6 +63,14 @@ struct AgentConfig {
   // The model is told of it, and an answer that does not satisfy it is none: it is asked again once.
   std::optional<OutputSchema> output_schema;
   SessionFiles files;
+  // Tools of the runs that this one makes, each with its own; null: those have none. Any thread.
+  std::function<ChildTools()> child_tools;
+  std::shared_ptr<const Lineage> lineage;  // of a run that another one makes
+  // More than one candidate for the answer of every turn: forks of the log, each with a seed and a run of its own; the
+  // answer chosen becomes this run's.
+  BestOf best_of;
+  // Their values are taken out of what users and tools say, before anybody reads or records it; null: there are none.
+  std::shared_ptr<tools::Secrets> secrets;
   std::function<void(const ModelCall&)> on_model_call;  // on the thread of run(); must not throw
   std::string sandbox_level;  // recorded in the ledger
   std::string params = "{}";  // recorded in the ledger: one JSON object

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "agent/loop/approval_rule.h"
+
 namespace toccata::agent {
 
 // One specific call that waits for a person.
@@ -33,6 +35,9 @@ struct ApprovalPolicy {
     kAlways,     // approved beforehand
   } mode = Mode::kNever;
   std::function<Decision(const ApprovalRequest&)> ask;
+  // Looked at first, of every call: the first that fits decides in place of `mode` and of the tool's spec. kDeny is told to the model;
+  // kAsk asks as kOnRequest does. What a rule decided stands in the ledger as a note.
+  std::vector<ApprovalRule> rules = {};
 };
 
 }  // namespace toccata::agent

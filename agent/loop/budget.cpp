@@ -9,55 +9,155 @@ std::string name_space_of(const std::string& recipient) {
   return recipient.substr(0, recipient.find('.'));
 }
 
+bool limits_tokens(const Limits& limits) {
+  return limits.budget_tokens > 0 || limits.prefill_tokens_max > 0 || limits.decode_tokens_max > 0;
+}
+
+std::string used_up(std::int64_t limit, const std::string& of_what) {
+  return "the budget of " + std::to_string(limit) + " " + of_what + " is used up";
+}
+
+bool did_run(const store::CallRow& call) {
+  return call.result && (call.result->status == "ok" || call.result->status == "failed" || call.result->status == "stops_run");
+}
+
 }  // namespace
 
+Budget::Budget(const Limits& limits, Budget* parent)
+    : limits_(limits),
+      parent_(parent),
+      mutex_(parent != nullptr ? parent->mutex_ : std::make_shared<std::mutex>()),
+      counts_tokens_(limits_tokens(limits) || (parent != nullptr && parent->counts_tokens_)) {}
+
 void Budget::recall(const std::vector<store::CallRow>& calls) {
+  const std::lock_guard lock(*mutex_);
   for (const store::CallRow& call : calls) {
-    const bool ran = call.result && (call.result->status == "ok" || call.result->status == "failed" ||
-                                     call.result->status == "stops_run");
-    if (!ran) continue;
-    count(
-        call.intent.recipient,
-        call.result->content.size(),
-        std::chrono::milliseconds(std::max<std::int64_t>(0, call.finished_ms - call.started_ms))
-    );
+    if (!did_run(call)) continue;
+    count_call(call.intent.recipient);
+    spent_.output_bytes += static_cast<std::int64_t>(call.result->content.size());
+    spent_.duration += std::chrono::milliseconds(std::max<std::int64_t>(0, call.finished_ms - call.started_ms));
   }
 }
 
-std::optional<std::string> Budget::refuses(const std::string& recipient) const {
-  if (limits_.calls_max > 0 && n_calls_ >= limits_.calls_max) {
-    return "the budget of " + std::to_string(limits_.calls_max) + " tool calls is used up";
+void Budget::recall_child(const store::RunRecord& child) {
+  recall(child.calls);
+  const std::lock_guard lock(*mutex_);
+  for (const store::StepRow& step : child.steps) {
+    spent_.read += step.prefilled;
+    spent_.sampled += step.decoded;
   }
-  for (const std::string& name : {recipient, name_space_of(recipient)}) {
-    const auto limit = limits_.calls_of_max.find(name);
-    if (limit == limits_.calls_of_max.end()) continue;
-    const auto made = n_calls_of_.find(name);
-    if (made != n_calls_of_.end() && made->second >= limit->second) {
-      return "the budget of " + std::to_string(limit->second) + " calls to " + name + " is used up";
-    }
-    if (limit->second == 0) return "no calls to " + name + " are allowed";
-  }
-  if (limits_.tool_bytes_max > 0 && output_bytes_ >= limits_.tool_bytes_max) {
-    return "the budget of " + std::to_string(limits_.tool_bytes_max) +
-           " bytes of tool output is used up";
-  }
-  if (limits_.tool_time_max.count() > 0 && duration_ >= limits_.tool_time_max) {
-    return "the budget of " + std::to_string(limits_.tool_time_max.count()) +
-           " ms in tools is used up";
+  ++spent_.children;
+}
+
+template <class Objection>
+std::optional<std::string> Budget::first_objection(const Objection& objection) const {
+  for (const Budget* budget = this; budget != nullptr; budget = budget->parent_) {
+    auto why = objection(*budget);
+    if (!why) continue;
+    if (budget != this) *why += " (shared with the run that made this one)";
+    return why;
   }
   return std::nullopt;
 }
 
-void Budget::count(
-    const std::string& recipient, std::size_t output_bytes, std::chrono::milliseconds duration
-) {
-  ++n_calls_;
-  ++n_calls_of_[recipient];
-  if (const std::string name_space = name_space_of(recipient); name_space != recipient) {
-    ++n_calls_of_[name_space];
+std::optional<std::string> Budget::objection_to_tokens(std::int64_t n_read, std::int64_t n_sampled) const {
+  const std::int64_t read = spent_.read + n_read, sampled = spent_.sampled + n_sampled;
+  if (limits_.budget_tokens > 0 && read + sampled > limits_.budget_tokens) return used_up(limits_.budget_tokens, "tokens");
+  if (limits_.prefill_tokens_max > 0 && read > limits_.prefill_tokens_max) {
+    return used_up(limits_.prefill_tokens_max, "tokens to read");
   }
-  output_bytes_ += static_cast<std::int64_t>(output_bytes);
-  duration_ += duration;
+  if (limits_.decode_tokens_max > 0 && sampled > limits_.decode_tokens_max) {
+    return used_up(limits_.decode_tokens_max, "tokens to write");
+  }
+  return std::nullopt;
+}
+
+void Budget::charge_tokens(std::int64_t n_read, std::int64_t n_sampled) {
+  for (Budget* budget = this; budget != nullptr; budget = budget->parent_) {
+    budget->spent_.read += n_read;
+    budget->spent_.sampled += n_sampled;
+  }
+  charged_read_ += n_read;
+  charged_sampled_ += n_sampled;
+}
+
+std::optional<std::string> Budget::admit(const Usage& used, std::int64_t n_read, std::int64_t n_sampled) {
+  if (!counts_tokens_) return std::nullopt;
+  const std::lock_guard lock(*mutex_);
+  const std::int64_t read = used.appended + n_read - charged_read_;
+  const std::int64_t sampled = used.decoded + n_sampled - charged_sampled_;
+  auto why = first_objection([&](const Budget& budget) { return budget.objection_to_tokens(read, sampled); });
+  if (!why) charge_tokens(read, sampled);
+  return why;
+}
+
+void Budget::settle(const Usage& used) {
+  if (!counts_tokens_) return;
+  const std::lock_guard lock(*mutex_);
+  charge_tokens(used.appended - charged_read_, used.decoded - charged_sampled_);
+}
+
+std::optional<std::string> Budget::objection_to_call_of(const std::string& name) const {
+  const auto limit = limits_.calls_of_max.find(name);
+  if (limit == limits_.calls_of_max.end()) return std::nullopt;
+  if (limit->second == 0) return "no calls to " + name + " are allowed";
+  const auto made = spent_.calls_of.find(name);
+  if (made == spent_.calls_of.end() || made->second < limit->second) return std::nullopt;
+  return used_up(limit->second, "calls to " + name);
+}
+
+std::optional<std::string> Budget::objection_to_call(const std::string& recipient) const {
+  if (limits_.calls_max > 0 && spent_.calls >= limits_.calls_max) return used_up(limits_.calls_max, "tool calls");
+  if (!limits_.calls_of_max.empty()) {
+    if (auto why = objection_to_call_of(recipient)) return why;
+    if (auto why = objection_to_call_of(name_space_of(recipient))) return why;
+  }
+  if (limits_.tool_bytes_max > 0 && spent_.output_bytes >= limits_.tool_bytes_max) {
+    return used_up(limits_.tool_bytes_max, "bytes of tool output");
+  }
+  if (limits_.tool_time_max.count() > 0 && spent_.duration >= limits_.tool_time_max) {
+    return used_up(limits_.tool_time_max.count(), "ms in tools");
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> Budget::refuses(const std::string& recipient) const {
+  const std::lock_guard lock(*mutex_);
+  return first_objection([&](const Budget& budget) { return budget.objection_to_call(recipient); });
+}
+
+std::optional<std::string> Budget::take_call(const std::string& recipient) {
+  const std::lock_guard lock(*mutex_);
+  auto why = first_objection([&](const Budget& budget) { return budget.objection_to_call(recipient); });
+  if (why) return why;
+  for (Budget* budget = this; budget != nullptr; budget = budget->parent_) budget->count_call(recipient);
+  return std::nullopt;
+}
+
+void Budget::count_call(const std::string& recipient) {
+  ++spent_.calls;
+  ++spent_.calls_of[recipient];
+  if (const std::string name_space = name_space_of(recipient); name_space != recipient) ++spent_.calls_of[name_space];
+}
+
+void Budget::add_output(std::size_t bytes, std::chrono::milliseconds duration) {
+  const std::lock_guard lock(*mutex_);
+  for (Budget* budget = this; budget != nullptr; budget = budget->parent_) {
+    budget->spent_.output_bytes += static_cast<std::int64_t>(bytes);
+    budget->spent_.duration += duration;
+  }
+}
+
+std::optional<std::string> Budget::take_child() {
+  const std::lock_guard lock(*mutex_);
+  auto why = first_objection([](const Budget& budget) -> std::optional<std::string> {
+    const int n_max = budget.limits_.children_max;
+    if (budget.spent_.children < n_max) return std::nullopt;
+    return used_up(n_max, "sub-agents");
+  });
+  if (why) return why;
+  for (Budget* budget = this; budget != nullptr; budget = budget->parent_) ++budget->spent_.children;
+  return std::nullopt;
 }
 
 }  // namespace toccata::agent

@@ -1,36 +1,77 @@
-// What a run has spent on tools, and whether it may spend more. Tokens are counted by the token log itself.
+// What a run has spent, and whether it may spend more.
+//
+// Runs that a run makes have a budget below its own: what a child spends counts for every run above it as well, at the
+// moment it is spent. So a family of runs stays within each of its limits as one run does, by at most one token or one
+// call, however many of them work at the same time.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "agent/loop/limits.h"
+#include "agent/model/token_model.h"
 #include "agent/store/ledger.h"
 
 namespace toccata::agent {
 
+// Any thread: one lock for a family. `limits` and `parent` must outlive it.
 class Budget {
  public:
-  explicit Budget(const Limits& limits) : limits_(limits) {}
+  explicit Budget(const Limits& limits, Budget* parent = nullptr);
+  Budget(const Budget&) = delete;
+  Budget& operator=(const Budget&) = delete;
 
-  // Counts what earlier processes spent.
+  // Counts what earlier processes spent in this run, and not for those above it: they recall it themselves.
   void recall(const std::vector<store::CallRow>& calls);
+  // What runs below this one spent in earlier processes.
+  void recall_child(const store::RunRecord& child);
+
+  // Sets aside what the next step costs: `used` is what this run's log counts by now, `n_read` and `n_sampled` come on top.
+  // Why that would be too much, in plain words; none: it is counted. What was set aside and did not come is given back by
+  // the next call, and by settle().
+  std::optional<std::string> admit(const Usage& used, std::int64_t n_read, std::int64_t n_sampled);
+  void settle(const Usage& used);
+
   // Why a call to `recipient` would be one too many, in plain words; none: it may be made.
   std::optional<std::string> refuses(const std::string& recipient) const;
-  void count(
-      const std::string& recipient, std::size_t output_bytes, std::chrono::milliseconds duration
-  );
+  // The same, and counts the call when it may be made.
+  std::optional<std::string> take_call(const std::string& recipient);
+  // What it came to.
+  void add_output(std::size_t bytes, std::chrono::milliseconds duration);
+
+  // A run more below this one: why not, or it is counted.
+  std::optional<std::string> take_child();
 
  private:
+  struct Spent {
+    std::int64_t read = 0, sampled = 0;
+    int calls = 0;
+    std::map<std::string, int, std::less<>> calls_of = {};  // by recipient and by namespace
+    std::int64_t output_bytes = 0;
+    std::chrono::milliseconds duration{0};
+    int children = 0;
+  };
+  std::optional<std::string> objection_to_tokens(std::int64_t n_read, std::int64_t n_sampled) const;
+  std::optional<std::string> objection_to_call_of(const std::string& recipient_or_name_space) const;
+  std::optional<std::string> objection_to_call(const std::string& recipient) const;
+  // The objection of this run or of one above it.
+  template <class Objection>
+  std::optional<std::string> first_objection(const Objection& objection) const;
+  void count_call(const std::string& recipient);
+  void charge_tokens(std::int64_t n_read, std::int64_t n_sampled);
+
   const Limits& limits_;
-  int n_calls_ = 0;
-  std::map<std::string, int, std::less<>> n_calls_of_;
-  std::int64_t output_bytes_ = 0;
-  std::chrono::milliseconds duration_{0};
+  Budget* const parent_;
+  const std::shared_ptr<std::mutex> mutex_;  // guards what follows, in the whole family
+  const bool counts_tokens_;                 // some limit up to the root asks for it
+  Spent spent_;                              // here and below
+  std::int64_t charged_read_ = 0, charged_sampled_ = 0;  // of this run alone
 };
 
 }  // namespace toccata::agent

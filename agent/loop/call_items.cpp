@@ -52,6 +52,11 @@ void complete(CommandItem& item, const tools::ToolResult& result, ItemStatus sta
 void complete(WebSearchItem& item, const tools::ToolResult& result, ItemStatus status) {
   item.result = result.content;
   item.status = status;
+  const nlohmann::json metadata = parse_or_null(result.metadata);
+  if (!metadata.is_object() || !metadata.contains("sources")) return;
+  for (const nlohmann::json& source : metadata["sources"]) {
+    if (source.is_string()) item.sources.push_back(source.get<std::string>());
+  }
 }
 void complete(ToolCallItem& item, const tools::ToolResult& result, ItemStatus status) {
   (status == ItemStatus::kCompleted ? item.result : item.error) = result.content;

@@ -8,6 +8,7 @@
 #include "agent/loop/call_items.h"
 #include "agent/loop/prompt.h"
 #include "agent/loop/recall_tool.h"
+#include "agent/loop/subagent_tool.h"
 #include "core/base/json.h"
 #include "core/tokenizer/tokenizer.h"
 
@@ -48,6 +49,8 @@ const char* to_string(ToolStatus status) {
       return "failed";
     case ToolStatus::kStopsRun:
       return "stops_run";
+    case ToolStatus::kUnfinished:
+      return "unfinished";
   }
   return "failed";
 }
@@ -57,7 +60,21 @@ bool says_denied(const ToolResult& result) {
   return metadata.is_object() && metadata.value("denied", nlohmann::json()) == true;
 }
 
-bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+// Known to others as long as it stands.
+struct Lent {
+  Lent(Crew*& slot, Crew& crew) : slot_(slot) { slot = &crew; }
+  ~Lent() { slot_ = nullptr; }
+  Lent(const Lent&) = delete;
+  Lent& operator=(const Lent&) = delete;
+  Crew*& slot_;
+};
+
+CallOutcome over_budget(std::string why) {
+  CallOutcome outcome;
+  outcome.verdict = Verdict::kOverBudget;
+  outcome.reason = std::move(why);
+  return outcome;
+}
 
 std::size_t hash_of(const std::string& recipient, const std::string& arguments) {
   const std::size_t hash = std::hash<std::string>{}(arguments);
@@ -66,28 +83,18 @@ std::size_t hash_of(const std::string& recipient, const std::string& arguments) 
 
 }  // namespace
 
-std::string shorten(std::string text, std::size_t bytes_max, std::string_view how_to_see) {
-  if (text.size() <= bytes_max) return text;
-  std::size_t head = bytes_max / 4 * 3;
-  std::size_t tail = text.size() - (bytes_max - head);
-  while (head > 0 && is_continuation(text[head])) --head;
-  while (tail < text.size() && is_continuation(text[tail])) ++tail;
-  return text.substr(0, head) + "\n[... " + std::to_string(tail - head) + " of " +
-         std::to_string(text.size()) + " bytes left out" + std::string(how_to_see) + " ...]\n" +
-         text.substr(tail);
-}
-
 Dispatcher::Dispatcher(
     const tools::Registry& registry,
     store::RunWriter& writer,
     EventQueue& events,
-    const AgentConfig& config
+    const AgentConfig& config,
+    Budget& budget
 )
     : registry_(registry),
       writer_(writer),
       events_(events),
       config_(config),
-      budget_(config.limits) {}
+      budget_(budget) {}
 
 const harmony::NameMap& Dispatcher::names() const {
   const std::size_t n_tools = registry_.tools().size();
@@ -169,7 +176,7 @@ harmony::Message Dispatcher::answer_message(
 }
 
 CallOutcome Dispatcher::answer_without_running(
-    const Target& target, const harmony::Message& call, const char* status, std::string text
+    const Target& target, const harmony::Message& call, const char* status, std::string text, int row
 ) {
   const Item item =
       call_started_item(events_.next_item_id(), safe_author(target.recipient), call.text());
@@ -177,42 +184,47 @@ CallOutcome Dispatcher::answer_without_running(
   CallOutcome outcome;
   outcome.verdict = Verdict::kNotRun;
   outcome.answer = answer_message(target, call, "", result.content);
-  writer_.record_call(
-      {.recipient = target.recipient,
-       .arguments = call.text(),
-       .effect = target.tool != nullptr ? to_string(target.tool->spec().effect) : "pure",
-       .idempotency_key = ""},
-      {status, *outcome.answer.name, result.content, "{}", ""}
-  );
+  const store::CallResult recorded{status, *outcome.answer.name, result.content, "{}", ""};
+  if (row > 0) {
+    writer_.finish_call(row, recorded);
+  } else {
+    writer_.record_call(
+        {.recipient = target.recipient,
+         .arguments = call.text(),
+         .effect = target.tool != nullptr ? to_string(target.tool->spec().effect) : "pure",
+         .idempotency_key = ""},
+        recorded
+    );
+  }
   events_.push(ItemStarted{item});
   events_.push(ItemCompleted{call_completed_item(item, result)});
   return outcome;
 }
 
-ToolResult Dispatcher::call_bounded(
-    tools::Tool& tool,
-    const tools::ToolCall& call,
-    Watchdog& watchdog,
-    std::optional<Watchdog::Clock::time_point> run_deadline
-) {
+void Dispatcher::execute(Begun& begun, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline) const {
+  tools::Tool& tool = *begun.target.tool;
   const auto timeout = tool.spec().timeout;
-  const auto own_deadline = Watchdog::Clock::now() + timeout;
+  begun.started = Watchdog::Clock::now();
+  const auto own_deadline = begun.started + timeout;
   const auto deadline = run_deadline ? std::min(*run_deadline, own_deadline) : own_deadline;
   const Watchdog::Watch watch = watchdog.watch(deadline);
-  ToolResult result;
+  ToolResult& result = begun.result;
   try {
-    result = tool.call(call, watch.token());
+    result = tool.call(begun.request, watch.token());
   } catch (const std::logic_error&) {
     throw;  // a bug of ours is for main
   } catch (const std::exception& failure) {
     result = {ToolStatus::kFailed, "", std::string("The tool failed: ") + failure.what(), "{}"};
+  }
+  if (config_.secrets) {
+    result.content = config_.secrets->redact(result.content);
+    result.metadata = config_.secrets->redact(result.metadata);
   }
   result.content = tokenizer::to_valid_utf8(result.content);
   if (Watchdog::Clock::now() >= own_deadline && watch.token().stop_requested()) {
     result.content +=
         "\n[Stopped after " + std::to_string(timeout.count()) + " ms, the tool's limit.]";
   }
-  return result;
 }
 
 // Where a model that has the tool for it finds the rest of a call's output.
@@ -230,7 +242,7 @@ std::string Dispatcher::arguments_of(const Target& target, const harmony::Messag
 void Dispatcher::read(int call, const Target& target, const std::string& arguments, ToolResult& result) {
   const tools::ToolSpec& spec = target.tool->spec();
   // Why it failed may be the other side's words.
-  if (result.status == ToolStatus::kFailed && spec.reaches_out && !result.provenance.untrusted) result.provenance = {true, spec.name_space};
+  if (result.status == ToolStatus::kFailed && spec.reaches_out && !spec.runs_code && !result.provenance.untrusted) result.provenance = {true, spec.name_space};
   // Anyone's words: which of the calls it shows is for the ledger to know.
   if (target.recipient == kRecallRecipient && trust_.has_read_untrusted()) result.provenance = {true, trust_.origins().front(), true};
   if (result.provenance.untrusted) {
@@ -243,48 +255,64 @@ void Dispatcher::read(int call, const Target& target, const std::string& argumen
   result.metadata = with_provenance(result.metadata, result.provenance);
 }
 
-CallOutcome Dispatcher::run_tool(
-    const Target& target,
-    const harmony::Message& call,
-    const std::string& arguments,
-    const store::CallRow* begun,
-    Watchdog& watchdog,
-    std::optional<Watchdog::Clock::time_point> run_deadline
+std::variant<CallOutcome, Dispatcher::Begun> Dispatcher::begin_tool(
+    const Target& target, const harmony::Message& call, const std::string& arguments, const store::CallRow* row
 ) {
-  tools::ToolCall request{
-      target.recipient,
-      arguments,
-      begun != nullptr ? begun->intent.idempotency_key : writer_.next_idempotency_key()};
-  const Item item = call_started_item(events_.next_item_id(), target.recipient, arguments);
-  if (std::holds_alternative<CommandItem>(item.details)) {
-    request.on_output = [&](std::string_view text) {
-      events_.push(ItemDelta{item.id, ItemDelta::Kind::kOutput, std::string(text)});
-      events_.flush();
-    };
-  }
-  const char* effect = to_string(target.tool->spec().effect);
-  const int number =
-      begun != nullptr
-          ? begun->call
-          : writer_.begin_call({target.recipient, arguments, effect, request.idempotency_key});
-  events_.push(ItemStarted{item});
+  if (auto refused = budget_.take_call(target.recipient); refused && row == nullptr) return over_budget(std::move(*refused));
+  Begun begun{target, call, 0, {}, call_started_item(events_.next_item_id(), target.recipient, arguments), {}, {}};
+  begun.request = {
+      target.recipient, arguments, row != nullptr ? row->intent.idempotency_key : writer_.next_idempotency_key()};
+  begun.number = row != nullptr
+                     ? row->call
+                     : writer_.begin_call(
+                           {target.recipient, arguments, to_string(target.tool->spec().effect), begun.request.idempotency_key}
+                       );
+  events_.push(ItemStarted{begun.item});
   events_.flush();
+  return begun;
+}
 
-  const auto started = Watchdog::Clock::now();
-  ToolResult result = call_bounded(*target.tool, request, watchdog, run_deadline);
-  read(number, target, arguments, result);
+CallOutcome Dispatcher::run(
+    std::variant<CallOutcome, Begun> call, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline
+) {
+  auto* const begun = std::get_if<Begun>(&call);
+  if (begun == nullptr) return std::get<CallOutcome>(std::move(call));
+  const auto show = [&](std::string text) {
+    if (text.empty()) return;
+    events_.push(ItemDelta{begun->item.id, ItemDelta::Kind::kOutput, std::move(text)});
+    events_.flush();
+  };
+  const auto redactor = config_.secrets ? config_.secrets->redactor() : std::make_shared<tools::Redactor>();
+  tools::RedactingStream shown(*redactor);
+  if (std::holds_alternative<CommandItem>(begun->item.details)) begun->request.on_output = [&](std::string_view text) { show(shown.push(text)); };
+  execute(*begun, watchdog, run_deadline);
+  show(shown.finish());
+  return finish(*begun);
+}
+
+CallOutcome Dispatcher::finish(Begun& begun) {
+  const Target& target = begun.target;
+  ToolResult& result = begun.result;
+  const std::string& arguments = begun.request.arguments;
+  if (result.status == ToolStatus::kUnfinished) {
+    events_.push(ItemCompleted{call_completed_item(begun.item, result)});
+    CallOutcome outcome;
+    outcome.verdict = Verdict::kUnfinished;
+    outcome.reason = result.content;
+    outcome.call = begun.number;
+    return outcome;
+  }
+  read(begun.number, target, arguments, result);
   const std::size_t bytes_max = config_.limits.tool_output_bytes_max;
   std::string full = result.content.size() > bytes_max ? result.content : std::string();
-  result.content = shorten(std::move(result.content), bytes_max, how_to_see(number));
-  budget_.count(
-      target.recipient,
-      result.content.size(),
-      std::chrono::duration_cast<std::chrono::milliseconds>(Watchdog::Clock::now() - started)
-  );
+  result.content = shorten(std::move(result.content), bytes_max, how_to_see(begun.number));
+  // A sub-agent's tools have counted their time themselves.
+  const auto duration = target.recipient == kDelegateRecipient ? Watchdog::Clock::duration{} : Watchdog::Clock::now() - begun.started;
+  budget_.add_output(result.content.size(), std::chrono::duration_cast<std::chrono::milliseconds>(duration));
   if (lost_state_.erase(target.recipient) > 0) result.content = (config_.files.put_back ? kStateLostFilesKept : kStateLost) + result.content;
   remember(target, arguments, result.content);
   CallOutcome outcome;
-  outcome.answer = answer_message(target, call, result.author, result.content);
+  outcome.answer = answer_message(target, begun.call, result.author, result.content);
   if (result.status == ToolStatus::kStopsRun) {
     const bool denied = says_denied(result);
     outcome.verdict = denied ? Verdict::kDenied : Verdict::kStopsRun;
@@ -292,9 +320,9 @@ CallOutcome Dispatcher::run_tool(
   }
   std::vector<store::SessionFile> files;
   if (config_.files.take) files = config_.files.take();
-  Item completed = call_completed_item(item, result, files);
+  Item completed = call_completed_item(begun.item, result, files);
   writer_.finish_call(
-      number,
+      begun.number,
       {to_string(result.status), *outcome.answer.name, result.content, result.metadata, std::move(full), std::move(files)}
   );
   events_.push(ItemCompleted{std::move(completed)});
@@ -306,11 +334,8 @@ void Dispatcher::forget_state_of(const std::string& recipient) {
   if (tool != nullptr && tool->spec().stateful) lost_state_.insert(recipient);
 }
 
-CallOutcome Dispatcher::resume(
-    const MessageStream::Done& done,
-    const store::CallRow& row,
-    Watchdog& watchdog,
-    std::optional<Watchdog::Clock::time_point> run_deadline
+std::variant<CallOutcome, Dispatcher::Begun> Dispatcher::begin_again(
+    const MessageStream::Done& done, const store::CallRow& row
 ) {
   const Target target{row.intent.recipient, registry_.find(row.intent.recipient)};
   CallOutcome outcome;
@@ -322,7 +347,7 @@ CallOutcome Dispatcher::resume(
   const bool repeatable = row.intent.effect != to_string(tools::Effect::kEffectful) &&
                           target.tool != nullptr &&
                           target.tool->spec().effect != tools::Effect::kEffectful;
-  if (repeatable) return run_tool(target, done.message, arguments_of(target, done.message), &row, watchdog, run_deadline);
+  if (repeatable) return begin_tool(target, done.message, arguments_of(target, done.message), &row);
   outcome.answer = answer_message(target, done.message, "", kOutcomeUnknown);
   const Item item =
       call_started_item(events_.next_item_id(), target.recipient, row.intent.arguments);
@@ -333,19 +358,20 @@ CallOutcome Dispatcher::resume(
   return outcome;
 }
 
-CallOutcome Dispatcher::refuse(const MessageStream::Done& call, const std::string& why, bool asked) {
-  const Target target = find(call.message.recipient.value_or(""));
+CallOutcome Dispatcher::refuse(const MessageStream::Done& done, const std::string& why, bool asked, int call) {
+  const Target target = find(done.message.recipient.value_or(""));
   if (asked) writer_.note("approval", "refused: " + target.recipient);
+  const char* what = call > 0 ? " has no result: " : " did not run: ";
   return answer_without_running(
-      target, call.message, "refused", "The call to " + target.recipient + " did not run: " + why + "."
+      target, done.message, "refused", "The call to " + target.recipient + what + why + ".", call
   );
 }
 
-Decision Dispatcher::ask_for(const std::string& recipient, const std::string& arguments) {
+Decision Dispatcher::ask_for(const std::string& recipient, const std::string& arguments, bool always) {
   const ApprovalPolicy& policy = config_.approval;
   using Mode = ApprovalPolicy::Mode;
   const bool beforehand = policy.mode == Mode::kAlways || (policy.mode == Mode::kTrusted && !trust_.has_read_untrusted());
-  if (beforehand) return Decision::kApprove;
+  if (beforehand && !always) return Decision::kApprove;
   writer_.note("approval", "waiting: " + recipient);
   events_.flush();  // the person sees what led to the call
   if (policy.mode == Mode::kNever || !policy.ask) return Decision::kLater;
@@ -361,6 +387,74 @@ CallOutcome Dispatcher::dispatch(
     Watchdog& watchdog,
     std::optional<Watchdog::Clock::time_point> run_deadline
 ) {
+  return run(begin(done), watchdog, run_deadline);
+}
+
+CallOutcome Dispatcher::resume(
+    const MessageStream::Done& done,
+    const store::CallRow& row,
+    Watchdog& watchdog,
+    std::optional<Watchdog::Clock::time_point> run_deadline
+) {
+  return run(begin_again(done, row), watchdog, run_deadline);
+}
+
+bool Dispatcher::is_concurrent(const Begun& begun) {
+  const tools::ToolSpec& spec = begun.target.tool->spec();
+  return spec.concurrent && spec.effect != tools::Effect::kEffectful;
+}
+
+// What is not certain to have no effect is an end for all that stands before it.
+bool Dispatcher::may_be_concurrent(const MessageStream::Done& done) const {
+  const Target target = find(done.message.recipient.value_or(""));
+  return target.tool == nullptr || target.tool->spec().effect != tools::Effect::kEffectful;
+}
+
+std::vector<CallOutcome> Dispatcher::dispatch_all(
+    const std::vector<MessageStream::Done>& calls,
+    const std::vector<store::CallRow>& begun,
+    Watchdog& watchdog,
+    std::optional<Watchdog::Clock::time_point> run_deadline
+) {
+  const auto begin_call = [&](std::size_t i) { return i < begun.size() ? begin_again(calls[i], begun[i]) : begin(calls[i]); };
+  const auto ends_run = [](const CallOutcome& outcome) {
+    return outcome.verdict != Verdict::kRan && outcome.verdict != Verdict::kNotRun;
+  };
+  (void)names();  // made before there are threads that read them
+  std::vector<CallOutcome> outcomes;
+  for (std::size_t i = 0; i < calls.size();) {
+    std::deque<std::variant<CallOutcome, Begun>> together;  // stay where they are
+    Crew crew;
+    const Lent lent(crew_, crew);
+    bool ends = false;
+    while (i < calls.size() && !ends) {
+      const bool alone = !may_be_concurrent(calls[i]);
+      if (alone && !together.empty()) break;
+      together.push_back(begin_call(i++));
+      auto* const one = std::get_if<Begun>(&together.back());
+      if (one == nullptr) {
+        ends = ends_run(std::get<CallOutcome>(together.back()));
+      } else if (is_concurrent(*one)) {
+        crew.start([this, this_call = one, &watchdog, run_deadline] { execute(*this_call, watchdog, run_deadline); });
+      }
+      if (alone) break;
+    }
+    for (auto& call : together) {  // those that must stay on this thread, while the others run
+      auto* const one = std::get_if<Begun>(&call);
+      if (one != nullptr && !is_concurrent(*one)) execute(*one, watchdog, run_deadline);
+    }
+    crew.join();
+    for (auto& call : together) {
+      auto* const one = std::get_if<Begun>(&call);
+      outcomes.push_back(one != nullptr ? finish(*one) : std::get<CallOutcome>(std::move(call)));
+      ends = ends || ends_run(outcomes.back());
+    }
+    if (ends) break;
+  }
+  return outcomes;
+}
+
+std::variant<CallOutcome, Dispatcher::Begun> Dispatcher::begin(const MessageStream::Done& done) {
   const harmony::Message& call = done.message;
   const Target target = find(call.recipient.value_or(""));
   if (target.tool == nullptr) {
@@ -368,6 +462,11 @@ CallOutcome Dispatcher::dispatch(
         answer_without_running(target, call, "unknown_tool", unknown_tool(target.recipient));
     outcome.malformed = true;
     return outcome;
+  }
+  if (config_.lineage && !is_allowed(config_.lineage->tools, target.recipient)) {
+    return answer_without_running(
+        target, call, "refused", "The tool " + target.recipient + " is not for this sub-agent. Go on without it."
+    );
   }
   if (std::string reason = unusable_because(target, done); !reason.empty()) {
     auto outcome = answer_without_running(target, call, "malformed", std::move(reason));
@@ -395,20 +494,27 @@ CallOutcome Dispatcher::dispatch(
     }
     return outcome;
   }
-  if (const auto refused = budget_.refuses(target.recipient)) {
-    CallOutcome outcome;
-    outcome.verdict = Verdict::kOverBudget;
-    outcome.reason = *refused;
-    return outcome;
-  }
+  if (auto refused = budget_.refuses(target.recipient)) return over_budget(std::move(*refused));
   if (auto reason = trust_.objection(target.tool->spec(), arguments)) {
     writer_.note("trust", "a call to " + target.recipient + " was refused: its address carried private text");
     return answer_without_running(target, call, "refused", std::move(*reason));
   }
-  if (!target.tool->spec().needs_approval) return run_tool(target, call, arguments, nullptr, watchdog, run_deadline);
+  using Rule = ApprovalRule::Action;
+  const auto rule = ruled(config_.approval.rules, target.recipient, arguments);
+  if (rule && rule->action != Rule::kAsk) {
+    writer_.note("approval", (rule->action == Rule::kDeny ? "denied by the rule " : "allowed by the rule ") + rule->rule + ": " + target.recipient);
+  }
+  if (rule && rule->action == Rule::kDeny) {
+    return answer_without_running(
+        target, call, "refused",
+        "The call to " + target.recipient + " was denied by a rule of the user, " + rule->rule + ", and did not run. Do it in another way, or answer without it."
+    );
+  }
+  const bool asks = rule ? rule->action == Rule::kAsk : target.tool->spec().needs_approval;
+  if (!asks) return begin_tool(target, call, arguments, nullptr);
 
-  const Decision decision = ask_for(target.recipient, arguments);
-  if (decision == Decision::kApprove) return run_tool(target, call, arguments, nullptr, watchdog, run_deadline);
+  const Decision decision = ask_for(target.recipient, arguments, rule.has_value());
+  if (decision == Decision::kApprove) return begin_tool(target, call, arguments, nullptr);
   if (decision == Decision::kLater) {
     CallOutcome outcome;
     outcome.verdict = Verdict::kWaits;

@@ -5,15 +5,19 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <variant>
+#include <vector>
 
 #include "agent/harmony/message.h"
 #include "agent/harmony/name_map.h"
 #include "agent/loop/agent.h"
 #include "agent/loop/budget.h"
+#include "agent/loop/crew.h"
 #include "agent/loop/message_stream.h"
 #include "agent/loop/trust.h"
 #include "agent/loop/watchdog.h"
 #include "agent/store/ledger.h"
+#include "core/base/shorten.h"
 #include "tools/registry.h"
 
 namespace toccata::agent {
@@ -28,6 +32,8 @@ struct CallOutcome {
     kStopsRun,  // ends the run: exit 6
     kWaits,       // for approval: not made and not answered; ends the run with exit 5; `reason` says so in words
     kOverBudget,  // not made and not answered: ends the run with exit 4; `reason` says why in words
+    kUnfinished,  // begun and not answered: a resumed run makes it again with its key; `call` is its row, and `reason` says
+                  // in words what it waits for, when it does
   } verdict = Verdict::kRan;
   // The model goes round in circles: this and the steps before it, so many together, say nothing new. `answer` then
   // stands for what the model is to be told once they are gone.
@@ -35,6 +41,7 @@ struct CallOutcome {
   bool malformed = false;   // counts towards Limits::malformed_max
   std::string reason;       // terminal_reason of kDenied and kStopsRun
   harmony::Message answer;  // what the model reads
+  int call = 0;             // of kUnfinished
 };
 
 // From a call the model wrote to the message it reads: finds the tool, checks what can be checked, asks for approval,
@@ -45,7 +52,8 @@ class Dispatcher {
       const tools::Registry& registry,
       store::RunWriter& writer,
       EventQueue& events,
-      const AgentConfig& config
+      const AgentConfig& config,
+      Budget& budget
   );
 
   // `run_deadline` bounds the tool as its own time-out does. The result is pending in the ledger on return; the events
@@ -65,12 +73,24 @@ class Dispatcher {
       Watchdog& watchdog,
       std::optional<Watchdog::Clock::time_point> run_deadline
   );
-  // A call that is not made; the model is told `why`, a clause. `asked`: it waited for approval, and this is a no.
-  CallOutcome refuse(const MessageStream::Done& call, const std::string& why, bool asked);
+  // The calls of one step together, `begun` those of them that an earlier process had begun. Calls of tools that allow it
+  // run side by side; what has effects that a second call would repeat runs alone, in its place in the order. Outcomes in
+  // the order of the calls; behind one that ends the run stand those only that ran beside it.
+  std::vector<CallOutcome> dispatch_all(
+      const std::vector<MessageStream::Done>& calls,
+      const std::vector<store::CallRow>& begun,
+      Watchdog& watchdog,
+      std::optional<Watchdog::Clock::time_point> run_deadline
+  );
+  // While calls run side by side, their crew; else null. For tools that have something to say to the run's thread.
+  Crew* crew() const { return crew_; }
+  // A call that is not made, or not made to its end (`call`, its row; 0: it has none); the model is told `why`, a clause.
+  // `asked`: it waited for approval, and this is a no.
+  CallOutcome refuse(const MessageStream::Done& done, const std::string& why, bool asked, int call = 0);
+  // The recipient of the registry for a name as the model is told it.
+  std::string own_name(const std::string& shown) const { return find(shown).recipient; }
   // The tools of these recipients lost what they kept between calls, which the model is told at the next call.
   void forget_state_of(const std::string& recipient);
-  // The budget, for what earlier processes spent.
-  Budget& budget() { return budget_; }
   // Whose words the run has read: the loop tells it the user's and what earlier processes read.
   Trust& trust() { return trust_; }
 
@@ -85,30 +105,43 @@ class Dispatcher {
   std::string unusable_because(const Target& target, const MessageStream::Done& call) const;
   std::string unknown_tool(const std::string& recipient) const;
   // Asks the person where there is one; both sides stand in the ledger as notes.
-  Decision ask_for(const std::string& recipient, const std::string& arguments);
+  // `always`: whatever was approved beforehand.
+  Decision ask_for(const std::string& recipient, const std::string& arguments, bool always);
   // Calls at the end of the history, and this one, that repeat earlier ones: 0 when they do not.
   int repeats(const Target& target, const std::string& arguments) const;
   void remember(const Target& target, const std::string& arguments, const std::string& content);
   // What the tool gets: mended where only one reading is possible; a raw body and an empty one are passed on as they are.
   static std::string arguments_of(const Target& target, const harmony::Message& call);
   void read(int call, const Target& target, const std::string& arguments, tools::ToolResult& result);
-  CallOutcome run_tool(
-      const Target& target,
-      const harmony::Message& call,
-      const std::string& arguments,
-      const store::CallRow* begun,  // by an earlier process; null: the intent is written here
-      Watchdog& watchdog,
-      std::optional<Watchdog::Clock::time_point> run_deadline
+  // A call whose intent stands in the ledger.
+  struct Begun {
+    Target target;
+    harmony::Message call;
+    int number = 0;
+    tools::ToolCall request;
+    Item item;
+    Watchdog::Clock::time_point started;
+    tools::ToolResult result;
+  };
+  // The call, begun, or what came of it without running.
+  std::variant<CallOutcome, Begun> begin(const MessageStream::Done& done);
+  std::variant<CallOutcome, Begun> begin_again(const MessageStream::Done& done, const store::CallRow& row);
+  // Writes the intent; `row`: of an earlier process, which wrote it.
+  std::variant<CallOutcome, Begun> begin_tool(
+      const Target& target, const harmony::Message& call, const std::string& arguments, const store::CallRow* row
   );
-  tools::ToolResult call_bounded(
-      tools::Tool& tool,
-      const tools::ToolCall& call,
-      Watchdog& watchdog,
-      std::optional<Watchdog::Clock::time_point> run_deadline
+  // Runs it: on any thread, where its tool allows that.
+  void execute(Begun& begun, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline) const;
+  CallOutcome finish(Begun& begun);
+  CallOutcome run(
+      std::variant<CallOutcome, Begun> call, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline
   );
+  // May run beside others.
+  static bool is_concurrent(const Begun& begun);
+  bool may_be_concurrent(const MessageStream::Done& done) const;
   // Records a call that was not run and what the model is told instead.
   CallOutcome answer_without_running(
-      const Target& target, const harmony::Message& call, const char* status, std::string text
+      const Target& target, const harmony::Message& call, const char* status, std::string text, int row = 0
   );
   harmony::Message answer_message(
       const Target& target, const harmony::Message& call, std::string author, std::string text
@@ -121,8 +154,9 @@ class Dispatcher {
   std::string how_to_see(int call) const;
   mutable std::optional<harmony::NameMap> names_;
   mutable std::size_t n_tools_named_ = 0;
-  Budget budget_;
+  Budget& budget_;
   Trust trust_;
+  Crew* crew_ = nullptr;
   std::set<std::string> lost_state_;  // recipients
   // The last calls that ran, newest last.
   struct Made {
@@ -133,9 +167,5 @@ class Dispatcher {
   std::deque<Made> made_;
   std::set<std::size_t> told_of_;  // calls the model was told not to make again
 };
-
-// At most `bytes_max` bytes of `text`, whole characters: its beginning and its end, and between them how much is missing
-// and `how_to_see` it.
-std::string shorten(std::string text, std::size_t bytes_max, std::string_view how_to_see = {});
 
 }  // namespace toccata::agent

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -68,6 +69,7 @@ struct WebSearchItem {
   std::string query = {};
   std::optional<std::string> result = {};
   ItemStatus status = ItemStatus::kInProgress;
+  std::vector<std::string> sources = {};  // addresses that were found; not in the JSON
   friend bool operator==(const WebSearchItem&, const WebSearchItem&) = default;
 };
 // Something odd that did not end the run: a mended header, a nudge, a refused call.
@@ -115,6 +117,15 @@ struct TurnFailed {
   int exit_code = 1;
   TokenUsage usage;
 };
+struct AnyEvent;
+// Something happened in a run that this one made: a sub-agent, or a candidate for its answer.
+struct ChildEvent {
+  std::string run_id;  // of the child
+  std::string caller;  // id of the run that made it
+  int call = 0;        // the caller's call; 0: none
+  int part = 0;        // as in store::Caller
+  std::shared_ptr<const AnyEvent> event;  // never null, and no ChildEvent
+};
 // The stream itself broke (the ledger could not be written, say); a TurnFailed follows where
 // possible.
 struct StreamError {
@@ -129,7 +140,12 @@ using Event = std::variant<
     ItemCompleted,
     TurnCompleted,
     TurnFailed,
-    StreamError>;
+    StreamError,
+    ChildEvent>;
+
+struct AnyEvent {
+  Event event;
+};
 
 // Called on the thread of Agent::run, in order. Must not throw.
 using EventSink = std::function<void(const Event&)>;

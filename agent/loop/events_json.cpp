@@ -164,6 +164,13 @@ Json to_json(const Event& event) {
           [](const StreamError& e) -> Json {
             return {{"type", "error"}, {"message", e.message}};
           },
+          [](const ChildEvent& e) -> Json {
+            return {
+                {"type", "child.event"},
+                {"thread_id", e.run_id},
+                {"made_by", {{"thread_id", e.caller}, {"call", e.call}, {"part", e.part}}},
+                {"event", to_json(e.event->event)}};
+          },
       },
       event
   );

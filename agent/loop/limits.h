@@ -9,11 +9,17 @@
 namespace toccata::agent {
 
 // The bounds of one run. Every loop in the agent ends at one of these; zero means "no such bound"
-// where it says so.
+// where it says so. What a run may spend over its life it shares with the runs it makes (budget.h).
 struct Limits {
   int max_turns = 100;  // model calls (steps) of one run() call; exit 4, "max_turns"
   std::int64_t budget_tokens =
       0;  // tokens read + sampled over the agent's life, 0 = none; exit 4, "budget"
+  std::int64_t prefill_tokens_max = 0;  // of these, read, 0 = none; exit 4, "budget"
+  std::int64_t decode_tokens_max = 0;   // of these, sampled, 0 = none; exit 4, "budget"
+  // Runs that it makes for its calls (sub-agents), and how far below it they may make runs again; what is one too many is
+  // refused, and the model told.
+  int children_max = 16;
+  int depth_max = 1;
   std::int64_t step_tokens_max = 32'768;  // tokens of one model call; exit 4, "step_tokens"
   std::chrono::milliseconds timeout{
       0};                 // wall time of one run() call, 0 = none; exit 124, "timeout"

@@ -44,15 +44,10 @@ Ending ending_for(const Error& error) {
   return {7, "model_error", error.message};
 }
 
-std::optional<Ending> over_budget(const TokenLog& log, const Limits& limits, std::int64_t n) {
-  const Usage usage = log.usage();
-  if (limits.budget_tokens <= 0 || usage.appended + usage.decoded + n <= limits.budget_tokens) {
-    return std::nullopt;
-  }
-  return Ending{
-      4,
-      "budget",
-      "the budget of " + std::to_string(limits.budget_tokens) + " tokens is used up"};
+std::optional<Ending> over_budget(const TokenLog& log, Budget& budget, std::int64_t n_read, std::int64_t n_sampled) {
+  auto why = budget.admit(log.usage(), n_read, n_sampled);
+  if (!why) return std::nullopt;
+  return Ending{4, "budget", std::move(*why)};
 }
 
 // Parser, message stream and masks of one step. The lenient parser never fails.
@@ -81,6 +76,7 @@ Step::Step(
     store::RunWriter& writer,
     EventQueue& events,
     const AgentConfig& config,
+    Budget& budget,
     std::vector<std::string> recipients,
     const tools::CitablePages& pages
 )
@@ -89,6 +85,7 @@ Step::Step(
       writer_(writer),
       events_(events),
       config_(config),
+      budget_(budget),
       recipients_(std::move(recipients)),
       pages_(pages) {
   if (config_.constraint) constraint_.emplace(config_.constraint);
@@ -266,9 +263,11 @@ std::int64_t Step::write_forced(Reader& reader, StepResult& result) {
 bool Step::ends_step(
     Token token, std::size_t n_messages_before, const MessageStream& stream
 ) const {
-  if (log_.is_stop(token) || stream.foreign_role()) return true;
+  if (stream.foreign_role()) return true;
   const bool message_ended = stream.messages().size() > n_messages_before;
-  return message_ended && asks_for_tool(stream.messages().back().message.recipient);
+  const bool call_ended = message_ended && asks_for_tool(stream.messages().back().message.recipient);
+  if (call_ended && log_.has_further_call()) return false;
+  return call_ended || log_.is_stop(token);
 }
 
 std::optional<Ending> Step::limit_reached(std::int64_t n_sampled) const {
@@ -280,11 +279,11 @@ std::optional<Ending> Step::limit_reached(std::int64_t n_sampled) const {
         "the model did not stop within " + std::to_string(limits.step_tokens_max) +
             " tokens of one step"};
   }
-  return over_budget(1);
+  return agent::over_budget(log_, budget_, 0, 1);
 }
 
-std::optional<Ending> Step::over_budget(std::int64_t n) const {
-  return agent::over_budget(log_, config_.limits, n);
+std::optional<Ending> Step::over_budget(std::int64_t n_read) const {
+  return agent::over_budget(log_, budget_, n_read);
 }
 
 }  // namespace toccata::agent

@@ -10,6 +10,7 @@
 #include "agent/harmony/parser.h"
 #include "agent/harmony/renderer.h"
 #include "agent/loop/agent.h"
+#include "agent/loop/budget.h"
 #include "agent/loop/message_stream.h"
 #include "agent/loop/token_log.h"
 #include "agent/store/ledger.h"
@@ -26,8 +27,8 @@ struct Ending {
 // An error of the session: a full context is a limit (exit 4), anything else the model's failure (exit 7).
 Ending ending_for(const Error& error);
 
-// Set when `n` tokens more, read or sampled, would exceed the budget.
-std::optional<Ending> over_budget(const TokenLog& log, const Limits& limits, std::int64_t n);
+// Set when so many tokens more would exceed the budget; else they are counted.
+std::optional<Ending> over_budget(const TokenLog& log, Budget& budget, std::int64_t n_read, std::int64_t n_sampled = 0);
 
 // What one model call came to.
 struct StepResult {
@@ -48,6 +49,7 @@ class Step {
       store::RunWriter& writer,
       EventQueue& events,
       const AgentConfig& config,
+      Budget& budget,
       std::vector<std::string> recipients,
       const tools::CitablePages& pages  // what an answer may cite
   );
@@ -79,8 +81,8 @@ class Step {
   // What the format leaves no choice about goes into the log without being sampled. How many tokens that was.
   std::int64_t write_forced(Reader& reader, StepResult& result);
   bool ends_step(Token token, std::size_t n_messages_before, const MessageStream& stream) const;
-  // `n` more tokens fit the budget.
-  std::optional<Ending> over_budget(std::int64_t n) const;
+  // Of tokens that are not sampled.
+  std::optional<Ending> over_budget(std::int64_t n_read) const;
   // After too much reasoning: closes the message and opens the answer.
   std::optional<Ending> force_answer(Reader& reader);
   std::optional<Ending> limit_reached(std::int64_t n_sampled) const;
@@ -90,6 +92,7 @@ class Step {
   store::RunWriter& writer_;
   EventQueue& events_;
   const AgentConfig& config_;
+  Budget& budget_;
   const std::vector<std::string> recipients_;
   const tools::CitablePages& pages_;
   std::optional<harmony::Constraint> constraint_;

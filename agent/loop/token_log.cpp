@@ -1,5 +1,6 @@
 #include "agent/loop/token_log.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace toccata::agent {
@@ -16,6 +17,30 @@ Result<TokenLog> TokenLog::open(
   Result<std::unique_ptr<TokenSession>> session = open_session(model, opening);
   if (!session) return session.error();
   return TokenLog(model, std::move(*session), writer, control, std::move(opening));
+}
+
+Result<TokenLog> TokenLog::open(
+    SharedPrefix& prefix, TokenModel& model, store::RunWriter& writer, const harmony::ControlTokens& control
+) {
+  Result<SharedPrefix::Copy> copy = prefix.copy();
+  if (!copy) return copy.error();
+  TokenLog log(model, std::move(copy->session), writer, control, prefix.opening());
+  log.before_ = {-copy->counted.appended, -copy->counted.prefilled, -copy->counted.decoded};
+  log.prefix_ = prefix.tokens();
+  return log;
+}
+
+void TokenLog::write_prefix(const SharedPrefix& prefix, std::size_t n_task) {
+  const std::span<const Token> tokens(prefix.tokens());
+  writer_->append_tokens(store::SegmentKind::kPrompt, tokens.first(tokens.size() - n_task));
+  writer_->append_tokens(store::SegmentKind::kUser, tokens.last(n_task));
+  for (const Token token : tokens) note(token);
+}
+
+Result<std::unique_ptr<TokenSession>> TokenLog::fork(const std::stop_token& stop) {
+  if (!model_->capabilities().fork) return Error{ErrorCode::kUnsupported, "sessions of " + model_->name() + " have no copies"};
+  if (Result<void> read = session_->prefill(stop); !read) return read.error();
+  return session_->fork();
 }
 
 Usage TokenLog::usage() const {
@@ -83,7 +108,18 @@ Result<void> TokenLog::append(store::SegmentKind kind, std::span<const Token> to
 Result<void> TokenLog::restore(std::span<const Token> timeline) {
   const bool closed = !timeline.empty() &&
                       (timeline.back() == control_.return_ || timeline.back() == control_.endoftext);
-  const auto read = closed ? timeline.first(timeline.size() - 1) : timeline;
+  auto read = closed ? timeline.first(timeline.size() - 1) : timeline;
+  if (!prefix_.empty()) {
+    const bool begins_with_it = read.size() >= prefix_.size() && std::equal(prefix_.begin(), prefix_.end(), read.begin());
+    if (begins_with_it) {
+      read = read.subspan(prefix_.size());
+    } else if (Result<std::unique_ptr<TokenSession>> fresh = open_session(*model_, opening_); fresh) {
+      session_ = std::move(*fresh);
+      before_ = {};
+    } else {
+      return fresh.error();
+    }
+  }
   if (Result<void> appended = session_->append(read); !appended) return appended.error();
   for (const Token token : timeline) note(token);
   stop_kept_back_ = closed;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/harmony/renderer.h"
+#include "agent/loop/lineage.h"
 #include "agent/model/token_model.h"
 #include "agent/store/ledger.h"
 
@@ -25,12 +26,21 @@ class TokenLog {
       TokenModel& model, store::RunWriter& writer, const harmony::ControlTokens& control, std::vector<harmony::Message> opening
   );
 
+  // A log that begins with what `prefix` holds: see write_prefix() and restore().
+  static Result<TokenLog> open(SharedPrefix& prefix, TokenModel& model, store::RunWriter& writer, const harmony::ControlTokens& control);
+  // Puts the prefix into the ledger, the last `n_task` tokens of it as the user's.
+  void write_prefix(const SharedPrefix& prefix, std::size_t n_task);
+
+  // A copy of the session, which has read all of it; kUnsupported where the model has no copies.
+  Result<std::unique_ptr<TokenSession>> fork(const std::stop_token& stop);
+
   // kResourceExhausted when the context is full; nothing is appended then.
   Result<void> append(store::SegmentKind kind, std::span<const Token> tokens);
-  // The log of a recorded run, into an empty session; nothing is written to the ledger. A closing stop token is kept
+  // The log of a recorded run, into a session that is empty or holds a prefix; nothing is written to the ledger. A closing stop token is kept
   // back until settle(), which would take it back anyway.
   Result<void> restore(std::span<const Token> timeline);
   Result<Token> sample(const SamplingParams& params, std::optional<TokenMask> mask, std::stop_token stop);
+  bool has_further_call() const { return session_->has_further_call(); }
   // The next sample() waits for nothing.
   bool has_next() const { return session_->has_next(); }
 
@@ -71,7 +81,8 @@ class TokenLog {
   std::unique_ptr<TokenSession> session_;
   store::RunWriter* writer_;
   std::vector<harmony::Message> opening_;
-  Usage before_;  // of sessions that were given up
+  Tokens prefix_;  // that the session held when it was opened
+  Usage before_;   // of sessions that were given up; less what others had counted of a copied one
   std::optional<Checkpoint> mark_;
   harmony::ControlTokens control_;
   Tail tail_ = Tail::kComplete;

@@ -66,6 +66,17 @@ bool is_address(std::string_view text) { return text.find("://") != std::string_
 bool is_of_address(char c) { return c > ' ' && c < 0x7F && std::string_view("\"'<>`|\\").find(c) == std::string_view::npos; }
 bool is_of_host(char c) { return is_letter(c) || is_digit(c) || c == '-' || c == '.'; }
 
+// Of a program only the addresses that stand in it count: its other words go nowhere by themselves.
+std::vector<std::string> addresses_in(const std::vector<std::string>& texts) {
+  std::vector<std::string> addresses;
+  for (const std::string& text : texts) {
+    for (const std::string_view word : runs(text, 4, is_of_address)) {
+      if (is_address(word)) addresses.emplace_back(word);
+    }
+  }
+  return addresses;
+}
+
 std::string host_of(std::string_view address) {
   const auto url = tools::parse_web_url(address);
   return url ? url->host : std::string();
@@ -120,7 +131,8 @@ void Trust::read(const tools::Provenance& provenance, std::string_view content, 
   Windows echo = windows_of(said, kSecretChars);
   // What is shown again may be this machine's words: of those that count everything was shown the first time.
   const bool again = provenance.is_private && content.starts_with(kRecalledHead);
-  if ((provenance.untrusted && !again) || !has_read_untrusted()) {
+  const bool composed = provenance.untrusted && provenance.composed;
+  if (!composed && ((provenance.untrusted && !again) || !has_read_untrusted())) {
     for_each_name(content, [&](std::string name) {
       bool echoes = false;
       const std::string text = echo.empty() ? "" : plain(percent_decoded(name));
@@ -130,19 +142,21 @@ void Trust::read(const tools::Provenance& provenance, std::string_view content, 
   }
   echo.merge(windows_of(asked, kSecretChars));
   const bool hidden = !provenance.untrusted || provenance.is_private;
-  add(hidden ? private_ : public_, plain(content), hidden ? Windows() : echo);
+  add(composed ? composed_ : hidden ? private_ : public_, plain(content), hidden ? Windows() : echo);
   if (!provenance.untrusted || origins_.size() >= kOriginsMax) return;
   const std::string origin = provenance.origin.empty() ? "a tool" : provenance.origin;
   if (std::find(origins_.begin(), origins_.end(), origin) == origins_.end()) origins_.push_back(origin);
 }
 
-bool Trust::leaks(const std::vector<std::string>& texts) const {
+bool Trust::leaks(const std::vector<std::string>& texts, bool elsewhere) const {
   for (const bool with_digit : {true, false}) {
     const std::size_t n = with_digit ? kSecretChars : kWordsChars;
     Windows asked = windows_of(texts, n), found;
     if (with_digit) std::erase_if(asked, [](std::string_view window) { return std::none_of(window.begin(), window.end(), is_digit); });
     if (asked.empty()) continue;
-    for_each_window(private_, n, [&](std::string_view window) { if (asked.contains(window)) found.insert(window); });
+    const auto note = [&](std::string_view window) { if (asked.contains(window)) found.insert(window); };
+    for_each_window(private_, n, note);
+    if (elsewhere) for_each_window(composed_, n, note);
     if (found.empty()) continue;
     for_each_window(public_, n, [&](std::string_view window) { found.erase(window); });
     if (!found.empty()) return true;
@@ -151,9 +165,11 @@ bool Trust::leaks(const std::vector<std::string>& texts) const {
 }
 
 std::optional<std::string> Trust::objection(const tools::ToolSpec& tool, std::string_view arguments) const {
-  if (!tool.reaches_out || !has_read_untrusted() || private_.empty()) return std::nullopt;
+  const bool has_private = !private_.empty() || (!tool.runs_code && !composed_.empty());
+  if (!tool.reaches_out || !has_read_untrusted() || !has_private) return std::nullopt;
   std::vector<std::string> strings, texts;
   bool refused = !strings_in(arguments, strings);
+  if (tool.runs_code) strings = addresses_in(strings);
   std::size_t n_bytes = 0;
   for (const std::string& text : strings) {
     if (!is_address(text) || is_shown(text)) continue;
@@ -164,10 +180,12 @@ std::optional<std::string> Trust::objection(const tools::ToolSpec& tool, std::st
     if (refused) break;
     add_spellings(open, texts);
     for (const std::string_view run : runs(open, kOpaqueChars, [](char c) { return is_letter(c) || is_digit(c) || c == '=' || c == '+'; })) {
-      refused = refused || public_.find(plain(run)) == std::string::npos;
+      const std::string word = plain(run);
+      const bool known = public_.find(word) != std::string::npos || (tool.runs_code && composed_.find(word) != std::string::npos);
+      refused = refused || !known;
     }
   }
-  if (!refused && !leaks(texts)) return std::nullopt;
+  if (!refused && !leaks(texts, !tool.runs_code)) return std::nullopt;
   return "The call was not made: its address carries text that this run has read on this machine, or that cannot be told from it, "
          "and the run has read text of " + origins_.front() +
          ", which may have asked for that. Open an address as a page or a search shows it, without adding to it.";
@@ -197,6 +215,7 @@ std::string with_provenance(const std::string& metadata, const tools::Provenance
   json["provenance"]["trust"] = provenance.untrusted ? "untrusted" : "trusted";
   if (!provenance.origin.empty()) json["provenance"]["origin"] = provenance.origin;
   if (provenance.is_private) json["provenance"]["private"] = true;
+  if (provenance.composed) json["provenance"]["composed"] = true;
   return json_text(json);
 }
 
@@ -205,7 +224,8 @@ tools::Provenance provenance_in(const std::string& metadata) {
   if (!json.is_object() || !json.contains("provenance") || !json["provenance"].is_object()) return {};
   const auto& kept = json["provenance"];
   const auto text = [&](const char* key) { return kept.contains(key) && kept[key].is_string() ? kept[key].get<std::string>() : std::string(); };
-  return {text("trust") == "untrusted", text("origin"), kept.contains("private") && kept["private"] == true};
+  const auto flag = [&](const char* key) { return kept.contains(key) && kept[key] == true; };
+  return {text("trust") == "untrusted", text("origin"), flag("private"), flag("composed")};
 }
 
 }  // namespace toccata::agent

@@ -32,10 +32,12 @@ class Trust {
   // are addresses, strings and keys with "://", in calls of tools that reach out: as they are and undone from percent,
   // base64, hexadecimal and rot13 spelling, backwards too. Found is text of kSecretChars letters and digits with a digit
   // among them, or of kWordsChars without, that stands in a private result and nowhere else. What a person splits over
-  // many addresses, or encrypts, is not found.
+  // many addresses, or encrypts, is not found; nor what a program (ToolSpec::runs_code) puts together only as it runs, which
+  // the list of hosts that it may reach has to bear.
   // Allowed is an address exactly as it was shown, and of one whose host was named only what follows the host is looked
   // at. Shown counts what was told, what strangers wrote, and what this machine's tools gave before the first stranger's
-  // word was read: later ones may give what a stranger had the model write, and context.recall shows those again.
+  // word was read: later ones may give what a stranger had the model write, and context.recall shows those again. What a
+  // program printed that strangers have answered (Provenance::composed) never counts as shown.
   std::optional<std::string> objection(const tools::ToolSpec& tool, std::string_view arguments) const;
 
   static constexpr std::size_t kOriginsMax = 32;
@@ -45,13 +47,15 @@ class Trust {
   static constexpr std::size_t kAddressBytesMax = 8192;  // of one call, without those that were shown
 
  private:
-  // Whether any of these plain texts carries what must not leave.
-  bool leaks(const std::vector<std::string>& texts) const;
+  // Whether any of these plain texts carries what must not leave. Only `elsewhere` counts what programs put together.
+  bool leaks(const std::vector<std::string>& texts, bool elsewhere) const;
   void show(std::string name);
   bool is_shown(std::string_view name) const { return shown_.contains(name); }
 
   std::vector<std::string> origins_;
-  std::string private_, public_;  // letters and digits in lower case; the oldest goes
+  // Letters and digits in lower case; the oldest goes. Composed is private to everybody but the programs' own calls, whose hosts
+  // have seen what they were sent.
+  std::string private_, composed_, public_;
   std::set<std::string, std::less<>> shown_;  // addresses and names of hosts; emptied when they are too many
   std::size_t n_shown_bytes_ = 0;
 };

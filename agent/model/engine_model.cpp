@@ -4,6 +4,8 @@
 #include <map>
 
 #include "core/cuda/device.h"
+#include "core/engine/batcher.h"
+#include "core/engine/cuda_device.h"
 #include "core/engine/model.h"
 #include "core/engine/session.h"
 #include "core/model/checkpoint_files.h"
@@ -14,7 +16,9 @@ namespace {
 class EngineSession : public TokenSession {
  public:
   EngineSession(engine::Session session, int n_legal)
-      : session_(std::move(session)), n_legal_(n_legal) {}
+      : session_(std::move(session)), n_legal_(n_legal) {
+    count();  // a fork goes on counting
+  }
 
   Result<void> append(std::span<const Token> tokens) override {
     Result<void> appended = session_.append(tokens);
@@ -31,6 +35,13 @@ class EngineSession : public TokenSession {
     Sampled sampled{draw->token, draw->logprob};
     for (const auto& [token, logprob] : draw->top) sampled.top.push_back({token, logprob});
     return sampled;
+  }
+
+  Result<void> prefill(std::stop_token stop) override {
+    const auto read = session_.logits(std::move(stop));
+    count();
+    if (!read) return read.error();
+    return {};
   }
 
   Result<std::unique_ptr<TokenSession>> fork() override {
@@ -101,6 +112,25 @@ class EngineModel : public TokenModel {
         std::make_unique<EngineSession>(engine::Session(model_), n_legal)
     );
   }
+  ExpertLoad expert_load() const override {
+    if (model_->batcher() == nullptr) return {};
+    const engine::ExpertLoad& load = model_->batcher()->expert_load();
+    return {load.n_layers(), load.n_experts(), load.counts()};
+  }
+
+  std::string whereabouts() const override { return model_->cuda() != nullptr ? model_->cuda()->describe() : std::string(); }
+  bool start_profile() override {
+    model_->cuda() != nullptr ? model_->cuda()->start_profile() : model_->batcher()->start_profile();
+    return true;
+  }
+  Profile stop_profile() override {
+    if (model_->cuda() == nullptr) return {model_->batcher()->stop_profile()};
+    Profile profile{model_->cuda()->stop_profile()};
+    const auto limits = model_->cuda()->limits();
+    profile.bytes_per_second = limits.bytes_per_second;
+    profile.flops_per_second = limits.flops_per_second;
+    return profile;
+  }
 
  private:
   std::string name_;
@@ -147,6 +177,8 @@ Result<std::unique_ptr<TokenModel>> load(
     engine_options.n_context = options.n_context;
     engine_options.speculate = options.speculate;
     if (!options.kv.empty()) engine_options.kv = ops::kv_type_named(options.kv);
+    engine_options.graphs = options.graphs;
+    engine_options.device_bytes = options.device_bytes;
     engine_options.device = device_for(options.device);
     engine_options.prefix_bytes = options.prefix_bytes;
     engine_options.prefix_folder = options.prefix_folder;

@@ -25,6 +25,8 @@ struct EngineOptions {
   std::size_t prefix_bytes = 0;  // on the CPU, of keys and values kept for sessions that begin alike; 0: none
   std::filesystem::path prefix_folder = {};  // and on disk, for the next processes; empty: none
   int n_threads = 0;           // 0: as many as there are cores
+  bool graphs = true;          // on a GPU: decoding replays captured graphs with overlapping launches
+  std::size_t device_bytes = 0;  // on a GPU: most memory for weights, keys and values; 0: what is free
   std::int64_t n_context = 0;  // tokens a session may hold; 0: what the model was made for
 };
 

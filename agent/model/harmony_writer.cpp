@@ -37,11 +37,12 @@ void HarmonyWriter::say(std::string_view channel, std::string_view text, Tokens&
 }
 
 void HarmonyWriter::write(const SpokenReasoning& reasoning, Tokens& tokens) {
-  if (!in_final_) say("analysis", reasoning.text, tokens);
+  if (!in_final_ && !in_call_) say("analysis", reasoning.text, tokens);
 }
 
 void HarmonyWriter::write(const SpokenText& text, Tokens& tokens) {
   if (in_final_) return say("final", text.text, tokens);
+  if (in_call_) return;  // what is said behind a call stands before its result is known
   if (!text.is_final && !functions_.functions().empty()) {
     held_ += text.text;
     return;
@@ -49,9 +50,9 @@ void HarmonyWriter::write(const SpokenText& text, Tokens& tokens) {
   say(text.is_final.value_or(true) ? "final" : "commentary", text.text, tokens);
 }
 
-// The loop takes one call at a time, so what an endpoint says behind the first is not written.
 void HarmonyWriter::write(const SpokenCall& call, Tokens& tokens) {
   if (in_final_) return;
+  if (in_call_) tokens.push_back(renderer_.control().call);
   say("commentary", std::exchange(held_, {}), tokens);
   const DeclaredFunction* function = functions_.named(call.name);
   const std::string recipient = function != nullptr ? function->recipient : "functions." + call.name;
@@ -64,11 +65,15 @@ void HarmonyWriter::write(const SpokenCall& call, Tokens& tokens) {
   }
   tokens.push_back(renderer_.control().message);
   encode(FunctionTable::to_tool(function, call.arguments), tokens);
-  tokens.push_back(renderer_.control().call);
-  ended_ = true;
+  in_call_ = true;
 }
 
 void HarmonyWriter::write(const SpokenEnd&, Tokens& tokens) {
+  ended_ = true;
+  if (in_call_) {
+    tokens.push_back(renderer_.control().call);
+    return;
+  }
   say("final", std::exchange(held_, {}), tokens);
   if (!begun_ || cut_off_) {  // it said nothing: an empty answer, which the loop mends
     begin(tokens);
@@ -76,7 +81,6 @@ void HarmonyWriter::write(const SpokenEnd&, Tokens& tokens) {
     tokens.push_back(renderer_.control().message);
   }
   tokens.push_back(renderer_.control().return_);
-  ended_ = true;
 }
 
 }  // namespace toccata::agent

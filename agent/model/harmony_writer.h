@@ -14,7 +14,9 @@ namespace toccata::agent {
 // One per answer. It begins where the log ends (Dialogue::open_channel): inside an answer, reasoning and calls are left
 // out. Renderer and functions must outlive it.
 //   HarmonyWriter writer(renderer, functions, "");
-//   writer.take(spoken, tokens);   // appends to tokens; ends with `<|return|>` or, at the first call, `<|call|>`
+//   writer.take(spoken, tokens);   // appends to tokens; ends with `<|return|>` or, behind calls, with `<|call|>`
+//
+// Several calls stand one behind the other, each closed with `<|call|>`: the last one's comes with the answer's end.
 class HarmonyWriter {
  public:
   HarmonyWriter(const harmony::Renderer& renderer, const FunctionTable& functions, std::string open_channel)
@@ -44,6 +46,7 @@ class HarmonyWriter {
   bool begun_;            // a message was begun: the next one brings its own `<|start|>assistant`
   bool cut_off_;          // the open message is an older answer's
   bool ended_ = false;
+  bool in_call_ = false;  // whose `<|call|>` is still to come
   // Of which it is not known yet whether a call follows it: then it was a preamble.
   std::string held_;
 };

@@ -34,6 +34,9 @@ class MessageModel::Session : public RemoteSession {
   explicit Session(std::shared_ptr<const Impl> model)
       : RemoteSession(model->capabilities().n_context), model_(std::move(model)) {}
 
+  // Behind a call's end something has arrived only when the answer holds another call (HarmonyWriter).
+  bool has_further_call() const override { return !queue().empty(); }
+
   void introduce(std::span<const harmony::Message> opening) override {
     drop_answer();
     introduction_ = introduction_of(opening);

@@ -3,8 +3,8 @@
 // into it as a gpt-oss model would have written it, and read back as messages for the next request.
 //
 // What that costs against RemoteModel: token counts are those of our log, not the server's; no log-probabilities; the
-// text in front of a call is held back until it is known to be none of the answer; of several calls in one answer the
-// first is made. What it gains: any model behind any such server.
+// text in front of a call is held back until it is known to be none of the answer. What it gains: any model behind any such
+// server, and several calls in one answer: they stand in the log one behind the other, then their results.
 #pragma once
 
 #include <memory>

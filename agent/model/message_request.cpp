@@ -1,6 +1,7 @@
 #include "agent/model/message_request.h"
 
 #include <algorithm>
+#include <deque>
 
 #include "agent/harmony/parser.h"
 #include "core/base/json.h"
@@ -45,7 +46,7 @@ std::string function_name(std::string_view name_space, const std::string& functi
 
 // One model call of the past with what its tools said, or what somebody else said.
 struct Call {
-  std::string id, name, arguments;
+  std::string recipient, id, name, arguments;
 };
 
 // The walk over a dialogue that both kinds of body share: calls get ids, results the ids of their calls.
@@ -56,7 +57,7 @@ class BodyWriter {
 
   Json messages() {
     for (const Message& message : request_.dialogue.messages) add(message);
-    close_call();
+    close_calls();
     flush();
     return std::move(list_);
   }
@@ -76,11 +77,15 @@ class BodyWriter {
   void add(const Message& message) {
     if (message.role == Role::kAssistant) return add_assistant(message);
     flush();
-    if (message.role == Role::kTool && open_call_) {
-      put_result(std::exchange(open_call_, std::nullopt)->id, message.text());
+    if (message.role == Role::kTool && !open_calls_.empty()) {
+      const auto named = std::ranges::find(open_calls_, message.name.value_or(""), &Call::recipient);
+      const auto answered = named != open_calls_.end() ? named : open_calls_.begin();
+      put_result(answered->id, message.text());
+      open_calls_.erase(answered);
+      are_answered_ = true;
       return;
     }
-    close_call();
+    close_calls();
     if (message.role == Role::kTool) {  // its call was left out of the log
       put("user", "[" + message.name.value_or("tool") + "] " + message.text());
     } else {
@@ -88,17 +93,20 @@ class BodyWriter {
     }
   }
 
+  // Calls that stand one behind the other are those of one answer.
   void add_assistant(const Message& message) {
-    close_call();
-    if (message.recipient && *message.recipient != "all") {
+    const bool is_call = message.recipient && *message.recipient != "all";
+    if (!is_call || are_answered_) close_calls();
+    if (is_call) {
       const FunctionTable& functions = request_.introduction.functions;
       const DeclaredFunction* function = functions.at(*message.recipient);
       const std::size_t dot = message.recipient->find('.');
-      open_call_ = Call{
+      open_calls_.push_back(Call{
+          *message.recipient,
           "call_" + std::to_string(++n_calls_),
           function != nullptr ? function->name : message.recipient->substr(dot == std::string::npos ? 0 : dot + 1),
-          FunctionTable::to_endpoint(function, message.text())};
-      put_call(*open_call_);
+          FunctionTable::to_endpoint(function, message.text())});
+      put_call(open_calls_.back());
     } else if (message.channel == "analysis") {
       put_reasoning(message.text());
     } else {
@@ -107,14 +115,15 @@ class BodyWriter {
   }
 
   // Endpoints want a result for every call.
-  void close_call() {
-    if (!open_call_) return;
-    flush();
-    put_result(open_call_->id, kNoResult);
-    open_call_.reset();
+  void close_calls() {
+    if (!open_calls_.empty()) flush();
+    for (const Call& call : open_calls_) put_result(call.id, kNoResult);
+    open_calls_.clear();
+    are_answered_ = false;
   }
 
-  std::optional<Call> open_call_;
+  std::deque<Call> open_calls_;  // of one answer, without a result so far
+  bool are_answered_ = false;    // some of that answer have one
   int n_calls_ = 0;
 };
 
@@ -381,7 +390,7 @@ std::string body_of(MessageApi api, const MessageRequest& request) {
   body["tools"] = tools;
   // An answer is asked for where one was opened for the model.
   body["tool_choice"] = request.dialogue.in_final() ? "none" : "auto";
-  body["parallel_tool_calls"] = false;
+  body["parallel_tool_calls"] = true;
   return json_text(body);
 }
 

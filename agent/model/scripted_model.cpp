@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/base/json.h"
 #include "core/base/mapped_file.h"
@@ -37,23 +38,36 @@ class ScriptedSession : public TokenSession {
     usage_.appended += std::ssize(tokens);
     to_prefill_ += std::ssize(tokens);
     mid_line_ = false;
-    if (timeline_.size() == tokens.size()) skip_what_was_said();
     return {};
   }
 
-  Result<Sampled> sample(const SamplingParams&, std::optional<TokenMask>, std::stop_token stop)
+  Result<void> prefill(std::stop_token) override {
+    usage_.prefilled += std::exchange(to_prefill_, 0);
+    return {};
+  }
+  bool has_further_call() const override {
+    if (!has_next()) return false;
+    const std::span<const Token> left = std::span(lines()[static_cast<std::size_t>(next_line_ - 1)].tokens).subspan(position_);
+    const Tokens& opening = model_.opening();
+    return left.size() > opening.size() && std::equal(opening.begin(), opening.end(), left.begin());
+  }
+
+  Result<Sampled> sample(const SamplingParams& params, std::optional<TokenMask>, std::stop_token stop)
       override {
     if (stop.stop_requested()) return stopped();
     if (n_tokens() + 1 > model_.capabilities().n_context) return full();
-    usage_.prefilled += to_prefill_;
-    to_prefill_ = 0;
+    usage_.prefilled += std::exchange(to_prefill_, 0);
+    if (lines_ == nullptr) {
+      lines_ = &model_.lines_for(timeline_, params.seed);
+      skip_what_was_said();
+    }
     if (!mid_line_) {
       next_line_ += 1;
       position_ = 0;
       mid_line_ = true;
     }
-    if (next_line_ > std::ssize(model_.lines())) return ended();
-    const ScriptedModel::Line& line = model_.lines()[static_cast<std::size_t>(next_line_ - 1)];
+    if (next_line_ > std::ssize(lines())) return ended();
+    const ScriptedModel::Line& line = lines()[static_cast<std::size_t>(next_line_ - 1)];
     if (position_ == line.tokens.size()) {
       if (line.then == Then::kEnd) return ended();
       if (line.then == Then::kError) return Error{ErrorCode::kUnavailable, line.error};
@@ -68,8 +82,8 @@ class ScriptedSession : public TokenSession {
   }
 
   bool has_next() const override {
-    if (!mid_line_ || next_line_ > std::ssize(model_.lines())) return false;
-    const ScriptedModel::Line& line = model_.lines()[static_cast<std::size_t>(next_line_ - 1)];
+    if (!mid_line_ || next_line_ > std::ssize(lines())) return false;
+    const ScriptedModel::Line& line = lines()[static_cast<std::size_t>(next_line_ - 1)];
     return position_ < line.tokens.size() && line.token_delay.count() == 0;
   }
 
@@ -91,12 +105,14 @@ class ScriptedSession : public TokenSession {
   const Usage& usage() const override { return usage_; }
 
  private:
-  // The first thing a session is given may be the log of a recorded run: it then goes on behind the completions that
-  // stand there, in the middle of the last one where that was cut off.
+  const std::vector<ScriptedModel::Line>& lines() const { return lines_ != nullptr ? *lines_ : model_.lines(); }
+
+  // What a session was given before it first speaks may be the log of a recorded run: it then goes on behind the
+  // completions that stand there, in the middle of the last one where that was cut off.
   void skip_what_was_said() {
     auto at = timeline_.begin();
-    while (next_line_ < std::ssize(model_.lines())) {
-      const Tokens& line = model_.lines()[static_cast<std::size_t>(next_line_)].tokens;
+    while (next_line_ < std::ssize(lines())) {
+      const Tokens& line = lines()[static_cast<std::size_t>(next_line_)].tokens;
       if (line.size() < 2) return;
       // Its closing token may be gone: a settled log has another in its place.
       const auto found = std::search(at, timeline_.end(), line.begin(), line.end() - 1);
@@ -107,8 +123,8 @@ class ScriptedSession : public TokenSession {
       position_ = line.size() - (at == timeline_.end() && timeline_.back() != line.back() ? 1 : 0);
       mid_line_ = at == timeline_.end();
     }
-    if (next_line_ == std::ssize(model_.lines())) return;
-    const Tokens& line = model_.lines()[static_cast<std::size_t>(next_line_)].tokens;
+    if (next_line_ == std::ssize(lines())) return;
+    const Tokens& line = lines()[static_cast<std::size_t>(next_line_)].tokens;
     for (std::size_t n = line.size() - 1; n > 0; --n) {
       const auto left = static_cast<std::size_t>(timeline_.end() - at);
       if (n > left || !std::equal(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(n),
@@ -132,7 +148,7 @@ class ScriptedSession : public TokenSession {
     return Error{
         ErrorCode::kUnavailable,
         "the script of model '" + model_.name() + "' has ended: " +
-            std::to_string(model_.lines().size()) + " completions, and more was sampled"};
+            std::to_string(lines().size()) + " completions, and more was sampled"};
   }
   static Error hang(const std::stop_token& stop) {
     if (stop.stop_possible()) wait_for_stop(stop, std::nullopt);
@@ -143,6 +159,7 @@ class ScriptedSession : public TokenSession {
   Tokens timeline_;
   Usage usage_;
   std::int64_t to_prefill_ = 0;
+  const std::vector<ScriptedModel::Line>* lines_ = nullptr;  // chosen by the first sample()
   std::ptrdiff_t next_line_ = 0;  // 1-based number of the completion being said
   std::size_t position_ = 0;
   bool mid_line_ = false;
@@ -185,25 +202,75 @@ Result<ScriptedCompletion> completion_from(const nlohmann::json& value) {
   return completion;
 }
 
+Result<std::vector<ScriptedCompletion>> completions_from(const nlohmann::json& list) {
+  std::vector<ScriptedCompletion> completions;
+  for (const nlohmann::json& entry : list) {
+    Result<ScriptedCompletion> completion = completion_from(entry);
+    if (!completion) return completion.error();
+    completions.push_back(std::move(*completion));
+  }
+  return completions;
+}
+
+Result<ScriptedBranch> branch_from(const nlohmann::json& value) {
+  ScriptedBranch branch;
+  for (const auto& [key, field] : value.items()) {
+    if (key == "when") {
+      branch.when = field.get<std::string>();
+    } else if (key == "seed") {
+      branch.seed = field.get<std::uint64_t>();
+    } else if (key == "completions") {
+      Result<std::vector<ScriptedCompletion>> completions = completions_from(field);
+      if (!completions) return completions.error();
+      branch.completions = std::move(*completions);
+    } else {
+      return Error{ErrorCode::kInvalidArgument, "unknown key \"" + key + "\" in a branch"};
+    }
+  }
+  return branch;
+}
+
 }  // namespace
 
 ScriptedModel::ScriptedModel(
     std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
     std::vector<ScriptedCompletion> completions,
-    ScriptedOptions options
+    ScriptedOptions options,
+    std::vector<ScriptedBranch> branches
 )
-    : tokenizer_(std::move(tokenizer)), options_(std::move(options)) {
+    : tokenizer_(std::move(tokenizer)), opening_(tokenizer_->encode("<|start|>assistant", tokenizer::Specials::kAll)), options_(std::move(options)) {
+  lines_ = lines_of(std::move(completions));
+  for (ScriptedBranch& branch : branches) {
+    branches_.push_back({std::move(branch.when), branch.seed, lines_of(std::move(branch.completions))});
+  }
+  capabilities_.fork = true;
+  capabilities_.n_vocab = tokenizer_->n_vocab();
+  capabilities_.n_context = options_.n_context;
+}
+
+std::vector<ScriptedModel::Line> ScriptedModel::lines_of(std::vector<ScriptedCompletion> completions) const {
+  std::vector<Line> lines;
   for (ScriptedCompletion& completion : completions) {
-    lines_.push_back(
+    lines.push_back(
         {tokenizer_->encode(completion.text, tokenizer::Specials::kAll),
          completion.then,
          std::move(completion.error),
          completion.token_delay}
     );
   }
-  capabilities_.fork = true;
-  capabilities_.n_vocab = tokenizer_->n_vocab();
-  capabilities_.n_context = options_.n_context;
+  return lines;
+}
+
+const std::vector<ScriptedModel::Line>& ScriptedModel::lines_for(std::span<const Token> timeline, std::uint64_t seed) const {
+  if (branches_.empty()) return lines_;
+  std::string text = tokenizer_->decode_bytes(timeline).value_or_throw();
+  text.erase(0, text.find("<|start|>user"));
+  text.resize(std::min(text.size(), text.find("<|end|>")));
+  for (const Branch& branch : branches_) {
+    if (branch.seed && *branch.seed != seed) continue;
+    if (text.find(branch.when) != std::string::npos) return branch.lines;
+  }
+  return lines_;
 }
 
 Result<std::unique_ptr<TokenSession>> ScriptedModel::open_session() {
@@ -216,6 +283,7 @@ Result<std::unique_ptr<ScriptedModel>> ScriptedModel::from_json(
   try {
     const nlohmann::json script = json_from_valid<nlohmann::json>(json);
     std::vector<ScriptedCompletion> completions;
+    std::vector<ScriptedBranch> branches;
     ScriptedOptions options;
     for (const auto& [key, value] : script.items()) {
       if (key == "name") {
@@ -223,17 +291,21 @@ Result<std::unique_ptr<ScriptedModel>> ScriptedModel::from_json(
       } else if (key == "n_context") {
         options.n_context = value.get<std::int64_t>();
       } else if (key == "completions") {
+        Result<std::vector<ScriptedCompletion>> read = completions_from(value);
+        if (!read) return read.error();
+        completions = std::move(*read);
+      } else if (key == "branches") {
         for (const nlohmann::json& entry : value) {
-          Result<ScriptedCompletion> completion = completion_from(entry);
-          if (!completion) return completion.error();
-          completions.push_back(std::move(*completion));
+          Result<ScriptedBranch> branch = branch_from(entry);
+          if (!branch) return branch.error();
+          branches.push_back(std::move(*branch));
         }
       } else {
         return Error{ErrorCode::kInvalidArgument, "unknown key \"" + key + "\" in the script"};
       }
     }
     return std::make_unique<ScriptedModel>(
-        std::move(tokenizer), std::move(completions), std::move(options)
+        std::move(tokenizer), std::move(completions), std::move(options), std::move(branches)
     );
   } catch (const nlohmann::json::exception& failure) {
     return Error{

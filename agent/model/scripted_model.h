@@ -5,6 +5,8 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,16 +33,25 @@ struct ScriptedOptions {
   std::int64_t n_context = 1 << 20;
 };
 
+// What is said instead in a session that begins otherwise: runs that a run makes speak to the same model.
+struct ScriptedBranch {
+  std::string when = {};                    // a part of the first user message; empty: anything
+  std::optional<std::uint64_t> seed = {};   // sampled with; none: any
+  std::vector<ScriptedCompletion> completions;
+};
+
 class ScriptedModel : public TokenModel {
  public:
   ScriptedModel(
       std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
       std::vector<ScriptedCompletion> completions,
-      ScriptedOptions options = {}
+      ScriptedOptions options = {},
+      std::vector<ScriptedBranch> branches = {}  // the first that fits is taken; none: `completions`
   );
 
   // {"completions": ["<|channel|>...", {"text": "...", "then": "repeat|error|hang", "error": "...",
-  //  "token_delay_us": 0}, ...], "name": "...", "n_context": n}. Unknown keys are refused by name.
+  //  "token_delay_us": 0}, ...], "branches": [{"when": "...", "seed": n, "completions": [...]}, ...], "name": "...",
+  //  "n_context": n}. Unknown keys are refused by name.
   static Result<std::unique_ptr<ScriptedModel>> from_json(
       std::string_view json, std::shared_ptr<const tokenizer::Tokenizer> tokenizer
   );
@@ -51,6 +62,7 @@ class ScriptedModel : public TokenModel {
   const std::string& name() const override { return options_.name; }
   const Capabilities& capabilities() const override { return capabilities_; }
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer() const override { return tokenizer_; }
+  const Tokens& opening() const { return opening_; }  // `<|start|>assistant`
   // Each session starts at the first completion. The model must outlive its sessions.
   Result<std::unique_ptr<TokenSession>> open_session() override;
 
@@ -62,10 +74,20 @@ class ScriptedModel : public TokenModel {
     std::chrono::microseconds token_delay{0};
   };
   const std::vector<Line>& lines() const { return lines_; }
+  // Those of the first branch that fits a session that begins so.
+  const std::vector<Line>& lines_for(std::span<const Token> timeline, std::uint64_t seed) const;
 
  private:
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;
+  Tokens opening_;
+  struct Branch {
+    std::string when;
+    std::optional<std::uint64_t> seed;
+    std::vector<Line> lines;
+  };
+  std::vector<Line> lines_of(std::vector<ScriptedCompletion> completions) const;
   std::vector<Line> lines_;
+  std::vector<Branch> branches_;
   ScriptedOptions options_;
   Capabilities capabilities_;
 };

@@ -12,6 +12,7 @@
 
 #include "agent/harmony/message.h"
 #include "core/base/error.h"
+#include "core/base/op_time.h"
 #include "core/base/sampling_params.h"
 #include "core/base/token.h"
 #include "core/tokenizer/tokenizer.h"
@@ -69,9 +70,14 @@ class TokenSession {
   virtual Result<Sampled> sample(
       const SamplingParams& params, std::optional<TokenMask> mask, std::stop_token stop
   ) = 0;
+  // Runs what was appended through the model now, rather than with the next sample(): copies made from here on share it.
+  // kCancelled when `stop` was requested. Models that cannot leave it for later.
+  virtual Result<void> prefill(std::stop_token /*stop*/) { return {}; }
+  // Behind the call that has just ended the same answer holds another one, which sample() gives next.
+  virtual bool has_further_call() const { return false; }
   // The next sample() waits for nothing: its token is there already, as when several came at once.
   virtual bool has_next() const { return false; }
-  // An independent copy. kUnsupported where capabilities().fork is false.
+  // An independent copy, whose counters go on from here. kUnsupported where capabilities().fork is false.
   virtual Result<std::unique_ptr<TokenSession>> fork() = 0;
   virtual Result<Checkpoint> checkpoint() = 0;
   // Forgets every token after the checkpoint. {n_tokens() - 1, 0} takes back the last sampled token without a
@@ -79,6 +85,18 @@ class TokenSession {
   virtual Result<void> rollback(const Checkpoint& checkpoint) = 0;
   virtual std::int64_t n_tokens() const = 0;
   virtual const Usage& usage() const = 0;
+};
+
+// Tokens that each expert of each layer has worked on so far.
+struct ExpertLoad {
+  int n_layers = 0, n_experts = 0;
+  std::vector<std::int64_t> tokens = {};  // [n_layers, n_experts]; empty where that is not known
+};
+
+struct Profile {
+  std::vector<OpTime> operations;
+  // What bounds them where they ran; 0: not known.
+  double bytes_per_second = 0, flops_per_second = 0;
 };
 
 // Shared by many sessions and threads.
@@ -89,6 +107,14 @@ class TokenModel {
   virtual const Capabilities& capabilities() const = 0;
   virtual std::shared_ptr<const tokenizer::Tokenizer> tokenizer() const = 0;
   virtual Result<std::unique_ptr<TokenSession>> open_session() = 0;
+  // Of all sessions; empty for models that run elsewhere.
+  virtual ExpertLoad expert_load() const { return {}; }
+  // Where its weights stand and how it runs, in a sentence; empty where there is nothing to say.
+  virtual std::string whereabouts() const { return {}; }
+  // What every operation took between the two calls, which are made while no session samples. False, and nothing then,
+  // where that is not known.
+  virtual bool start_profile() { return false; }
+  virtual Profile stop_profile() { return {}; }
 };
 
 }  // namespace toccata::agent

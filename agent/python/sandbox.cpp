@@ -14,8 +14,8 @@ namespace {
 // One session, with the sandbox it came from.
 class SandboxSession {
  public:
-  SandboxSession(const std::string& level, const std::string& python, const std::vector<std::string>& mounts)
-      : sandbox_(std::make_shared<sandbox::Sandbox>(make(level, python, mounts))) {
+  SandboxSession(const std::string& level, const std::string& python, const std::vector<std::string>& mounts, const std::vector<std::string>& net)
+      : sandbox_(std::make_shared<sandbox::Sandbox>(make(level, python, mounts, net))) {
     session_ = sandbox_->open().value_or_throw();
   }
   std::unique_ptr<SandboxSession> fork() {
@@ -38,11 +38,12 @@ class SandboxSession {
  private:
   SandboxSession(std::shared_ptr<sandbox::Sandbox> sandbox, std::unique_ptr<sandbox::Session> session)
       : sandbox_(std::move(sandbox)), session_(std::move(session)) {}
-  static sandbox::Sandbox make(const std::string& level, const std::string& python, const std::vector<std::string>& mounts) {
+  static sandbox::Sandbox make(const std::string& level, const std::string& python, const std::vector<std::string>& mounts, const std::vector<std::string>& net) {
     cli::AgentOptions options;
     options.sandbox = level;
     options.python = python;
     options.mounts = mounts;
+    options.sandbox_net = net;
     return cli::make_sandbox(options, cli::read_environment());
   }
   sandbox::Session& session() {
@@ -68,13 +69,29 @@ void bind_sandbox(py::module_& module) {
         for (const sandbox::WorkspaceFile& file : o.artifacts) paths.push_back(file.path);
         return paths;
       }, "Paths of the workspace's files that are new or changed.")
+      .def_property_readonly("hosts", [](const sandbox::Outcome& o) {
+        py::list hosts;
+        for (const sandbox::HostUse& use : o.hosts) {
+          py::dict row;
+          row["host"] = use.host;
+          row["port"] = use.port;
+          row["allowed"] = use.allowed;
+          row["reason"] = use.reason;
+          row["connections"] = use.connections;
+          row["sent"] = use.sent;
+          row["received"] = use.received;
+          hosts.append(row);
+        }
+        return hosts;
+      }, "What was asked of the network: a dict for each host, port and verdict, with connections and bytes.")
       .def_property_readonly("duration_ms", [](const sandbox::Outcome& o) { return o.duration.count(); }, "Milliseconds it took.")
       .def("__repr__", [](const sandbox::Outcome& o) {
         return "<Outcome " + std::string(sandbox::to_string(o.status)) + ": " + tokenizer::to_valid_utf8(o.output.substr(0, 60)) + ">";
       });
   py::class_<SandboxSession>(module, "Sandbox")
-      .def(py::init<const std::string&, const std::string&, const std::vector<std::string>&>(), py::arg("level") = "full-nocg",
-           py::arg("python") = "", py::arg("mounts") = std::vector<std::string>(), Release())
+      .def(py::init<const std::string&, const std::string&, const std::vector<std::string>&, const std::vector<std::string>&>(),
+           py::arg("level") = "full-nocg", py::arg("python") = "", py::arg("mounts") = std::vector<std::string>(),
+           py::arg("net") = std::vector<std::string>(), Release())
       .def("execute", &SandboxSession::execute, py::arg("code"), py::arg("timeout") = 120.0, Release())
       .def("interrupt", &SandboxSession::interrupt, Release())
       .def("fork", &SandboxSession::fork, Release())

@@ -1,5 +1,6 @@
 #include "agent/server/chat_api.h"
 
+#include "agent/server/built_in_tools.h"
 #include "agent/server/logprob_json.h"
 #include "agent/server/request_fields.h"
 #include "agent/server/url_citation.h"
@@ -14,7 +15,10 @@ using Finish = StepOutcome::Finish;
 struct ChatCall {
   ChatRequest request;
   StepOptions step;
+  BuiltInTools tools;  // that the server runs
+  std::string owner;   // who asks
   int n = 1;
+  bool store = false;  // calls that the server makes stand in the ledger
   bool stream = false, include_usage = false, logprobs = false, show_reasoning = true;
   bool wants_json = false;
 };
@@ -36,6 +40,7 @@ void read_tools(const Json& body, ChatCall& call) {
   if (choice == nullptr || *choice == "auto") return;
   if (*choice == "none") {
     call.request.functions.clear();
+    call.tools.offered.clear();
     return;
   }
   if (call.request.functions.empty()) throw ApiError::bad("tool_choice", "tool_choice asks for a call, but no function is declared");
@@ -52,6 +57,16 @@ void read_tools(const Json& body, ChatCall& call) {
     throw ApiError::bad("tool_choice", "tool_choice must be none, auto, required or {\"type\": \"function\", \"function\": {\"name\"}}");
   }
   call.step.must_call = name;
+}
+
+void read_search(const Json& body, const Services& services, ChatCall& call) {
+  if (object_field(body, "web_search_options") == nullptr) return;
+  (void)read_built_in({{"type", "web_search"}}, services, call.tools);
+  if (call.tools.off.empty()) return;
+  throw ApiError(
+      400, "'web_search_options' asks for searches, which are not switched on here; whoever runs the server does so with --api-tools --tools browser",
+      "tool_not_enabled", "web_search_options"
+  );
 }
 
 std::string reasoning_of(const Json& message) {
@@ -132,9 +147,12 @@ void read_format(const Json& body, ChatCall& call) {
   }
 }
 
-ChatCall read_chat(const Json& body, const Services& services) {
+ChatCall read_chat(const HttpRequest& request, const Services& services) {
+  const Json body = parse_object(request.body);
   check_model(body, services);
   ChatCall call;
+  call.owner = owner_of(request);
+  call.store = bool_field(body, "store", false) && !services.options.archive.empty();
   call.request.effort = services.options.effort;
   if (services.options.today) call.request.current_date = today();
   call.show_reasoning = !services.options.hide_reasoning && bool_field(body, "include_reasoning", true);
@@ -146,6 +164,7 @@ ChatCall read_chat(const Json& body, const Services& services) {
     if (bool_field(*reasoning, "exclude", false)) call.show_reasoning = false;
   }
   read_messages(body, call.request);
+  read_search(body, services, call);
   read_tools(body, call);
   read_format(body, call);
   call.step.sampling = read_sampling(body, services);
@@ -155,8 +174,10 @@ ChatCall read_chat(const Json& body, const Services& services) {
   call.step.max_tokens = integer_field(body, "max_completion_tokens", 1, INT32_MAX)
                              .value_or(integer_field(body, "max_tokens", 1, INT32_MAX).value_or(0));
   for (const auto& f : call.request.functions) call.step.recipients.push_back("functions." + f.name);
+  declare(call.tools, services, call.request, call.step);
   call.step.pages = pages_of(call.request);
   call.step.constraint = services.masks.of(call.request, call.step.must_call);
+  if (!call.step.made_here.empty()) call.step.later_constraint = services.masks.of(call.request, std::nullopt);
   call.n = static_cast<int>(integer_field(body, "n", 1, 64).value_or(1));
   call.stream = bool_field(body, "stream", false);
   if (const Json* options = object_field(body, "stream_options")) {
@@ -206,7 +227,8 @@ class ChatChoice : public StepListener {
 
   void started(MessageKind kind, const std::string& recipient) override {
     if (kind == MessageKind::kFinal || kind == MessageKind::kPreamble) separator_due_ = !content_.empty();
-    if (kind != MessageKind::kCall) return;
+    is_made_ = kind == MessageKind::kCall && call_.step.makes_call(recipient);
+    if (kind != MessageKind::kCall || is_made_) return;
     std::string name = recipient;
     if (name.starts_with("functions.")) name = name.substr(10);
     const std::string id = make_id("call_");
@@ -219,7 +241,7 @@ class ChatChoice : public StepListener {
 
   void text(MessageKind kind, std::string_view delta, const std::vector<TokenLogprob>& logprobs) override {
     if (kind == MessageKind::kReasoning) return reasoning(delta);
-    if (kind == MessageKind::kCall) return arguments(delta);
+    if (kind == MessageKind::kCall) return is_made_ ? void() : arguments(delta);
     std::string piece = std::exchange(separator_due_, false) ? "\n\n" : "";
     piece += delta;
     content_ += piece;
@@ -293,6 +315,7 @@ class ChatChoice : public StepListener {
   std::string content_, reasoning_;
   Json calls_ = Json::array(), logprobs_ = Json::array(), annotations_ = Json::array();
   bool separator_due_ = false;
+  bool is_made_ = false;  // the open call is the server's own, which this protocol does not show
   const char* finish_ = "stop";
 };
 
@@ -309,13 +332,21 @@ void serve_chat(Services& services, Exchange& exchange, ChatCall& call) {
   auto prompt = build_prompt(call.request, services.renderer, services.memory);
   if (!prompt) throw api_error(prompt.error());
   Json head = head_of(services, make_id("chatcmpl-"), call.stream ? "chat.completion.chunk" : "chat.completion");
+  const auto open_tools = [&]() -> std::unique_ptr<OpenTools> {
+    if (call.step.made_here.empty()) return nullptr;
+    return std::make_unique<OpenTools>(services, call.tools, call.request, *prompt, call.owner, call.store, agent::EventSink(), exchange.stop());
+  };
+  std::unique_ptr<OpenTools> tools = open_tools();  // before the stream: it may have to be refused
   if (call.stream) exchange.start_stream("text/event-stream");
   Counts counts;
   Json choices = Json::array();
   for (int i = 0; i < call.n; ++i) {
+    if (i > 0) tools = open_tools();
+    if (tools) call.step.pages = tools->pages();
     ChatChoice choice(services, call, call.stream ? &exchange : nullptr, head, i);
     Counts one;
-    const StepOutcome outcome = run_prompt(services, *prompt, call.step, choice, exchange.stop(), one);
+    const StepOutcome outcome = run_prompt(services, *prompt, call.step, choice, exchange.stop(), one, tools ? &tools->turn() : nullptr);
+    if (tools) tools->done(step_key(*prompt, outcome.step));
     if (i > 0) one.prompt = one.cached = 0;  // the prompt counts once
     counts.prompt += one.prompt;
     counts.cached += one.cached;
@@ -553,7 +584,7 @@ void serve_completions(Services& services, Exchange& exchange, const CompletionC
 }  // namespace
 
 void chat_completions(Services& services, const std::shared_ptr<Exchange>& exchange) {
-  auto call = std::make_shared<ChatCall>(read_chat(parse_object(exchange->request().body), services));
+  auto call = std::make_shared<ChatCall>(read_chat(exchange->request(), services));
   submit(
       services, exchange, [&services, exchange, call] { serve_chat(services, *exchange, *call); },
       call->stream ? chat_stream_error : std::function<std::string(const ApiError&)>{}
@@ -571,7 +602,7 @@ void completions(Services& services, const std::shared_ptr<Exchange>& exchange) 
 }
 
 HttpReply render_chat(Services& services, const HttpRequest& request) {
-  const ChatCall call = read_chat(parse_object(request.body), services);
+  const ChatCall call = read_chat(request, services);
   auto prompt = build_prompt(call.request, services.renderer, services.memory);
   if (!prompt) throw api_error(prompt.error());
   const auto bytes = services.renderer.tokenizer().decode_bytes(prompt->tokens);

@@ -59,10 +59,11 @@ class Builder {
       instructions += "# Response Formats\n\n## answer\n\n" + request_.response_format;
     }
     if (!instructions.empty()) content.instructions = std::move(instructions);
+    harmony::ToolNamespaces spaces = request_.further;
     if (!request_.functions.empty()) {
-      content.tools = harmony::ToolNamespaces{
-          {"functions", harmony::ToolNamespace{"functions", std::nullopt, request_.functions}}};
+      spaces["functions"] = harmony::ToolNamespace{"functions", std::nullopt, request_.functions};
     }
+    if (!spaces.empty()) content.tools = std::move(spaces);
     if (!content.instructions && !content.tools) return std::nullopt;
     Message message;
     message.role = Role::kDeveloper;
@@ -92,7 +93,9 @@ class Builder {
     PrefixHash before = prompt_.before;
     const Tokens opening = renderer_.opening(Role::kAssistant);
     before.add(opening);
-    if (auto sampled = recall(step_key(before, seen_of(step)))) {
+    std::string key = step_key(before, seen_of(step));
+    if (auto sampled = recall(key)) {
+      prompt_.steps.push_back(std::move(key));
       settle(*sampled, renderer_.control());
       add(opening);
       add(*sampled);
@@ -102,14 +105,22 @@ class Builder {
     if (!step.reasoning.empty() && !in_finished_turn) {
       add(assistant(step.reasoning, "analysis"));
     }
+    for (const MadeCall& made : step.made) add_made(made);
     if (!step.text.empty()) add(assistant(step.text, step.calls.empty() ? "final" : "commentary"));
-    for (const Call& call : step.calls) {
-      const bool is_function = call.recipient.starts_with("functions.");
-      Message message = assistant(call.arguments, is_function ? "commentary" : "analysis");
-      message.recipient = call.recipient;
-      message.content_type = is_function ? "<|constrain|>json" : "code";
-      add(message);
-    }
+    for (const Call& call : step.calls) add_call(call);
+  }
+
+  void add_call(const Call& call) {
+    const bool is_function = call.recipient.starts_with("functions.");
+    Message message = assistant(call.arguments, is_function ? "commentary" : "analysis");
+    message.recipient = call.recipient;
+    message.content_type = is_function ? "<|constrain|>json" : "code";
+    add(message);
+  }
+
+  void add_made(const MadeCall& made) {
+    add_call(made.call);
+    add_turn(ToolText{made.call.recipient, made.result}, 0);
   }
 
   std::optional<Tokens> recall(const std::string& key) {

@@ -27,11 +27,17 @@ struct Call {
   std::string recipient;  // "functions.f", "python", "browser.search"
   std::string arguments;
 };
-// One model call of the past.
+// A call that a server made in the middle of a step.
+struct MadeCall {
+  Call call;
+  std::string result;
+};
+// One model call of the past; or several with the calls that a server made between them, which its client saw as one.
 struct AssistantStep {
   std::string reasoning;
   std::string text;  // preamble and answer
-  std::vector<Call> calls;
+  std::vector<MadeCall> made = {};
+  std::vector<Call> calls = {};
 };
 struct ToolText {
   std::string author;  // as Call::recipient
@@ -43,7 +49,8 @@ struct ChatRequest {
   harmony::ReasoningEffort effort = harmony::ReasoningEffort::kMedium;
   std::string instructions;
   std::vector<harmony::ToolDescription> functions;
-  harmony::ToolNamespaces built_in;  // python, browser
+  harmony::ToolNamespaces built_in;  // python, browser: declared in the system message
+  harmony::ToolNamespaces further;   // namespaces beside `functions`, declared in the developer message
   std::string response_format;       // a JSON schema the answer must satisfy; empty: none
   bool strict_format = false;        // it is enforced, or the request refused
   std::set<std::string> strict_functions;  // the same for the arguments of these
@@ -58,6 +65,7 @@ struct Prompt {
   PrefixHash before;  // of `tokens`
   std::vector<harmony::Message> opening;  // the system and developer messages at its head
   bool has_functions = false;
+  std::vector<std::string> steps = {};  // keys of the steps that stand in it as they were sampled
 };
 
 // The step that was sampled after `prompt`, as it is remembered, kept and sealed.

@@ -124,7 +124,7 @@ class StepRunner {
       outcome_.stop_string = stops_.match();
       return true;
     }
-    return token == control.return_ || token == control.call || token == control.endoftext;
+    return ended_ || token == control.return_ || token == control.call || token == control.endoftext;
   }
 
   // --- Forced calls ------------------------------------------------------------------------------------------------
@@ -171,20 +171,28 @@ class StepRunner {
     if (boundary_ != begin_) header = renderer_.opening(harmony::Role::kAssistant);
     const std::size_t n_opening = header.size();
     header.push_back(control.channel);
-    const std::string& name = *options_.must_call;
-    renderer_.tokenizer().encode_into(
-        "commentary to=functions." + (name.empty() ? "" : name + " "), tokenizer::Specials::kNone, header
-    );
-    if (!name.empty()) {
-      header.push_back(control.constrain);
-      renderer_.tokenizer().encode_into("json", tokenizer::Specials::kNone, header);
-      header.push_back(control.message);
-    }
+    add_call_header(*options_.must_call, header);
     if (!lease_.append(header).ok()) return;
     new_parser();
     for (std::size_t i = n_opening; i < header.size(); ++i) {
       if (const auto events = parser_->push(header[i])) handle(*events);
     }
+  }
+
+  void add_call_header(const std::string& name, Tokens& header) const {
+    const auto& control = renderer_.control();
+    const auto say = [&](const std::string& text) { renderer_.tokenizer().encode_into(text, tokenizer::Specials::kNone, header); };
+    const std::string built_in = name == "browser" ? "browser.search" : name;
+    if (options_.made_here.contains(built_in)) {
+      say("analysis to=" + built_in + " code");
+      header.push_back(control.message);
+      return;
+    }
+    say("commentary to=functions." + (name.empty() ? "" : name + " "));
+    if (name.empty()) return;
+    header.push_back(control.constrain);
+    say("json");
+    header.push_back(control.message);
   }
 
   // --- What the parser says ----------------------------------------------------------------------------------------
@@ -270,6 +278,8 @@ class StepRunner {
       outcome_.step.calls.push_back({recipient_, text_});
       outcome_.calls.push_back({done.message, done.end});
       outcome_.calls.back().message.recipient = recipient_;
+      // What would follow is the model's own idea of the result.
+      ended_ = ended_ || options_.makes_call(recipient_);
     }
     listener_.done(kind_, text_, outcome_.finish == Finish::kStop || outcome_.finish == Finish::kStopString);
   }
@@ -294,7 +304,7 @@ class StepRunner {
   std::optional<harmony::Constraint> constraint_;
   StepOutcome outcome_;
   std::vector<TokenLogprob> pending_logprobs_;
-  bool open_ = false, forced_ = false, rolled_back_ = true, separator_due_ = false;
+  bool open_ = false, ended_ = false, forced_ = false, rolled_back_ = true, separator_due_ = false;
   MessageKind kind_ = MessageKind::kFinal;
   std::string recipient_, text_;
 };

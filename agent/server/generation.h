@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "agent/harmony/renderer.h"
 #include "agent/loop/citation.h"
 #include "agent/loop/message_stream.h"
+#include "agent/loop/served_turn.h"
 #include "agent/loop/shown_pages.h"
 #include "agent/server/conversation.h"
 #include "agent/server/metrics.h"
@@ -49,6 +51,9 @@ class StepListener {
   virtual void cited(const agent::Citation& /*citation*/, std::string_view /*link*/) {}
   // `whole`: the model ended the message itself; false where a limit or a failure cut it off.
   virtual void done(MessageKind kind, const std::string& text, bool whole) = 0;
+  // After the done() of a call that the server makes: it begins, what it prints, what came of it; for each call once,
+  // whether it was made or refused.
+  virtual void tool(const agent::Event& /*event*/) {}
 };
 
 struct StepOptions {
@@ -57,12 +62,20 @@ struct StepOptions {
   std::int64_t max_tokens = 0;            // sampled tokens; 0: what the context holds
   std::vector<std::string> stop_strings;  // in what the user sees; cut off before the first of them
   std::vector<std::string> recipients;    // declared tools
-  // After its reasoning the model must call a tool: this one, or with "" any function.
+  std::set<std::string> made_here = {};   // those of them that the server calls itself; empty: none
+  // After its reasoning the model must call a tool: this function, "python" or "browser" where they are made here, or
+  // with "" any.
   std::optional<std::string> must_call;
   // Masks for what is written (TurnMasks); null: the model writes what it likes.
   std::shared_ptr<const harmony::ConstraintPlan> constraint;
+  // The same for the steps behind the first, which need not call.
+  std::shared_ptr<const harmony::ConstraintPlan> later_constraint = {};
   // What an answer may cite: its markers become links. Null: an answer is shown as it is written.
-  std::shared_ptr<const agent::ShownPages> pages;
+  std::shared_ptr<const tools::CitablePages> pages;
+
+  // Whether a call is the server's, which then ends the step: any but a function's, once there are some; of a tool that
+  // there is not, the model is told so.
+  bool makes_call(std::string_view recipient) const { return !made_here.empty() && !recipient.starts_with("functions."); }
 };
 
 struct StepOutcome {
@@ -70,6 +83,7 @@ struct StepOutcome {
   AssistantStep step;  // as seen by the client
   std::vector<agent::MessageStream::Done> calls;
   std::string stop_string;  // of kStopString: the one that was met
+  const char* limit = "max_output_tokens";  // of kLength
   Tokens tokens;  // sampled and forced, as they stand in the session
   std::int64_t n_reasoning = 0;
   double prefill_s = 0, decode_s = 0;

@@ -102,6 +102,7 @@ std::string Metrics::prometheus(const Gauges& g, std::string_view model, bool al
   value(out, "toccata_idle_session_tokens", "gauge", "Tokens in them.", count(g.session_tokens));
   value(out, "toccata_active_session_tokens", "gauge", "Tokens in sessions that are at work.", count(g.leased_tokens));
   value(out, "toccata_sampled_tokens_total", "counter", "Tokens sampled, as they come.", count(g.sampled_tokens));
+  value(out, "toccata_containers", "gauge", "Conversations whose interpreter and pages are kept.", count(static_cast<std::int64_t>(g.n_containers)));
   value(out, "toccata_agent_turns_total", "counter", "Turns of agents that ran here.", count(agent_turns_));
   value(out, "toccata_agent_output_tokens_total", "counter", "Tokens sampled in them.", count(agent_output_tokens_));
   first_token_.print(out, "toccata_time_to_first_token_seconds", "From the start of a model call to its first token.");

@@ -30,6 +30,7 @@ class Metrics {
     std::int64_t session_tokens = 0;
     int n_http = 0;
     std::int64_t leased_tokens = 0, sampled_tokens = 0;
+    std::size_t n_containers = 0;
   };
   // `aliases`: also under vLLM's names, which gateways look for.
   std::string prometheus(const Gauges& gauges, std::string_view model, bool aliases) const;

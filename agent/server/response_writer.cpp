@@ -18,7 +18,8 @@ Json reasoning_text(std::string_view text) { return {{"type", "reasoning_text"},
 Json usage_of(const Counts& counts) {
   return {
       {"input_tokens", counts.prompt},
-      {"input_tokens_details", {{"cached_tokens", counts.cached}}},
+      // All that was read stays for the next request.
+      {"input_tokens_details", {{"cached_tokens", counts.cached}, {"cache_write_tokens", counts.prompt - counts.cached}}},
       {"output_tokens", counts.output},
       {"output_tokens_details", {{"reasoning_tokens", counts.reasoning}}},
       {"total_tokens", counts.prompt + counts.output}};
@@ -54,6 +55,8 @@ void ResponseWriter::created() {
 
 void ResponseWriter::started(MessageKind kind, const std::string& recipient) {
   recipient_ = recipient;
+  is_made_ = kind == MessageKind::kCall && options_.makes_calls && !recipient.starts_with(kFunctions);
+  if (is_made_) return open_call();
   // Reasoning without a word is no item.
   if (kind != MessageKind::kReasoning) open_item(kind);
 }
@@ -95,6 +98,7 @@ void ResponseWriter::text(
     MessageKind kind, std::string_view delta, const std::vector<TokenLogprob>& logprobs
 ) {
   if (kind == MessageKind::kReasoning && !options_.show_reasoning) return;
+  if (is_made_) return call_text(delta);
   if (item_.is_null()) open_item(kind);
   Json fields = {{"item_id", item_["id"]}};
   if (kind == MessageKind::kCall) {
@@ -126,6 +130,7 @@ void ResponseWriter::cited(const agent::Citation& citation, std::string_view lin
 }
 
 void ResponseWriter::done(MessageKind kind, const std::string& text, bool whole) {
+  if (is_made_) return call_done(text, whole);
   if (item_.is_null()) return;
   Json fields = {{"item_id", item_["id"]}};
   if (kind == MessageKind::kCall) {
@@ -143,7 +148,87 @@ void ResponseWriter::done(MessageKind kind, const std::string& text, bool whole)
     item_["content"].push_back(finished);
     part("response.content_part.done", std::move(finished));
   }
-  item_["status"] = whole ? "completed" : "incomplete";
+  close_item(whole ? "completed" : "incomplete");
+}
+
+void ResponseWriter::close_item(const char* status) {
+  item_["status"] = status;
+  event("response.output_item.done", {{"item", item_}});
+  response_["output"].push_back(std::exchange(item_, nullptr));
+}
+
+// --- Calls that the server makes -------------------------------------------------------------------------------------
+
+// A search has no item before its arguments are whole.
+void ResponseWriter::open_call() {
+  made_ = tool_kind(recipient_, options_.items);
+  if (made_ != ToolKind::kPython && made_ != ToolKind::kMcp) return;
+  item_ = begun_item(made_, recipient_, options_.items);
+  event("response.output_item.added", {{"item", item_}});
+  progress(made_ == ToolKind::kPython ? "code_interpreter_call.in_progress" : "mcp_call.in_progress");
+}
+
+void ResponseWriter::call_text(std::string_view delta) {
+  if (item_.is_null()) return;
+  const char* type = made_ == ToolKind::kPython ? "response.code_interpreter_call_code.delta" : "response.mcp_call_arguments.delta";
+  event(type, {{"item_id", item_["id"]}, {"delta", delta}});
+}
+
+void ResponseWriter::call_done(const std::string& text, bool whole) {
+  if (item_.is_null()) return;
+  const bool is_python = made_ == ToolKind::kPython;
+  const char* key = is_python ? "code" : "arguments";
+  item_[key] = text;
+  event(is_python ? "response.code_interpreter_call_code.done" : "response.mcp_call_arguments.done", {{"item_id", item_["id"]}, {key, text}});
+  if (!whole) close_item("incomplete");
+}
+
+void ResponseWriter::tool(const agent::Event& event) {
+  if (const auto* started = std::get_if<agent::ItemStarted>(&event)) call_begins(started->item);
+  if (const auto* completed = std::get_if<agent::ItemCompleted>(&event)) call_ends(completed->item);
+}
+
+void ResponseWriter::call_begins(const agent::Item& call) {
+  if (made_ == ToolKind::kPython && !item_.is_null()) return progress("code_interpreter_call.interpreting");
+  if (made_ != ToolKind::kSearch) return;
+  item_ = begun_item(made_, recipient_, options_.items);
+  item_["action"] = search_action(call, options_.items);
+  event("response.output_item.added", {{"item", item_}});
+  progress("web_search_call.in_progress");
+  progress("web_search_call.searching");
+}
+
+void ResponseWriter::call_ends(const agent::Item& call) {
+  if (item_.is_null()) return;
+  std::string name = "completed";
+  agent::ItemStatus status = agent::ItemStatus::kCompleted;
+  if (made_ == ToolKind::kPython) {
+    const auto& command = std::get<agent::CommandItem>(call.details);
+    status = command.status;
+    if (options_.items.outputs) item_["outputs"] = interpreter_outputs(command, options_.items);
+  } else if (made_ == ToolKind::kSearch) {
+    const auto* search = std::get_if<agent::WebSearchItem>(&call.details);
+    status = search != nullptr ? search->status : std::get<agent::ToolCallItem>(call.details).status;
+    item_["action"] = search_action(call, options_.items);
+  } else {
+    const auto& result = std::get<agent::ToolCallItem>(call.details);
+    status = result.status;
+    if (result.result) item_["output"] = *result.result;
+    if (result.error) item_["error"] = *result.error;
+    if (status == agent::ItemStatus::kFailed) name = "failed";
+  }
+  const char* kind = made_ == ToolKind::kPython ? "code_interpreter_call." : made_ == ToolKind::kSearch ? "web_search_call." : "mcp_call.";
+  item_["status"] = status_name(status);
+  progress(kind + name);
+  close_item(status_name(status));
+}
+
+void ResponseWriter::listed(const std::string& server_label, Json tools) {
+  item_ = {{"id", make_id("mcpl_")}, {"type", "mcp_list_tools"}, {"server_label", server_label}, {"tools", Json::array()}, {"error", nullptr}};
+  event("response.output_item.added", {{"item", item_}});
+  progress("mcp_list_tools.in_progress");
+  item_["tools"] = std::move(tools);
+  progress("mcp_list_tools.completed");
   event("response.output_item.done", {{"item", item_}});
   response_["output"].push_back(std::exchange(item_, nullptr));
 }
@@ -164,7 +249,7 @@ std::string ResponseWriter::end(const StepOutcome& outcome, const Counts& counts
   response_["usage"] = usage_of(counts);
   if (outcome.finish == StepOutcome::Finish::kLength) {
     response_["status"] = "incomplete";
-    response_["incomplete_details"] = {{"reason", "max_output_tokens"}};
+    response_["incomplete_details"] = {{"reason", outcome.limit}};
     return last_event("response.incomplete");
   }
   response_["status"] = "completed";

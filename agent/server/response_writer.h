@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/server/built_in_items.h"
 #include "agent/server/generation.h"
 #include "agent/server/json_fields.h"
 #include "agent/server/response_store.h"
@@ -26,6 +27,8 @@ std::string recipient_of(const FunctionName& function);
 
 struct WriterOptions {
   std::vector<std::string> spaces;  // namespaces of functions that the request declared
+  bool makes_calls = false;         // the server does, but for functions
+  ItemOptions items = {};           // of those
   bool show_reasoning = true;
   bool logprobs = false;
 };
@@ -42,6 +45,12 @@ class ResponseWriter : public StepListener {
   void text(MessageKind kind, std::string_view delta, const std::vector<TokenLogprob>& logprobs) override;
   void cited(const agent::Citation& citation, std::string_view link) override;
   void done(MessageKind kind, const std::string& text, bool whole) override;
+  void tool(const agent::Event& event) override;
+
+  // The container is known, and the calls begin to be made: before the first step.
+  void set_items(ItemOptions items) { options_.items = std::move(items); }
+  // What an MCP server offers: [{"name", "description", "input_schema"}].
+  void listed(const std::string& server_label, Json tools);
 
   // An item that carries only `encrypted_content`. Last of a step: it holds all of it.
   void sealed(std::string box);
@@ -56,17 +65,27 @@ class ResponseWriter : public StepListener {
 
  private:
   void open_item(MessageKind kind);
+  void open_call();
+  void call_text(std::string_view delta);
+  void call_done(const std::string& text, bool whole);
+  void call_begins(const agent::Item& call);
+  void call_ends(const agent::Item& call);
+  // An event about the open item, without further fields.
+  void progress(const std::string& type) { event(("response." + type).c_str(), {{"item_id", item_["id"]}}); }
+  void close_item(const char* status);
   void part(const char* event, Json part);
   void event(const char* type, Json fields);
   std::string framed(const char* type, Json fields);
   std::string last_event(const char* type);
 
   Json response_;
-  const WriterOptions options_;
+  WriterOptions options_;
   const Send send_;
   std::int64_t n_events_ = 0;
   Json item_;  // the open one; null: none
   std::string recipient_;
+  ToolKind made_ = ToolKind::kNone;  // of a call that the server makes
+  bool is_made_ = false;             // the open message is such a call
   Json logprobs_ = Json::array(), annotations_ = Json::array();  // of the open message
   std::int64_t n_chars_ = 0;                                     // of its text so far
 };

@@ -38,6 +38,38 @@ void remember_turn(Services& services, const Run& run, const ResponseWriter& wri
   throw ApiError(404, "the conversation '" + call.conversation + "' was deleted meanwhile", "not_found", "conversation");
 }
 
+// Null where the server makes no calls for the request.
+std::unique_ptr<OpenTools> open_tools(Services& services, Run& run, const Prompt& prompt, ResponseWriter& writer) {
+  ResponsesCall& call = run.call;
+  if (call.step.made_here.empty()) return nullptr;
+  const auto sink = [&writer](const agent::Event& event) { writer.tool(event); };
+  auto tools = std::make_unique<OpenTools>(
+      services, call.tools, call.request, prompt, call.owner, call.store && !services.options.archive.empty(), sink, run.response->stop.get_token()
+  );
+  ItemOptions items = call.writer.items;
+  items.container = tools->container();
+  items.file = [it = tools.get()](const std::string& path) { return it->file(path); };
+  writer.set_items(std::move(items));
+  call.step.pages = tools->pages();
+  return tools;
+}
+
+// Once in a conversation.
+void list_mcp_tools(const ResponsesCall& call, ResponseWriter& writer) {
+  for (const auto& [space, label] : call.tools.labels) {
+    const auto declared = call.request.further.find(space);
+    if (call.listed.contains(label) || declared == call.request.further.end()) continue;
+    Json tools = Json::array();
+    for (const harmony::ToolDescription& tool : declared->second.tools) {
+      const Json schema = tool.parameters ? json_from<Json>(*tool.parameters) : Json();
+      tools.push_back(
+          {{"name", call.tools.names.at(space + "." + tool.name).substr(space.size() + 1)}, {"description", tool.description}, {"input_schema", schema.is_object() ? schema : Json{{"type", "object"}}}, {"annotations", nullptr}}
+      );
+    }
+    writer.listed(label, std::move(tools));
+  }
+}
+
 // Generates, tells `send` each event but the last, and leaves the response finished in the store. Returns the last
 // event. Nothing is thrown but what goes wrong before the first event.
 struct Ended {
@@ -47,6 +79,7 @@ struct Ended {
 Ended generate(Services& services, Run& run, ResponseWriter::Send send) {
   const Prompt prompt = prompt_of(run.call, services);
   ResponseWriter writer(run.call.response, run.call.writer, std::move(send));
+  const auto tools = open_tools(services, run, prompt, writer);
   run.response->set_json(dump(writer.response()));
   if (run.call.store && !run.call.background) services.responses.add(run.response);
   writer.created();
@@ -58,9 +91,12 @@ Ended generate(Services& services, Run& run, ResponseWriter::Send send) {
   };
   try {
     Counts counts;
-    const StepOutcome outcome =
-        run_prompt(services, prompt, run.call.step, writer, run.response->stop.get_token(), counts);
+    if (tools != nullptr) list_mcp_tools(run.call, writer);
+    const StepOutcome outcome = run_prompt(
+        services, prompt, run.call.step, writer, run.response->stop.get_token(), counts, tools != nullptr ? &tools->turn() : nullptr
+    );
     steps.push_back({step_key(prompt, outcome.step), outcome.tokens});
+    if (tools != nullptr) tools->done(steps.back().key);
     if (run.call.seals) writer.sealed(services.seal.close(steps.back()));
     remember_turn(services, run, writer);
     ended.last_event = writer.end(outcome, counts);
@@ -173,7 +209,7 @@ Json page_of(std::vector<ItemText> items, const HttpRequest& request) {
 
 void create_response(Services& services, const std::shared_ptr<Exchange>& exchange) {
   auto run = std::make_shared<Run>();
-  run->call = read_responses(parse_object(exchange->request().body), services);
+  run->call = read_responses(parse_object(exchange->request().body), services, owner_of(exchange->request()));
   ResponsesCall& call = run->call;
   run->response = std::make_shared<StoredResponse>(
       call.response["id"].get<std::string>(), std::move(call.input), call.background
@@ -207,7 +243,7 @@ void stored_response(Services& services, const std::shared_ptr<Exchange>& exchan
 }
 
 HttpReply count_input_tokens(Services& services, const HttpRequest& request) {
-  const ResponsesCall call = read_responses(parse_object(request.body), services);
+  const ResponsesCall call = read_responses(parse_object(request.body), services, owner_of(request));
   auto prompt = build_prompt(call.request, services.renderer, services.memory);
   if (!prompt) throw api_error(prompt.error());
   return {.body = dump({{"object", "response.input_tokens"}, {"input_tokens", prompt->tokens.size()}})};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "agent/harmony/name_map.h"
 #include "agent/server/request_fields.h"
 #include "core/base/calendar.h"
 #include "core/base/json.h"
@@ -15,10 +16,9 @@ constexpr std::size_t kItemsMax = 100'000;
 // Items of tools that other servers run. Nothing of them is in what this model said, so they are left out.
 bool is_foreign_item(const std::string& type) {
   static constexpr std::string_view kTypes[] = {
-      "web_search_call",         "file_search_call",        "code_interpreter_call", "image_generation_call",
-      "computer_call",           "computer_call_output",    "local_shell_call",      "local_shell_call_output",
-      "shell_call",              "shell_call_output",       "apply_patch_call",      "apply_patch_call_output",
-      "mcp_list_tools",          "mcp_approval_request",    "mcp_approval_response", "mcp_call",
+      "file_search_call",        "image_generation_call",   "computer_call",         "computer_call_output",
+      "local_shell_call",        "local_shell_call_output", "shell_call",            "shell_call_output",
+      "apply_patch_call",        "apply_patch_call_output", "mcp_approval_request",  "mcp_approval_response",
       "compaction"};
   return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
 }
@@ -26,10 +26,13 @@ bool is_foreign_item(const std::string& type) {
 // --- Items -> turns --------------------------------------------------------------------------------------------------
 
 // Puts the items that came of one model call together again: reasoning, then text, then calls. A step ends where the
-// client answers, and where its order cannot go on.
+// client answers, and where its order cannot go on. Calls that a server made, and what was said around them, are one step.
 class TurnReader {
  public:
   TurnReader(ChatRequest& request, const TokenSeal& seal) : request_(request), seal_(seal) {}
+
+  // Labels of mcp_list_tools items.
+  std::set<std::string> take_listed() { return std::move(listed_); }
 
   void add(const Json& item) {
     const std::string type = string_field(item, "type").value_or("message");
@@ -41,6 +44,10 @@ class TurnReader {
       call(item, type == "function_call" ? "arguments" : "input");
     } else if (type == "function_call_output" || type == "custom_tool_call_output") {
       call_output(item);
+    } else if (type == "web_search_call" || type == "code_interpreter_call" || type == "mcp_call") {
+      made_call(type, item);
+    } else if (type == "mcp_list_tools") {
+      listed_.insert(string_field(item, "server_label").value_or(""));
     } else if (!is_foreign_item(type)) {
       throw ApiError::bad(
           "input", "an item of type '" + type +
@@ -117,6 +124,24 @@ class TurnReader {
     request_.turns.emplace_back(ToolText{known->second, read_text(field(item, "output"), "input")});
   }
 
+  // Its step can be found by the rest of it; else what is known of its result is told again.
+  void made_call(const std::string& type, const Json& item) {
+    AssistantStep& step = open_step(/*anew=*/answered_);
+    if (type == "code_interpreter_call") {
+      std::string logs;
+      const Json* outputs = array_field(item, "outputs");
+      for (const Json& output : outputs != nullptr ? *outputs : Json::array()) {
+        if (output.is_object()) logs += string_field(output, "logs").value_or("");
+      }
+      const std::string code = string_field(item, "code").value_or("");
+      if (!code.empty() && !logs.empty()) step.made.push_back({{"python", code}, logs});
+    } else if (type == "mcp_call") {
+      const std::string output = string_field(item, "output").value_or("");
+      const std::string name = harmony::identifier(string_field(item, "server_label").value_or("")) + "." + string_field(item, "name").value_or("");
+      if (!output.empty()) step.made.push_back({{name, string_field(item, "arguments").value_or("{}")}, output});
+    }
+  }
+
   static std::string call_id(const Json& item) {
     const auto id = string_field(item, "call_id");
     if (!id || id->empty()) throw ApiError::bad("input", "an item of a function call needs a 'call_id'");
@@ -138,6 +163,7 @@ class TurnReader {
   bool is_open_ = false;   // the last turn is a step that may go on
   bool answered_ = false;  // and it has its answer
   std::map<std::string, std::string> recipient_of_call_;
+  std::set<std::string> listed_;
 };
 
 std::string item_id(const std::string& type, const Json& item, std::optional<std::size_t> index) {
@@ -171,8 +197,7 @@ void read_history(const std::vector<ItemText>& history, const char* source, Turn
   }
 }
 
-void read_input(const Json& body, const Services& services, ResponsesCall& call) {
-  TurnReader reader(call.request, services.seal);
+void read_items(const Json& body, const Services& services, TurnReader& reader, ResponsesCall& call) {
   if (const auto id = string_field(body, "previous_response_id")) {
     const auto previous = services.responses.find(*id);
     if (previous == nullptr) {
@@ -232,9 +257,15 @@ void read_input(const Json& body, const Services& services, ResponsesCall& call)
   }
 }
 
+void read_input(const Json& body, const Services& services, ResponsesCall& call) {
+  TurnReader reader(call.request, services.seal);
+  read_items(body, services, reader, call);
+  call.listed = reader.take_listed();
+}
+
 // --- Tools -----------------------------------------------------------------------------------------------------------
 
-void read_tool(const Json& tool, ResponsesCall& call) {
+void read_tool(const Json& tool, const Services& services, ResponsesCall& call) {
   if (!tool.is_object()) throw ApiError::bad("tools", "a tool must be an object");
   const std::string type = string_field(tool, "type").value_or("");
   if (type == "function") {
@@ -252,6 +283,8 @@ void read_tool(const Json& tool, ResponsesCall& call) {
       function.name = space + "." + function.name;
       call.request.functions.push_back(std::move(function));
     }
+  } else {
+    (void)read_built_in(tool, services, call.tools);
   }
 }
 
@@ -267,13 +300,15 @@ std::string chosen_function(const Json& choice, const ResponsesCall& call) {
 
 void require_call(ResponsesCall& call) {
   const auto& functions = call.request.functions;
-  if (functions.empty()) throw ApiError::bad("tool_choice", "tool_choice asks for a call, but no function is declared");
-  call.step.must_call = functions.size() == 1 ? functions[0].name : "";
+  const bool has_built_in = !call.tools.offered.empty();
+  if (functions.empty() && !has_built_in) throw ApiError::bad("tool_choice", "tool_choice asks for a call, but no function is declared");
+  call.step.must_call = functions.size() == 1 && !has_built_in ? functions[0].name : "";
 }
 
 void read_mode(const std::string& mode, ResponsesCall& call) {
   if (mode == "none") {
     call.request.functions.clear();
+    call.tools.offered.clear();
   } else if (mode == "required") {
     require_call(call);
   } else if (mode != "auto") {
@@ -291,16 +326,23 @@ void read_choice(const Json& choice, ResponsesCall& call) {
     const Json* allowed = array_field(choice, "tools");
     if (allowed == nullptr) throw ApiError::bad("tool_choice", "allowed_tools needs 'tools'");
     std::vector<std::string> names;
+    std::set<std::string> spaces;
     for (const Json& tool : *allowed) {
       if (!tool.is_object()) throw ApiError::bad("tool_choice", "an allowed tool must be an object");
       if (string_field(tool, "type").value_or("") == "function") names.push_back(chosen_function(tool, call));
+      if (auto space = chosen_built_in(tool, call.tools)) spaces.insert(std::move(*space));
     }
+    keep_only(spaces, call.tools);
     std::erase_if(call.request.functions, [&](const auto& f) {
       return std::find(names.begin(), names.end(), f.name) == names.end();
     });
     read_mode(string_field(choice, "mode").value_or("auto"), call);
+  } else if (auto space = chosen_built_in(choice, call.tools)) {
+    call.step.must_call = std::move(space);
   } else {
-    throw ApiError::bad("tool_choice", "tool_choice asks for a tool of type '" + type + "'; this server's models call functions only");
+    throw ApiError::bad(
+        "tool_choice", "tool_choice asks for a tool of type '" + type + "'; expected function, web_search, code_interpreter, mcp or allowed_tools"
+    );
   }
 }
 
@@ -433,11 +475,12 @@ void check_readable(const std::vector<store::NamedItem>& items, const Services& 
   for (const store::NamedItem& item : items) reader.add(json_from_valid<Json>(*item.json));
 }
 
-ResponsesCall read_responses(const Json& body, const Services& services) {
+ResponsesCall read_responses(const Json& body, const Services& services, std::string owner) {
   check_model(body, services);
   refuse_unsupported(body);
   check_metadata(body);
   ResponsesCall call;
+  call.owner = std::move(owner);
   call.request.effort = services.options.effort;
   if (services.options.today) call.request.current_date = today();
   if (const Json* reasoning = object_field(body, "reasoning")) {
@@ -446,8 +489,9 @@ ResponsesCall read_responses(const Json& body, const Services& services) {
   call.request.instructions = read_text(field(body, "instructions"), "instructions");
   read_input(body, services, call);
   if (const Json* tools = array_field(body, "tools")) {
-    for (const Json& tool : *tools) read_tool(tool, call);
+    for (const Json& tool : *tools) read_tool(tool, services, call);
   }
+  if (const auto calls_max = integer_field(body, "max_tool_calls", 1, INT32_MAX)) call.tools.calls_max = static_cast<int>(*calls_max);
   keep_own_functions(call.request);
   if (const Json* choice = field(body, "tool_choice")) read_choice(*choice, call);
   read_format(body, services, call);
@@ -456,8 +500,13 @@ ResponsesCall read_responses(const Json& body, const Services& services) {
   call.step.sampling.n_top = read_n_top(body, "top_logprobs", services);
   call.step.max_tokens = integer_field(body, "max_output_tokens", 1, INT32_MAX).value_or(0);
   for (const auto& f : call.request.functions) call.step.recipients.push_back("functions." + f.name);
+  declare(call.tools, services, call.request, call.step);
   call.step.pages = pages_of(call.request);
   call.step.constraint = services.masks.of(call.request, call.step.must_call);
+  if (!call.step.made_here.empty()) call.step.later_constraint = services.masks.of(call.request, std::nullopt);
+  call.writer.makes_calls = !call.step.made_here.empty();
+  call.writer.items.labels = call.tools.labels;
+  call.writer.items.names = call.tools.names;
   call.stream = bool_field(body, "stream", false);
   call.store = bool_field(body, "store", true);
   call.request.archived_steps = call.store;
@@ -468,9 +517,12 @@ ResponsesCall read_responses(const Json& body, const Services& services) {
     for (const Json& name : *include) {
       if (name == "message.output_text.logprobs") call.writer.logprobs = services.model.capabilities().logprobs;
       if (name == "reasoning.encrypted_content") call.seals = true;
+      if (name == "web_search_call.action.sources") call.writer.items.sources = true;
+      if (name == "code_interpreter_call.outputs") call.writer.items.outputs = true;
     }
   }
   call.response = response_of(body, services, call);
+  if (!call.tools.off.empty()) call.response["tools_not_enabled"] = call.tools.off;
   return call;
 }
 

@@ -1,9 +1,11 @@
 // The body of POST /v1/responses. Only for the .cpp files of this folder.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
+#include "agent/server/built_in_tools.h"
 #include "agent/server/conversation.h"
 #include "agent/server/generation.h"
 #include "agent/server/json_fields.h"
@@ -28,6 +30,9 @@ struct ResponsesCall {
   ChatRequest request;
   StepOptions step;
   WriterOptions writer;
+  BuiltInTools tools;                  // that the server runs
+  std::set<std::string> listed = {};   // MCP servers whose mcp_list_tools item stands in the history
+  std::string owner = {};              // who asks
   Json response;                // the object of response.created, with a fresh id
   std::vector<ItemText> input;  // all that the model is given: the history of `previous_response_id`, then `input`
   std::size_t n_history = 0;    // how many of them came from a previous response or a conversation
@@ -39,8 +44,8 @@ struct ResponsesCall {
 Json page_of(std::vector<ItemText> items, const HttpRequest& request);
 
 // Throws ApiError: a field of a wrong type, an item without what it needs, an unknown previous response, and what this
-// server cannot honour (strict JSON schemas, images, prompt templates). Unknown fields and tools of
-// types that run elsewhere are left out.
-ResponsesCall read_responses(const Json& body, const Services& services);
+// server cannot honour (strict JSON schemas, images, prompt templates, tools that are not switched on). Unknown fields
+// and tools of types that run elsewhere are left out. `owner`: owner_of() the request.
+ResponsesCall read_responses(const Json& body, const Services& services, std::string owner);
 
 }  // namespace toccata::server

@@ -1,6 +1,7 @@
 // What the server needs to run agents: the program implements it.
 #pragma once
 
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -14,6 +15,8 @@ struct RunOrder {
   std::string input;      // the user's message
   std::string run;        // id of a recorded run to go on with; empty: a new one
   std::string reasoning;  // "low", "medium", "high"; empty: as configured
+  // Of those of tools(), what the model may call; of a run that goes on, those that it began with. None: all.
+  std::optional<std::vector<std::string>> tools = {};
 };
 
 // Any thread, several at once.

@@ -1,6 +1,8 @@
 #include "agent/server/runs_api.h"
 
+#include <algorithm>
 #include <limits>
+#include <set>
 
 #include "agent/loop/events_json.h"
 #include "agent/server/access_policy.h"
@@ -83,13 +85,24 @@ void answer_read(Services& services, const std::shared_ptr<Exchange>& exchange) 
   if (!taken) throw ApiError(429, "too many requests are waiting; try again later", "rate_limit_exceeded");
 }
 
-RunOrder read_order(const HttpRequest& request) {
+// `known`: the tools that an agent may have.
+RunOrder read_order(const HttpRequest& request, const std::vector<std::string>& known) {
   const Json body = parse_object(request.body);
-  RunOrder order{
-      string_field(body, "input").value_or(""), string_field(body, "run").value_or(""), string_field(body, "reasoning").value_or("")};
+  RunOrder order;
+  order.input = string_field(body, "input").value_or("");
+  order.run = string_field(body, "run").value_or("");
+  order.reasoning = string_field(body, "reasoning").value_or("");
   if (order.input.empty()) throw ApiError::bad("input", "'input' is missing: the user's message, a text");
   if (!order.reasoning.empty() && order.reasoning != "low" && order.reasoning != "medium" && order.reasoning != "high") {
     throw ApiError::bad("reasoning", "'reasoning' is '" + order.reasoning + "', expected low, medium or high");
+  }
+  if (const Json* tools = array_field(body, "tools")) {
+    order.tools.emplace();
+    for (const Json& tool : *tools) {
+      const bool offered = tool.is_string() && std::find(known.begin(), known.end(), tool.get<std::string>()) != known.end();
+      if (!offered) throw ApiError::bad("tools", "'tools' has " + dump(tool) + ", which is no tool of this server's agents");
+      order.tools->push_back(tool.get<std::string>());
+    }
   }
   return order;
 }
@@ -143,7 +156,7 @@ void start_run(Services& services, const std::shared_ptr<Exchange>& exchange) {
   if (services.desk.host == nullptr) {
     throw ApiError(403, "this server runs no agents; start it with --agent", "agent_off");
   }
-  const RunOrder order = read_order(exchange->request());
+  const RunOrder order = read_order(exchange->request(), services.desk.host->tools());
   const auto stream_error = [](const ApiError& error) {
     return sse({{"type", "error"}, {"message", error.what()}}, "error");
   };
@@ -168,12 +181,34 @@ HttpReply server_status(Services& services, const HttpRequest& request) {
   const RunDesk& desk = services.desk;
   Json agent = nullptr;
   if (own && desk.host != nullptr) agent = {{"tools", desk.host->tools()}};
+  Json api_tools = Json::array();
+  if (const ToolHost* host = services.tools.host(); host != nullptr) {
+    std::set<std::string> spaces;
+    for (const std::string& recipient : host->catalog().recipients()) spaces.insert(recipient.substr(0, recipient.find('.')));
+    api_tools = spaces;
+  }
   return {.body = dump(
               {{"object", "toccata.status"},
                {"model", services.options.model_id},
                {"context", services.model.capabilities().n_context},
                {"runs", own && desk.reader != nullptr},
-               {"agent", std::move(agent)}}
+               {"agent", std::move(agent)},
+               {"api_tools", std::move(api_tools)}}
+          )};
+}
+
+HttpReply expert_load(Services& services, const HttpRequest&) {
+  const agent::ExpertLoad load = services.model.expert_load();
+  Json layers = Json::array();
+  const auto n = static_cast<std::size_t>(load.n_experts);
+  for (std::size_t at = 0; at < load.tokens.size(); at += n) {
+    layers.push_back(std::vector<std::int64_t>(load.tokens.begin() + static_cast<std::ptrdiff_t>(at), load.tokens.begin() + static_cast<std::ptrdiff_t>(at + n)));
+  }
+  return {.body = dump(
+              {{"object", "toccata.experts"},
+               {"n_layers", load.n_layers},
+               {"n_experts", load.n_experts},
+               {"tokens", layers.empty() ? Json(nullptr) : std::move(layers)}}
           )};
 }
 

@@ -18,6 +18,8 @@ namespace toccata::server {
 constexpr std::string_view kRunsPath = "/v1/toccata/runs";
 
 HttpReply server_status(Services& services, const HttpRequest& request);
+// {"n_layers", "n_experts", "tokens": [[n of each expert] of each layer]}; null where the model does not tell.
+HttpReply expert_load(Services& services, const HttpRequest& request);
 // GET and POST of kRunsPath and all below it.
 void runs(Services& services, const std::shared_ptr<Exchange>& exchange);
 

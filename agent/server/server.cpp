@@ -33,6 +33,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/messages/count_tokens", nullptr, count_message_tokens},
     {"GET", "/v1/models", nullptr, list_models},
     {"GET", "/v1/toccata/status", nullptr, server_status},
+    {"GET", "/v1/toccata/experts", nullptr, expert_load},
     {"POST", "/tokenize", nullptr, tokenize},
     {"POST", "/detokenize", nullptr, detokenize},
     {"POST", "/render", nullptr, render_chat},
@@ -182,7 +183,7 @@ class Server::Impl {
       const HttpServer* http = published_;
       const Metrics::Gauges gauges{
           services_.queue.n_waiting(), services_.queue.n_running(), size.n_sessions, size.n_tokens,
-          http != nullptr ? http->n_active() : 1, size.n_leased, size.n_sampled};
+          http != nullptr ? http->n_active() : 1, size.n_leased, size.n_sampled, services_.tools.n_containers()};
       exchange.reply(
           {.body = services_.metrics.prometheus(gauges, services_.options.model_id, options_.metric_aliases),
            .content_type = "text/plain; version=0.0.4; charset=utf-8"}

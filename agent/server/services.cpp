@@ -81,33 +81,187 @@ void check_fits(const Services& services, const Prompt& prompt) {
   );
 }
 
+namespace {
+
+// Steps of one prompt, one after another in one session.
+class PromptRunner {
+ public:
+  PromptRunner(Services& services, const Prompt& prompt, const StepOptions& options, StepListener& listener, Counts& counts, agent::ServedTurn* tools)
+      : services_(services), prompt_(prompt), options_(options), listener_(listener), counts_(counts), tools_(tools), opening_(services.renderer.opening(harmony::Role::kAssistant)) {}
+
+  StepOutcome run(const std::stop_token& stop) {
+    auto lease = services_.pool.acquire(prompt_.tokens);
+    if (!lease) throw api_error(lease.error());
+    lease->introduce(prompt_.opening);
+    std::int64_t n_read = std::ssize(prompt_.tokens) - lease->n_cached();
+    listener_.begun(std::ssize(prompt_.tokens), lease->n_cached());
+    if (tools_ != nullptr) tools_->begin(std::span(prompt_.tokens).first(prompt_.tokens.size() - opening_.size()));
+    for (int n_steps = 1;; ++n_steps) {
+      StepOutcome step = take_step(*lease, n_read, stop);
+      const bool goes_on = step.finish == Finish::kCalls && tools_ != nullptr && answer_calls(*lease, step.calls, stop, n_read);
+      join(std::move(step));
+      if (!goes_on) break;
+      if (n_steps == services_.options.steps_max) {
+        whole_.finish = Finish::kLength;
+        whole_.limit = "max_steps";
+        break;
+      }
+      if (!open_next(*lease, n_read)) {
+        whole_.finish = Finish::kLength;
+        break;
+      }
+    }
+    const auto begin = lease->timeline().begin() + std::ssize(prompt_.tokens);
+    whole_.tokens.assign(begin, lease->timeline().end());
+    if (tools_ != nullptr) tools_->finish(ending(), whole_.step.text, usage());
+    return std::move(whole_);
+  }
+
+ private:
+  using Finish = StepOutcome::Finish;
+
+  StepOutcome take_step(SessionPool::Lease& lease, std::int64_t n_read, const std::stop_token& stop) {
+    if (tools_ != nullptr) tools_->begin_step();
+    const std::int64_t n_prompt = std::ssize(lease.timeline());
+    StepOutcome step = run_step(lease, services_.renderer, options_, listener_, stop);
+    counts_.add(n_prompt, n_prompt - n_read, step);
+    services_.metrics.step_done(
+        {.prompt_tokens = n_prompt,
+         .cached_tokens = n_prompt - n_read,
+         .output_tokens = std::ssize(step.tokens),
+         .prefill_s = step.prefill_s,
+         .decode_s = step.decode_s,
+         .cancelled = step.finish == Finish::kCancelled}
+    );
+    if (tools_ != nullptr) tools_->end_step(opening_, step.tokens, n_read, name_of(step.finish));
+    if (step.finish == Finish::kFailed) throw api_error(step.error);
+    if (step.finish == Finish::kCancelled) throw ApiError(503, "the request was cancelled", "cancelled");
+    if (limited_) options_.max_tokens = std::max<std::int64_t>(options_.max_tokens - std::ssize(step.tokens), 0);
+    options_.must_call.reset();
+    if (options_.constraint) options_.constraint = options_.later_constraint;
+    return step;
+  }
+
+  static const char* name_of(Finish finish) {
+    switch (finish) {
+      case Finish::kCalls:
+        return "call";
+      case Finish::kLength:
+        return "step_tokens";
+      case Finish::kCancelled:
+        return "stopped";
+      case Finish::kFailed:
+        return "model_error";
+      case Finish::kStop:
+      case Finish::kStopString:
+        break;
+    }
+    return "stop";
+  }
+
+  agent::Ending ending() const {
+    if (whole_.finish == Finish::kCalls) return {0, "client_call", "the client makes the calls that follow"};
+    if (whole_.finish == Finish::kLength) return {4, whole_.limit, "the response reached its limit"};
+    return {0, "final", ""};
+  }
+
+  // Makes those of the calls that are the server's. False where the step is the last: the client is to make the others.
+  bool answer_calls(
+      SessionPool::Lease& lease, const std::vector<agent::MessageStream::Done>& calls, const std::stop_token& stop, std::int64_t& n_read
+  ) {
+    const std::int64_t n_before = std::ssize(lease.timeline());
+    bool all_made = true;
+    for (const agent::MessageStream::Done& call : calls) {
+      if (!options_.makes_call(call.message.recipient.value_or(""))) {
+        all_made = false;
+        continue;
+      }
+      settle_log(lease);
+      const auto answer = tools_->answer(call);
+      if (stop.stop_requested()) throw ApiError(503, "the request was cancelled", "cancelled");
+      if (answer.ending) {
+        tools_->finish(*answer.ending, "", usage());
+        throw ApiError(500, answer.ending->message, answer.ending->reason);
+      }
+      append(lease, answer.tokens);
+    }
+    n_read = std::ssize(lease.timeline()) - n_before;
+    return all_made;
+  }
+
+  // Something follows what the model said last: `<|return|>` becomes `<|end|>`, an open message is closed.
+  void settle_log(SessionPool::Lease& lease) {
+    Tokens settled{lease.timeline()};
+    settle(settled, services_.renderer.control());
+    const std::size_t n = lease.timeline().size();
+    if (settled.size() == n && settled.back() == lease.timeline().back()) return;
+    const bool in_place = settled.size() == n;
+    const Tokens closing(settled.begin() + static_cast<std::ptrdiff_t>(n) - (in_place ? 1 : 0), settled.end());
+    // A session that cannot go back keeps the token: off the form, but better than no next step.
+    if (in_place && !lease.take_back(1)) return;
+    append(lease, closing);
+    tools_->close(closing, in_place);
+  }
+
+  bool open_next(SessionPool::Lease& lease, std::int64_t& n_read) {
+    if (limited_ && options_.max_tokens == 0) return false;
+    const std::int64_t n_context = services_.model.capabilities().n_context;
+    if (n_context > 0 && std::ssize(lease.timeline()) + std::ssize(opening_) >= n_context) return false;
+    append(lease, opening_);
+    n_read += std::ssize(opening_);
+    return true;
+  }
+
+  static void append(SessionPool::Lease& lease, const Tokens& tokens) {
+    if (Result<void> appended = lease.append(tokens); !appended) throw api_error(appended.error());
+  }
+
+  static void join_text(std::string& to, const std::string& text) {
+    if (!to.empty() && !text.empty()) to += "\n\n";
+    to += text;
+  }
+
+  void join(StepOutcome step) {
+    whole_.finish = step.finish;
+    whole_.stop_string = step.stop_string;
+    join_text(whole_.step.reasoning, step.step.reasoning);
+    join_text(whole_.step.text, step.step.text);
+    for (Call& call : step.step.calls) {
+      if (!options_.makes_call(call.recipient)) whole_.step.calls.push_back(std::move(call));
+    }
+    for (agent::MessageStream::Done& call : step.calls) {
+      if (!options_.makes_call(call.message.recipient.value_or(""))) whole_.calls.push_back(std::move(call));
+    }
+    whole_.n_reasoning += step.n_reasoning;
+    whole_.prefill_s += step.prefill_s;
+    whole_.decode_s += step.decode_s;
+  }
+
+  agent::TokenUsage usage() const { return {counts_.prompt, counts_.cached, counts_.output, counts_.reasoning}; }
+
+  Services& services_;
+  const Prompt& prompt_;
+  StepOptions options_;
+  StepListener& listener_;
+  Counts& counts_;
+  agent::ServedTurn* const tools_;
+  const Tokens opening_;
+  const bool limited_ = options_.max_tokens > 0;
+  StepOutcome whole_;
+};
+
+}  // namespace
+
 StepOutcome run_prompt(
     Services& services,
     const Prompt& prompt,
     const StepOptions& options,
     StepListener& listener,
     const std::stop_token& stop,
-    Counts& counts
+    Counts& counts,
+    agent::ServedTurn* tools
 ) {
-  auto lease = services.pool.acquire(prompt.tokens);
-  if (!lease) throw api_error(lease.error());
-  lease->introduce(prompt.opening);
-  const auto n_prompt = static_cast<std::int64_t>(prompt.tokens.size());
-  listener.begun(n_prompt, lease->n_cached());
-  StepOutcome outcome = run_step(*lease, services.renderer, options, listener, stop);
-  counts.add(n_prompt, lease->n_cached(), outcome);
-  services.metrics.step_done(
-      {.prompt_tokens = n_prompt,
-       .cached_tokens = lease->n_cached(),
-       .output_tokens = static_cast<std::int64_t>(outcome.tokens.size()),
-       .prefill_s = outcome.prefill_s,
-       .decode_s = outcome.decode_s,
-       .cancelled = outcome.finish == StepOutcome::Finish::kCancelled}
-  );
-  if (outcome.finish == StepOutcome::Finish::kFailed) throw api_error(outcome.error);
-  if (outcome.finish == StepOutcome::Finish::kCancelled) {
-    throw ApiError(503, "the request was cancelled", "cancelled");
-  }
+  StepOutcome outcome = PromptRunner(services, prompt, options, listener, counts, tools).run(stop);
   // A text cut at a stop string has more tokens than its reader saw.
   if (outcome.finish != StepOutcome::Finish::kStopString) {
     services.memory.remember(step_key(prompt, outcome.step), outcome.tokens);

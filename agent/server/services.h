@@ -18,6 +18,7 @@
 #include "agent/server/run_desk.h"
 #include "agent/server/session_pool.h"
 #include "agent/server/step_memory.h"
+#include "agent/server/tool_desk.h"
 #include "agent/server/token_seal.h"
 #include "agent/server/turn_masks.h"
 
@@ -32,11 +33,14 @@ struct ServiceOptions {
   bool hide_reasoning = false;
   std::string reasoning_field = "reasoning";  // of Chat Completions: "reasoning", "reasoning_content" or "both"
   bool constrain = true;                 // masks, where the model takes them
+  int steps_max = 50;                    // of one response in which the server makes calls
   int n_workers = 8;                     // requests served at once
   std::size_t waiting_max = 512;
   PoolOptions pool;
   std::filesystem::path ledger = {};        // whose runs are shown; empty: none are
   std::shared_ptr<RunHost> host = nullptr;  // runs agents; null: none run here
+  std::shared_ptr<ToolHost> tools = nullptr;  // built-in tools of requests; null: none are offered
+  ContainerLimits containers = {};
   std::filesystem::path archive = {};       // ledger that stored responses and conversations stand in; empty: memory only
   std::filesystem::path seal_key = {};      // file of the key for encrypted_content; empty: one that ends with the process
 };
@@ -57,6 +61,7 @@ struct Services {
         responses({}, open_archive(options.archive)),
         conversations(open_conversations(options.archive)),
         desk(options.ledger, options.host, model.tokenizer()),
+        tools(options.tools, options.containers),
         queue(options.n_workers, options.waiting_max) {
     if (options.model_id.empty()) options.model_id = model.name();
   }
@@ -72,6 +77,7 @@ struct Services {
   ResponseStore responses;
   const std::unique_ptr<store::ConversationArchive> conversations;  // null: none are kept
   RunDesk desk;
+  ToolDesk tools;
   JobQueue queue;  // last: its threads end before what they use
 };
 
@@ -98,15 +104,18 @@ struct Counts {
 // Throws ApiError "context_length_exceeded" for a prompt that leaves no room for an answer: before a stream begins.
 void check_fits(const Services& services, const Prompt& prompt);
 
-// A prompt, sampled: finds a session, runs the step, counts it and remembers what was said.
-// Throws ApiError when the prompt does not fit or the model fails.
+// A prompt, sampled: finds a session, runs the step, counts it and remembers what was said. With `tools`, of which
+// options.made_here are calls, steps follow each other until an answer, a call of the client's or a limit, and the
+// outcome is all of them as one.
+// Throws ApiError when the prompt does not fit, or the model or a tool fails.
 StepOutcome run_prompt(
     Services& services,
     const Prompt& prompt,
     const StepOptions& options,
     StepListener& listener,
     const std::stop_token& stop,
-    Counts& counts
+    Counts& counts,
+    agent::ServedTurn* tools = nullptr
 );
 
 }  // namespace toccata::server

@@ -19,8 +19,29 @@ std::string enforceable(const std::string& schema, bool strict, const std::strin
   throw ApiError(400, "the strict schema of " + whose + " cannot be enforced: " + error->text(), "invalid_json_schema", parameter);
 }
 
+// Whether a call to `recipient` counts where one to `must_call` is wanted: "python", "browser", or "" for anything.
+bool may_call(const std::optional<std::string>& must_call, std::string_view recipient) {
+  if (!must_call || must_call->empty() || recipient == *must_call) return true;
+  return recipient.starts_with(*must_call + ".");
+}
+
+void add_spaces(const harmony::ToolNamespaces& spaces, const std::optional<std::string>& must_call, harmony::ConstraintRules& rules) {
+  for (const auto& [name, space] : spaces) {
+    if (space.tools.empty() && may_call(must_call, name)) rules.tools.push_back({name, std::nullopt});
+    for (const harmony::ToolDescription& tool : space.tools) {
+      const std::string recipient = name + "." + tool.name;
+      if (!may_call(must_call, recipient)) continue;
+      std::string schema = tool.parameters.value_or("");
+      if (!schema.empty()) schema = enforceable(schema, /*strict=*/false, recipient, "tools");
+      rules.tools.push_back({recipient, schema});
+    }
+  }
+}
+
 harmony::ConstraintRules rules_of(const ChatRequest& request, const std::optional<std::string>& must_call) {
   harmony::ConstraintRules rules;
+  add_spaces(request.built_in, must_call, rules);
+  add_spaces(request.further, must_call, rules);
   for (const harmony::ToolDescription& function : request.functions) {
     if (must_call && !must_call->empty() && *must_call != function.name) continue;
     std::string schema = function.parameters.value_or("");
@@ -40,6 +61,12 @@ std::string key_of(const ChatRequest& request, const std::optional<std::string>&
   nlohmann::ordered_json key = {must_call.has_value(), must_call.value_or(""), request.response_format, request.strict_format};
   for (const harmony::ToolDescription& function : request.functions) {
     key.push_back({function.name, function.parameters.value_or(""), request.strict_functions.contains(function.name)});
+  }
+  for (const harmony::ToolNamespaces* spaces : {&request.built_in, &request.further}) {
+    for (const auto& [name, space] : *spaces) {
+      key.push_back(name);
+      for (const harmony::ToolDescription& tool : space.tools) key.push_back({tool.name, tool.parameters.value_or("")});
+    }
   }
   return json_text(key);
 }

@@ -20,6 +20,7 @@
   file("/web/engine.js", engine_js, "text/javascript; charset=utf-8") \
   file("/web/history.js", history_js, "text/javascript; charset=utf-8") \
   file("/web/markdown.js", markdown_js, "text/javascript; charset=utf-8") \
+  file("/web/pages.js", pages_js, "text/javascript; charset=utf-8")  \
   file("/web/plot.js", plot_js, "text/javascript; charset=utf-8")    \
   file("/web/runs.js", runs_js, "text/javascript; charset=utf-8")    \
   file("/web/theme.js", theme_js, "text/javascript; charset=utf-8")  \

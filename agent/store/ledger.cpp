@@ -12,7 +12,7 @@ namespace toccata::store {
 namespace {
 
 constexpr std::int64_t kApplicationId = 0x546f6363;  // "Tocc"
-constexpr std::int64_t kSchemaVersion = 4;
+constexpr std::int64_t kSchemaVersion = 5;
 
 std::int64_t system_time_ms() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -72,6 +72,21 @@ void upgrade_from_3(Database& db) {
   transaction.commit();
 }
 
+// From version 4, in which no run made others.
+void upgrade_from_4(Database& db) {
+  Transaction transaction(db);
+  if (db.query_integer("PRAGMA user_version") == 4) {
+    db.execute(
+        "ALTER TABLE runs ADD COLUMN caller TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE runs ADD COLUMN caller_call INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE runs ADD COLUMN caller_part INTEGER NOT NULL DEFAULT 0;"
+        "CREATE UNIQUE INDEX runs_made_by ON runs (caller, caller_call, caller_part) WHERE caller <> '';"
+        "PRAGMA user_version = 5"
+    );
+  }
+  transaction.commit();
+}
+
 struct Header {
   std::int64_t application = 0, version = 0;
   bool empty = false;
@@ -111,6 +126,7 @@ void prepare_file(Database& db) {
   if (header.version == 1) upgrade_from_1(db);
   if (!header.empty && header.version < 3) upgrade_from_2(db);
   if (!header.empty && header.version < 4) upgrade_from_3(db);
+  if (!header.empty && header.version < 5) upgrade_from_4(db);
 }
 
 }  // namespace
@@ -192,14 +208,17 @@ RunWriter Ledger::create_run(const RunInfo& info) {
   Statement taken(impl_->db, "SELECT 1 FROM runs WHERE id = ?1");
   Statement insert(
       impl_->db,
-      "INSERT INTO runs (id, created_ms, task, model, params, sandbox, process)"
-      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+      "INSERT INTO runs (id, created_ms, task, model, params, sandbox, process, caller, caller_call, caller_part)"
+      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
   );
   Transaction transaction(impl_->db);
   std::string id = make_run_id(now, random());
   while (taken.bind(id).next()) id = make_run_id(now, random());
   taken.reset();
-  insert.bind(id, now, info.task, info.model, info.params, info.sandbox, impl_->self()).run();
+  const Caller& caller = info.caller;
+  insert
+      .bind(id, now, info.task, info.model, info.params, info.sandbox, impl_->self(), caller.run, caller.call, caller.part)
+      .run();
   const std::int64_t run = sqlite3_last_insert_rowid(impl_->db.handle());
   transaction.commit();
   return RunWriter::make(*this, run, id, {});

@@ -40,11 +40,20 @@ enum class RunStatus {
 };
 const char* to_string(RunStatus status);
 
+// The run that made another one for itself: a sub-agent of one of its calls, or a candidate for its answer.
+struct Caller {
+  std::string run = {};  // id; empty: a person or a program did
+  int call = 0;          // its call; 0: none
+  int part = 0;          // 1, 2, ...: which of those that one call, or none, made
+  friend bool operator==(const Caller&, const Caller&) = default;
+};
+
 struct RunInfo {
   std::string task = {};      // the first user message
   std::string model = {};     // name
   std::string params = "{}";  // JSON object: sampling, limits, tools
   std::string sandbox = {};   // level reached
+  Caller caller = {};
 };
 
 struct RunEnd {
@@ -143,6 +152,7 @@ struct RunSummary {
   int n_steps = 0, n_calls = 0;
   std::string parent = {};  // id of the run this one was forked from; empty: none
   int parent_step = 0;      // the last step it shares with it
+  Caller caller = {};
 };
 
 struct RunRecord {
@@ -153,6 +163,7 @@ struct RunRecord {
   std::vector<MessageRow> messages;
   std::vector<CallRow> calls;
   std::vector<NoteRow> notes;
+  std::vector<RunSummary> children;  // runs it made, by call and part
   // The token log as it stands: segments joined, rollbacks applied.
   Tokens timeline() const;
 };
@@ -250,7 +261,7 @@ class Ledger {
   Ledger(const Ledger&) = delete;
   Ledger& operator=(const Ledger&) = delete;
 
-  // Inserts and commits the run's row.
+  // Inserts and commits the run's row. A caller has one run of each call and part: a second one is a LedgerError.
   RunWriter create_run(const RunInfo& info);
   // Takes over a run that ended or was interrupted, to write on: it counts as running in this process. `id` as for
   // load_run. kUnavailable when another process is writing it; within one process the caller sees to it that a run has
@@ -259,13 +270,19 @@ class Ledger {
   // Copies everything up to the end of step `step` to a new run and gives its id; 0 = what stands before the first
   // model call. Large texts are shared, not copied. kInvalidArgument when the run has no such step.
   Result<std::string> fork_run(std::string_view id, int step);
-  // Deletes a run and its rows; sweep() gives the space back. kUnavailable when another process is writing it.
+  // Deletes a run, the runs it made, and their rows; sweep() gives the space back. kUnavailable when another process is
+  // writing one of them.
   Result<void> remove_run(std::string_view id);
-  // Deletes what SweepRule says, then the blobs nobody uses, then gives the space back to the file system.
+  // Deletes what SweepRule says (runs that others made go and stay with those), then the blobs nobody uses, then gives the space back to the file system.
   SweepResult sweep(const SweepRule& rule);
-  // Newest first. `older_than`: a whole id; only runs behind it in that order, none when it is gone.
+  // Newest first, without the runs that others made. `older_than`: a whole id; only runs behind it in that order, none when
+  // it is gone.
   std::vector<RunSummary> list_runs(int limit = 50, std::string_view older_than = {}) const;
-  // `id`: a whole id, the beginning of one, its end, or "last". kNotFound, or kInvalidArgument
+  // The runs that run `id` (whole) made, by call and part.
+  std::vector<RunSummary> children_of(std::string_view id) const;
+  // The one it made for this call and part.
+  std::optional<RunSummary> find_child(const Caller& caller) const;
+  // `id`: a whole id, the beginning of one, its end, or "last" (of those that no other made). kNotFound, or kInvalidArgument
   // naming the candidates when several match.
   Result<RunRecord> load_run(std::string_view id) const;
   // What a call's tool gave, whole: also where the model read only a part. kNotFound: no such call or no result.

@@ -1,4 +1,5 @@
 // Runs as wholes: taking one over, forking, deleting, sweeping.
+#include <algorithm>
 #include <filesystem>
 #include <random>
 #include <string>
@@ -50,6 +51,20 @@ void delete_rows(Database& db, std::int64_t run) {
     Statement(db, (std::string("DELETE FROM ") + table + " WHERE run = ?1").c_str()).bind(run).run();
   }
   Statement(db, "DELETE FROM runs WHERE n = ?1").bind(run).run();
+}
+
+// The run and those it made, and they made.
+std::vector<RunHandle> family_of(Database& db, const RunHandle& run) {
+  Statement row(
+      db,
+      "WITH RECURSIVE family (n, id) AS (SELECT ?1, ?2 UNION"
+      " SELECT runs.n, runs.id FROM runs JOIN family ON runs.caller = family.id AND runs.caller <> '')"
+      " SELECT n, id FROM family"
+  );
+  std::vector<RunHandle> family;
+  row.bind(run.n, run.id);
+  while (row.next()) family.push_back({row.integer(0), row.text(1)});
+  return family;
 }
 
 // The file and its write-ahead log.
@@ -135,9 +150,11 @@ Result<void> Ledger::remove_run(std::string_view id) {
     Transaction transaction(impl_->db);
     const Result<RunHandle> run = find_run(impl_->db, id);
     if (!run) return run.error();
-    const Result<void> free = check_not_written(impl_->db, *run, impl_->self());
-    if (!free) return free.error();
-    delete_rows(impl_->db, run->n);
+    const std::vector<RunHandle> family = family_of(impl_->db, *run);
+    for (const RunHandle& member : family) {
+      if (const Result<void> free = check_not_written(impl_->db, member, impl_->self()); !free) return free.error();
+    }
+    for (const RunHandle& member : family) delete_rows(impl_->db, member.n);
     transaction.commit();
     return {};
   } catch (const Exception& failure) {
@@ -154,17 +171,21 @@ SweepResult Ledger::sweep(const SweepRule& rule) {
       const std::int64_t before = impl_->clock() - rule.older_than_ms.value_or(0);
       Statement old(
           impl_->db,
-          "SELECT n, id FROM runs WHERE created_ms <= ?1 AND n NOT IN"
-          " (SELECT n FROM runs ORDER BY created_ms DESC, n DESC LIMIT ?2)"
+          "SELECT n, id FROM runs WHERE caller = '' AND created_ms <= ?1 AND n NOT IN"
+          " (SELECT n FROM runs WHERE caller = '' ORDER BY created_ms DESC, n DESC LIMIT ?2)"
       );
       old.bind(before, rule.keep.value_or(0));
       std::vector<RunHandle> runs;
       while (old.next()) runs.push_back({old.integer(0), old.text(1)});
       old.reset();
       for (const RunHandle& run : runs) {
-        if (!check_not_written(impl_->db, run, {})) continue;
-        delete_rows(impl_->db, run.n);
-        ++result.n_runs;
+        const std::vector<RunHandle> family = family_of(impl_->db, run);
+        const bool written = std::any_of(family.begin(), family.end(), [&](const RunHandle& member) {
+          return !check_not_written(impl_->db, member, {});
+        });
+        if (written) continue;
+        for (const RunHandle& member : family) delete_rows(impl_->db, member.n);
+        result.n_runs += static_cast<int>(family.size());
       }
     }
     impl_->db.execute(

@@ -44,6 +44,14 @@ std::vector<std::pair<std::string, std::string>> facts(const RunRecord& run) {
       {"Size",
        std::to_string(s.n_steps) + " model calls, " + std::to_string(s.n_calls) + " tool calls, " +
            std::to_string(run.timeline().size()) + " tokens"}};
+  if (!s.caller.run.empty()) {
+    facts.emplace_back("Made by", s.caller.run + (s.caller.call > 0 ? ", call " + std::to_string(s.caller.call) : ""));
+  }
+  for (const RunSummary& child : run.children) {
+    const std::string name = child.caller.call > 0 ? "Sub-agent of call " + std::to_string(child.caller.call)
+                                                   : "Candidate " + std::to_string(child.caller.part);
+    facts.emplace_back(name, child.id + ", " + to_string(child.status));
+  }
   if (!s.parent.empty()) {
     facts.emplace_back("Forked from", s.parent + " after step " + std::to_string(s.parent_step));
   }
@@ -119,6 +127,7 @@ std::string to_json_lines(const RunRecord& run) {
   for (const CallRow& call : run.calls) line("call", to_json(call));
   for (const Segment& segment : run.segments) line("segment", to_json(segment));
   for (const NoteRow& note : run.notes) line("note", to_json(note));
+  for (const RunSummary& child : run.children) line("child", to_json(child));
   return out;
 }
 

@@ -34,6 +34,8 @@ ordered_json to_json(const RunSummary& run) {
       {"calls", run.n_calls}};
   if (run.finished_ms) json["finished_ms"] = *run.finished_ms;
   if (run.exit_code) json["exit_code"] = *run.exit_code;
+  const Caller& caller = run.caller;
+  if (!caller.run.empty()) json["made_by"] = {{"run", caller.run}, {"call", caller.call}, {"part", caller.part}};
   if (!run.parent.empty()) json["forked_from"] = {{"run", run.parent}, {"step", run.parent_step}};
   return json;
 }
@@ -108,6 +110,7 @@ ordered_json to_json(const RunRecord& run) {
   json["calls"] = list_of(run.calls);
   json["segments"] = list_of(run.segments);
   json["notes"] = list_of(run.notes);
+  if (!run.children.empty()) json["children"] = list_of(run.children);
   return json;
 }
 

@@ -13,7 +13,7 @@ nlohmann::ordered_json to_json(const CallRow& call);  // "result": null when it 
 nlohmann::ordered_json to_json(const StepRow& step);
 nlohmann::ordered_json to_json(const Segment& segment);
 nlohmann::ordered_json to_json(const NoteRow& note);
-// The summary's fields and the lists `messages`, `calls`, `segments`, `notes`.
+// The summary's fields and the lists `messages`, `calls`, `segments`, `notes`, and of a run that made others `children`.
 nlohmann::ordered_json to_json(const RunRecord& run);
 // The summary's fields and `message`, `final`, `sandbox`, `params`, `usage`, without the lists.
 nlohmann::ordered_json head_json(const RunRecord& run);

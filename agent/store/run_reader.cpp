@@ -12,7 +12,8 @@ namespace {
 constexpr const char* kSummaryColumns =
     "SELECT n, id, created_ms, finished_ms, task, model, exit_code, terminal_reason, process,"
     " (SELECT count(*) FROM steps WHERE run = n), (SELECT count(*) FROM calls WHERE run = n),"
-    " params, sandbox, message, final, usage, parent, parent_step FROM runs ";
+    " params, sandbox, message, final, usage, parent, parent_step,"
+    " caller, caller_call, caller_part FROM runs ";
 
 RunStatus status_of(const RunSummary& summary, const std::string& process) {
   if (summary.finished_ms) {
@@ -35,6 +36,7 @@ RunSummary read_summary(const Statement& row) {
   summary.n_calls = static_cast<int>(row.integer(10));
   summary.parent = row.text(16);
   summary.parent_step = static_cast<int>(row.integer(17));
+  summary.caller = {row.text(18), static_cast<int>(row.integer(19)), static_cast<int>(row.integer(20))};
   return summary;
 }
 
@@ -160,6 +162,14 @@ void read_files(Database& db, std::int64_t run, std::vector<CallRow>& calls) {
   }
 }
 
+std::vector<RunSummary> read_children(Database& db, std::string_view id) {
+  Statement row(db, (std::string(kSummaryColumns) + "WHERE caller = ?1 AND caller <> '' ORDER BY caller_call, caller_part").c_str());
+  std::vector<RunSummary> children;
+  row.bind(id);
+  while (row.next()) children.push_back(read_summary(row));
+  return children;
+}
+
 std::vector<NoteRow> read_notes(Database& db, std::int64_t run) {
   Statement row(db, "SELECT step, at_ms, kind, detail FROM notes WHERE run = ?1 ORDER BY seq");
   std::vector<NoteRow> notes;
@@ -179,7 +189,7 @@ std::vector<std::string> find_ids(Database& db, std::string_view typed) {
   };
   std::vector<std::string> ids;
   if (typed == "last") {
-    Statement newest(db, "SELECT id FROM runs ORDER BY n DESC LIMIT 1");
+    Statement newest(db, "SELECT id FROM runs WHERE caller = '' ORDER BY n DESC LIMIT 1");
     if (newest.next()) ids.push_back(newest.text(0));
     return ids;
   }
@@ -222,6 +232,7 @@ RunRecord read_run(Database& db, const std::string& id) {
   record.calls = read_calls(db, run);
   read_files(db, run, record.calls);
   record.notes = read_notes(db, run);
+  record.children = read_children(db, record.summary.id);
   return record;
 }
 
@@ -326,7 +337,7 @@ std::vector<RunSummary> Ledger::list_runs(int limit, std::string_view older_than
   Statement row(
       impl_->db,
       (std::string(kSummaryColumns) +
-       "WHERE ?2 = '' OR (created_ms, n) < (SELECT created_ms, n FROM runs WHERE id = ?2)"
+       "WHERE caller = '' AND (?2 = '' OR (created_ms, n) < (SELECT created_ms, n FROM runs WHERE id = ?2))"
        " ORDER BY created_ms DESC, n DESC LIMIT ?1")
           .c_str()
   );
@@ -334,6 +345,17 @@ std::vector<RunSummary> Ledger::list_runs(int limit, std::string_view older_than
   row.bind(limit, older_than);
   while (row.next()) runs.push_back(read_summary(row));
   return runs;
+}
+
+std::vector<RunSummary> Ledger::children_of(std::string_view id) const { return read_children(impl_->db, id); }
+
+std::optional<RunSummary> Ledger::find_child(const Caller& caller) const {
+  Statement row(
+      impl_->db,
+      (std::string(kSummaryColumns) + "WHERE caller = ?1 AND caller <> '' AND caller_call = ?2 AND caller_part = ?3").c_str()
+  );
+  if (!row.bind(caller.run, caller.call, caller.part).next()) return std::nullopt;
+  return read_summary(row);
 }
 
 Result<RunRecord> Ledger::load_run(std::string_view id) const {

@@ -1,4 +1,4 @@
--- The ledger, version 4. One row in `runs` per run; every other table is clustered by (run, ...) and only ever appended
+-- The ledger, version 5. One row in `runs` per run; every other table is clustered by (run, ...) and only ever appended
 -- to, except where a column says it is filled in later. Times are milliseconds since 1970.
 --
 -- Texts and token segments of kBlobBytes and more stand in `blobs`, once, however many rows and forks use them: the
@@ -20,8 +20,12 @@ CREATE TABLE runs (
   final TEXT NOT NULL DEFAULT '',
   usage TEXT NOT NULL DEFAULT '{}',
   parent TEXT NOT NULL DEFAULT '',       -- id of the run this one was forked from
-  parent_step INTEGER NOT NULL DEFAULT 0 -- the last step it shares with it
+  parent_step INTEGER NOT NULL DEFAULT 0, -- the last step it shares with it
+  caller TEXT NOT NULL DEFAULT '',          -- id of the run that made this one for itself: a sub-agent, a candidate
+  caller_call INTEGER NOT NULL DEFAULT 0,   -- its call that did so; 0: none
+  caller_part INTEGER NOT NULL DEFAULT 0    -- 1, 2, ...: which of those that one call, or none, made
 ) STRICT;
+CREATE UNIQUE INDEX runs_made_by ON runs (caller, caller_call, caller_part) WHERE caller <> '';
 
 CREATE TABLE blobs (
   n INTEGER PRIMARY KEY,

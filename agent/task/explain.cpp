@@ -14,6 +14,7 @@ Value settings_json(const Settings& settings, const Scope& scope) {
   Value json = Value::object();
   if (settings.model) json["model"] = settings.model->render_known(scope);
   put(json, "tools", settings.tools);
+  put(json, "tool_files", settings.tool_files);
   put(json, "reasoning", settings.reasoning);
   put(json, "temperature", settings.temperature);
   put(json, "seed", settings.seed);
@@ -22,6 +23,9 @@ Value settings_json(const Settings& settings, const Scope& scope) {
   put(json, "budget_tokens", settings.budget_tokens);
   put(json, "max_step_tokens", settings.max_step_tokens);
   put(json, "max_reasoning_tokens", settings.max_reasoning_tokens);
+  put(json, "subagents", settings.subagents);
+  put(json, "best_of", settings.best_of);
+  put(json, "judge", settings.judge);
   return json;
 }
 

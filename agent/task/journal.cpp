@@ -27,12 +27,16 @@ std::string key_of(const StepOrder& order) {
   add("schema", order.output_schema);
   add("functions", order.functions);
   add("tools", order.settings.tools);
+  if (order.settings.tool_files) add("tool_files", order.settings.tool_files);
   add("reasoning", order.settings.reasoning);
   add("temperature", order.settings.temperature);
   add("seed", order.settings.seed);
   add("max_turns", order.settings.max_turns);
   add("max_step_tokens", order.settings.max_step_tokens);
   add("max_reasoning_tokens", order.settings.max_reasoning_tokens);
+  if (order.settings.subagents) add("subagents", order.settings.subagents);  // as before where there are none
+  if (order.settings.best_of) add("best_of", order.settings.best_of);
+  if (order.settings.judge) add("judge", order.settings.judge);
   add("keep_files", order.keep_files);
   for (const auto& [path, bytes] : order.files) {
     hash.add(path);

@@ -17,7 +17,8 @@ namespace {
 using Kind = YamlNode::Kind;
 
 const std::vector<std::string> kSettingKeys = {"model",    "tools",     "reasoning",     "temperature",     "seed",
-                                               "max_turns", "timeout",  "budget_tokens", "max_step_tokens", "max_reasoning_tokens"};
+                                               "max_turns", "timeout",  "budget_tokens", "max_step_tokens", "max_reasoning_tokens",
+                                               "subagents", "best_of",  "judge", "tool_files"};
 
 std::vector<std::string> operator+(std::vector<std::string> a, const std::vector<std::string>& b) {
   a.insert(a.end(), b.begin(), b.end());
@@ -38,14 +39,14 @@ class TaskParser {
     hash_.add(text);
     Result<YamlNode> root = read_yaml(text, file_);
     if (!root) {
-      result.problems.push_back(problem_of(root.error()));
+      result.problems.push_back(problem_of(root.error(), file_));
       return result;
     }
     read_task(*root);
     task_.content_hash = hash_.hex();
     result.problems = fields_.take_problems();
     if (result.problems.empty()) {
-      if (auto order = order_steps(task_); !order) result.problems.push_back(problem_of(order.error()));
+      if (auto order = order_steps(task_); !order) result.problems.push_back(problem_of(order.error(), file_));
     }
     std::stable_sort(result.problems.begin(), result.problems.end(), [](const Problem& a, const Problem& b) {
       return std::pair(a.place.line, a.place.column) < std::pair(b.place.line, b.place.column);
@@ -55,20 +56,6 @@ class TaskParser {
   }
 
  private:
-  // "file:line:column: what" -> Problem
-  Problem problem_of(const Error& error) const {
-    Problem problem{{file_, 1, 1}, error.message};
-    const std::string prefix = file_ + ":";
-    int line = 0, column = 0, length = 0;
-    if (error.message.starts_with(prefix) &&
-        std::sscanf(error.message.c_str() + prefix.size(), "%d:%d: %n", &line, &column, &length) == 2 && length > 0) {
-      problem.place.line = line;
-      problem.place.column = column;
-      problem.message = error.message.substr(prefix.size() + static_cast<std::size_t>(length));
-    }
-    return problem;
-  }
-
   void read_task(const YamlNode& root) {
     if (!fields_.mapping(root, "a task file", {"name", "description", "params", "defaults", "steps", "output", "assert",
                                                "timeout", "budget_tokens"})) {
@@ -182,6 +169,8 @@ class TaskParser {
     Settings settings;
     settings.model = fields_.text_template(node, "model");
     settings.tools = fields_.texts(node, "tools");
+    settings.tool_files = fields_.texts(node, "tool_files");
+    for (const std::string& name : settings.tool_files.value_or(std::vector<std::string>())) read_tool_file(name, node.find("tool_files")->place);
     settings.reasoning = fields_.one_of(node, "reasoning", {"low", "medium", "high"});
     settings.temperature = fields_.number(node, "temperature", 0);
     settings.seed = fields_.integer(node, "seed", 0);
@@ -190,7 +179,18 @@ class TaskParser {
     settings.budget_tokens = fields_.integer(node, "budget_tokens", 1);
     settings.max_step_tokens = fields_.integer(node, "max_step_tokens", 1);
     settings.max_reasoning_tokens = fields_.integer(node, "max_reasoning_tokens", 1);
+    settings.subagents = fields_.integer(node, "subagents", 0);
+    settings.best_of = fields_.integer(node, "best_of", 1);
+    settings.judge = fields_.one_of(node, "judge", {"majority", "first-valid", "model"});
     return settings;
+  }
+
+  // What it declares is read when a step runs; here it is part of what the task is.
+  void read_tool_file(const std::string& name, const Place& place) {
+    Result<std::string> text = Error{ErrorCode::kNotFound, name + ": no file can be named here"};
+    if (read_named_) text = read_named_(name);
+    if (!text) return fields_.problem(place, "found the name of a tool file that cannot be read: " + text.error().message);
+    hash_.add(*text);
   }
 
   void read_steps(const YamlNode& root) {
@@ -428,10 +428,15 @@ ParsedTask parse_task(std::string_view text, const std::string& file, const Read
 
 ParsedTask load_task(const std::filesystem::path& path) {
   const std::string text = read_text_file(path).value_or_throw();
-  return parse_task(text, path.string(), [&](const std::string& named) {
+  ParsedTask parsed = parse_task(text, path.string(), [&](const std::string& named) {
     constexpr std::size_t kSchemaMax = std::size_t{4} << 20;
     return read_text_file(path.parent_path() / named, kSchemaMax);
   });
+  for (Step& step : parsed.task.steps) {
+    if (!step.settings.tool_files) continue;
+    for (std::string& file : *step.settings.tool_files) file = std::filesystem::absolute(path.parent_path() / file).string();
+  }
+  return parsed;
 }
 
 }  // namespace toccata::task

@@ -46,6 +46,7 @@ void Settings::fill_from(const Settings& other) {
   fill(model, other.model);
   fill(reasoning, other.reasoning);
   fill(tools, other.tools);
+  fill(tool_files, other.tool_files);
   fill(temperature, other.temperature);
   fill(timeout_s, other.timeout_s);
   fill(seed, other.seed);
@@ -53,6 +54,9 @@ void Settings::fill_from(const Settings& other) {
   fill(budget_tokens, other.budget_tokens);
   fill(max_step_tokens, other.max_step_tokens);
   fill(max_reasoning_tokens, other.max_reasoning_tokens);
+  fill(subagents, other.subagents);
+  fill(best_of, other.best_of);
+  fill(judge, other.judge);
 }
 
 const Step* Task::find(const std::string& id) const {

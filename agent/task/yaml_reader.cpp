@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <optional>
 
 #include "core/tokenizer/utf8.h"
@@ -149,6 +150,19 @@ Result<YamlNode> read_yaml(std::string_view text, const std::string& file, const
   } catch (const Exception& e) {
     return e.error();
   }
+}
+
+Problem problem_of(const Error& error, const std::string& file) {
+  Problem problem{{file, 1, 1}, error.message};
+  const std::string prefix = file + ":";
+  int line = 0, column = 0, length = 0;
+  if (error.message.starts_with(prefix) &&
+      std::sscanf(error.message.c_str() + prefix.size(), "%d:%d: %n", &line, &column, &length) == 2 && length > 0) {
+    problem.place.line = line;
+    problem.place.column = column;
+    problem.message = error.message.substr(prefix.size() + static_cast<std::size_t>(length));
+  }
+  return problem;
 }
 
 }  // namespace toccata::task

@@ -47,4 +47,7 @@ struct YamlLimits {
 // One document. kInvalidArgument beginning with "file:line:column: ".
 Result<YamlNode> read_yaml(std::string_view text, const std::string& file, const YamlLimits& limits = {});
 
+// The problem that the error of read_yaml(), or another that begins with "file:line:column: ", tells of.
+Problem problem_of(const Error& error, const std::string& file);
+
 }  // namespace toccata::task

@@ -199,9 +199,22 @@ std::uint64_t exchange(std::uint64_t value, unsigned lane) {
 void show(const void* mine) { the_block().show(mine); }
 const void* shown(unsigned lane) { return the_block().shown(lane); }
 
+namespace {
+thread_local std::int64_t n_launches = 0;
+thread_local bool no_capturing = false;
+thread_local std::size_t n_awaited = 0;  // calls by the threads of the present launch
+}  // namespace
+
+std::int64_t launch_count() { return n_launches; }
+void make_capturing_fail(bool fails) { no_capturing = fails; }
+bool capturing_fails() { return no_capturing; }
+void await_earlier_launches() { ++n_awaited; }
+
 void launch(
-    Index3 grid, Index3 block, std::size_t shared_bytes, const std::function<void()>& body
+    Index3 grid, Index3 block, std::size_t shared_bytes, const std::function<void()>& body, bool overlapped
 ) {
+  ++n_launches;
+  n_awaited = 0;
   TOCCATA_CHECK(block.x * block.y * block.z <= 1024 && grid.y <= 65535 && grid.z <= 65535);
   TOCCATA_CHECK(shared_bytes <= std::size_t{227} << 10, "more shared memory than a block can have");
   // Filled with a pattern: shared memory is not zero when a block begins.
@@ -217,6 +230,8 @@ void launch(
       }
     }
   }
+  const std::size_t n_threads = std::size_t{grid.x} * grid.y * grid.z * block.x * block.y * block.z;
+  TOCCATA_CHECK(!overlapped || n_awaited == n_threads, "a thread ran ahead of what earlier launches write");
 }
 
 }  // namespace toccata::cuda::emulation

@@ -24,8 +24,19 @@ struct Place {
 };
 Place& place();
 
-// Runs `body` once for each thread of each block.
-void launch(Index3 grid, Index3 block, std::size_t shared_bytes, const std::function<void()>& body);
+// Runs `body` once for each thread of each block. `overlapped`: CHECKs that every thread called
+// await_earlier_launches(), since on a GPU the launch before might still run.
+void launch(
+    Index3 grid, Index3 block, std::size_t shared_bytes, const std::function<void()>& body, bool overlapped = false
+);
+// How many there were on this thread of the program.
+std::int64_t launch_count();
+
+void await_earlier_launches();
+
+// For tests: graphs cannot be captured from now on, or can again.
+void make_capturing_fail(bool fails);
+bool capturing_fails();
 
 void block_barrier();
 void warp_barrier();

@@ -1,4 +1,4 @@
-// Device memory, streams and captured graphs. On the emulated device memory is ordinary memory, a stream does
+// Device memory, streams, launches and captured graphs. On the emulated device memory is ordinary memory, a stream does
 // everything at once, and a graph is the function that was captured.
 #pragma once
 
@@ -24,10 +24,40 @@ class Stream {
   cudaStream_t get() const { return stream_; }
   void* handle() const { return stream_; }
   void wait() const { TOCCATA_CUDA_CHECK(cudaStreamSynchronize(stream_)); }
+  // From here on a launch may begin before the one before it has ended (programmatic dependent launch); its kernel waits
+  // in await_earlier_launches(). Does nothing before sm_90.
+  void overlap_launches(bool on) { overlapped_ = on && device_sm() >= 90; }
+  bool overlapped() const { return overlapped_; }
 
  private:
+  static int device_sm() {
+    int device = 0;
+    int major = 0;
+    TOCCATA_CUDA_CHECK(cudaGetDevice(&device));
+    TOCCATA_CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+    return major * 10;
+  }
   cudaStream_t stream_ = nullptr;
+  bool overlapped_ = false;
 };
+
+template <class... Parameters, class... Arguments>
+void launch(
+    const Stream& stream, void (*kernel)(Parameters...), Grid grid, Grid block, std::size_t shared_bytes,
+    const Arguments&... arguments
+) {
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = stream.get();
+  cudaLaunchAttribute overlap{};
+  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  overlap.val.programmaticStreamSerializationAllowed = 1;
+  config.attrs = &overlap;
+  config.numAttrs = stream.overlapped() ? 1 : 0;
+  TOCCATA_CUDA_CHECK(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...));
+}
 
 inline void* allocate_device(std::size_t bytes) {
   void* memory = nullptr;
@@ -76,10 +106,17 @@ class Graph {
   ~Graph() {
     if (graph_ != nullptr) cudaGraphExecDestroy(graph_);
   }
+  // Throws Exception when something cannot be captured; the stream is as before then.
   static Graph capture(const Stream& stream, const std::function<void()>& launches) {
     cudaGraph_t recorded = nullptr;
     TOCCATA_CUDA_CHECK(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal));
-    launches();
+    try {
+      launches();
+    } catch (...) {
+      if (cudaStreamEndCapture(stream.get(), &recorded) == cudaSuccess) cudaGraphDestroy(recorded);
+      cudaGetLastError();  // forgets it
+      throw;
+    }
     TOCCATA_CUDA_CHECK(cudaStreamEndCapture(stream.get(), &recorded));
     Graph graph;
     const cudaError_t status = cudaGraphInstantiate(&graph.graph_, recorded, 0);
@@ -100,7 +137,22 @@ class Stream {
   int get() const { return 0; }
   void* handle() const { return nullptr; }
   void wait() const {}
+  void overlap_launches(bool on) { overlapped_ = on; }
+  bool overlapped() const { return overlapped_; }
+
+ private:
+  bool overlapped_ = false;
 };
+
+template <class... Parameters, class... Arguments>
+void launch(
+    const Stream& stream, void (*kernel)(Parameters...), Grid grid, Grid block, std::size_t shared_bytes,
+    const Arguments&... arguments
+) {
+  emulation::launch(
+      grid, block, shared_bytes, [&] { kernel(static_cast<Parameters>(arguments)...); }, stream.overlapped()
+  );
+}
 inline void* allocate_device(std::size_t bytes) { return ::operator new(bytes, std::align_val_t{256}); }
 inline void free_device(void* memory) { ::operator delete(memory, std::align_val_t{256}); }
 inline void* allocate_pinned(std::size_t bytes) { return allocate_device(bytes); }
@@ -116,6 +168,7 @@ inline std::size_t shared_bytes_max() { return std::size_t{227} << 10; }
 class Graph {
  public:
   static Graph capture(const Stream&, std::function<void()> launches) {
+    if (emulation::capturing_fails()) throw Exception(ErrorCode::kUnavailable, "the emulated device was told not to capture");
     Graph graph;
     graph.launches_ = std::move(launches);
     return graph;

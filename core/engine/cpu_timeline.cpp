@@ -12,7 +12,8 @@ class CpuTimeline : public Timeline {
 
   std::int64_t size() const override { return cache_.size(); }
   void forward(std::span<const Token> tokens, int n_logits, float* logits) override {
-    model_->batcher()->run({&cache_, tokens, n_logits, logits});
+    const auto n_vocab = static_cast<std::size_t>(model_->config().n_vocab);
+    model_->batcher()->run({&cache_, tokens, n_logits, logits, n_vocab});
   }
   std::unique_ptr<Timeline> fork() const override { return std::make_unique<CpuTimeline>(*this); }
 

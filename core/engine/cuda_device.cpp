@@ -1,5 +1,8 @@
 #include "core/engine/cuda_device.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <mutex>
 
 #include "core/cuda/device.h"
@@ -8,12 +11,47 @@
 namespace toccata::engine {
 namespace {
 
-// The transformer and whose turn it is. Sequences keep it alive.
+using Item = CudaTransformer::Item;
+
+// Tokens of prompts in a pass that also decodes. Such a pass reads the experts of all its tokens: a few milliseconds.
+constexpr std::size_t kPrefillBesideDecode = 256;
+// Of the machine's memory, for pages that the card has no room for.
+constexpr std::size_t kHostShare = 4;
+constexpr std::size_t kHostBytesMax = std::size_t{16} << 30;
+
+std::size_t host_bytes() {
+  const auto pages = static_cast<std::size_t>(std::max(0L, ::sysconf(_SC_PHYS_PAGES)));
+  return std::min(kHostBytesMax, pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) / kHostShare);
+}
+
+// The transformer, whose turn it is, and what makes one pass of what several sessions ask for. Sequences keep it alive.
 struct Shared {
   Shared(std::shared_ptr<const model::Weights> weights, const CudaOptions& options)
-      : transformer(std::move(weights), options) {}
+      : transformer(std::move(weights), options),
+        batcher({static_cast<std::size_t>(std::max(8, options.chunk_tokens)), kPrefillBesideDecode}, [this](auto items, auto failures) {
+          pass(items, failures);
+        }) {}
+
+  void pass(std::span<const Item> items, std::span<std::exception_ptr> failures) {
+    const std::lock_guard lock(mutex);
+    try {
+      return transformer.forward(items);
+    } catch (const Exception& e) {
+      if (e.code() != ErrorCode::kResourceExhausted || items.size() == 1) throw;
+    }
+    // There is no room for all of them; for some there may be.
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      try {
+        transformer.forward(items.subspan(i, 1));
+      } catch (const Exception&) {
+        failures[i] = std::current_exception();
+      }
+    }
+  }
+
   std::mutex mutex;
   CudaTransformer transformer;
+  PassBatcher<Item> batcher;
 };
 
 // A sequence that is given back under the lock.
@@ -51,9 +89,26 @@ class CudaTimeline : public Timeline {
 
   std::int64_t size() const override { return held_.sequence().size(); }
   void forward(std::span<const Token> tokens, int n_logits, float* logits) override {
-    const CudaTransformer::Item item = {&held_.sequence(), tokens, n_logits, logits};
+    // Alone: rows that go to host memory are for whoever looks at logits, not for decoding.
+    const Item item = {&held_.sequence(), tokens, n_logits, logits};
+    if (n_logits == 0) return held_.shared().batcher.run(item);
     const std::lock_guard lock(held_.shared().mutex);
     held_.shared().transformer.forward({&item, 1});
+  }
+  bool draws() const override { return true; }
+  std::optional<Result<ops::Draw>> forward_and_draw(std::span<const Token> tokens, const DrawRequest* request) override {
+    std::optional<Result<ops::Draw>> draw;
+    held_.shared().batcher.run({&held_.sequence(), tokens, 1, nullptr, request, &draw});
+    return draw;
+  }
+  bool has_logits() const override { return held_.sequence().has_logits(); }
+  Result<ops::Draw> draw(const DrawRequest& request) override {
+    const std::lock_guard lock(held_.shared().mutex);
+    return held_.shared().transformer.draw(held_.sequence(), request);
+  }
+  void copy_logits(float* logits) const override {
+    const std::lock_guard lock(held_.shared().mutex);
+    held_.shared().transformer.copy_logits(held_.sequence(), logits);
   }
   std::unique_ptr<Timeline> fork() const override {
     return std::make_unique<CudaTimeline>(held_.owner(), held_.copy());
@@ -65,7 +120,10 @@ class CudaTimeline : public Timeline {
     Held held;
   };
   std::shared_ptr<const Snapshot> snapshot() const override {
-    return std::make_shared<CudaSnapshot>(held_.owner(), held_.copy());
+    auto copy = held_.copy();
+    const std::lock_guard lock(held_.shared().mutex);
+    copy->forget_logits();
+    return std::make_shared<CudaSnapshot>(held_.owner(), std::move(copy));
   }
   void restore(const Snapshot& snapshot) override {
     held_.replace(static_cast<const CudaSnapshot&>(snapshot).held.copy());
@@ -92,12 +150,37 @@ class CudaDeviceImpl : public CudaDevice {
     const std::lock_guard lock(shared_->mutex);
     return std::make_unique<CudaTimeline>(shared_, shared_->transformer.new_sequence());
   }
+  std::string describe() const override {
+    const std::lock_guard lock(shared_->mutex);
+    return shared_->transformer.describe();
+  }
+  PassCounts counts() const override { return shared_->batcher.counts(); }
+  Limits limits() const override {
+    const std::lock_guard lock(shared_->mutex);
+    const CudaTransformer::Limits found = CudaTransformer::measure_limits();
+    return {found.bytes_per_second, found.flops_per_second};
+  }
+  void start_profile() const override {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->transformer.start_profile();
+  }
+  std::vector<OpTime> stop_profile() const override {
+    const std::lock_guard lock(shared_->mutex);
+    return shared_->transformer.stop_profile();
+  }
 
  private:
   std::shared_ptr<Shared> shared_;
 };
 
 }  // namespace
+
+int default_chunk_tokens(bool exact) {
+  constexpr std::size_t kLargeCard = std::size_t{36} << 30;
+  if (exact) return 8;
+  const auto devices = cuda::list_devices();
+  return devices && !devices->empty() && devices->front().memory_bytes >= kLargeCard ? 1024 : 512;
+}
 
 std::shared_ptr<const CudaDevice> open_cuda_device(
     std::shared_ptr<const model::Weights> weights, const Options& options
@@ -108,6 +191,10 @@ std::shared_ptr<const CudaDevice> open_cuda_device(
   cuda_options.n_context = options.n_context;
   cuda_options.exact = options.exact;
   cuda_options.chunk_tokens = options.chunk_tokens;
+  cuda_options.graphs = options.graphs;
+  cuda_options.overlap_launches = options.graphs;
+  cuda_options.device_bytes = options.device_bytes;
+  cuda_options.kv_host_bytes = host_bytes();
   if (options.n_sequences > 0) cuda_options.n_sequences = options.n_sequences;
   return std::make_shared<CudaDeviceImpl>(std::make_shared<Shared>(std::move(weights), cuda_options));
 }

@@ -2,6 +2,7 @@
 #include "core/engine/forward.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/ops/attention.h"
 #include "core/ops/embedding.h"
@@ -26,6 +27,14 @@ struct Pass {
   bool fast() const { return !model.options().exact; }
 };
 
+double weight_bytes(const model::Linear& w) { return static_cast<double>(w.weight.size_bytes() + w.packed.size()); }
+double product_flops(int n, const model::Linear& w) { return 2.0 * n * w.n_out * w.n_in; }
+
+// Of one expert's matrix.
+double expert_bytes(const model::ExpertLinear& w) {
+  return static_cast<double>(w.blocks.size() + w.scales.size() + w.rows.size() + w.odd_rows.size()) / w.n_experts;
+}
+
 // What dense() reads: x [n, width], in the fast mode rounded once for all matrices it goes through.
 struct Input {
   Input(const Pass& p, const float* values, int rows, int width) : x(values), n(rows) {
@@ -46,56 +55,98 @@ void dense(const Pass& p, const Input& in, const model::Linear& w, float* out, o
 }
 
 // rows [n, kv_size] into where the layer's caches keep their positions.
-void store_rows(const Pass& p, int layer, const float* rows, std::byte* (ops::KvView::*place)(std::int64_t) const) {
-  const int width = p.model.config().kv_size();
+void store_rows(const Pass& p, int layer, const float* rows, std::span<std::byte* const> ops::KvView::*pages) {
+  const int head_dim = p.model.config().head_dim;
   for (const Part& part : p.parts) {
     const ops::KvView kv = part.cache->layer(layer);
-    for (std::size_t t = 0; t < part.tokens.size(); ++t, rows += width) {
-      kv.format.pack(rows, (kv.*place)(part.cache->size() + static_cast<std::int64_t>(t)));
+    for (std::size_t t = 0; t < part.tokens.size(); ++t) {
+      for (int head = 0; head < kv.format.n_heads; ++head, rows += head_dim) {
+        kv.format.pack_head(rows, kv.at(kv.*pages, part.cache->size() + static_cast<std::int64_t>(t), head));
+      }
     }
   }
 }
 
-// x += output(attention(rope(q), rope(k), v)); k and v go straight into the caches.
-void attention_block(const Pass& p, const model::LayerWeights& w, int layer) {
+// q = rope(W x), k and v go straight into the caches.
+void project(const Pass& p, const model::LayerWeights& w, int layer) {
   const model::Config& c = p.model.config();
   Activations& a = p.a;
   const ops::Device device = p.device();
-
+  const auto timed = a.clock.time(
+      "norm, qkv, rope, kv write", weight_bytes(w.q) + weight_bytes(w.k) + weight_bytes(w.v),
+      product_flops(p.n, w.q) + product_flops(p.n, w.k) + product_flops(p.n, w.v)
+  );
   ops::rmsnorm(device, a.x.data(), w.attention_norm, c.norm_eps, p.n, a.normed.data());
   const Input input(p, a.normed.data(), p.n, c.hidden);
   dense(p, input, w.q, a.q.data());
   ops::rope(device, a.cos.data(), a.sin.data(), p.n, c.n_heads, c.head_dim, a.q.data());
   dense(p, input, w.k, a.kv.data());
   ops::rope(device, a.cos.data(), a.sin.data(), p.n, c.n_kv_heads, c.head_dim, a.kv.data());
-  store_rows(p, layer, a.kv.data(), &ops::KvView::key);
+  store_rows(p, layer, a.kv.data(), &ops::KvView::key_pages);
   dense(p, input, w.v, a.kv.data());
-  store_rows(p, layer, a.kv.data(), &ops::KvView::value);
-  const ops::AttentionShape shape = {
-      c.n_heads, c.n_kv_heads, c.head_dim, c.windowed(layer) ? c.sliding_window : 0};
+  store_rows(p, layer, a.kv.data(), &ops::KvView::value_pages);
+}
+
+void attend(const Pass& p, const model::LayerWeights& w, int layer) {
+  const model::Config& c = p.model.config();
+  Activations& a = p.a;
+  const int window = c.windowed(layer) ? c.sliding_window : 0;
+  const ops::AttentionShape shape = {c.n_heads, c.n_kv_heads, c.head_dim, window};
+  double keys = 0;  // over all tokens
+  double held = 0;  // over all parts
+  for (const Part& part : p.parts) {
+    const auto seen = [&](std::int64_t n) { return static_cast<double>(window > 0 ? std::min<std::int64_t>(n, window) : n); };
+    const auto n = static_cast<std::int64_t>(part.tokens.size());
+    keys += static_cast<double>(n) * seen(part.cache->size() + (n + 1) / 2);
+    held += seen(part.cache->size() + n);
+  }
+  const auto timed = a.clock.time(
+      window > 0 ? "attention, window" : "attention, full", held * 2 * static_cast<double>(ops::KvFormat{*p.model.options().kv, c.n_kv_heads, c.head_dim}.row_bytes()), 4 * keys * c.q_size()
+  );
   std::size_t row = 0;
   for (const Part& part : p.parts) {
     const auto n = static_cast<int>(part.tokens.size());
     const std::size_t offset = row * static_cast<std::size_t>(c.q_size());
     ops::attention(
-        device, p.model.threads(), shape, a.q.data() + offset, part.cache->layer(layer), w.sinks, part.cache->size(), n,
+        p.device(), p.model.threads(), shape, a.q.data() + offset, part.cache->layer(layer), w.sinks, part.cache->size(), n,
         a.attended.data() + offset
     );
     row += part.tokens.size();
   }
-  dense(p, Input(p, a.attended.data(), p.n, c.q_size()), w.output, a.x.data(), ops::Store::kAdd);
 }
 
-// x += the weighted sum of each token's experts.
-void expert_block(const Pass& p, const model::LayerWeights& w) {
+// x += output(attention(q, k, v)).
+void attention_block(const Pass& p, const model::LayerWeights& w, int layer) {
+  project(p, w, layer);
+  attend(p, w, layer);
+  const auto timed = p.a.clock.time("output, residual", weight_bytes(w.output), product_flops(p.n, w.output));
+  dense(p, Input(p, p.a.attended.data(), p.n, p.model.config().q_size()), w.output, p.a.x.data(), ops::Store::kAdd);
+}
+
+void choose_experts(const Pass& p, const model::LayerWeights& w) {
   const model::Config& c = p.model.config();
   Activations& a = p.a;
+  const auto timed = a.clock.time("router", weight_bytes(w.router), product_flops(p.n, w.router));
   ops::rmsnorm(p.device(), a.x.data(), w.mlp_norm, c.norm_eps, p.n, a.normed.data());
   ops::linear(p.device(), p.model.threads(), a.normed.data(), w.router, p.n, a.router.data());
   ops::route(
       p.device(), a.router.data(), p.n, c.n_experts, c.n_experts_per_token, a.expert_ids.data(),
       a.expert_weights.data()
   );
+}
+
+// x += the weighted sum of each token's experts.
+void expert_block(const Pass& p, const model::LayerWeights& w, int layer) {
+  const model::Config& c = p.model.config();
+  Activations& a = p.a;
+  choose_experts(p, w);
+  // Experts that one of the tokens chose, if they choose evenly.
+  const double chosen = c.n_experts * (1 - std::pow(1 - static_cast<double>(c.n_experts_per_token) / c.n_experts, p.n));
+  const auto timed = a.clock.time(
+      "experts", chosen * (expert_bytes(w.gate_up) + expert_bytes(w.down)),
+      2.0 * p.n * c.n_experts_per_token * 3 * c.hidden * c.intermediate
+  );
+  a.load.count(layer, std::span(a.expert_ids).first(area(p.n, c.n_experts_per_token)));
   const ops::Routing routing = {
       a.expert_ids.data(), a.expert_weights.data(), p.n, c.n_experts_per_token};
   if (p.fast()) {
@@ -124,7 +175,8 @@ Activations::Activations(const model::Config& c, int n)
       router(area(n, c.n_experts)),
       expert_ids(area(n, c.n_experts_per_token)),
       expert_weights(area(n, c.n_experts_per_token)),
-      experts(n, c.n_experts_per_token, c.n_experts, c.intermediate, c.hidden) {}
+      experts(n, c.n_experts_per_token, c.n_experts, c.intermediate, c.hidden),
+      load(c.n_layers, c.n_experts) {}
 
 namespace {
 
@@ -143,6 +195,7 @@ void unembed(const Pass& p) {
     ++n_wanting;
   }
   if (n_rows == 0) return;
+  const auto timed = a.clock.time("unembedding", weight_bytes(w.unembedding), product_flops(n_rows, w.unembedding));
   const auto wants = [](const Part& part) { return part.n_logits > 0; };
   const Input input(p, a.normed.data(), n_rows, c.hidden);
   if (n_wanting == 1) return dense(p, input, w.unembedding, std::ranges::find_if(p.parts, wants)->logits);
@@ -173,7 +226,7 @@ void forward(const Model& model, Activations& a, std::span<const Part> parts) {
   ops::embed(pass.device(), model.weights().embedding_rows, tokens, a.x.data());
   for (int layer = 0; layer < c.n_layers; ++layer) {
     attention_block(pass, model.weights().layers[static_cast<std::size_t>(layer)], layer);
-    expert_block(pass, model.weights().layers[static_cast<std::size_t>(layer)]);
+    expert_block(pass, model.weights().layers[static_cast<std::size_t>(layer)], layer);
   }
   for (const Part& part : parts) part.cache->advance(static_cast<int>(part.tokens.size()));
   unembed(pass);

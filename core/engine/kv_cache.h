@@ -51,7 +51,7 @@ class KvCache {
   friend std::size_t distinct_bytes(std::span<const KvCache* const> caches);
 
  private:
-  using Page = std::vector<std::byte>;  // kPage rows of keys, then kPage of values
+  using Page = std::vector<std::byte>;  // keys of kPage positions, head by head, then their values
   struct Layer {
     std::int64_t n_slots = 0;  // of a ring; 0: a layer that grows
     std::vector<std::shared_ptr<Page>> pages;

@@ -102,7 +102,7 @@ Model::Model(std::shared_ptr<const model::Weights> weights, const Options& optio
   if (n_threads == 0 && weight_bytes(*weights_) < kSmallModelBytes) n_threads = 1;
   threads_ = std::make_unique<ThreadPool>(n_threads);
   const bool on_gpu = options_.device == ops::Device::kCuda;
-  if (options_.chunk_tokens == 0) options_.chunk_tokens = !on_gpu ? 256 : options_.exact ? 8 : 512;
+  if (options_.chunk_tokens == 0) options_.chunk_tokens = on_gpu ? default_chunk_tokens(options_.exact) : 256;
   if (!options_.kv) options_.kv = options_.exact ? ops::KvType::kF32 : ops::KvType::kF16;
   const std::uint64_t fingerprint = options_.prefix_folder.empty() ? 0 : fingerprint_of(*weights_, options_);
   if (!on_gpu && !options_.exact) {

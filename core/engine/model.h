@@ -30,6 +30,8 @@ struct Options {
   std::filesystem::path prefix_folder = {};
   int n_sequences = 0;         // on a GPU: whole contexts that the KV cache has room for; 0: what fits, at most 64
   std::int64_t n_context = 0;  // most tokens of a session; 0: what the model was made for
+  bool graphs = true;          // on a GPU: decoding replays captured graphs with overlapping launches; else one by one
+  std::size_t device_bytes = 0;  // on a GPU: most memory for weights, keys and values; 0: what is free
 };
 
 // A loaded model: weights, threads and tables, shared by any number of sessions. Immutable; sessions may run on different

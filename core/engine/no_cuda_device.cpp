@@ -2,6 +2,8 @@
 
 namespace toccata::engine {
 
+int default_chunk_tokens(bool exact) { return exact ? 8 : 512; }
+
 std::shared_ptr<const CudaDevice> open_cuda_device(
     std::shared_ptr<const model::Weights>, const Options&
 ) {

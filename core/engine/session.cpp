@@ -9,6 +9,8 @@ namespace toccata::engine {
 namespace {
 
 Error cancelled() { return Error{ErrorCode::kCancelled, "stopped"}; }
+Error empty() { return Error{ErrorCode::kInvalidArgument, "an empty session has no next token: append a prompt"}; }
+Error no_row() { return Error{ErrorCode::kInvalidArgument, "after a rollback something must be appended first"}; }
 
 }  // namespace
 
@@ -28,10 +30,12 @@ Session::Session(const Session& other)
       usage_(other.usage_) {
   if (timeline_->size() > n_read_) timeline_->rollback(n_read_);
   if (!other.row_) return;
+  row_ = 0;
+  on_device_ = other.on_device_;
+  if (on_device_) return;
   const auto n_vocab = static_cast<std::ptrdiff_t>(model_->config().n_vocab);
   const auto begin = other.rows_.begin() + static_cast<std::ptrdiff_t>(*other.row_) * n_vocab;
   rows_.assign(begin, begin + n_vocab);
-  row_ = 0;
 }
 
 Result<void> Session::append(std::span<const Token> tokens) {
@@ -77,7 +81,7 @@ void Session::close_guess() {
   n_right_ = 0;
 }
 
-void Session::pass(std::size_t n) {
+std::optional<Result<ops::Draw>> Session::pass(std::size_t n, const DrawRequest* request) {
   const auto n_vocab = static_cast<std::size_t>(model_->config().n_vocab);
   std::span<const Token> input = std::span(tokens_).subspan(static_cast<std::size_t>(n_read_), n);
   const bool last = n == n_unread();
@@ -89,9 +93,13 @@ void Session::pass(std::size_t n) {
     ahead.assign(guess.begin(), guess.end());
   }
   const std::size_t n_rows = last ? 1 + ahead.size() : 0;
-  if (rows_.size() < n_rows * n_vocab) rows_.resize(n_rows * n_vocab);
   row_.reset();
-  if (ahead.empty()) {
+  on_device_ = last && timeline_->draws();
+  if (!on_device_ && rows_.size() < n_rows * n_vocab) rows_.resize(n_rows * n_vocab);
+  std::optional<Result<ops::Draw>> draw;
+  if (on_device_) {
+    draw = timeline_->forward_and_draw(input, request);
+  } else if (ahead.empty()) {
     timeline_->forward(input, static_cast<int>(n_rows), rows_.data());
   } else {
     Tokens both(input.begin(), input.end());
@@ -106,6 +114,7 @@ void Session::pass(std::size_t n) {
   n_sampled_unread_ -= sampled;
   n_read_ += static_cast<std::int64_t>(n);
   usage_.prefilled += static_cast<std::int64_t>(n - sampled);
+  return draw;
 }
 
 std::size_t Session::chunk() const {
@@ -151,14 +160,38 @@ Result<void> Session::read(std::size_t keep, std::stop_token stop) {
 
 Result<std::span<const float>> Session::logits(std::stop_token stop) {
   if (n_tokens() == 0) {
-    return Error{ErrorCode::kInvalidArgument, "an empty session has no next token: append a prompt"};
+    return empty();
   }
   if (auto done = read(0, std::move(stop)); !done) return done.error();
   if (!row_) {
-    return Error{ErrorCode::kInvalidArgument, "after a rollback something must be appended first"};
+    return no_row();
   }
   const auto n_vocab = static_cast<std::size_t>(model_->config().n_vocab);
+  if (on_device_) {
+    if (rows_.size() < n_vocab) rows_.resize(n_vocab);
+    try {
+      timeline_->copy_logits(rows_.data());
+    } catch (const Exception& failure) {
+      return failure.error();
+    }
+    return std::span<const float>(rows_).first(n_vocab);
+  }
   return std::span<const float>(rows_).subspan(*row_ * n_vocab, n_vocab);
+}
+
+Result<ops::Draw> Session::read_and_draw(const DrawRequest& request, std::stop_token stop) {
+  if (n_tokens() == 0) return empty();
+  if (auto done = read(std::min(n_unread(), chunk()), stop); !done) return done.error();
+  if (stop.stop_requested()) return cancelled();
+  try {
+    if (n_unread() > 0) {
+      if (auto draw = pass(n_unread(), &request)) return std::move(*draw);
+    }
+    if (!row_) return no_row();
+    return timeline_->draw(request);
+  } catch (const Exception& failure) {
+    return failure.error();
+  }
 }
 
 Result<ops::Draw> Session::sample(
@@ -170,13 +203,19 @@ Result<ops::Draw> Session::sample(
         ErrorCode::kResourceExhausted,
         "the context is full: " + std::to_string(n_tokens()) + " tokens"};
   }
+  const DrawRequest request{&params, mask, n_legal, static_cast<std::uint64_t>(n_tokens())};
+  auto draw = timeline_->draws() ? read_and_draw(request, std::move(stop)) : draw_here(request, std::move(stop));
+  if (!draw) return draw;
+  n_sampled_unread_ = add(draw->token) ? 0 : 1;
+  ++usage_.decoded;
+  return draw;
+}
+
+Result<ops::Draw> Session::draw_here(const DrawRequest& request, std::stop_token stop) {
   const auto scores = logits(std::move(stop));
   if (!scores) return scores.error();
   try {
-    ops::Draw draw = sampler_.draw(*scores, params, mask, n_legal, static_cast<std::uint64_t>(n_tokens()));
-    n_sampled_unread_ = add(draw.token) ? 0 : 1;
-    ++usage_.decoded;
-    return draw;
+    return sampler_.draw(*scores, *request.params, request.mask, request.n_legal, request.counter);
   } catch (const Exception& failure) {  // no logit is a number
     return failure.error();
   }

@@ -79,9 +79,12 @@ class Session {
   void join();
   // After a pass: leaves it there.
   void leave();
-  // Reads `n` tokens, and after the last one of all what the drafter guesses.
+  // The same with nothing left unread, on a device that draws: the draw is made in the last pass if there is one.
+  Result<ops::Draw> read_and_draw(const DrawRequest& request, std::stop_token stop);
+  Result<ops::Draw> draw_here(const DrawRequest& request, std::stop_token stop);
   std::size_t chunk() const;
-  void pass(std::size_t n);
+  // Reads `n` tokens, and after the last one of all what the drafter guesses. `request`: see read_and_draw().
+  std::optional<Result<ops::Draw>> pass(std::size_t n, const DrawRequest* request = nullptr);
   // Whether the model has read it already, because it was guessed.
   bool add(Token token);
   // Takes back what was read ahead and did not come.
@@ -103,7 +106,8 @@ class Session {
   Tokens guess_;             // read after `tokens_` as they were then; n_right_ of it have been added since
   std::size_t n_right_ = 0;
   std::vector<float> rows_;  // [1 + guess_.size(), n_vocab]
-  std::optional<std::size_t> row_;  // of the logits that follow n_read_ tokens
+  std::optional<std::size_t> row_;  // of the logits that follow n_read_ tokens; they may be on the device, see on_device_
+  bool on_device_ = false;          // the row is kept there and not in rows_
   Usage usage_;
 };
 

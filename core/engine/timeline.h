@@ -5,14 +5,24 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "core/base/token.h"
 #include "core/engine/model.h"
+#include "core/ops/sampling.h"
 
 namespace toccata::engine {
 
 class KvCache;
+
+// What the next token is chosen with; see ops::Sampler. What it points to must live until the token is there.
+struct DrawRequest {
+  const SamplingParams* params = nullptr;
+  std::optional<std::span<const std::uint32_t>> mask;
+  int n_legal = 0;
+  std::uint64_t counter = 0;
+};
 
 // One thread at a time; timelines of one model may be used from different threads.
 class Timeline {
@@ -24,6 +34,14 @@ class Timeline {
   //   logits [n_logits, n_vocab] f32, of the last n_logits tokens
   // Throws Exception(kResourceExhausted) when a device's memory for keys and values is full; nothing was read then.
   virtual void forward(std::span<const Token> tokens, int n_logits, float* logits) = 0;
+  // Where tokens are chosen on the device, logits need not come to the host: it keeps those that follow the last token.
+  virtual bool draws() const { return false; }
+  // Reads tokens as forward() does and keeps the logits of the last one; `request`: draws from them, all in one pass.
+  virtual std::optional<Result<ops::Draw>> forward_and_draw(std::span<const Token>, const DrawRequest*) { return std::nullopt; }
+  // From the logits that are kept, if has_logits(): a fork has them too, any other change of the timeline forgets them.
+  virtual bool has_logits() const { return false; }
+  virtual Result<ops::Draw> draw(const DrawRequest&) { return ops::Draw{}; }
+  virtual void copy_logits(float*) const {}
   // An independent copy that shares what was read.
   virtual std::unique_ptr<Timeline> fork() const = 0;
   // What is needed to come back to the present size, by reference.

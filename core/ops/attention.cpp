@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "core/ops/dot.h"
+#include "core/ops/attend.h"
 
 namespace toccata::ops {
 namespace {
@@ -37,36 +37,39 @@ struct GroupQuery {
   std::int64_t position;
 };
 
-// One head's part of the rows of positions [first, first + count), in f32.
+// One head's keys or values of positions [first, first + count), which lie in one page, in f32.
 class HeadRows {
  public:
-  HeadRows(const KvView& kv, int head, std::vector<float>& scratch)
-      : kv_(kv), offset_(static_cast<std::size_t>(head) * kv.format.head_bytes()), scratch_(scratch) {}
+  HeadRows(const KvView& kv, int head, std::vector<float>& scratch) : kv_(kv), head_(head), scratch_(scratch) {}
 
   void read(std::span<std::byte* const> pages, std::int64_t first, int count) {
-    for (int i = 0; i < count; ++i) {
-      const std::byte* packed = kv_.at(pages, first + i) + offset_;
-      if (kv_.format.type == KvType::kF32) {
-        rows_[i] = reinterpret_cast<const float*>(packed);
-      } else {
-        float* row = scratch_.data() + i * kv_.format.head_dim;
-        kv_.format.unpack_head(packed, row);
-        rows_[i] = row;
-      }
+    const std::byte* packed = kv_.at(pages, first, head_);
+    const float* row = reinterpret_cast<const float*>(packed);
+    if (kv_.format.type != KvType::kF32) {
+      kv_.format.unpack_heads(packed, count, scratch_.data());
+      row = scratch_.data();
     }
+    for (int i = 0; i < count; ++i) rows_[i] = row + i * kv_.format.head_dim;
   }
-  const float* operator[](int i) const { return rows_[i]; }
+  const float* const* rows() const { return rows_; }
+
+  // Asks the memory for what will be read next, while there is something to compute.
+  void ask_for(std::span<std::byte* const> pages, std::int64_t first, int count) const {
+    const std::byte* packed = kv_.at(pages, first, head_);
+    const std::size_t bytes = static_cast<std::size_t>(count) * kv_.format.head_bytes();
+    for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(packed + at, 0, 2);
+  }
 
  private:
   const KvView& kv_;
-  const std::size_t offset_;
+  const int head_;
   std::vector<float>& scratch_;
   const float* rows_[kBlock];
 };
 
 // Streaming: running maximum, running sum, running output out [group, head_dim] of each head.
 void attend(const AttentionShape& shape, const GroupQuery& query, const KvView& kv, Scratch& scratch, float* out) {
-  const DotKernels& dot = dot_kernels();
+  const AttendKernels& kernels = attend_kernels();
   const int d = shape.head_dim;
   const float scale = 1.0F / std::sqrt(static_cast<float>(d));
   scratch.fit(query.n_heads, d);
@@ -83,13 +86,12 @@ void attend(const AttentionShape& shape, const GroupQuery& query, const KvView& 
     const std::int64_t end = std::min(query.position + 1, (j / kBlock + 1) * kBlock);
     const int count = static_cast<int>(end - j);
     rows.read(kv.key_pages, j, count);
+    rows.ask_for(kv.value_pages, j, count);
     for (int head = 0; head < query.n_heads; ++head) {
       float* const scores = scratch.scores.data() + head * kBlock;
+      kernels.score(query.q + head * d, rows.rows(), count, d, scale, scores);
       float highest = top[head];
-      for (int i = 0; i < count; ++i) {
-        scores[i] = dot.f32(query.q + head * d, rows[i], d) * scale;
-        highest = std::max(highest, scores[i]);
-      }
+      for (int i = 0; i < count; ++i) highest = std::max(highest, scores[i]);
       if (highest > top[head]) {
         const float shrink = std::exp(top[head] - highest);
         sum[head] *= shrink;
@@ -98,13 +100,11 @@ void attend(const AttentionShape& shape, const GroupQuery& query, const KvView& 
       }
     }
     rows.read(kv.value_pages, j, count);
+    if (end <= query.position) rows.ask_for(kv.key_pages, end, static_cast<int>(std::min(kBlock, query.position + 1 - end)));
     for (int head = 0; head < query.n_heads; ++head) {
-      const float* const scores = scratch.scores.data() + head * kBlock;
-      for (int i = 0; i < count; ++i) {
-        const float weight = std::exp(scores[i] - top[head]);
-        sum[head] += weight;
-        dot.axpy(weight, rows[i], out + head * d, d);
-      }
+      float* const weights = scratch.scores.data() + head * kBlock;
+      sum[head] += kernels.weigh(weights, count, top[head]);
+      kernels.gather(weights, rows.rows(), count, d, out + head * d);
     }
     j = end;
   }
@@ -137,6 +137,7 @@ void attention(
     Device device, ThreadPool& threads, const AttentionShape& shape, const float* q, const KvView& kv,
     std::span<const Bf16> sinks, std::int64_t first, int n, float* out
 ) {
+  TOCCATA_CHECK(kv.page_positions % kBlock == 0 && kv.n_slots % kv.page_positions == 0);
   TOCCATA_CHECK(kv.format.n_heads == shape.n_kv_heads && kv.format.head_dim == shape.head_dim);
   TOCCATA_CHECK(sinks.size() == static_cast<std::size_t>(shape.n_heads));
   switch (device) {

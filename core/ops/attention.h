@@ -12,21 +12,19 @@
 namespace toccata::ops {
 
 // The keys and values of one layer, in pages of `page_positions` positions. Position p stands in slot p % n_slots when
-// the layer is a ring (n_slots > 0), else in slot p; slot s is row s % page_positions of page s / page_positions.
+// the layer is a ring (n_slots > 0), else in slot p; slot s is in page s / page_positions. In a page each head has its positions in a row.
 struct KvView {
-  std::span<std::byte* const> key_pages;  // each page_positions rows of `format`
+  std::span<std::byte* const> key_pages;  // each [n_heads, page_positions, head_bytes]
   std::span<std::byte* const> value_pages;
   KvFormat format;
   int page_positions = 0;
   std::int64_t n_slots = 0;
 
-  std::byte* at(std::span<std::byte* const> pages, std::int64_t position) const {
+  std::byte* at(std::span<std::byte* const> pages, std::int64_t position, int head) const {
     const std::int64_t slot = n_slots > 0 ? position % n_slots : position;
-    return pages[static_cast<std::size_t>(slot / page_positions)] +
-           static_cast<std::size_t>(slot % page_positions) * format.row_bytes();
+    const std::int64_t place = std::int64_t{head} * page_positions + slot % page_positions;
+    return pages[static_cast<std::size_t>(slot / page_positions)] + static_cast<std::size_t>(place) * format.head_bytes();
   }
-  std::byte* key(std::int64_t position) const { return at(key_pages, position); }
-  std::byte* value(std::int64_t position) const { return at(value_pages, position); }
 };
 
 struct AttentionShape {

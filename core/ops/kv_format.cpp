@@ -65,24 +65,23 @@ std::size_t KvFormat::head_bytes() const {
   return 0;
 }
 
-void KvFormat::pack(const float* row, std::byte* out) const {
-  const int n = row_values();
+void KvFormat::pack_head(const float* head, std::byte* out) const {
   switch (type) {
-    case KvType::kF32: std::memcpy(out, row, static_cast<std::size_t>(n) * sizeof(float)); return;
+    case KvType::kF32: std::memcpy(out, head, head_bytes()); return;
     case KvType::kF16:
-      for (int i = 0; i < n; ++i) put_f16(row[i], out + 2 * i);
+      for (int i = 0; i < head_dim; ++i) put_f16(head[i], out + 2 * i);
       return;
     case KvType::kInt8:
-      for (int i = 0; i < n; i += kBlock, out += kBlockBytes) pack_block(row + i, out);
+      for (int i = 0; i < head_dim; i += kBlock, out += kBlockBytes) pack_block(head + i, out);
       return;
   }
 }
 
-void KvFormat::unpack_head(const std::byte* head, float* out) const {
+void KvFormat::unpack_heads(const std::byte* heads, int n, float* out) const {
   switch (type) {
-    case KvType::kF32: std::memcpy(out, head, head_bytes()); return;
-    case KvType::kF16: return dot_kernels().unpack_f16(head, head_dim, out);
-    case KvType::kInt8: return dot_kernels().unpack_q8(head, head_dim / kBlock, out);
+    case KvType::kF32: std::memcpy(out, heads, static_cast<std::size_t>(n) * head_bytes()); return;
+    case KvType::kF16: return dot_kernels().unpack_f16(heads, n * head_dim, out);
+    case KvType::kInt8: return dot_kernels().unpack_q8(heads, n * (head_dim / kBlock), out);
   }
 }
 

@@ -23,13 +23,12 @@ struct KvFormat {
   int head_dim = 0;  // of kInt8 a multiple of 32
 
   std::size_t head_bytes() const;
-  std::size_t row_bytes() const { return static_cast<std::size_t>(n_heads) * head_bytes(); }
-  int row_values() const { return n_heads * head_dim; }
+  std::size_t row_bytes() const { return static_cast<std::size_t>(n_heads) * head_bytes(); }  // of a position
 
-  // row [n_heads * head_dim] f32 -> out [row_bytes()]. What is not finite stays so: a whole block of kInt8 with it.
-  void pack(const float* row, std::byte* out) const;
-  // One head of a row -> out [head_dim].
-  void unpack_head(const std::byte* head, float* out) const;
+  // One head of a position, [head_dim] f32 -> out [head_bytes()]. What is not finite stays so: a whole block of kInt8 with it.
+  void pack_head(const float* head, std::byte* out) const;
+  // n of them, one after the other -> out [n, head_dim].
+  void unpack_heads(const std::byte* heads, int n, float* out) const;
 };
 
 }  // namespace toccata::ops

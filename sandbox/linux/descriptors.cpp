@@ -18,11 +18,11 @@ namespace {
 // Above every descriptor of ChildFd.
 constexpr int kParkingFd = 64;
 
+}  // namespace
+
 int send_report(int socket, ChildReport report, int attached) {
   return send_message(socket, &report, sizeof report, std::span(&attached, attached >= 0 ? 1 : 0)) >= 0 ? 0 : errno;
 }
-
-}  // namespace
 
 // The host reads and writes files through this descriptor, never through a path that the code could have changed.
 int hand_over_workspace(Containment& child) {

@@ -30,7 +30,12 @@ constexpr std::uint64_t kExecute = 1 << 0, kWriteFile = 1 << 1, kReadFile = 1 <<
                         kRefer = 1 << 13, kTruncate = 1 << 14, kIoctlDevice = 1 << 15;
 constexpr std::uint64_t kAllOfAbi1 = (1 << 13) - 1;
 constexpr std::uint64_t kRead = kExecute | kReadFile | kReadDir;
-constexpr unsigned kVersionFlag = 1, kPathBeneath = 1;
+struct PortRule {
+  std::uint64_t allowed_access;
+  std::uint64_t port;
+};
+constexpr unsigned kVersionFlag = 1, kPathBeneath = 1, kNetPort = 2;
+constexpr std::uint64_t kBindTcp = 1, kConnectTcp = 2;
 constexpr std::uint64_t kAbstractSockets = 1, kSignals = 2;
 
 std::uint64_t known_access(long abi) {
@@ -50,6 +55,12 @@ int allow(int ruleset, const char* path, std::uint64_t access, const FileId& id 
   const int error = failed != 0 ? errno : 0;
   close(fd);
   return error;
+}
+
+int allow_port(int ruleset, int port) {
+  if (port == 0) return 0;
+  const PortRule rule = {kConnectTcp, static_cast<std::uint64_t>(port)};
+  return syscall(SYS_landlock_add_rule, ruleset, kNetPort, &rule, 0) == 0 ? 0 : errno;
 }
 
 int add_rules(int ruleset, std::uint64_t known) {
@@ -96,13 +107,14 @@ int restrict_files(Containment& child) {
   if (abi < 1) return 0;
   const std::uint64_t known = known_access(abi);
   RulesetAttribute wanted = {known, 0, 0};
-  if (abi >= 4) wanted.handled_access_net = 3;  // TCP bind and connect: none allowed
+  if (abi >= 4) wanted.handled_access_net = kBindTcp | kConnectTcp;  // none allowed but to the proxy
   // Where there is a pid namespace, it bounds the signals.
   if (abi >= 6) wanted.scoped = kAbstractSockets | (alone ? kSignals : 0);
   const std::size_t size = abi >= 6 ? 24 : abi >= 4 ? 16 : 8;
   const int ruleset = static_cast<int>(syscall(SYS_landlock_create_ruleset, &wanted, size, 0));
   if (ruleset < 0) return errno;
   int error = alone ? add_rules_of(child.plan, ruleset, known) : add_rules(ruleset, known);
+  if (error == 0 && abi >= 4) error = allow_port(ruleset, child.plan.proxy_port);
   if (error == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0) error = errno;
   close(ruleset);
   return error;

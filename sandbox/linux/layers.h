@@ -28,6 +28,9 @@ int mount_tmpfs(Containment& child);
 int mount_proc(Containment& child);
 int enter_root(Containment& child);
 
+// network.cpp
+int open_way_out(Containment& child);
+
 // limits.cpp
 int set_limits(Containment& child);
 
@@ -48,6 +51,7 @@ int die_with_host(Containment& child);
 // descriptors.cpp
 int hand_over_workspace(Containment& child);
 int move_descriptors(Containment& child);
+int send_report(int socket, ChildReport report, int attached);  // 0, or errno; attached: a descriptor, or -1
 [[noreturn]] void give_up(Containment& child, ChildReport report);
 [[noreturn]] void become_interpreter(const Plan& plan);  // after move_descriptors
 

@@ -73,6 +73,7 @@ struct Plan {
   std::vector<PathAccess> paths;  // level landlock only; those that are not there are passed over
   std::vector<Limit> rlimits;
   std::vector<sock_filter> filter;  // seccomp program; empty below the level
+  int proxy_port = 0;  // of the session's own loopback, where its way out begins; 0 = it has none
   std::string folder;  // where the interpreter starts; the workspace when there is no own root
   std::vector<std::string> arguments;
   std::vector<std::string> environment;

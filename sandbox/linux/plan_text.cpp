@@ -72,6 +72,7 @@ void fields(auto& way, Plan& plan) {
   way(plan.proc_options);
   list(way, plan.rlimits);
   list(way, plan.filter);
+  way(plan.proxy_port);
   way(plan.folder);
 }
 

@@ -1,6 +1,9 @@
 #include "sandbox/linux/seccomp.h"
 
 #include <asm/ioctls.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
@@ -13,6 +16,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -277,6 +281,9 @@ constexpr std::string_view kNotOnHost[] = {
 // Of kAllowed, what only sockets with a name have a use for.
 constexpr std::string_view kOfNamedSockets[] = {"bind", "listen", "accept", "accept4", "connect"};
 
+// Of kAllowed, what sockets of TCP may be asked for only in part.
+constexpr std::string_view kOfSocketOptions[] = {"getsockopt", "setsockopt"};
+
 // Probed by libraries, which then fall back.
 constexpr const char* kNotImplemented[] = {
     "io_uring_setup",
@@ -367,10 +374,39 @@ void add_socket_rules(Filter& filter, Sockets sockets) {
   }
 }
 
-void add_rules(Filter& filter, Role role, Sockets sockets, bool on_host) {
+// Not among the options: protocols on top of TCP (TCP_ULP), memory shared with the kernel, everything of IP.
+void add_tcp_rules(Filter& filter, Role role, Sockets sockets) {
+  constexpr std::uint64_t kType = 0xF;
+  for (const int protocol : {0, static_cast<int>(IPPROTO_TCP)}) {
+    filter.rule(
+        SCMP_ACT_ALLOW, "socket", equals(0, kLow32, AF_INET), equals(1, kType, SOCK_STREAM),
+        equals(2, kLow32, static_cast<std::uint64_t>(protocol))
+    );
+  }
+  // Named sockets have it already. Pairs are connected for ever.
+  if (sockets == Sockets::kPairs) filter.rule(SCMP_ACT_ALLOW, "connect");
+  for (const char* call : {"getsockopt", "setsockopt"}) {
+    filter.rule(SCMP_ACT_ALLOW, call, equals(1, kLow32, SOL_SOCKET));
+    for (const int option :
+         {TCP_NODELAY, TCP_MAXSEG, TCP_CORK, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_INFO, TCP_QUICKACK, TCP_USER_TIMEOUT}) {
+      filter.rule(
+          SCMP_ACT_ALLOW, call, equals(1, kLow32, IPPROTO_TCP), equals(2, kLow32, static_cast<std::uint64_t>(option))
+      );
+    }
+  }
+  if (role != Role::kZygote) return;
+  for (const unsigned request : {SIOCGIFFLAGS, SIOCSIFFLAGS}) filter.rule(SCMP_ACT_ALLOW, "ioctl", equals(1, kLow32, request));
+}
+
+bool is_among(std::string_view name, std::span<const std::string_view> names) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+void add_rules(Filter& filter, Role role, Sockets sockets, Network network, bool on_host) {
   for (const char* name : kAllowed) {
-    if (on_host && std::ranges::find(kNotOnHost, name) != std::end(kNotOnHost)) continue;
-    if (sockets == Sockets::kPairs && std::ranges::find(kOfNamedSockets, name) != std::end(kOfNamedSockets)) continue;
+    if (on_host && is_among(name, kNotOnHost)) continue;
+    if (sockets == Sockets::kPairs && is_among(name, kOfNamedSockets)) continue;
+    if (network == Network::kTcp && is_among(name, kOfSocketOptions)) continue;
     filter.rule(SCMP_ACT_ALLOW, name);
   }
   if (on_host) {
@@ -384,6 +420,7 @@ void add_rules(Filter& filter, Role role, Sockets sockets, bool on_host) {
     add_session_rules(filter);
   }
   add_socket_rules(filter, sockets);
+  if (network == Network::kTcp) add_tcp_rules(filter, role, sockets);
   filter.rule(SCMP_ACT_ALLOW, "personality", equals(0, kLow32, 0));
   filter.rule(
       SCMP_ACT_ALLOW, "personality", equals(0, kLow32, kLow32)
@@ -410,11 +447,11 @@ Result<std::vector<sock_filter>> export_program(const Filter& filter) {
   return program;
 }
 
-Result<std::vector<sock_filter>> build(Role role, Sockets sockets, bool on_host) {
+Result<std::vector<sock_filter>> build(Role role, Sockets sockets, Network network, bool on_host) {
   Filter filter;
   if (filter.error() == 0) {
     seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-    add_rules(filter, role, sockets, on_host);
+    add_rules(filter, role, sockets, network, on_host);
   }
   if (filter.error() != 0) {
     return Error{
@@ -425,12 +462,12 @@ Result<std::vector<sock_filter>> build(Role role, Sockets sockets, bool on_host)
 
 }  // namespace
 
-Result<std::vector<sock_filter>> build_filter(Role role, Sockets sockets) {
-  return build(role, sockets, /*on_host=*/false);
+Result<std::vector<sock_filter>> build_filter(Role role, Sockets sockets, Network network) {
+  return build(role, sockets, network, /*on_host=*/false);
 }
 
 Result<std::vector<sock_filter>> build_filter_on_host() {
-  return build(Role::kSession, Sockets::kPairs, /*on_host=*/true);
+  return build(Role::kSession, Sockets::kPairs, Network::kNone, /*on_host=*/true);
 }
 
 }  // namespace toccata::sandbox

@@ -14,7 +14,12 @@ namespace toccata::sandbox {
 // themselves. Built once by the host (libseccomp), installed by the child with one raw call.
 // kPairs: no socket with a name, so that none on the host's side of a shown folder can be reached.
 enum class Sockets { kNamed, kPairs };
-Result<std::vector<sock_filter>> build_filter(Role role = Role::kSession, Sockets sockets = Sockets::kNamed);
+// kTcp: sockets of TCP over IPv4, which in a namespace of its own reach the session's loopback and no further; of their
+// options only those that HTTP clients set. For the zygote also what brings the loopback up.
+enum class Network { kNone, kTcp };
+Result<std::vector<sock_filter>> build_filter(
+    Role role = Role::kSession, Sockets sockets = Sockets::kNamed, Network network = Network::kNone
+);
 
 // The filter of a session without namespaces, which shares the host's: also no socket with a name or an address, and no
 // call that reaches another process by its id. Landlock may be narrowed further.

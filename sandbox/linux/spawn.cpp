@@ -153,15 +153,16 @@ Error layer_error(const ChildReport& report, const Plan& plan) {
 }
 
 // Follows the child through its layers. An error when one failed.
-std::optional<SpawnFailure> follow(const Plan& plan, int sync, UniqueFd& workspace) {
+std::optional<SpawnFailure> follow(const Plan& plan, int sync, Child& child) {
   ChildReport report;
-  bool handed_over = false;
-  while (receive(sync, report, workspace)) {
+  UniqueFd attached;
+  while (receive(sync, report, attached)) {
     if (report.layer == ChildReport::kAllUp) return std::nullopt;
-    handed_over |= report.layer == ChildReport::kWorkspaceReady;
+    if (report.layer == ChildReport::kWorkspaceReady) child.workspace = std::move(attached);
+    if (report.layer == ChildReport::kWayOutReady) child.way_out = std::move(attached);
     if (report.layer >= 0) return SpawnFailure{report.layer, layer_error(report, plan), report.error};
   }
-  if (handed_over) return std::nullopt;
+  if (child.workspace && (child.way_out || plan.proxy_port == 0)) return std::nullopt;
   return SpawnFailure{
       SpawnFailure::kHost, {ErrorCode::kUnavailable, "the child ended while being set up"}, 0};
 }
@@ -186,6 +187,7 @@ Child& Child::operator=(Child&& other) noexcept {
   cells = std::move(other.cells);
   keeper = std::move(other.keeper);
   workspace = std::move(other.workspace);
+  way_out = std::move(other.way_out);
   processes = std::move(other.processes);
   return *this;
 }
@@ -276,7 +278,7 @@ Result<Child> raise_child(
     }
     // A child that failed meanwhile has said why, which `follow` reads.
     (void)!send(sync, "j", 1, MSG_NOSIGNAL);
-    if (auto why = follow(plan, sync, child.workspace)) return failed(*why);
+    if (auto why = follow(plan, sync, child)) return failed(*why);
     child.out = std::move(channels.out.host);
     child.err = std::move(channels.err.host);
     child.cells = std::move(channels.cells.host);

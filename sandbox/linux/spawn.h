@@ -49,6 +49,7 @@ class Child {
   UniqueFd cells;      // SEQPACKET, non-blocking
   UniqueFd keeper;     // SEQPACKET, non-blocking
   UniqueFd workspace;  // the folder
+  UniqueFd way_out;    // listening socket of its own loopback, when the plan has one
   std::shared_ptr<Processes> processes;
 };
 

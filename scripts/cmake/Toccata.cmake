@@ -77,7 +77,9 @@ function(toccata_test name)
   set_source_files_properties(${tests} PROPERTIES COMPILE_OPTIONS "-O1")
   target_link_libraries(${name} PRIVATE ${ARG_LINK} toccata_flags GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE TOCCATA_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-  target_precompile_headers(${name} REUSE_FROM toccata_test_headers)
+  if(TARGET toccata_test_headers)  # not where only the engine is built
+    target_precompile_headers(${name} REUSE_FROM toccata_test_headers)
+  endif()
   # g++ 12 sees overflows inside the precompiled std::string, and at -O1 uninitialised ones, where there are none.
   target_compile_options(${name} PRIVATE -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-maybe-uninitialized)
   if(NOT ARG_FILTER)

@@ -16,4 +16,6 @@ function(toccata_cuda_target target)
   set_target_properties(${target} PROPERTIES CUDA_RUNTIME_LIBRARY Static CUDA_ARCHITECTURES "${architectures}")
   # CMake 3.25 drops CUDA_STANDARD 20 for nvcc silently.
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
+  # nvcc takes an assignment to a class that is [[nodiscard]] for a call whose result is dropped.
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-diag-suppress=2810>)
 endfunction()

@@ -33,7 +33,7 @@ if(TARGET libtoccata)
   set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
   # The packages of toccataConfig.cmake's libraries; tests/packaging/deb_test.py compares the two.
   set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS
-    "libc6-dev, libgumbo-dev, libpcre2-dev, libseccomp-dev, libsqlite3-dev, libssl-dev, libutf8proc-dev, libzstd-dev, zlib1g-dev")
+    "libc6-dev, libgumbo-dev, libpcre2-dev, libseccomp-dev, libsqlite3-dev, libssl-dev, libutf8proc-dev, libyaml-cpp-dev, libzstd-dev, zlib1g-dev")
   set(CPACK_DEBIAN_DEV_PACKAGE_RECOMMENDS "toccata, cmake, g++, libcurl4 (>= 7.85)")
   set(CPACK_COMPONENT_DEV_DESCRIPTION
 "gpt-oss models as working agents: C++ library

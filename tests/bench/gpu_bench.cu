@@ -1,22 +1,26 @@
 // What a GPU makes of gpt-oss: decode and prefill at several batch sizes and depths, on weights of the full shape drawn at
 // random (the arithmetic does not care), next to the floor that the device's memory sets.
 //
-//   gpu_bench [--model 20b|120b|small] [--out results.json] [--tokens 64]
+//   gpu_bench [--model 20b|120b|small] [--out results.jsonl] [--tokens 64] [--requests 256]
 //
-// The floor of a decode step: every dense weight once, the experts that the batch chose once, keys and values once, over
-// the bandwidth that a device-to-device copy reaches in the same minute. Prints one line of JSON a figure.
+// Tokens are drawn on the device, as a session draws them. The floor of a decode step: every dense weight once, the experts
+// that the batch chose once, keys and values once, over the bandwidth that a device-to-device copy reaches in the same
+// minute. Then what each operation takes, decoding without graphs, and requests of 1000 tokens that are answered with 1000.
+// Prints one line of JSON a figure.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
 #include <fstream>
+#include <memory>
 #include <numeric>
+#include <optional>
 #include <random>
 #include <string>
 
 #include "core/engine/cuda_transformer.h"
-#include "core/cuda/memory.cuh"
+#include "core/cuda/bandwidth.cuh"
 
 namespace toccata::engine {
 namespace {
@@ -86,7 +90,7 @@ class RandomWeights {
   std::shared_ptr<const model::Weights> weights_;
 };
 
-std::size_t chunk_of(const Shape& s) { return s.layers < 8 ? 32 : 512; }
+std::size_t chunk_of(const Shape& s) { return s.layers < 8 ? 32 : 1024; }
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -94,22 +98,6 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 double median(std::vector<double> v) {
   std::sort(v.begin(), v.end());
   return v[v.size() / 2];
-}
-
-// Bytes a second of a device-to-device copy, reads and writes counted.
-double copy_bandwidth(std::size_t n) {
-  const cuda::Stream stream;
-  const cuda::Array<std::byte> a(n);
-  const cuda::Array<std::byte> b(n);
-  std::vector<double> rates;
-  for (int i = 0; i < 7; ++i) {
-    stream.wait();
-    const auto start = std::chrono::steady_clock::now();
-    for (int j = 0; j < 4; ++j) cuda::copy_bytes(a.data(), b.data(), n, stream);
-    stream.wait();
-    rates.push_back(8.0 * double(n) / seconds_since(start));
-  }
-  return median(rates);
 }
 
 // Of one decode step of `batch` sequences at `depth`.
@@ -146,38 +134,104 @@ std::string number(const char* key, double value) {
   return text;
 }
 
-void decode(CudaTransformer& t, const Shape& s, int batch, int depth, int n_tokens, double bandwidth, Report& report) {
-  const std::size_t chunk = chunk_of(s);
-  std::vector<std::unique_ptr<CudaSequence>> sequences;
-  std::mt19937 rng(7);
+// Sequences of so many tokens each that are drawn one after the other, all in one pass.
+class Decoding {
+ public:
+  Decoding(CudaTransformer& t, const Shape& s, std::vector<std::unique_ptr<CudaSequence>> sequences)
+      : t_(t), sequences_(std::move(sequences)), next_(sequences_.size()), draws_(sequences_.size()), requests_(sequences_.size()), items_(sequences_.size()) {
+    std::mt19937 rng(7);
+    for (Token& token : next_) token = int(rng() % unsigned(s.vocab));
+    params_.seed = 5;
+  }
+  double step() {
+    for (std::size_t b = 0; b < items_.size(); ++b) {
+      requests_[b] = {&params_, std::nullopt, int(1e9), std::uint64_t(n_ * 1000 + b)};
+      items_[b] = {sequences_[b].get(), std::span(next_).subspan(b, 1), 1, nullptr, &requests_[b], &draws_[b]};
+    }
+    ++n_;
+    const auto start = std::chrono::steady_clock::now();
+    t_.forward(items_);
+    const double seconds = seconds_since(start);
+    for (std::size_t b = 0; b < items_.size(); ++b) next_[b] = std::move(*draws_[b]).value_or_throw().token;
+    return seconds;
+  }
+
+ private:
+  CudaTransformer& t_;
+  std::vector<std::unique_ptr<CudaSequence>> sequences_;
+  Tokens next_;
+  std::vector<std::optional<Result<ops::Draw>>> draws_;
+  std::vector<DrawRequest> requests_;
+  std::vector<CudaTransformer::Item> items_;
+  SamplingParams params_;
+  std::size_t n_ = 0;
+};
+
+std::unique_ptr<CudaSequence> read_some(CudaTransformer& t, const Shape& s, int n, std::size_t chunk, unsigned seed) {
+  std::mt19937 rng(seed);
   Tokens tokens(chunk);
-  sequences.push_back(t.new_sequence());
-  while (sequences[0]->size() < depth) {
-    const auto n = std::min<std::size_t>(tokens.size(), std::size_t(depth - sequences[0]->size()));
+  auto sequence = t.new_sequence();
+  while (sequence->size() < n) {
+    const auto m = std::min<std::size_t>(chunk, std::size_t(n - sequence->size()));
     for (Token& token : tokens) token = int(rng() % unsigned(s.vocab));
-    const CudaTransformer::Item item = {sequences[0].get(), std::span(tokens).first(n), 0, nullptr};
+    const CudaTransformer::Item item = {sequence.get(), std::span(tokens).first(m), 0, nullptr};
     t.forward({&item, 1});
   }
+  return sequence;
+}
+
+Decoding at_depth(CudaTransformer& t, const Shape& s, int batch, int depth) {
+  std::vector<std::unique_ptr<CudaSequence>> sequences;
+  sequences.push_back(read_some(t, s, depth, chunk_of(s), 7));
   while (int(sequences.size()) < batch) sequences.push_back(t.fork(*sequences[0]));
-  std::vector<float> logits(std::size_t(batch) * s.vocab);
-  std::vector<CudaTransformer::Item> items(batch);
-  Tokens next(batch);
+  return {t, s, std::move(sequences)};
+}
+
+void decode(CudaTransformer& t, const Shape& s, int batch, int depth, int n_tokens, double bandwidth, const char* how, Report& report) {
+  Decoding decoding = at_depth(t, s, batch, depth);
+  for (int i = 0; i < 3; ++i) decoding.step();
+  const auto before = t.counts();
   std::vector<double> times;
-  for (int i = 0; i < n_tokens + 3; ++i) {
-    for (int b = 0; b < batch; ++b) {
-      next[b] = int(rng() % unsigned(s.vocab));
-      items[b] = {sequences[b].get(), std::span(next).subspan(b, 1), 1, logits.data() + std::size_t(b) * s.vocab};
-    }
-    const auto start = std::chrono::steady_clock::now();
-    t.forward(items);
-    if (i >= 3) times.push_back(seconds_since(start));
-  }
+  for (int i = 0; i < n_tokens; ++i) times.push_back(decoding.step());
+  const auto after = t.counts();
   const double step = median(times);
   const double floor = step_bytes(s, batch, depth) / bandwidth;
+  const double n = double(batch) * n_tokens;
   report.line(
-      std::string("{\"what\":\"decode\",\"model\":\"") + s.name + "\"" + number("batch", batch) + number("depth", depth) +
-      number("tok_s", batch / step) + number("step_ms", step * 1e3) + number("floor_ms", floor * 1e3) +
-      number("of_limit", floor / step) + "}"
+      std::string("{\"what\":\"decode\",\"model\":\"") + s.name + "\",\"how\":\"" + how + "\"" + number("batch", batch) +
+      number("depth", depth) + number("tok_s", batch / step) + number("step_ms", step * 1e3) + number("floor_ms", floor * 1e3) +
+      number("of_limit", floor / step) + number("up_bytes_a_token", double(after.uploaded - before.uploaded) / n) +
+      number("down_bytes_a_token", double(after.downloaded - before.downloaded) / n) + "}"
+  );
+}
+
+void profile(CudaTransformer& t, const Shape& s, int depth, int n_tokens, double bandwidth, Report& report) {
+  Decoding decoding = at_depth(t, s, 1, depth);
+  decoding.step();
+  t.start_profile();
+  for (int i = 0; i < n_tokens; ++i) decoding.step();
+  for (const OpTime& op : t.stop_profile()) {
+    report.line(
+        std::string("{\"what\":\"operation\",\"model\":\"") + s.name + "\",\"name\":\"" + op.name + "\"" +
+        number("calls_a_token", double(op.calls) / n_tokens) + number("us_a_token", op.seconds * 1e6 / n_tokens) +
+        number("floor_us_a_token", op.bytes / bandwidth * 1e6 / n_tokens) + "}"
+    );
+  }
+}
+
+// Requests that all come at once: their prompts in chunks, then all decode together.
+void throughput(CudaTransformer& t, const Shape& s, int n_requests, int n_in, int n_out, Report& report) {
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<std::unique_ptr<CudaSequence>> sequences;
+  for (int i = 0; i < n_requests; ++i) sequences.push_back(read_some(t, s, n_in, chunk_of(s), unsigned(i)));
+  const double read = seconds_since(start);
+  Decoding decoding(t, s, std::move(sequences));
+  for (int i = 0; i < n_out; ++i) decoding.step();
+  const double all = seconds_since(start);
+  report.line(
+      std::string("{\"what\":\"throughput\",\"model\":\"") + s.name + "\"" + number("requests", n_requests) +
+      number("tokens_in", n_in) + number("tokens_out", n_out) + number("output_tok_s", double(n_requests) * n_out / all) +
+      number("prefill_tok_s", double(n_requests) * n_in / read) + "}"
   );
 }
 
@@ -206,36 +260,51 @@ int run(int argc, char** argv) {
   Shape shape = k20b;
   std::string out;
   int n_tokens = 64;
+  int n_requests = 256;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string option = argv[i];
     const std::string value = argv[i + 1];
     if (option == "--model") shape = value == "120b" ? k120b : value == "small" ? kSmall : k20b;
     if (option == "--out") out = value;
     if (option == "--tokens") n_tokens = std::atoi(value.c_str());
+    if (option == "--requests") n_requests = std::atoi(value.c_str());
   }
   Report report(out);
   // The small shape is for trying the program out, on the emulated device too.
   const std::size_t chunk = chunk_of(shape);
   const bool small = chunk < 512;
-  const double bandwidth = copy_bandwidth(std::size_t{1} << (small ? 24 : 30));
+  const double bandwidth = cuda::copy_bandwidth(std::size_t{1} << (small ? 24 : 30));
   const RandomWeights weights(shape);
+  CudaOptions options{.n_context = small ? 512 : 40960, .n_sequences = small ? 4 : n_requests, .chunk_tokens = int(chunk)};
   const auto start = std::chrono::steady_clock::now();
-  CudaTransformer transformer(
-      weights.get(), {.n_context = small ? 512 : 40960, .n_sequences = small ? 4 : 64, .chunk_tokens = int(chunk)}
-  );
+  auto transformer = std::make_unique<CudaTransformer>(weights.get(), options);
   const double load = seconds_since(start);
-  const auto memory = transformer.memory();
+  const auto memory = transformer->memory();
   report.line(
       std::string("{\"what\":\"load\",\"model\":\"") + shape.name + "\"" + number("seconds", load) +
-      number("weights_gb", double(memory.weights) / 1e9) + number("kv_gb", double(memory.kv) / 1e9) +
-      number("scratch_gb", double(memory.scratch) / 1e9) + number("copy_gb_s", bandwidth / 1e9) + "}"
+      number("weights_gb", double(memory.weights) / 1e9) + number("gb_s", double(memory.weights) / 1e9 / load) +
+      number("host_weights_gb", double(memory.host_weights) / 1e9) + number("kv_gb", double(memory.kv) / 1e9) +
+      number("scratch_gb", double(memory.scratch) / 1e9) + number("copy_gb_s", bandwidth / 1e9) + ",\"where\":\"" +
+      transformer->describe() + "\"}"
   );
   const std::vector<int> depths = small ? std::vector{1, 20} : std::vector{1, 1024, 8192, 32768};
-  const std::vector<int> batches = small ? std::vector{2, 9} : std::vector{2, 4, 8, 16, 64};
+  const std::vector<int> batches = small ? std::vector{2, 9} : std::vector{2, 4, 8, 16, 64, 256};
   const std::vector<int> lengths = small ? std::vector{40} : std::vector{512, 2048, 8192};
-  for (const int depth : depths) decode(transformer, shape, 1, depth, n_tokens, bandwidth, report);
-  for (const int batch : batches) decode(transformer, shape, batch, depths[1], n_tokens, bandwidth, report);
-  for (const int length : lengths) prefill(transformer, shape, length, chunk, report);
+  for (const int depth : depths) decode(*transformer, shape, 1, depth, n_tokens, bandwidth, "graph", report);
+  for (const int batch : batches) decode(*transformer, shape, batch, depths[1], n_tokens, bandwidth, batch <= 8 ? "graph" : "batch", report);
+  for (const int length : lengths) prefill(*transformer, shape, length, chunk, report);
+  profile(*transformer, shape, depths[1], small ? 1 : 16, bandwidth, report);
+  const int n_in = small ? 10 : 1000;
+  throughput(*transformer, shape, small ? 2 : n_requests, n_in, small ? 2 : 1000, report);
+  // Launch by launch, and with graphs that do not overlap: what each of the two is worth.
+  transformer.reset();
+  for (const bool graphs : {false, true}) {
+    options.graphs = graphs;
+    options.overlap_launches = false;
+    options.n_sequences = 1;
+    CudaTransformer other(weights.get(), options);
+    decode(other, shape, 1, depths[1], n_tokens, bandwidth, graphs ? "graph without overlap" : "launches", report);
+  }
   return 0;
 }
 

@@ -38,6 +38,30 @@ class BenchTest(unittest.TestCase):
             self.assertEqual(2, done.stdout.count("| prefill "))
             self.assertEqual(4, done.stdout.count("| decode "))
 
+    def test_a_profile_tells_every_operation_of_every_case(self):
+        done = self.program.run("bench", "-p", "32", "-n", "6", "-r", "1", "--profile", "--json")
+        self.assertEqual(0, done.returncode, done.stderr)
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        operations = {}
+        for row in rows:
+            if row["what"] == "operation":
+                operations[row["of"], row["name"]] = row
+        for of, n in (("prefill", 1), ("decode", 6)):
+            names = {name for case, name in operations if case == of}
+            self.assertLessEqual({"experts", "router", "unembedding", "attention, full", "attention, window"}, names)
+            self.assertLessEqual(operations[of, "unembedding"]["calls"], n)
+            self.assertEqual(0, operations[of, "experts"]["calls"] % 2, "once a layer")
+        for row in operations.values():
+            self.assertTrue(row["seconds"] > 0 and row["bytes"] > 0 and row["flops"] > 0 and row["floor_seconds"] > 0, row)
+        table = self.program.run("bench", "-p", "32", "-n", "6", "-r", "1", "--profile")
+        self.assertEqual(2, table.stdout.count("| operation | calls |"), table.stdout)
+        self.assertIn("prefill 32 at depth 0, 1 session, by operation", table.stdout)
+
+    def test_a_gpu_is_not_there_and_that_is_said(self):
+        done = self.program.run("bench", "--device", "cuda", "--gpu-memory", "8", "--no-graphs")
+        self.assertEqual(7, done.returncode)
+        self.assertIn("no CUDA", done.stderr)
+
     def test_says_what_context_would_be_needed(self):
         done = self.program.run("bench", "--depth", "100000")
         self.assertEqual(2, done.returncode)

@@ -9,6 +9,7 @@ import anthropic
 import openai
 
 from program import Program
+from search_test import Web
 from live_server import ASK, CALL, COLD, HELLO, WEATHER, Server
 
 
@@ -174,6 +175,75 @@ def responses_tools(program):
         server.close()
 
 
+def says(recipient: str, text: str) -> str:
+    return f"<|channel|>analysis to={recipient} code<|message|>{text}<|call|>"
+
+
+def responses_built_in(program):
+    """Tools that the server runs: typed events, the gathered object, and the same conversation gone on with."""
+    web = Web()
+    script = [says("browser.search", '{"query": "tides"}'), says("browser.open", '{"id": 0}'), says("python", "x = 745\nprint(x)"),
+              "<|channel|>final<|message|>Every 12 hours【1†L2】.<|return|>", says("python", "print(x + 1)"), COLD]
+    server = Server(program, "-m", program.script(*script), "--api-tools", "--tools", "python,browser",
+                    "--search", f"searxng={web.url}/", "--allow-origin", web.url)
+    api = client(server)
+    fields = {"model": "m", "tools": [{"type": "web_search"}, {"type": "code_interpreter", "container": {"type": "auto"}}],
+              "include": ["code_interpreter_call.outputs", "web_search_call.action.sources"]}
+    with api.responses.stream(input="When?", **fields) as stream:
+        kinds = {type(e).__name__ for e in stream}
+        first = stream.get_final_response()
+    assert {"ResponseWebSearchCallSearchingEvent", "ResponseCodeInterpreterCallInterpretingEvent", "ResponseCodeInterpreterCallCodeDeltaEvent",
+            "ResponseOutputTextAnnotationAddedEvent"} <= kinds, kinds
+    search, opened, ran, message = first.output
+    assert (search.action.type, search.action.query, search.action.sources[0].url) == ("search", "tides", web.url + "/tides"), search
+    assert (opened.action.type, opened.action.url) == ("open_page", web.url + "/tides"), opened
+    assert (ran.type, ran.code, ran.outputs[0].logs) == ("code_interpreter_call", "x = 745\nprint(x)", "745"), ran
+    cited = message.content[0].annotations[0]
+    assert (cited.type, cited.url) == ("url_citation", web.url + "/tides") and web.url in first.output_text[cited.start_index:cited.end_index]
+    # What was read is valid by the types' own rules.
+    type(first).model_validate(first.model_dump())
+    second = api.responses.create(input=[{"role": "user", "content": "When?"}, *first.output, {"role": "user", "content": "More"}], **fields)
+    assert second.output[0].outputs[0].logs == "746" and second.output[0].container_id == ran.container_id, second.output
+    assert second.usage.input_tokens_details.cached_tokens > first.usage.input_tokens_details.cached_tokens / 4
+    chat = api.chat.completions.create(model="m", messages=ASK, web_search_options={})
+    assert chat.choices[0].message.annotations[0].url_citation.url == web.url + "/tides"
+    server.close()
+    web.close()
+
+
+def agents_built_in(program, streamed):
+    """An agent whose code and searches run in the server, beside a function of its own."""
+    script = [says("python", "print(40)"), CALL, says("python", "print(42)"), COLD]
+    server = Server(program, "-m", program.script(*script), "--api-tools", "--tools", "python,browser")
+
+    @agents.function_tool
+    def get_weather(city: str) -> str:
+        """Weather of a city"""
+        return f"-5 in {city}"
+
+    agents.set_tracing_disabled(True)
+    code = agents.CodeInterpreterTool(tool_config={"type": "code_interpreter", "container": {"type": "auto"}})
+
+    async def go():
+        async with client(server, openai.AsyncOpenAI) as api:
+            model = agents.OpenAIResponsesModel(model="m", openai_client=api)
+            agent = agents.Agent(name="a", model=model, tools=[code, agents.WebSearchTool(), get_weather])
+            if not streamed:
+                return await agents.Runner.run(agent, "Weather?")
+            result = agents.Runner.run_streamed(agent, "Weather?")
+            async for _ in result.stream_events():
+                pass
+            return result
+
+    result = asyncio.run(go())
+    assert result.final_output == "It is cold."
+    kinds = [item.raw_item.type for item in result.new_items if item.type == "tool_call_item"]
+    assert kinds == ["code_interpreter_call", "function_call", "code_interpreter_call"], kinds
+    first, second = (r.usage for r in result.raw_responses)
+    assert second.input_tokens_details.cached_tokens > first.input_tokens, (first, second)
+    server.close()
+
+
 def parsed_answers(program):
     """Both parse() helpers ask for a strict schema, which the masks keep whatever nano would say."""
     import pydantic
@@ -260,6 +330,9 @@ CHECKS = {
     "openai responses, streaming": responses_stream,
     "openai responses, tools": responses_tools,
     "openai responses, background": responses_background,
+    "openai responses and chat, tools of the server": responses_built_in,
+    "openai-agents responses, tools of the server": lambda p: agents_built_in(p, streamed=False),
+    "openai-agents responses, tools of the server, streaming": lambda p: agents_built_in(p, streamed=True),
     "openai responses.parse(), chat.completions.parse()": parsed_answers,
     "openai-agents responses, tool": lambda p: agents_run(p, 1, streamed=False, api="responses"),
     "openai-agents responses, tool, streaming": lambda p: agents_run(p, 1, streamed=True, api="responses"),

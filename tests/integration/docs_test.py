@@ -9,7 +9,8 @@ The words after ``` are a kind and its marks:
   console elsewhere  needs weights, the network or root: not run; every toccata option in it must exist
   python             run with the built package; `python continued` goes on from the block before it
   cpp, cmake         a program and its CMakeLists.txt: built against the installed library and run
-  json, toml, yaml   parsed; toml is also given to the program as config.toml, yaml as a task file
+  json, toml, yaml   parsed; toml is also given to the program as config.toml, yaml as a task file; `yaml tools` is a file of tools, `yaml answers` one
+                     of --scripted-tools for those of the tools block before it
   text               shown only: output, pictures in letters
 
 Another kind is a failure, and so is docs/cli.md when the program has changed: scripts/write_cli_docs.
@@ -39,7 +40,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(.*)$")
 KINDS = {
     "console": {"scripted", "elsewhere"}, "python": {"continued"}, "cpp": set(), "cmake": set(),
-    "json": set(), "toml": set(), "yaml": set(), "text": set(),
+    "json": set(), "toml": set(), "yaml": {"tools", "answers"}, "text": set(),
 }
 # What differs from run to run.
 VARYING = re.compile(r"\b(?=[a-z0-9]*\d)[a-z0-9]{8,}\b|\d+\.\d+|\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\d+ ms\b|:\d{4,5}\b|\b\d+ tokens\b")
@@ -117,7 +118,7 @@ class DocsTest(unittest.TestCase):
         """A fresh folder with what the pages take for granted."""
         folder = self.program.home / f"work{len(list(self.program.home.glob('work*')))}"
         shutil.copytree(ROOT / "examples" / "tasks", folder)
-        for name in ("tasks", "evals"):
+        for name in ("tasks", "evals", "agents", "tools"):
             shutil.copytree(ROOT / "examples" / name, folder / "examples" / name)
         (folder / "rows.csv").write_text("a,b,sum\n12,30,42\n7,5,12\n")
         (folder / "schema.json").write_text('{"type": "object", "properties": {"result": {"type": "integer"}}, "required": ["result"], "additionalProperties": false}')
@@ -332,7 +333,10 @@ class DocsTest(unittest.TestCase):
     def test_data_blocks(self):
         for block in self.each("json") + self.each("toml") + self.each("yaml"):
             with self.subTest(block.name):
-                getattr(self, f"check_{block.kind}")(block.text)
+                if block.marks:
+                    self.check_tools(block)
+                else:
+                    getattr(self, f"check_{block.kind}")(block.text)
 
     def check_json(self, text: str):
         json.loads(text)
@@ -348,6 +352,15 @@ class DocsTest(unittest.TestCase):
         (home / ".config" / "toccata" / "config.toml").write_text(text)
         done = subprocess.run([TOCCATA, "models"], env={**self.env, "HOME": str(home)}, capture_output=True, text=True, check=False)
         self.assertEqual(0, done.returncode, done.stderr)
+
+    def check_tools(self, block):
+        path = self.program.home / f"{min(block.marks)}.yaml"
+        path.write_text(block.text)
+        command = ["tools", "check", str(path)]
+        if "answers" in block.marks:
+            command = ["run", "-m", self.scripted, "--tool-file", str(self.program.home / "tools.yaml"), "--scripted-tools", str(path), "go"]
+        done = self.program.run(*command)
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
 
     def check_yaml(self, text: str):
         path = self.folder() / "block.yaml"

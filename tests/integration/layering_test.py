@@ -33,6 +33,7 @@ ALLOWED = {
     "agent/loop": ["core/base", "core/tokenizer", "core/grammar", "agent/harmony", "agent/model", "agent/store", "tools", "prompts"],
     "agent/telemetry": ["core/base", "core/net", "agent/loop"],
     "agent/task": ["core/base", "core/digest", "core/tokenizer", "core/grammar"],
+    "agent/toolfile": ["core/base", "agent/task", "tools"],
     "agent/eval": ["core/base", "agent/task"],
     "agent/server": ["core/base", "core/digest", "core/tokenizer", "core/grammar", "agent/harmony", "agent/model", "agent/store", "agent/loop"],
     "agent/mcp": ["core/base", "core/tokenizer", "tools", "sandbox", "agent/server"],

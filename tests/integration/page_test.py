@@ -33,6 +33,8 @@ FOREIGN = """[...document.querySelectorAll('main script, main img:not(.files img
   + 'main base, main math, main input[autofocus], main body, main [style*="url"], main [srcdoc]')].map((e) => e.outerHTML)
   .concat([...document.querySelectorAll('main *')].flatMap((e) => e.getAttributeNames().filter((n) => n.startsWith('on'))))
   .concat([...document.querySelectorAll('main a')].filter((a) => !['http:', 'https:', 'mailto:'].includes(a.protocol)).map((a) => a.href))"""
+# [name, on] of each.
+SWITCHES = "[...document.querySelectorAll('.switches input')].map((box) => [box.value, box.checked])"
 TOUR = """<|channel|>analysis<|message|>They want a tour: lists, a table and some code will do.<|end|><|start|>assistant<|channel|>final<|message|>## A short tour
 
 The *forward pass* reads like the paper, and `core/engine/forward.cpp` has it on one page.
@@ -361,7 +363,7 @@ class RunsTest(PageTest):
     def test_the_agent_answers_with_its_tools_and_goes_on(self):
         self.run_nano("Hello!")
         page = self.open(self.serve("--agent", "--temperature", "0"))
-        self.assertTrue(page.evaluate("document.querySelector('.switch input').checked"))
+        self.assertEqual([["python", True]], page.evaluate(SWITCHES))
         text = self.ask(page, "What is 48213 * 977 + 5?")
         self.assertIn("48213 * 977 + 5 = 47104106", text)
         self.assertEqual("ok", page.evaluate("document.querySelector('.tool').dataset.status"))
@@ -401,6 +403,31 @@ open("broken.png", "w").write("<script>")
                 self.shot(page, "files")
                 page.click(".figures a")
 
+    def test_each_tool_has_a_switch_and_keeps_it(self):
+        server = self.serve("--agent", "--tools", "python,browser,files", "-m", self.program.script(answer("One."), answer("Two.")))
+        page = self.open(server)
+        self.assertEqual([["python", True], ["browser", True], ["files", True]], page.evaluate(SWITCHES))
+        page.click(".switches input[value=python]")
+        self.ask(page, "Say one.")
+        self.assertEqual([["python", False], ["browser", True], ["files", True]], page.evaluate(SWITCHES))
+        self.assertTrue(page.evaluate("[...document.querySelectorAll('.switches input')].every((box) => box.disabled)"), "what has begun stays")
+        run = json.loads(self.program.run("runs", "show", "last", "--json").stdout)
+        self.assertEqual(["browser", "files"], run["params"]["tools"])
+        page.go(page.evaluate("location.href"))
+        page.wait("document.querySelectorAll('.turn').length === 1")
+        self.assertIn("Two.", self.ask(page, "Say two."))
+        page.click(".new-chat")
+        self.assertEqual([["python", False], ["browser", True], ["files", True]], page.evaluate(SWITCHES))
+        for name in ("browser", "files"):
+            page.click(f".switches input[value={name}]")
+        self.assertIn("One.", self.ask(page, "Without any."))
+        self.assertEqual(1, len(self.program.run("runs", "list", "--json").stdout.splitlines()), "without tools nothing is recorded")
+        page.resize(360, 740)
+        self.assertEqual(360, page.evaluate("document.documentElement.scrollWidth"))
+        answered = server.request("POST", "/v1/toccata/runs", {"input": "x", "tools": ["shell"]})
+        self.assertEqual(400, answered[0], answered[2])
+        self.assert_clean(page)
+
     # What an answer cites
 
     def cited(self, *answers: str, body: str = "") -> Server:
@@ -426,6 +453,10 @@ open("broken.png", "w").write("<script>")
         self.assertIn("no such line", page.evaluate(sources))
         self.assertEqual(1, page.evaluate("document.querySelectorAll('.prose a.cite.wrong').length"))
         self.assertEqual(1, page.evaluate("document.querySelectorAll('.sources li').length"), "one page")
+        card = "document.querySelector('.tool').innerText"
+        self.assertEqual([["Tides", "/tides"]], page.evaluate("[...document.querySelectorAll('.page-place a')].map((a) => [a.textContent, new URL(a.href).pathname])"))
+        self.assertEqual(["L2High water comes every 12 hours and 25 minutes."], page.evaluate("[...document.querySelectorAll('.page-lines .quoted')].map((l) => l.textContent)"))
+        self.assertIn("lines 0–2 of 2", page.evaluate(card))
         self.shot(page, "citations")
         page.go(page.evaluate("location.href"))  # from the browser's memory, too
         page.wait("document.querySelector('.sources')")
@@ -434,6 +465,32 @@ open("broken.png", "w").write("<script>")
         page.wait("document.querySelector('.run-body .sources')")
         self.assertEqual(3, page.evaluate("document.querySelectorAll('.run-body .prose a.cite').length"))
         self.assertIn("12 hours and 25 minutes", page.evaluate("document.querySelector('.run-body .sources').innerText"))
+        page.resize(360, 740)
+        self.assertLessEqual(page.evaluate("document.querySelector('.detail').scrollWidth"), 360)
+        self.assert_clean(page)
+
+    def test_a_search_is_a_card_of_what_was_found(self):
+        web = Web()
+        self.addCleanup(web.close)
+        script = self.program.script(browse("search", query="tides"), browse("open", id=0), browse("find", pattern="water"), browse("open", id=99), answer("Every 12 hours【1†L2】.", "Read."))
+        page = self.open(self.serve("--agent", "--tools", "browser", "--search", f"searxng={web.url}/", "--allow-origin", web.url, "-m", script))
+        self.ask(page, "When is high water?")
+        cards = page.evaluate("[...document.querySelectorAll('.tool')].map((t) => t.innerText)")
+        self.assertIn("Search tides", cards[0].replace("\n", " "))
+        self.assertIn("Tides here", cards[0])
+        self.assertIn("When the water comes", cards[0])
+        self.assertIn("Quoted", cards[1].replace("QUOTED", "Quoted"))
+        self.assertIn("Find water", cards[2].replace("\n", " "))
+        self.assertIn("Invalid link id", cards[3])
+        self.assertEqual(["ok", "ok", "ok", "failed"], page.evaluate("[...document.querySelectorAll('.tool')].map((t) => t.dataset.status)"))
+        self.shot(page, "search")
+        page.resize(360, 740)
+        self.assertEqual(360, page.evaluate("document.documentElement.scrollWidth"))
+        self.shot(page, "search-phone")
+        page.resize(1200, 800)
+        page.click(".figures a")
+        page.wait("document.querySelectorAll('.run-body .page-place').length === 2")
+        self.assertEqual(1, page.evaluate("document.querySelectorAll('.run-body .page-lines .quoted').length"))
         page.resize(360, 740)
         self.assertLessEqual(page.evaluate("document.querySelector('.detail').scrollWidth"), 360)
         self.assert_clean(page)
@@ -463,7 +520,7 @@ open("broken.png", "w").write("<script>")
         page.evaluate("document.querySelectorAll('.step .fork')[1].click()")  # at step 1
         page.wait("document.querySelector('.chat .notice')?.innerText.includes('up to step 1')")
         # The scripted model begins anew for a new session: what it says is the script's first words again.
-        self.assertTrue(page.evaluate("document.querySelector('.switch input').checked"))
+        self.assertEqual([["python", True]], page.evaluate(SWITCHES))
         text = self.ask(page, "And now?")
         self.assertIn("It was 2.", text)
         page.click(".figures a")
@@ -518,18 +575,35 @@ class EngineTest(PageTest):
     def test_the_engine_s_figures_move(self):
         server = self.serve()
         page = self.open(server, "#/engine")
-        page.wait("document.querySelectorAll('.plot svg').length === 6")
+        page.wait("document.querySelectorAll('.plot svg').length === 7")
         for n in range(3):
             server.chat([{"role": "user", "content": f"What is {n} + 2?"}], temperature=0)
         written = server.metric("toccata_output_tokens_total")
         page.wait(f"document.querySelector('.engine .facts').innerText.includes('{written:,.0f}')")
         page.wait("document.querySelector('.plot .line') && document.querySelector('.plot .bar')")
+        load = json.loads(server.request("GET", "/v1/toccata/experts")[2])
+        self.assertEqual((load["n_layers"], load["n_experts"]), (len(load["tokens"]), len(load["tokens"][0])))
+        # Every token goes to the same number of experts in each layer.
+        self.assertEqual(1, len({sum(layer) for layer in load["tokens"]}))
+        self.assertGreaterEqual(sum(load["tokens"][0]), 2 * written)
+        page.wait("Math.max(...[...document.querySelectorAll('.plot .cell')].map((c) => +c.getAttribute('fill-opacity'))) === 1")
+        self.assertEqual(load["n_layers"] * load["n_experts"], page.evaluate("document.querySelectorAll('.plot .cell').length"))
+        self.assertIn("× the mean", page.evaluate("document.querySelector('.plot.experts').innerText"))
         if SHOTS:
             self.load(server, seconds=45)
             self.shot(page, "engine")
         page.resize(360, 740)
         self.assertEqual(360, page.evaluate("document.documentElement.scrollWidth"))
         self.assertLessEqual(page.evaluate("document.querySelector('.engine').scrollWidth"), 360)
+        self.shot(page, "engine-phone")
+        self.assert_clean(page)
+
+    def test_a_model_that_runs_elsewhere_shows_no_experts(self):
+        server = self.serve("-m", self.program.script(answer("Hi")))
+        self.assertIsNone(json.loads(server.request("GET", "/v1/toccata/experts")[2])["tokens"])
+        page = self.open(server, "#/engine")
+        page.wait("document.querySelectorAll('.plot svg').length >= 6")
+        page.wait("document.querySelector('.plot.experts').hidden")
         self.assert_clean(page)
 
     def load(self, server: Server, seconds: float):

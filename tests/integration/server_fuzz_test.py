@@ -32,6 +32,13 @@ SEEDS = [
     ("/v1/render", {"messages": ASK}),
     ("/api/show", {"model": "x"}),
 ]
+TOOLS = [{"type": "web_search", "search_context_size": "low"}, {"type": "code_interpreter", "container": {"type": "auto"}}, {"type": "function", "name": "f", "parameters": {"type": "object"}}]
+TOOL_SEEDS = [
+    ("/v1/responses", {"input": "x", "tools": TOOLS, "include": ["code_interpreter_call.outputs", "web_search_call.action.sources", "reasoning.encrypted_content"], "max_tool_calls": 2, "max_output_tokens": 90, "stream": True, "store": False}),
+    ("/v1/responses", {"input": [*ASK, {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}}, {"type": "code_interpreter_call", "id": "ci_1", "code": "1", "container_id": "cntr_1", "outputs": [{"type": "logs", "logs": "1"}]}, {"type": "mcp_list_tools", "server_label": "a", "tools": []}, {"type": "mcp_call", "server_label": "a", "name": "n", "arguments": "{}", "output": "o"}, {"role": "assistant", "content": "a"}, *ASK], "tools": TOOLS, "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "code_interpreter"}, {"type": "web_search"}]}, "store": False}),
+    ("/v1/responses", {"input": "x", "tools": [{"type": "mcp", "server_label": "a", "server_url": "http://127.0.0.1:1", "require_approval": "never", "allowed_tools": ["a"]}, {"type": "code_interpreter", "container": "cntr_1"}]}),
+    ("/v1/chat/completions", {"messages": ASK, "web_search_options": {"user_location": {"type": "approximate"}}, "n": 2}),
+]
 ODD = [None, True, -1, 0.5, 1e308, 2**70, "", "\ud800", "x" * 5000, [], {}, [[]], [None], {"a": None}, "<|end|>", "\0", [[[[[[]]]]]]]
 GETS = [
     "/health", "/health/ready", "/metrics", "/v1/models", "/v1/models/x", "/v1/responses/resp_x", "/v1/responses/resp_x?stream=true&starting_after=3",
@@ -45,6 +52,7 @@ class Fuzz(ServerCase):
         super().setUp()
         self.rng = random.Random(SEED)
         self.seen = collections.Counter()  # by status
+        self.rate = 0.15  # of values that become odd ones
 
     def tearDown(self):
         print(f"{self._testMethodName}: " + ", ".join(f"{n} x {status}" for status, n in sorted(self.seen.items(), key=str)), file=sys.stderr)
@@ -53,7 +61,7 @@ class Fuzz(ServerCase):
         return self.with_script({"completions": [{"text": HELLO, "then": "repeat"}]})
 
     def mutate(self, value):
-        if self.rng.random() < 0.15:
+        if self.rng.random() < self.rate:
             return self.rng.choice(ODD)
         if isinstance(value, dict):
             return {k: self.mutate(v) for k, v in value.items() if self.rng.random() > 0.05}
@@ -106,6 +114,20 @@ class Fuzz(ServerCase):
         connection.close()
         self.assertIsNone(server.process.poll())
         self.assertEqual("Hello, world!", server.chat(ASK)["choices"][0]["message"]["content"])
+
+    def test_bodies_that_ask_for_tools_of_the_server(self):
+        script = {"completions": [{"text": "<|channel|>analysis to=python code<|message|>print(1)<|call|>"}, {"text": HELLO, "then": "repeat"}]}
+        server = self.with_script(script, "--api-tools", "--tools", "python,browser", "--containers", "4")
+        connection = server.connection()
+        self.rate = 0.03  # bodies of many parts, half of which are to be served
+        for _ in range(COUNT // 4):
+            path, body = self.rng.choice(TOOL_SEEDS)
+            data = self.mutate_bytes(json.dumps(self.mutate(body)).encode(), [0, 0, 0, 1, 4])
+            connection.request("POST", path, data)
+            answer = connection.getresponse()
+            self.check_answer(path, answer.status, answer.headers["Content-Type"] or "", answer.read(), data)
+        connection.close()
+        self.assertIsNone(server.process.poll())
 
     def test_paths_and_queries(self):
         server = self.repeating()

@@ -4,6 +4,7 @@
 import asyncio
 import dataclasses
 import enum
+import http.server
 import json
 import os
 import pathlib
@@ -111,6 +112,23 @@ class AgentTest(unittest.TestCase):
         self.assertEqual("turn.completed", events[-1]["type"])
         call = next(e["item"] for e in events if e["type"] == "item.completed" and e["item"]["type"] == "mcp_tool_call")
         self.assertIn("sun", json.dumps(call))
+
+    def test_functions_of_a_file_are_called_and_rules_decide(self):
+        path = self.folder / "tools.yaml"
+        path.write_text("tools: [{name: say, description: Says it., parameters: {type: object, properties: {what: {type: string}}, required: [what]}, "
+                        "command: {where: host, argv: [echo, '<{what}>']}}]")
+        calls = [f'<|channel|>commentary to=functions.say <|constrain|>json<|message|>{{"what": "{w}"}}<|call|>' for w in ("a", "b")]
+        agent = self.agent(*calls, FINAL + "ok<|return|>", tool_file=path, approve_rule=["say:what=a=allow", "say=deny"])
+        seen = []
+        self.assertEqual("ok", agent.run("x", on_event=seen.append).final)
+        self.assertIn("<a>", json.dumps(seen))
+        self.assertIn("was denied by a rule of the user, say=deny", json.dumps(seen))
+        answers = self.folder / "answers.yaml"
+        answers.write_text("tools: {functions.say: [{result: scripted}]}")
+        seen = []
+        agent = self.agent(calls[0], FINAL + "ok<|return|>", tool_file=[path], scripted_tools=answers, approve="always")
+        agent.run("x", on_event=seen.append)
+        self.assertIn("scripted", json.dumps(seen))
 
     def test_what_a_function_raises_is_told_to_the_model(self):
         def fails() -> str:
@@ -244,6 +262,31 @@ class PartsTest(unittest.TestCase):
         branch.close()
         with self.assertRaisesRegex(ValueError, "closed"):
             branch.fork()
+
+    def test_a_sandbox_reaches_the_hosts_it_is_given(self):
+        class Hello(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Length", "5")
+                self.end_headers()
+                self.wfile.write(b"hello")
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hello)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        host = f"127.0.0.1:{server.server_port}"
+        try:
+            with toccata.Sandbox(net=host) as sandbox:
+                outcome = sandbox.execute(f"import urllib.request\nurllib.request.urlopen('http://{host}/').read()")
+                self.assertEqual("b'hello'", outcome.output)
+                self.assertEqual([("127.0.0.1", server.server_port, True, 5)], [(h["host"], h["port"], h["allowed"], h["received"] and 5) for h in outcome.hosts])
+            with self.assertRaisesRegex(ValueError, "--sandbox-net is '\\*'"):
+                toccata.Sandbox(net=["*"])
+        finally:
+            server.shutdown()
+            server.server_close()
 
     def test_a_sandbox_shows_folders_and_runs_other_interpreters(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -23,9 +23,9 @@ inline Warmth test_warmth() {
   return warmth;
 }
 
-inline Result<Sandbox> make_sandbox(Policy policy) {
+inline Result<Sandbox> make_sandbox(Policy policy, const MakeEgress& make_egress = nullptr) {
   policy.warmth = test_warmth();
-  Result<Sandbox> made = Sandbox::create(policy);
+  Result<Sandbox> made = Sandbox::create(policy, make_egress);
   if (!made || !policy.warmth.zygote || made->level() > Level::kNoProc) return made;
   const Result<std::string> warm = made->await_warm();
   EXPECT_TRUE(warm.ok()) << warm.error().message;
@@ -37,10 +37,10 @@ class SandboxTest : public testing::Test {
  protected:
   void SetUp() override { open(Policy{}); }
 
-  void open(const Policy& policy) {
+  void open(const Policy& policy, const MakeEgress& make_egress = nullptr) {
     session_.reset();
     sandbox_.reset();
-    Result<Sandbox> made = make_sandbox(policy);
+    Result<Sandbox> made = make_sandbox(policy, make_egress);
     if (!made) GTEST_SKIP() << made.error().message;
     sandbox_.emplace(*std::move(made));
     Result<std::unique_ptr<Session>> opened = sandbox_->open();

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstring>
 #include <new>
@@ -13,7 +14,8 @@ namespace toccata::testing {
 
 enum class Fault { kNone, kKillBefore, kKillInTheMiddle, kKillAfter, kDiskFull, kReadOnly };
 
-// One for the process, and the default of every connection opened after install(). One thread.
+// One for the process, and the default of every connection opened after install(). Threads that write at the same time
+// share the count: the fault then strikes at some operation of one of them.
 class FaultyDisk {
  public:
   static void install() {
@@ -33,7 +35,7 @@ class FaultyDisk {
   }
   static long n_operations() { return n_; }
   // A point of the program outside SQLite that counts as an operation: nothing to do half.
-  static void point() { (void)enter(nullptr, nullptr, 0, 0); }
+  static void point() { (void)leave(enter(nullptr, nullptr, 0, 0)); }
 
  private:
   struct File {
@@ -50,10 +52,10 @@ class FaultyDisk {
 
   // SQLITE_OK: go on.
   static int enter(sqlite3_file* file, const void* bytes, int n_bytes, sqlite3_int64 offset) {
-    ++n_;
-    if (fault_ == Fault::kDiskFull && n_ >= at_) return SQLITE_FULL;
-    if (fault_ == Fault::kReadOnly && n_ >= at_) return SQLITE_READONLY;
-    if (n_ != at_) return SQLITE_OK;
+    const long n = ++n_;
+    if (fault_ == Fault::kDiskFull && n >= at_) return SQLITE_FULL;
+    if (fault_ == Fault::kReadOnly && n >= at_) return SQLITE_READONLY;
+    if (n != at_) return SQLITE_OK;
     if (fault_ == Fault::kKillInTheMiddle) {
       if (bytes != nullptr) real(file)->pMethods->xWrite(real(file), bytes, n_bytes / 2, offset);
       die();
@@ -123,7 +125,8 @@ class FaultyDisk {
   static inline sqlite3_vfs* real_ = nullptr;
   static inline sqlite3_vfs vfs_ = {};
   static inline Fault fault_ = Fault::kNone;
-  static inline long at_ = 0, n_ = 0;
+  static inline long at_ = 0;
+  static inline std::atomic<long> n_ = 0;
 };
 
 }  // namespace toccata::testing

@@ -180,7 +180,9 @@ ToolResult BrowserTool::call(const ToolCall& call, std::stop_token stop) {
     result.status = ToolStatus::kFailed;
     result.content = error.text;
   }
-  result.metadata = json_text(ordered_json{{"pages", stack_.size()}});
+  ordered_json metadata{{"pages", stack_.size()}};
+  if (function == "search" && result.status == ToolStatus::kOk) metadata["sources"] = stack_.back()->links;
+  result.metadata = json_text(metadata);
   if (result.status == ToolStatus::kOk) result.provenance = provenance_of(*stack_.back(), spec_.reaches_out);
   return result;
 }

@@ -9,6 +9,7 @@
 #include "prompts/prompts.h"
 #include "sandbox/output.h"
 #include "tools/files/file_views.h"
+#include "tools/session_network.h"
 
 namespace toccata::tools {
 namespace {
@@ -123,10 +124,12 @@ std::string grep(const WorkFolder& folder, const std::string& path, const Argume
   return show_found_lines(folder, path, pattern, glob ? &*glob : nullptr, std::move(stop)).value_or_throw();
 }
 
-std::string perform(const std::string& function, FilePlaces& places, const Arguments& arguments, std::stop_token stop) {
+std::string path_in(const std::string& function, const Arguments& arguments) {
   const bool of_folder = function == "list" || function == "glob" || function == "grep";
-  const std::string given = of_folder ? arguments.text_or("path", ".") : arguments.text("path");
-  const FilePlaces::Spot spot = places.find(given).value_or_throw();
+  return of_folder ? arguments.text_or("path", ".") : arguments.text("path");
+}
+
+std::string perform(const std::string& function, const FilePlaces::Spot& spot, const Arguments& arguments, std::stop_token stop) {
   const WorkFolder& folder = *spot.folder;
   if (function == "read") {
     const std::int64_t first = arguments.count_or("first_line", 1);
@@ -178,17 +181,17 @@ Result<FilePlaces::Spot> FilePlaces::find(const std::string& path) {
     Result<sandbox::Session::Folder> folder = (*opened)->workspace_folder();
     if (!folder) return folder.error();
     session_folder_ = std::make_unique<WorkFolder>(WorkFolder::of(std::move(folder->fd), folder->owner));
-    return Spot{session_folder_.get(), tidy(path.substr(session.size()))};
+    return Spot{session_folder_.get(), tidy(path.substr(session.size())), provenance_of(**opened)};
   }
   if (!work_path_.empty() && work_path_ != "/" && is_below(path, work_path_))
-    return Spot{&work_, tidy(path.substr(work_path_.size()))};
+    return Spot{&work_, tidy(path.substr(work_path_.size())), {}};
   if (path.starts_with('/')) {
     return Error{
         ErrorCode::kInvalidArgument,
         "\"" + sandbox::to_utf8(path) + "\" is not a path inside the workspace; expected a relative one" +
             (slot_ ? " or one below /mnt/data" : "")};
   }
-  return Spot{&work_, tidy(path)};
+  return Spot{&work_, tidy(path), {}};
 }
 
 FilesTool::FilesTool(Half half, std::shared_ptr<FilePlaces> places) : places_(std::move(places)) {
@@ -208,7 +211,8 @@ ToolResult FilesTool::call(const ToolCall& call, std::stop_token stop) {
   const std::string function = call.recipient.substr(call.recipient.find('.') + 1);
   try {
     const Arguments arguments(call.arguments);
-    return {ToolStatus::kOk, call.recipient, perform(function, *places_, arguments, std::move(stop))};
+    const FilePlaces::Spot spot = places_->find(path_in(function, arguments)).value_or_throw();
+    return {ToolStatus::kOk, call.recipient, perform(function, spot, arguments, std::move(stop)), "{}", spot.provenance};
   } catch (const Exception& error) {
     return {ToolStatus::kFailed, call.recipient, std::string("Error: ") + sandbox::to_utf8(error.what())};
   }

@@ -23,6 +23,7 @@ class FilePlaces {
   struct Spot {
     const WorkFolder* folder;  // valid until the next call of find
     std::string path;          // relative to it; "." is the folder itself
+    Provenance provenance = {};  // of what lies in it
   };
   Result<Spot> find(const std::string& path);
 

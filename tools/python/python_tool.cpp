@@ -5,6 +5,7 @@
 #include "core/base/json.h"
 #include "prompts/prompts.h"
 #include "tools/python/cell_code.h"
+#include "tools/session_network.h"
 
 namespace toccata::tools {
 namespace {
@@ -19,7 +20,7 @@ std::string metadata(const sandbox::Outcome& outcome) {
   ordered_json files = ordered_json::array();
   for (const auto& file : outcome.artifacts)
     files.push_back({{"name", file.path}, {"size", file.size}});
-  const ordered_json json = {
+  ordered_json json = {
       {"level", sandbox::to_string(outcome.level)},
       {"status", sandbox::to_string(outcome.status)},
       {"duration_ms", outcome.duration.count()},
@@ -28,6 +29,7 @@ std::string metadata(const sandbox::Outcome& outcome) {
       {"state_lost", outcome.state_lost},
       {"artifacts", files},
   };
+  add_network(json, outcome);
   return json_text(json);
 }
 
@@ -58,6 +60,8 @@ PythonTool::PythonTool(
           .effect = Effect::kEffectful,
           .needs_approval = false,
           .stateful = true,
+          .reaches_out = slot_->has_network(),
+          .runs_code = true,
           .timeout = timeout + kGrace,
       } {}
 
@@ -72,6 +76,7 @@ ToolResult PythonTool::call(const ToolCall& call, std::stop_token stop) {
       .author = kName,
       .content = outcome.output,
       .metadata = metadata(outcome),
+      .provenance = provenance_of(**session),
   };
 }
 

@@ -24,7 +24,7 @@ class PythonTool final : public Tool {
   const ToolSpec& spec() const override { return spec_; }
   // kOk when the code ran to its end; kFailed, told to the model, when it raised, ran out of time or ended the
   // interpreter; kStopsRun when the sandbox cannot be opened. Metadata: {"level", "status", "duration_ms",
-  // "truncated", "restarted", "state_lost", "artifacts"}.
+  // "truncated", "restarted", "state_lost", "artifacts"}, and "network" (tools/session_network.h) where there is one.
   ToolResult call(const ToolCall& call, std::stop_token stop) override;
 
   // The interpreter with its workspace, for whoever wants the files; null before the first call.

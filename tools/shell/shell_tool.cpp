@@ -5,6 +5,7 @@
 
 #include "core/base/json.h"
 #include "prompts/prompts.h"
+#include "tools/session_network.h"
 #include "tools/shell/shell_arguments.h"
 
 namespace toccata::tools {
@@ -32,6 +33,7 @@ std::string metadata(const sandbox::Outcome& outcome) {
   if (outcome.exit_code) json["exit_code"] = *outcome.exit_code;
   for (const auto& file : outcome.artifacts)
     json["artifacts"].push_back({{"name", file.path}, {"size", file.size}});
+  add_network(json, outcome);
   return dump(json);
 }
 
@@ -45,9 +47,13 @@ ShellTool::ShellTool(std::shared_ptr<sandbox::SessionSlot> slot, std::chrono::mi
     : slot_(std::move(slot)), longest_(longest) {
   const auto json = json_from_valid<ordered_json>(prompts::shell_tool());
   spec_.name_space = "functions";
-  spec_.functions = {{json["name"], json["description"], json_text(json["parameters"])}};
+  const std::string description = json["description"];
+  spec_.functions = {
+      {json["name"], slot_->has_network() ? told_of_network(description) : description, json_text(json["parameters"])}};
   spec_.effect = Effect::kEffectful;
   spec_.stateful = true;  // its files
+  spec_.reaches_out = slot_->has_network();
+  spec_.runs_code = true;
   spec_.timeout = longest + kGrace;
 }
 
@@ -63,7 +69,7 @@ ToolResult ShellTool::call(const ToolCall& call, std::stop_token stop) {
       (*session)->run_command(arguments->command, std::min(asked, longest_), stop);
   (*session)->listen(nullptr);
   const bool ok = outcome.status == sandbox::Status::kOk;
-  return {ok ? ToolStatus::kOk : ToolStatus::kFailed, kAuthor, outcome.output, metadata(outcome)};
+  return {ok ? ToolStatus::kOk : ToolStatus::kFailed, kAuthor, outcome.output, metadata(outcome), provenance_of(**session)};
 }
 
 }  // namespace toccata::tools

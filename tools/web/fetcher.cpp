@@ -4,8 +4,8 @@
 #include <charconv>
 
 #include "tools/web/charset.h"
-#include "tools/web/name_lookup.h"
 #include "tools/web/page_obstacle.h"
+#include "tools/web/route.h"
 
 namespace toccata::tools {
 namespace {
@@ -283,32 +283,8 @@ Result<net::Exchange> Fetcher::ask(const WebUrl& url, Time deadline, const Valid
   }
 }
 
-// Directly, what is connected to is what is judged: the answer of a name server cannot change in between. Through a proxy: see proxy.h.
 Result<void> Fetcher::route(const WebUrl& url, net::Request& request, std::stop_token stop) {
-  const auto judged = [this, url](const std::string& address) -> std::optional<std::string> {
-    const Verdict verdict = judge_address(policy_, url, address);
-    return verdict.allow ? std::nullopt : std::optional(verdict.reason);
-  };
-  request.proxy = proxy_.proxy_for(url);
-  if (request.proxy.empty()) {
-    request.connect_policy = [judged](const net::PeerAddress& peer) { return judged(peer.ip); };
-    return {};
-  }
-  if (url.literal) return {};  // judged with the URL
-  const auto fixed = fixed_address(url);
-  auto addresses = fixed ? Result<std::vector<std::string>>(std::vector{*fixed}) : addresses_of(url.host, limits_.connect, stop);
-  if (!addresses) {
-    if (addresses.error().code == ErrorCode::kCancelled) return addresses.error();
-    if (proxy_.trust_names) return {};
-    return Error{
-        ErrorCode::kPermissionDenied, "not allowed: " + addresses.error().message +
-                                          ", so what the proxy would connect to cannot be judged (the user can leave that to the proxy)"};
-  }
-  for (const std::string& address : *addresses) {
-    if (const auto reason = judged(address)) return Error{ErrorCode::kPermissionDenied, "not allowed: " + *reason};
-  }
-  request.connect_to = addresses->front();
-  return {};
+  return tools::route(policy_, proxy_, url, fixed_address(url), limits_.connect, stop, request);
 }
 
 Result<void> Fetcher::keep_distance(const WebUrl& url, Time deadline, std::stop_token stop) {

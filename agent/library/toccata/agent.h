@@ -44,6 +44,7 @@ struct Options {
   std::string model = "nano";  // nano | folder | GGUF file | Hugging Face id in the cache | URL | script:FILE
   std::vector<std::string> tools = {"python"};  // python, browser, shell, files, patch, recall, skills
   std::vector<Function> functions = {};
+  std::vector<std::string> tool_files = {};  // that declare further ones: an HTTP request or a program behind each
   std::string instructions = {};       // developer message
   std::string reasoning = "medium";    // low, medium, high
   std::string output_schema = {};      // JSON schema the answer satisfies; "" = any answer
@@ -55,6 +56,7 @@ struct Options {
   std::string sandbox = "full-nocg";   // least protection accepted: full, full-nocg, noproc, landlock, seccomp, none
   std::filesystem::path python = {};   // interpreter or venv of sessions; empty = that of `toccata tools python`, else the system's
   std::vector<std::string> mounts = {};  // folders and files that sessions may read: "PATH" or "PATH:NAME", at /mnt/NAME
+  std::vector<std::string> sandbox_net = {};  // hosts that sessions may reach: "pypi.org", "*.example.org", "example.org:8443"
   std::filesystem::path workspace = ".";  // the folder of the files and patch tools
   std::filesystem::path ledger = {};   // SQLite file of the record; empty = the user's
   bool offline = false;                // refuse everything that needs the network

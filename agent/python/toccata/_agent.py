@@ -72,8 +72,12 @@ class Agent:
     sandbox: least protection accepted for python and shell: full, full-nocg, noproc, landlock, seccomp, none
     python: interpreter, or virtual environment, of sandbox sessions; by default that of `toccata tools python`, else the system's
     mount: folders and files that sandbox sessions may read: "PATH" or "PATH:NAME", at /mnt/NAME
+    sandbox_net: hosts that sandbox sessions may reach by HTTP and HTTPS: "pypi.org", "*.example.org", "example.org:8443"
     approve: of calls that need approval (files that write, patch): "always" lets them run, "trusted" until
         the run has read what strangers wrote, "never" ends the run at the call: it can be resumed
+    approve_rule: "TOOL[:ARGUMENT=GLOB]=allow|ask|deny", or with ARGUMENT~REGEX: decides calls that fit; the first that fits wins
+    tool_file: files that declare further tools, an HTTP request or a program behind each
+    scripted_tools: for tests: a file whose answers stand in place of every tool's work
     workspace: the folder that files and patch work in, never outside
     search: services that the browser asks: "brave", "searxng=http://127.0.0.1:8888" and so on; keys as the program finds them
     embeddings, embeddings_model, embeddings_key_env: service with OpenAI's embeddings endpoint for search by meaning in the index, its model
@@ -87,6 +91,9 @@ class Agent:
     mcp: files that name MCP servers (mcp.json), whose functions become tools
     otlp: OpenTelemetry collector that gets spans of the run: "http://127.0.0.1:4318"
     max_calls: "20" in all, "browser=5" of one tool
+    subagents: how many sub-agents the model may hand parts of the task to; functions are then called on their threads too,
+        one at a time
+    best_of, judge: candidates for each answer, and which is taken: "majority", "first-valid", "model", "command=..."
     timeout, tool_timeout: seconds, of a run (0: no limit) and of one call of python or shell
 
     Every option is one of `toccata run`, with underscores; None is its default (AGENTS.md is not read here). Raises
@@ -112,6 +119,12 @@ class Agent:
         budget_tokens: int | None = None,
         max_step_tokens: int | None = None,
         max_reasoning_tokens: int | None = None,
+        max_prefill_tokens: int | None = None,
+        max_decode_tokens: int | None = None,
+        subagents: int | None = None,
+        subagent_depth: int | None = None,
+        best_of: int | None = None,
+        judge: str | None = None,
         context_tokens: int | None = None,
         timeout: float | None = None,
         tool_timeout: float | None = None,
@@ -119,7 +132,11 @@ class Agent:
         sandbox_start: Literal["zygote", "cold"] | None = None,
         python: str | os.PathLike[str] | None = None,
         mount: str | Sequence[str] | None = None,
+        sandbox_net: str | Sequence[str] | None = None,
         approve: Literal["never", "on-request", "trusted", "always"] | None = None,
+        approve_rule: str | Sequence[str] | None = None,
+        tool_file: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+        scripted_tools: str | os.PathLike[str] | None = None,
         workspace: str | os.PathLike[str] | None = None,
         index: str | os.PathLike[str] | None = None,
         ledger: str | os.PathLike[str] | None = None,
@@ -148,12 +165,15 @@ class Agent:
             if not hasattr(output_schema, "model_json_schema"):
                 raise TypeError(f"output_schema is {output_schema!r}, expected a dict or a pydantic model")
             output_schema = output_schema.model_json_schema()
-        for name in ("workspace", "index", "ledger", "save_files", "page_cache", "python"):
+        for name in ("workspace", "index", "ledger", "save_files", "page_cache", "python", "scripted_tools"):
             if name in options:
                 options[name] = os.fspath(options[name])
-        for name in ("search", "allow_domain", "allow_origin", "max_calls", "mount"):
-            if name in options and not isinstance(options[name], str):
+        for name in ("search", "allow_domain", "allow_origin", "max_calls", "mount", "sandbox_net", "approve_rule", "tool_file"):
+            if name in options and not isinstance(options[name], (str, os.PathLike)):
                 options[name] = list(options[name])
+        if "tool_file" in options:
+            named = options["tool_file"]
+            options["tool_file"] = [os.fspath(file) for file in ([named] if isinstance(named, (str, os.PathLike)) else named)]
         files = [mcp] if isinstance(mcp, (str, os.PathLike)) else mcp
         settings = options | {
             "model": os.fspath(model),

@@ -18,13 +18,15 @@ class Sandbox:
     `level` is the least protection accepted (full, full-nocg, noproc, landlock, seccomp, none): raises RuntimeError naming
     what is missing. `python`: the interpreter, or a virtual environment; "" = that of `toccata tools python`, else the
     system's. `mount`: folders and files that the code may read, "PATH" or "PATH:NAME", at /mnt/NAME; ValueError for one that cannot be.
+    `net`: hosts that the code may reach by HTTP and HTTPS ("pypi.org", "*.example.org", "example.org:8443"); none by default.
     """
 
     def __init__(
-        self, level: str = "full-nocg", python: str | os.PathLike[str] = "", *, mount: str | Sequence[str] = ()
+        self, level: str = "full-nocg", python: str | os.PathLike[str] = "", *, mount: str | Sequence[str] = (), net: str | Sequence[str] = ()
     ):
         mounts = [mount] if isinstance(mount, str) else list(mount)
-        self._session = _toccata.Sandbox(level, os.fspath(python), mounts)
+        hosts = [net] if isinstance(net, str) else list(net)
+        self._session = _toccata.Sandbox(level, os.fspath(python), mounts, hosts)
 
     def execute(self, code: str, timeout: float = 120.0) -> Outcome:
         """Runs one cell; variables stay. Never raises on what the code does. `timeout` in seconds."""

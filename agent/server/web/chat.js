@@ -21,7 +21,7 @@ export class ChatView {
     id: "prompt", rows: "1", placeholder: "Message", "aria-label": "Message", enterkeyhint: "send", maxlength: 1 << 20,
   });
   #send = el("button", { class: "primary", type: "submit" }, "Send");
-  #tools = el("input", { type: "checkbox" }); // whether the agent answers, with its tools
+  #tools = el("div", { class: "switches", role: "group", "aria-label": "Tools the model may call" }); // with any on, the agent answers
   #effort = el("div", { class: "segments", role: "radiogroup", "aria-label": "Reasoning effort" });
   #sidebar = el("aside", { class: "sidebar", "aria-label": "Conversations" });
   #form;
@@ -37,7 +37,7 @@ export class ChatView {
     }
     this.#form = el("form", { class: "composer" },
       this.#input,
-      el("div", { class: "controls" }, this.#effort, this.#toolSwitch(), el("span", { class: "spacer" }), this.#send));
+      el("div", { class: "controls" }, this.#effort, this.#toolSwitches(), el("span", { class: "spacer" }), this.#send));
     const toggle = el("button", { class: "quiet chats-toggle", type: "button", "aria-expanded": "false" }, "Conversations");
     toggle.addEventListener("click", () => this.#openSidebar(!this.#sidebar.classList.contains("open"), toggle));
     this.#sidebar.append(el("button", { type: "button", class: "new-chat", onclick: () => this.startNew() }, "New chat"), this.#list);
@@ -100,13 +100,37 @@ export class ChatView {
     toggle.setAttribute("aria-expanded", String(open));
   }
 
-  // Only where the server runs agents. A conversation stays what it began as.
-  #toolSwitch() {
+  // One a tool, only where the server runs agents. A conversation stays what it began as.
+  #toolSwitches() {
     const tools = this.#status.agent?.tools ?? [];
-    if (tools.length === 0) return null;
-    this.#tools.checked = localStorage.getItem("toccata.tools") !== "off";
-    this.#tools.addEventListener("change", () => localStorage.setItem("toccata.tools", this.#tools.checked ? "on" : "off"));
-    return el("label", { class: "switch", title: `The model may call: ${tools.join(", ")}. The run is recorded.` }, this.#tools, "Tools");
+    for (const name of tools) {
+      const box = el("input", { type: "checkbox", value: name });
+      box.addEventListener("change", () => localStorage.setItem("toccata.tools.off", JSON.stringify(tools.filter((t) => !this.#chosenTools().includes(t)))));
+      this.#tools.append(el("label", { title: `The model may call ${name}. With any tool on, the run is recorded.` }, box, el("span", {}, name)));
+    }
+    this.#chooseTools(null);
+    return tools.length > 0 ? this.#tools : null;
+  }
+  #chosenTools() {
+    return [...this.#tools.querySelectorAll("input:checked")].map((box) => box.value);
+  }
+  // Those of a conversation that has begun, which are then fixed; null: as chosen last.
+  #chooseTools(fixed) {
+    let off = [];
+    try {
+      off = JSON.parse(localStorage.getItem("toccata.tools.off") ?? "[]");
+    } catch {
+      // Not ours.
+    }
+    for (const box of this.#tools.querySelectorAll("input")) {
+      box.checked = fixed ? fixed.includes(box.value) : !off.includes?.(box.value);
+      box.disabled = fixed !== null;
+    }
+    this.#tools.title = fixed ? "The tools of a conversation are those of its first message" : "";
+  }
+  // A conversation from before there was a choice has all.
+  #toolsOf(chat) {
+    return chat.agent ? (chat.tools ?? this.#status.agent?.tools ?? []) : [];
   }
 
   // --- Conversations --------------------------------------------------------------------------------------------
@@ -137,10 +161,8 @@ export class ChatView {
   #drawChat() {
     replace(this.#log);
     const begun = this.#chat.messages.length > 0 || this.#chat.run !== undefined;
-    this.#tools.disabled = begun;
+    this.#chooseTools(begun ? this.#toolsOf(this.#chat) : null);
     this.#fixEffort(begun && this.#chat.agent === true);
-    if (begun) this.#tools.checked = this.#chat.agent === true;
-    else this.#tools.checked = localStorage.getItem("toccata.tools") !== "off";
     if (!begun) {
       this.#log.append(this.#welcome());
       return;
@@ -193,8 +215,9 @@ export class ChatView {
     if (text === "" || this.#abort) return;
     if (this.#chat.messages.length === 0 && this.#chat.run === undefined) {
       replace(this.#log);
-      this.#chat.agent = Boolean(this.#status.agent) && this.#tools.checked;
-      this.#tools.disabled = true;
+      this.#chat.tools = this.#chosenTools();
+      this.#chat.agent = Boolean(this.#status.agent) && this.#chat.tools.length > 0;
+      this.#chooseTools(this.#toolsOf(this.#chat));
     }
     this.#fixEffort(this.#chat.agent === true);
     this.#input.value = "";
@@ -340,7 +363,7 @@ async function agentRun(turn, chat, effort, signal) {
   const answer = await request("/v1/toccata/runs", {
     method: "POST",
     signal,
-    body: { input, reasoning: effort, ...(chat.run && { run: chat.run }) },
+    body: { input, reasoning: effort, ...(chat.run && { run: chat.run }), ...(chat.tools && { tools: chat.tools }) },
   });
   const preambles = new Set();
   let stats = null;

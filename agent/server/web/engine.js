@@ -1,12 +1,14 @@
-// The engine at work, from /metrics: rates of the last minutes, what is in memory, how long tokens take.
-import { request } from "./api.js";
+// The engine at work, from /metrics: rates of the last minutes, what is in memory, how long tokens take; and which experts
+// work, where the model runs here.
+import { getJson, request } from "./api.js";
 import { inWords } from "./chat.js";
 import { count, el, replace, seconds } from "./dom.js";
-import { BarPlot, LinePlot } from "./plot.js";
+import { BarPlot, HeatPlot, LinePlot } from "./plot.js";
 import { errorCard } from "./turn.js";
 
 const kEveryMs = 1000;
 const kSpan = 120; // samples on a plot
+const kLoadEvery = 3; // samples between two of the experts
 
 export class EngineView {
   #timer = 0;
@@ -20,12 +22,19 @@ export class EngineView {
   #memory = new LinePlot("Sessions", "tokens at work, and kept for their prefix", [{ name: "at work", kind: "decode" }, { name: "kept", kind: "tool" }], kSpan, "tokens");
   #first = new BarPlot("To the first token", "model calls since the start, by time");
   #each = new BarPlot("Between tokens", "model calls since the start, by mean time");
+  #experts = new HeatPlot("Experts", "tokens since the start, a row a layer", ["layer", "expert"]);
+  #n = 0;
   element = el("section", { class: "engine", "aria-label": "Engine" },
     el("h1", { class: "view-title" }, "Engine"), this.#error, this.#facts,
-    el("div", { class: "plots" }, [this.#rate, this.#reading, this.#requests, this.#memory, this.#first, this.#each].map((p) => p.element)));
+    el("div", { class: "plots" }, [this.#rate, this.#reading, this.#experts, this.#requests, this.#memory, this.#first, this.#each].map((p) => p.element)));
+
+  constructor() {
+    this.#experts.element.classList.add("experts");
+  }
 
   show() {
     this.#visible = true;
+    this.#n = 0;
     this.#before = null;
     clearTimeout(this.#timer);
     this.#tick();
@@ -37,7 +46,10 @@ export class EngineView {
 
   async #tick() {
     try {
-      if (!document.hidden) this.#draw(parse(await (await request("/metrics")).text()));
+      if (!document.hidden) {
+        this.#draw(parse(await (await request("/metrics")).text()));
+        if (this.#n++ % kLoadEvery === 0) this.#drawExperts(await getJson("/v1/toccata/experts"));
+      }
       replace(this.#error);
     } catch (error) {
       this.#before = null;
@@ -69,6 +81,16 @@ export class EngineView {
     this.#histogram(this.#each, m, "toccata_time_per_output_token_seconds");
     this.#drawFacts(m);
     this.#before = now;
+  }
+
+  // A model that runs elsewhere does not tell.
+  #drawExperts({ tokens }) {
+    this.#experts.element.hidden = tokens === null;
+    if (tokens === null) return;
+    this.#experts.set(tokens);
+    const all = tokens.flat();
+    const mean = all.reduce((sum, n) => sum + n, 0) / all.length;
+    this.#experts.say(mean > 0 ? `${(Math.max(...all) / mean).toFixed(1)}×` : "–", mean > 0 ? "the mean, at most" : "");
   }
 
   #drawFacts(m) {

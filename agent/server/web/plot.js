@@ -112,3 +112,33 @@ export class BarPlot extends Plot {
     return root;
   }
 }
+
+// Numbers in rows and columns: the more, the fuller the colour.
+export class HeatPlot extends Plot {
+  rows = [];
+  // `names`: what a row and a column are called.
+  constructor(title, note, names) {
+    super(title, note);
+    this.names = names;
+  }
+  set(rows) {
+    this.rows = rows;
+    this.draw();
+  }
+  picture(width) {
+    const n = this.rows[0]?.length ?? 1;
+    const top = Math.max(1, ...this.rows.map((row) => Math.max(...row)));
+    const [row, column] = this.names;
+    const root = svg("svg", { width, height: kHeight, viewBox: `0 0 ${width} ${kHeight}`, role: "img", "aria-label": `${this.rows.length} ${row}s of ${n} ${column}s, at most ${nice(top)}` });
+    const w = (width - kLeft - 4) / n;
+    const h = (kHeight - kBottom - 4) / Math.max(this.rows.length, 1);
+    const gap = (size) => (size > 5 ? 1 : 0);
+    this.rows.forEach((values, y) => values.forEach((value, x) => {
+      root.append(svg("rect", { class: "cell", x: kLeft + x * w, y: 4 + y * h, width: w - gap(w), height: h - gap(h), "fill-opacity": (0.06 + 0.94 * (value / top)).toFixed(3) }));
+    }));
+    const last = this.rows.length - 1;
+    for (const y of new Set([0, last])) root.append(svg("text", { class: "tick", x: kLeft - 6, y: Math.max(12, 4 + (y + 0.5) * h + 4), "text-anchor": "end" }, String(y)));
+    root.append(svg("text", { class: "tick", x: kLeft, y: kHeight - 4 }, `${column} 0`), svg("text", { class: "tick", x: width - 4, y: kHeight - 4, "text-anchor": "end" }, String(n - 1)));
+    return root;
+  }
+}

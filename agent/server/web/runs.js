@@ -271,7 +271,7 @@ class RunDetail {
       files: call.files,
       run: this.#run.id,
       call: call.call,
-    });
+    }, () => this.#run.messages.flatMap((m) => citationsOf(m.content, m.annotations)));
     element.tabIndex = -1;
     this.#cards.set(`call ${call.call}`, element);
     return element;

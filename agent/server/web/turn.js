@@ -6,6 +6,7 @@ import { linkMarkers, sourcesView } from "./citations.js";
 import { announce, append, copyButton, count, el, replace, seconds } from "./dom.js";
 import { filesView } from "./files.js";
 import { codeBlock, GrowingMarkdown } from "./markdown.js";
+import { browserCallView, isBrowserCall } from "./pages.js";
 
 export class Turn {
   #element = el("article", { class: "turn", "aria-label": "Answer" });
@@ -51,6 +52,7 @@ export class Turn {
     if (!part || citations.length === 0) return;
     part.citations = [...(part.citations ?? []), ...citations];
     this.#touch(part);
+    for (const call of this.message.parts) if (call.type === "tool" && isBrowserCall(call)) this.#touch(call);
   }
   // A call that begins, or goes on: fields of a tool part.
   tool(id, fields) {
@@ -108,7 +110,8 @@ export class Turn {
   }
   #show(part, live) {
     this.#waiting.remove();
-    const view = { reasoning: reasoningView, text: textView, tool: toolView, notice: noticeView }[part.type](part, live);
+    const tool = (p) => toolView(p, () => this.message.parts.flatMap((other) => other.citations ?? []));
+    const view = { reasoning: reasoningView, text: textView, tool, notice: noticeView }[part.type](part, live);
     this.#views.set(part, view);
     this.#element.append(view.element);
     this.#changed();
@@ -188,7 +191,8 @@ function noticeView(part) {
 
 const kStatus = { running: "running", ok: "done", failed: "failed", stopped: "stopped" };
 
-export function toolView(part) {
+// `cited`: gives what the answer cites (citations.js).
+export function toolView(part, cited = () => []) {
   const title = el("span", { class: "tool-name" });
   const state = el("span", { class: "tool-state" });
   const body = el("div", { class: "tool-body" });
@@ -200,6 +204,8 @@ export function toolView(part) {
     state.textContent = kStatus[part.status] + (part.ms === undefined ? "" : ` · ${seconds(part.ms)}`);
     const output = part.output === null || part.output === undefined ? null
       : el("div", { class: "tool-output" }, el("div", { class: "tool-label" }, "Output"), el("pre", { tabindex: "0" }, part.output === "" ? "(nothing)" : part.output));
+    const browsed = isBrowserCall(part) ? browserCallView(part, cited()) : null;
+    if (browsed) return replace(body, el("div", { class: "page-call" }, browsed));
     if (!left.hasChildNodes()) append(left, [filesView(part.files, part.run, part.call ?? 0)]);
     replace(body, codeBlock(part.input), output, left);
   };

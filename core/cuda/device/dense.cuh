@@ -105,6 +105,16 @@ inline std::size_t dense_shared_bytes(int n_tokens, int width) {
   return (static_cast<std::size_t>(n_tokens) * static_cast<std::size_t>(width) + kDenseWarps) * sizeof(float);
 }
 
+// The lines of two rows that a warp is going to read, on their way into the L2 cache. Weights are never written, so this may
+// stand before await_earlier_launches(): memory is kept busy while the launch before drains.
+TOCCATA_DEVICE void prefetch_rows(const Dense& w, int row_a, int row_b) {
+  const std::size_t n_in = static_cast<std::size_t>(w.n_in);
+  for (std::size_t i = threadIdx.x % kWarpSize * 64; i < n_in; i += kWarpSize * 64) {
+    prefetch(w.weight + static_cast<std::size_t>(row_a) * n_in + i);
+    prefetch(w.weight + static_cast<std::size_t>(row_b) * n_in + i);
+  }
+}
+
 // out = W x + b, or out += W x + b; x normed first when `scale` is given.
 //   grid: (n_out / (2 * kDenseWarps) rounded up); block: kDenseThreads; shared: dense_shared_bytes(kTokens, n_in)
 //   x [kTokens, n_in], out [n_tokens, n_out] f32, n_tokens <= kTokens
@@ -113,20 +123,24 @@ TOCCATA_KERNEL void __launch_bounds__(kDenseThreads)
     linear_kernel(const float* x, const std::uint16_t* scale, float eps, Dense w, int n_tokens, float* out) {
   TOCCATA_SHARED(float4, planes);
   float* scratch = reinterpret_cast<float*>(planes + kTokens * w.n_in / 4);
-  load_planes(x, scale, eps, w.n_in, kTokens, planes, scratch);
   const int row = static_cast<int>(blockIdx.x * kDenseWarps + threadIdx.x / kWarpSize) * 2;
-  if (row >= w.n_out) return;
   const int second = row + 1 < w.n_out ? row + 1 : row;
+  if (row < w.n_out) prefetch_rows(w, row, second);
+  await_earlier_launches();
+  load_planes(x, scale, eps, w.n_in, kTokens, planes, scratch);
+  if (row >= w.n_out) return;
   float a[kTokens];
   float b[kTokens];
   dot_two_rows<kTokens>(w, row, second, planes, a, b);
   if (threadIdx.x % kWarpSize != 0) return;
-  for (int t = 0; t < n_tokens; ++t) {
+  const float bias_a = bias_at(w, row);
+  const float bias_b = bias_at(w, second);
+  TOCCATA_UNROLL
+  for (int t = 0; t < kTokens; ++t) {
+    if (t >= n_tokens) break;
     float* y = out + static_cast<std::size_t>(t) * static_cast<std::size_t>(w.n_out);
-    const float value_a = a[t] + bias_at(w, row);
-    const float value_b = b[t] + bias_at(w, second);
-    y[row] = kAdd ? y[row] + value_a : value_a;
-    if (second != row) y[second] = kAdd ? y[second] + value_b : value_b;
+    y[row] = kAdd ? y[row] + (a[t] + bias_a) : a[t] + bias_a;
+    if (second != row) y[second] = kAdd ? y[second] + (b[t] + bias_b) : b[t] + bias_b;
   }
 }
 
@@ -145,42 +159,49 @@ TOCCATA_KERNEL void __launch_bounds__(kDenseThreads) qkv_kernel(
 ) {
   TOCCATA_SHARED(float4, planes);
   float* scratch = reinterpret_cast<float*>(planes + kTokens * w.q.n_in / 4);
-  load_planes(x, scale, eps, w.q.n_in, kTokens, planes, scratch);
   const int half = w.head_dim / 2;
   int pair = static_cast<int>(blockIdx.x * kDenseWarps + threadIdx.x / kWarpSize);
   const int n_q = w.q.n_out / 2;
   const int n_k = w.k.n_out / 2;
-  const Dense* matrix = &w.q;
-  if (pair >= n_q + 2 * n_k) return;
-  if (pair >= n_q + n_k) {
-    matrix = &w.v;
-    pair -= n_q + n_k;
-  } else if (pair >= n_q) {
-    matrix = &w.k;
-    pair -= n_q;
-  }
+  const bool there = pair < n_q + 2 * n_k;
+  const bool is_v = pair >= n_q + n_k;
+  const bool is_k = pair >= n_q && !is_v;
+  // Field by field: a pointer to one of the three would put them all into local memory.
+  Dense matrix;
+  matrix.weight = is_v ? w.v.weight : is_k ? w.k.weight : w.q.weight;
+  matrix.bias = is_v ? w.v.bias : is_k ? w.k.bias : w.q.bias;
+  matrix.n_in = w.q.n_in;
+  pair -= is_v ? n_q + n_k : is_k ? n_q : 0;
   const int row = pair / half * w.head_dim + pair % half;
+  if (there) prefetch_rows(matrix, row, row + half);
+  await_earlier_launches();
+  load_planes(x, scale, eps, w.q.n_in, kTokens, planes, scratch);
+  if (!there) return;
   float a[kTokens];
   float b[kTokens];
-  dot_two_rows<kTokens>(*matrix, row, row + half, planes, a, b);
+  dot_two_rows<kTokens>(matrix, row, row + half, planes, a, b);
   if (threadIdx.x % kWarpSize != 0) return;
-  for (int t = 0; t < batch.n; ++t) {
+  const float bias_a = bias_at(matrix, row);
+  const float bias_b = bias_at(matrix, row + half);
+  TOCCATA_UNROLL
+  for (int t = 0; t < kTokens; ++t) {
+    if (t >= batch.n) break;
     const int position = batch.positions[t];
-    float first = a[t] + bias_at(*matrix, row);
-    float second = b[t] + bias_at(*matrix, row + half);
-    if (matrix != &w.v) {
+    float first = a[t] + bias_a;
+    float second = b[t] + bias_b;
+    if (!is_v) {
       const std::size_t angle = static_cast<std::size_t>(position) * static_cast<std::size_t>(half) +
                                 static_cast<std::size_t>(pair % half);
       const float turned = first * cos[angle] - second * sin[angle];
       second = second * cos[angle] + first * sin[angle];
       first = turned;
     }
-    if (matrix == &w.q) {
+    if (!is_v && !is_k) {
       float* out = q + static_cast<std::size_t>(t) * static_cast<std::size_t>(w.q.n_out);
       out[row] = first;
       out[row + half] = second;
     } else {
-      Kv* out = kv.row_at(batch.sequences[t], position, matrix == &w.v);
+      Kv* out = kv.row_at(batch.sequences[t], position, is_v);
       store_kv(out + row, first);
       store_kv(out + row + half, second);
     }
@@ -189,6 +210,7 @@ TOCCATA_KERNEL void __launch_bounds__(kDenseThreads) qkv_kernel(
 
 // x[t] = table[tokens[t]].   grid: (n tokens); block: any
 TOCCATA_KERNEL void embed_kernel(const std::uint16_t* table, const int* tokens, int hidden, float* x) {
+  await_earlier_launches();
   const std::size_t width = static_cast<std::size_t>(hidden);
   const std::uint16_t* row = table + static_cast<std::size_t>(tokens[blockIdx.x]) * width;
   for (std::size_t i = threadIdx.x; i < width; i += blockDim.x) x[blockIdx.x * width + i] = from_bf16(row[i]);

@@ -87,45 +87,72 @@ TOCCATA_KERNEL void split_kernel(const float* x, std::size_t n_values, std::uint
 //
 // A warp owns 16 rows (its lane 4g + i sees rows row0 = first + g and row0 + 8) and all 64 lines. n_in is walked in steps
 // of 32 elements, of which lane i takes elements 8i .. 8i + 7, in the order 0 4 1 5 2 6 3 7 of split_kernel<., true>.
-//   line_of(slot)  the line of x in slot 0 .. n_lines - 1
-//   rows_of(step, a)  fills a[0..1][r], a[0..1][r + 2] with the lane's four pairs of row row0 + 8r
-//   parts [kParts, n_values / n_in, n_in] bf16; tile: shared memory, tile_shared_bytes(kParts)
+// While one tile of lines is multiplied the next comes in from memory, and the rows' next words with it.
+//   line_of(slot)      the line of x in slot 0 .. n_lines - 1
+//   fetch(step, raw)   asks for what the lane needs of its two rows in a step
+//   decode(raw, a)     a[0..1][r], a[0..1][r + 2]: the lane's four pairs of row row0 + 8r
+//   parts [kParts, n_values / n_in, n_in] bf16; tiles: shared memory, tile_shared_bytes(kParts)
 constexpr std::size_t tile_shared_bytes(int parts) {
-  return static_cast<std::size_t>(parts) * kTileSlots * kSlotStride * sizeof(uint4);
+  return 2 * static_cast<std::size_t>(parts) * kTileSlots * kSlotStride * sizeof(uint4);
 }
-template <int kParts, class LineOf, class RowsOf>
+template <int kParts, class Raw, class LineOf, class Fetch, class Decode>
 TOCCATA_DEVICE void tile_product(
-    const std::uint16_t* parts, std::size_t n_values, int n_in, int n_lines, LineOf line_of, RowsOf rows_of, uint4* tile,
-    float (&sums)[kTileSlots / 8][4]
+    const std::uint16_t* parts, std::size_t n_values, int n_in, int n_lines, LineOf line_of, Fetch fetch, Decode decode,
+    uint4* tiles, float (&sums)[kTileSlots / 8][4]
 ) {
+  constexpr int kSteps = kTileDepth / 32;
   const int thread = static_cast<int>(threadIdx.x);
   const int g = thread % kWarpSize / 4;
   const int i = thread % 4;
-  for (int k0 = 0; k0 < n_in; k0 += kTileDepth) {
-    const int n_vec = n_in - k0 < kTileDepth ? (n_in - k0) / 8 : kTileDepth / 8;
-    block_sync();
+  const auto n_vec_at = [&](int k0) { return n_in - k0 < kTileDepth ? (n_in - k0) / 8 : kTileDepth / 8; };
+  const auto load = [&](int k0, uint4* tile) {
+    const int n_vec = n_vec_at(k0);
     for (int part = 0; part < kParts; ++part) {
       for (int j = thread; j < kTileSlots * n_vec; j += kBatchThreads) {
         const int slot = j / n_vec;
         const int vec = j % n_vec;
-        uint4 value = {0, 0, 0, 0};
-        if (slot < n_lines) {
-          const std::uint16_t* from = parts + static_cast<std::size_t>(part) * n_values +
-                                      static_cast<std::size_t>(line_of(slot)) * static_cast<std::size_t>(n_in) +
-                                      static_cast<std::size_t>(k0 + 8 * vec);
-          value = *reinterpret_cast<const uint4*>(from);
-        }
-        tile[(part * kTileSlots + slot) * kSlotStride + vec] = value;
+        const bool valid = slot < n_lines;
+        const std::uint16_t* from = parts + static_cast<std::size_t>(part) * n_values +
+                                    static_cast<std::size_t>(line_of(valid ? slot : 0)) * static_cast<std::size_t>(n_in) +
+                                    static_cast<std::size_t>(k0 + 8 * vec);
+        copy_async(tile + (part * kTileSlots + slot) * kSlotStride + vec, from, valid);
       }
     }
+    end_copies();
+  };
+  Raw raw[kSteps];
+  load(0, tiles);
+  TOCCATA_UNROLL
+  for (int step = 0; step < kSteps; ++step) {
+    if (step < n_vec_at(0) / 4) fetch(step, raw[step]);
+  }
+  int stage = 0;
+  for (int k0 = 0; k0 < n_in; k0 += kTileDepth, stage ^= 1) {
+    uint4* tile = tiles + stage * kParts * kTileSlots * kSlotStride;
+    const int n_steps = n_vec_at(k0) / 4;
+    const bool more = k0 + kTileDepth < n_in;
+    Raw next[kSteps];
+    if (more) {
+      load(k0 + kTileDepth, tiles + (stage ^ 1) * kParts * kTileSlots * kSlotStride);
+      TOCCATA_UNROLL
+      for (int step = 0; step < kSteps; ++step) {
+        if (step < n_vec_at(k0 + kTileDepth) / 4) fetch((k0 + kTileDepth) / 32 + step, next[step]);
+      }
+      await_copies<1>();
+    } else {
+      await_copies<0>();
+    }
     block_sync();
-    for (int step = 0; step < n_vec / 4; ++step) {
+    TOCCATA_UNROLL
+    for (int step = 0; step < kSteps; ++step) {
+      if (step >= n_steps) break;
       std::uint32_t a[2][4];
-      rows_of(k0 / 32 + step, a);
+      decode(raw[step], a);
       TOCCATA_UNROLL
       for (int part = 0; part < kParts; ++part) {
         TOCCATA_UNROLL
         for (int column = 0; column < kTileSlots / 8; ++column) {
+          if (column * 8 >= n_lines) break;  // a tile that is not full costs what it holds
           const uint4 x = tile[(part * kTileSlots + column * 8 + g) * kSlotStride + step * 4 + i];
           const std::uint32_t first[2] = {x.x, x.y};
           const std::uint32_t second[2] = {x.z, x.w};
@@ -134,6 +161,9 @@ TOCCATA_DEVICE void tile_product(
         }
       }
     }
+    block_sync();
+    TOCCATA_UNROLL
+    for (int step = 0; step < kSteps; ++step) raw[step] = next[step];
   }
 }
 
@@ -157,22 +187,31 @@ TOCCATA_KERNEL void __launch_bounds__(kBatchThreads) experts_kernel(
   const std::size_t n_blocks = static_cast<std::size_t>(w.n_in / 32);
 
   float sums[kTileSlots / 8][4] = {};
-  tile_product<kParts>(
+  struct Raw {
+    std::uint32_t codes[2];
+    std::uint8_t scales[2];
+  };
+  tile_product<kParts, Raw>(
       parts, n_values, w.n_in, n_slots, [&](int slot) { return order[slot] / divisor; },
-      [&](int step, std::uint32_t (&a)[2][4]) {
+      [&](int step, Raw& raw) {
         TOCCATA_UNROLL
         for (int r = 0; r < 2; ++r) {
-          std::uint32_t codes = 0;
-          std::uint8_t scale = 127;
+          raw.codes[r] = 0;
+          raw.scales[r] = 127;
           if (row0 + 8 * r < w.n_out) {
             const std::size_t at = (first_row + static_cast<std::size_t>(row0 + 8 * r)) * n_blocks + static_cast<std::size_t>(step);
-            codes = reinterpret_cast<const std::uint32_t*>(w.blocks)[4 * at + static_cast<std::size_t>(i)];
-            scale = w.scales[at];
+            raw.codes[r] = reinterpret_cast<const std::uint32_t*>(w.blocks)[4 * at + static_cast<std::size_t>(i)];
+            raw.scales[r] = w.scales[at];
           }
-          a[0][r] = mxfp4_bf16_pair(codes, 0, scale);
-          a[0][r + 2] = mxfp4_bf16_pair(codes, 1, scale);
-          a[1][r] = mxfp4_bf16_pair(codes, 2, scale);
-          a[1][r + 2] = mxfp4_bf16_pair(codes, 3, scale);
+        }
+      },
+      [](const Raw& raw, std::uint32_t (&a)[2][4]) {
+        TOCCATA_UNROLL
+        for (int r = 0; r < 2; ++r) {
+          a[0][r] = mxfp4_bf16_pair(raw.codes[r], 0, raw.scales[r]);
+          a[0][r + 2] = mxfp4_bf16_pair(raw.codes[r], 1, raw.scales[r]);
+          a[1][r] = mxfp4_bf16_pair(raw.codes[r], 2, raw.scales[r]);
+          a[1][r + 2] = mxfp4_bf16_pair(raw.codes[r], 3, raw.scales[r]);
         }
       },
       tile, sums
@@ -212,16 +251,25 @@ TOCCATA_KERNEL void __launch_bounds__(kBatchThreads)
   const int row0 = static_cast<int>(blockIdx.x) * kTileRows + thread / kWarpSize * 16 + thread % kWarpSize / 4;
   const std::size_t n_in = static_cast<std::size_t>(w.n_in);
   float sums[kTileSlots / 8][4] = {};
-  tile_product<kParts>(
+  struct Raw {
+    uint4 words[2];
+  };
+  tile_product<kParts, Raw>(
       parts, static_cast<std::size_t>(n) * n_in, w.n_in, n_lines, [&](int slot) { return line0 + slot; },
-      [&](int step, std::uint32_t (&a)[2][4]) {
+      [&](int step, Raw& raw) {
         TOCCATA_UNROLL
         for (int r = 0; r < 2; ++r) {
-          uint4 raw = {0, 0, 0, 0};
+          raw.words[r] = {0, 0, 0, 0};
           if (row0 + 8 * r < w.n_out) {
             const std::uint16_t* row = w.weight + static_cast<std::size_t>(row0 + 8 * r) * n_in;
-            raw = *reinterpret_cast<const uint4*>(row + static_cast<std::size_t>(32 * step + 8 * i));
+            raw.words[r] = *reinterpret_cast<const uint4*>(row + static_cast<std::size_t>(32 * step + 8 * i));
           }
+        }
+      },
+      [](const Raw& both, std::uint32_t (&a)[2][4]) {
+        TOCCATA_UNROLL
+        for (int r = 0; r < 2; ++r) {
+          const uint4& raw = both.words[r];
           a[0][r] = (raw.x & 0xFFFFU) | raw.z << 16;          // elements 0 4
           a[0][r + 2] = raw.x >> 16 | (raw.z & 0xFFFF0000U);  // 1 5
           a[1][r] = (raw.y & 0xFFFFU) | raw.w << 16;          // 2 6

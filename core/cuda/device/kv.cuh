@@ -32,6 +32,31 @@ TOCCATA_DEVICE void load_kv8(const std::uint16_t* at, float (&out)[8]) {
   out[0] = bf16_low(a.x), out[1] = bf16_high(a.x), out[2] = bf16_low(a.y), out[3] = bf16_high(a.y);
   out[4] = bf16_low(a.z), out[5] = bf16_high(a.z), out[6] = bf16_low(a.w), out[7] = bf16_high(a.w);
 }
+// One, two or four values, aligned to their size together.
+template <int kN>
+TOCCATA_DEVICE void load_kv_few(const float* at, float (&out)[kN]) {
+  if constexpr (kN == 4) {
+    const float4 a = *reinterpret_cast<const float4*>(at);
+    out[0] = a.x, out[1] = a.y, out[2] = a.z, out[3] = a.w;
+  } else if constexpr (kN == 2) {
+    const float2 a = *reinterpret_cast<const float2*>(at);
+    out[0] = a.x, out[1] = a.y;
+  } else {
+    out[0] = *at;
+  }
+}
+template <int kN>
+TOCCATA_DEVICE void load_kv_few(const std::uint16_t* at, float (&out)[kN]) {
+  if constexpr (kN == 4) {
+    const uint2 a = *reinterpret_cast<const uint2*>(at);
+    out[0] = bf16_low(a.x), out[1] = bf16_high(a.x), out[2] = bf16_low(a.y), out[3] = bf16_high(a.y);
+  } else if constexpr (kN == 2) {
+    const std::uint32_t a = *reinterpret_cast<const std::uint32_t*>(at);
+    out[0] = bf16_low(a), out[1] = bf16_high(a);
+  } else {
+    out[0] = from_bf16(*at);
+  }
+}
 
 template <class Kv>
 struct KvLayer {

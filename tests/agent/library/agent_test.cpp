@@ -52,6 +52,17 @@ TEST_F(LibraryTest, AFunctionIsCalledAndEventsTellOfIt) {
   EXPECT_GT(outcome.usage.output_tokens, 0);
 }
 
+TEST_F(LibraryTest, FunctionsOfAFileAreCalled) {
+  Options options = scripted(std::string(kCall) + "," + kDone);
+  std::string events;
+  std::ofstream(folder_ / "tools.yaml") << "tools: [{name: twice, description: Doubles n., parameters: {type: object, properties: {n: {type: integer}}}, "
+                                           "effect: pure, command: {where: host, argv: [echo, '<{n}>']}}]";
+  options.tool_files = {folder_ / "tools.yaml"};
+  Agent agent(std::move(options), [&](const agent::Event& event) { events += to_json_line(event); });
+  EXPECT_TRUE(agent.run("Twice 21?").ok());
+  EXPECT_THAT(events, HasSubstr("<21>"));
+}
+
 TEST_F(LibraryTest, WhatAFunctionThrowsIsToldToTheModel) {
   Options options = scripted(std::string(kCall) + "," + kDone);
   std::string events;

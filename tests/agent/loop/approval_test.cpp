@@ -126,5 +126,44 @@ TEST_F(ApprovalTest, ACallBeyondTheBudgetIsRefusedWhenTheUserGoesOn) {
   EXPECT_EQ(log_text(), refused_log("The call to functions.now did not run: no calls to functions are allowed."));
 }
 
+ApprovalRule rule(std::string_view text) { return ApprovalRule::parse(text).value_or_throw(); }
+
+TEST_F(ApprovalTest, ARuleAllowsWhatNobodyCouldBeAskedFor) {
+  config_.approval.rules = {rule("functions.now:x=1=allow")};
+  EXPECT_EQ(run("go").exit_code, 0);
+  EXPECT_EQ(made_->size(), 1U);
+  EXPECT_EQ(record().notes.at(0).detail, "allowed by the rule functions.now:x=1=allow: functions.now");
+}
+
+TEST_F(ApprovalTest, ARuleDeniesWhatWasApprovedBeforehandAndTheModelIsToldWhy) {
+  config_.approval.mode = ApprovalPolicy::Mode::kAlways;
+  config_.approval.rules = {rule("functions.n*=deny"), rule("functions.now=allow")};
+  EXPECT_EQ(run("go").final, "ok");
+  EXPECT_TRUE(made_->empty());
+  EXPECT_EQ(record().calls.at(0).result->status, "refused");
+  EXPECT_THAT(log_text(), HasSubstr("was denied by a rule of the user, functions.n*=deny, and did not run"));
+  EXPECT_EQ(record().notes.at(0).detail, "denied by the rule functions.n*=deny: functions.now");
+}
+
+// Also for a tool that asks for nothing, and in a later process.
+TEST_F(ApprovalTest, ARuleThatAsksLeavesACallThatWaits) {
+  config_.approval.mode = ApprovalPolicy::Mode::kAlways;
+  config_.approval.rules = {rule("now=ask")};
+  const RunOutcome left = run("go");
+  EXPECT_EQ(left.terminal_reason, "approval_needed");
+  EXPECT_TRUE(made_->empty());
+  agent_.emplace(*model_, registry_, *ledger_, config_);
+  EXPECT_EQ(agent_->resume(left.run_id).terminal_reason, "approval_needed");
+  config_.approval.ask = [](const ApprovalRequest&) { return Decision::kApprove; };
+  agent_.emplace(*model_, registry_, *ledger_, config_);
+  EXPECT_EQ(agent_->resume(left.run_id).final, "ok");
+  EXPECT_EQ(made_->size(), 1U);
+}
+
+TEST_F(ApprovalTest, CallsThatNoRuleFitsAreDecidedAsEver) {
+  config_.approval.rules = {rule("functions.now:x=2=allow"), rule("functions.add=allow"), rule("functions.now:y~.=deny")};
+  EXPECT_EQ(run("go").terminal_reason, "approval_needed");
+}
+
 }  // namespace
 }  // namespace toccata::agent

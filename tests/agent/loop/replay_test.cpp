@@ -136,5 +136,44 @@ TEST(ReplayTest, NamesTheFirstTokenThatDiffers) {
   EXPECT_EQ(report.divergence->recorded ^ 1, report.divergence->sampled);
 }
 
+// The real engine: candidates fork its keys and values, are decoded in one batch, and can each be replayed.
+TEST(ReplayTest, CandidatesReadThePromptOnceAndEachComesAgain) {
+  const testing::TempFolder folder;
+  auto ledger = store::Ledger::open(folder / "ledger.db").value_or_throw();
+  const auto model = nano(2);
+  tools::Registry registry;
+  AgentConfig config;
+  config.sampling.seed = 7;
+  config.sampling.temperature = 1.0F;
+  config.limits.max_turns = 4;
+  config.limits.step_tokens_max = 200;
+  config.best_of.n = 4;
+  Agent agent(*model, registry, *ledger, config);
+  const RunOutcome outcome = agent.run("What is 12 + 30?");
+  const store::RunRecord parent = ledger->load_run(outcome.run_id).value_or_throw();
+  ASSERT_EQ(parent.children.size(), 4U);
+  std::int64_t n_prompt = 0;
+  for (const store::Segment& segment : parent.segments) {
+    if (segment.kind == store::SegmentKind::kPrompt || segment.kind == store::SegmentKind::kUser) n_prompt += std::ssize(segment.tokens);
+  }
+  EXPECT_EQ(agent.session_usage().prefilled, n_prompt);
+  for (std::size_t i = 0; i < 4; ++i) {
+    const store::RunRecord child = ledger->load_run(parent.children[i].id).value_or_throw();
+    std::int64_t prefilled = 0, suffix = 0;
+    for (const store::StepRow& step : child.steps) prefilled += step.prefilled;
+    for (const store::Segment& segment : child.segments) {
+      if (segment.kind == store::SegmentKind::kForced || segment.kind == store::SegmentKind::kTool) suffix += std::ssize(segment.tokens);
+    }
+    EXPECT_LE(prefilled, suffix) << "a closing token at the very end is not read";
+    EXPECT_GE(prefilled, 2);
+    SamplingParams sampling = config.sampling;
+    sampling.seed = 7 + i;
+    const auto report = replay_tokens(*model, child, sampling).value_or_throw();
+    EXPECT_FALSE(report.divergence) << "candidate " << i + 1 << ", token " << report.divergence->position;
+    EXPECT_GT(report.n_compared, 3);
+  }
+  EXPECT_TRUE(ledger->check().empty());
+}
+
 }  // namespace
 }  // namespace toccata::agent

@@ -136,7 +136,7 @@ TEST_F(MessageModelTest, WritesWhatAChatEndpointSaysAsAModelWould) {
   EXPECT_EQ(tools[1]["function"]["parameters"]["required"], json::parse(R"(["code"])"));
   EXPECT_EQ(tools[2]["function"]["name"], "get_weather");
   EXPECT_EQ(tools[2]["function"]["parameters"], json::parse(kWeather));
-  EXPECT_EQ(body["parallel_tool_calls"], false);
+  EXPECT_EQ(body["parallel_tool_calls"], true);
 }
 
 TEST_F(MessageModelTest, ACallAndItsResultGoBackAsMessages) {
@@ -264,6 +264,59 @@ TEST_F(MessageModelTest, ACallWithoutResultAndAResultWithoutCallAreMadeWhole) {
   EXPECT_EQ(messages[3]["tool_call_id"], messages[2]["tool_calls"][0]["id"]);
   EXPECT_EQ(messages[4]["content"], "Never mind");
   EXPECT_EQ(messages[5]["content"], "[functions.old] 5");
+}
+
+// Two calls in one answer: the log has both before their results, and so has the next request.
+TEST_F(MessageModelTest, SeveralCallsOfOneAnswerStandOneBehindTheOther) {
+  const std::string calls =
+      chunk({{"content", "Both."}}) +
+      chunk({{"tool_calls", {{{"index", 0}, {"function", {{"name", "get_weather"}, {"arguments", R"({"city":"Oslo"})"}}}}}}}) +
+      chunk({{"tool_calls", {{{"index", 1}, {"function", {{"name", "get_weather"}, {"arguments", R"({"city":"Rome"})"}}}}}}}) +
+      chunk(json::object(), "tool_calls");
+  LoopbackServer server(answers({calls, chat_text("Cold and warm.")}));
+  auto session = open(server, MessageApi::kChat);
+  Tokens tokens;
+  int n_ends = 0;
+  while (n_ends < 2) {
+    tokens.push_back(session->sample({}, std::nullopt, {}).value_or_throw().token);
+    if (tokens.back() != 200012) continue;
+    EXPECT_EQ(session->has_further_call(), ++n_ends == 1);
+  }
+  EXPECT_EQ(
+      decode(tokens),
+      "<|channel|>commentary<|message|>Both.<|end|>"
+      "<|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{\"city\":\"Oslo\"}<|call|>"
+      "<|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{\"city\":\"Rome\"}<|call|>"
+  );
+  session
+      ->append(encode("<|start|>functions.get_weather to=assistant<|channel|>commentary<|message|>-3<|end|>"
+                      "<|start|>functions.get_weather to=assistant<|channel|>commentary<|message|>25<|end|><|start|>assistant"))
+      .value_or_throw();
+  ASSERT_TRUE(say(*session));
+  const json messages = request(server, 1)["messages"];
+  ASSERT_EQ(messages.size(), 5U);
+  ASSERT_EQ(messages[2]["tool_calls"].size(), 2U);
+  EXPECT_EQ(messages[3]["tool_call_id"], messages[2]["tool_calls"][0]["id"]);
+  EXPECT_EQ(messages[3]["content"], "-3");
+  EXPECT_EQ(messages[4]["tool_call_id"], messages[2]["tool_calls"][1]["id"]);
+  EXPECT_EQ(messages[4]["content"], "25");
+}
+
+// The items of a Responses stream come one after the other: a call is closed once it is known whether another follows.
+TEST_F(MessageModelTest, SeveralCallsOfAResponseDoTheSame) {
+  const auto call = [&](const char* city) {
+    return event({{"type", "response.output_item.done"},
+                  {"item", {{"type", "function_call"}, {"name", "get_weather"}, {"arguments", json{{"city", city}}.dump()}}}});
+  };
+  LoopbackServer server(answers({call("Oslo") + call("Rome") + event({{"type", "response.completed"}, {"response", json::object()}})}));
+  auto session = open(server, MessageApi::kResponses);
+  Tokens tokens;
+  for (int n_ends = 0; n_ends < 2;) {
+    tokens.push_back(session->sample({}, std::nullopt, {}).value_or_throw().token);
+    if (tokens.back() != 200012) continue;
+    EXPECT_EQ(session->has_further_call(), ++n_ends == 1);
+  }
+  EXPECT_THAT(decode(tokens), HasSubstr("{\"city\":\"Oslo\"}<|call|><|start|>assistant<|channel|>commentary to=functions.get_weather"));
 }
 
 TEST_F(MessageModelTest, ReasoningGoesBackInTheFieldItCameIn) {

@@ -419,6 +419,9 @@ TEST(Responses, WrongRequestsGetOpenAisErrors) {
       {R"({"input":"x","tool_choice":"maybe"})", "tool_choice"},
       {R"({"input":"x","tool_choice":{"type":"function","name":"f"}})", "tool_choice"},
       {R"({"input":"x","tool_choice":{"type":"web_search"}})", "tool_choice"},
+      {R"({"input":"x","tools":[{"type":"web_search"}],"tool_choice":{"type":"web_search"}})", "tool_choice"},
+      {R"({"input":"x","tools":[{"type":"code_interpreter","container":{"type":"auto"}}]})", "tools"},
+      {R"({"input":"x","tools":[{"type":"mcp","server_label":"a"}]})", "tools"},
       {R"({"input":"x","text":{"format":{"type":"json_schema"}}})", "text"},
       {R"({"input":"x","text":{"format":{"type":"json_schema","strict":true,"schema":{}}}})", "text"},
       {R"({"input":"x","text":{"format":{"type":"xml"}}})", "text"},
@@ -438,7 +441,7 @@ TEST(Responses, WrongRequestsGetOpenAisErrors) {
   // What other servers' clients send and this one has no use for.
   for (const char* body :
        {R"({"input":"","max_output_tokens":1})", R"({"input":"x","include":["reasoning.encrypted_content"],"store":false})",
-        R"({"input":"x","tools":[{"type":"web_search"},{"type":"mcp","server_label":"a"},{"type":"novel"}],"new_field":[1]})",
+        R"({"input":"x","tools":[{"type":"web_search"},{"type":"file_search"},{"type":"novel"}],"new_field":[1]})",
         R"({"input":[{"type":"web_search_call","id":"ws_1","status":"completed"},{"role":"user","content":"x"}]})",
         R"({"input":"x","text":{"format":{"type":"json_schema","name":"n","schema":{"type":"object"}},"verbosity":"low"}})"}) {
     EXPECT_EQ(200, server.send("POST", "/v1/responses", body).status) << body;

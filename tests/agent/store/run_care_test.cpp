@@ -238,7 +238,8 @@ TEST_F(RunCareTest, ALedgerOfVersion1IsUpgraded) {
       "ALTER TABLE calls DROP COLUMN full_blob;"
       "UPDATE segments SET tokens = x'01000000' WHERE length(tokens) = 0;"
       "ALTER TABLE steps DROP COLUMN first_token_ms;"
-      "DROP TABLE files; DROP TABLE blobs; PRAGMA user_version = 1"
+      "DROP INDEX runs_made_by; ALTER TABLE runs DROP COLUMN caller; ALTER TABLE runs DROP COLUMN caller_call;"
+      "ALTER TABLE runs DROP COLUMN caller_part; DROP TABLE files; DROP TABLE blobs; PRAGMA user_version = 1"
   );
   ledger_ = Ledger::open(path_).value_or_throw();
   const RunRecord run = ledger_->load_run(id).value_or_throw();
@@ -246,6 +247,39 @@ TEST_F(RunCareTest, ALedgerOfVersion1IsUpgraded) {
   EXPECT_EQ(run.messages[2].content, std::string(100, 'c'));
   ledger_->open_run(id).value_or_throw().finish({});
   EXPECT_THAT(ledger_->check(), IsEmpty());
+}
+
+TEST_F(RunCareTest, RunsThatOthersMadeStandWithThemAndGoWithThem) {
+  const std::string maker = add_run(1, 10), other = add_run(1, 10);
+  const auto add_child = [&](const Caller& caller) {
+    RunWriter run = ledger_->create_run({.task = "part", .model = "m", .caller = caller});
+    run.finish({});
+    return run.id();
+  };
+  const std::string second = add_child({maker, 2, 1}), first = add_child({maker, 1, 1});
+  const std::string below = add_child({first, 1, 1});
+  EXPECT_THROW(add_child({maker, 1, 1}), LedgerError) << "one run of a call and part";
+  EXPECT_EQ(ledger_->list_runs().size(), 2U);
+  EXPECT_EQ(ledger_->load_run("last").value_or_throw().summary.id, other);
+  const auto children = ledger_->children_of(maker);
+  ASSERT_EQ(children.size(), 2U);
+  EXPECT_EQ(children[0].id, first) << "by call";
+  EXPECT_EQ(children[1].caller, (Caller{maker, 2, 1}));
+  EXPECT_EQ(ledger_->load_run(maker).value_or_throw().children.size(), 2U);
+  EXPECT_EQ(ledger_->find_child({maker, 2, 1})->id, second);
+  EXPECT_FALSE(ledger_->find_child({maker, 3, 1}));
+  EXPECT_TRUE(ledger_->children_of("").empty()) << "runs nobody made are nobody's";
+  EXPECT_THAT(ledger_->check(), IsEmpty());
+
+  ledger_->remove_run(maker).value_or_throw();
+  EXPECT_FALSE(ledger_->load_run(below));
+  EXPECT_TRUE(ledger_->load_run(other));
+
+  const std::string kept = add_child({other, 1, 1});
+  EXPECT_EQ(ledger_->sweep({.older_than_ms = {}, .keep = 1}).n_runs, 0);
+  EXPECT_TRUE(ledger_->load_run(kept)) << "it stays with its maker";
+  EXPECT_EQ(ledger_->sweep({.older_than_ms = {}, .keep = 0}).n_runs, 2);
+  EXPECT_FALSE(ledger_->load_run(kept));
 }
 
 }  // namespace

@@ -89,9 +89,9 @@ TEST_P(BatcherTest, LogitsOfEveryTokenOfAPromptThatPassesCut) {
   const Tokens tokens = some_tokens(40, 1);  // two and a half passes
   KvCache cache(model->config(), 64), again(model->config(), 64);
   std::vector<float> logits(30 * n_vocab), last(n_vocab);
-  model->batcher()->run({&cache, tokens, 30, logits.data()});
+  model->batcher()->run({&cache, tokens, 30, logits.data(), n_vocab});
   for (std::size_t i = 0; i < tokens.size(); ++i) {
-    model->batcher()->run({&again, std::span(tokens).subspan(i, 1), 1, last.data()});
+    model->batcher()->run({&again, std::span(tokens).subspan(i, 1), 1, last.data(), n_vocab});
     if (i < 10) continue;
     EXPECT_TRUE(std::equal(last.begin(), last.end(), logits.begin() + static_cast<std::ptrdiff_t>((i - 10) * n_vocab))) << i;
   }

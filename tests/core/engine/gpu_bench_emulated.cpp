@@ -1,3 +1,2 @@
-// The GPU benchmark and the engine under it, compiled as C++.
-#include "core/engine/cuda_transformer.cu"  // NOLINT
+// The GPU benchmark, compiled as C++.
 #include "tests/bench/gpu_bench.cu"  // NOLINT

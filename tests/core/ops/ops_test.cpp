@@ -10,6 +10,7 @@
 
 #include "core/base/bf16.h"
 #include "core/base/f16.h"
+#include "core/ops/attend.h"
 #include "core/ops/dot.h"
 #include "core/ops/kv_format.h"
 #include "core/ops/mxfp4.h"
@@ -87,6 +88,63 @@ TEST_P(DotTest, UnpacksEveryHalfAndByteExactly) {
   }
 }
 
+// Every number of rows up to a block, sizes with and without a rest: next to double precision.
+TEST(Attend, BothFormsAreNearDoublePrecision) {
+  for (const AttendKernels* kernels : {&scalar_attend_kernels(), &attend_kernels()}) {
+    for (const int d : {16, 32, 64, 80, 13}) {
+      for (const int n : {1, 2, 7, 8, 9, 31, 63, 64}) {
+        const auto width = static_cast<std::size_t>(d);
+        const auto q = noise(width, 7), data = noise(width * static_cast<std::size_t>(n), 8), before = noise(width, 9);
+        std::vector<const float*> rows;
+        for (int i = 0; i < n; ++i) rows.push_back(data.data() + i * d);
+        std::vector<float> scores(static_cast<std::size_t>(n) + 1, 77.0F), out = before;
+        kernels->score(q.data(), rows.data(), n, d, 3.0F, scores.data());
+        std::vector<double> wanted(width);
+        for (std::size_t j = 0; j < width; ++j) wanted[j] = double{before[j]};
+        double sum = 0;
+        float top = -10;
+        for (int i = 0; i < n; ++i) {
+          double score = 0;
+          for (int j = 0; j < d; ++j) score += double{q[static_cast<std::size_t>(j)]} * rows[static_cast<std::size_t>(i)][j];
+          ASSERT_NEAR(scores[static_cast<std::size_t>(i)], 3 * score, 3e-5) << d << ", " << n;
+          top = std::max(top, scores[static_cast<std::size_t>(i)]);
+        }
+        const auto given = scores;
+        EXPECT_EQ(scores.back(), 77.0F) << "wrote past the end";
+        const float total = kernels->weigh(scores.data(), n, top);
+        kernels->gather(scores.data(), rows.data(), n, d, out.data());
+        for (int i = 0; i < n; ++i) {
+          const double weight = std::exp(double{given[static_cast<std::size_t>(i)]} - top);
+          ASSERT_NEAR(scores[static_cast<std::size_t>(i)], weight, 2e-6 * weight);  // the difference itself is rounded
+          sum += weight;
+          for (std::size_t j = 0; j < width; ++j) wanted[j] += weight * rows[static_cast<std::size_t>(i)][j];
+        }
+        EXPECT_EQ(scores.back(), 77.0F) << "wrote past the end";
+        EXPECT_NEAR(total, sum, 1e-6 * sum);
+        for (std::size_t j = 0; j < width; ++j) ASSERT_NEAR(out[j], wanted[j], 2e-5) << d << ", " << n;
+      }
+    }
+  }
+}
+
+TEST(Attend, WeightsReachFromOneToNothing) {
+  std::vector<float> scores;
+  for (int i = 0; i <= 9000; ++i) scores.push_back(static_cast<float>(-i) / 100);
+  auto weights = scores;
+  for (std::size_t i = 0; i < scores.size(); i += 60) {
+    attend_kernels().weigh(weights.data() + i, static_cast<int>(std::min<std::size_t>(60, scores.size() - i)), 0);
+  }
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const double wanted = std::exp(std::max(double{scores[i]}, -87.0));
+    ASSERT_NEAR(weights[i], wanted, 3e-7 * wanted) << scores[i];
+  }
+  float odd[3] = {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity(), 0};
+  EXPECT_TRUE(std::isnan(attend_kernels().weigh(odd, 3, 0)));
+  EXPECT_TRUE(std::isnan(odd[0]));
+  EXPECT_LT(odd[1], 1e-37F);
+  EXPECT_EQ(odd[2], 1);
+}
+
 TEST(KvFormat, KeepsWhatItsBitsHold) {
   const KvFormat f32{KvType::kF32, 2, 64}, f16{KvType::kF16, 2, 64}, q8{KvType::kInt8, 2, 64};
   EXPECT_EQ(f32.row_bytes(), 512U);
@@ -96,9 +154,9 @@ TEST(KvFormat, KeepsWhatItsBitsHold) {
   row[3] = 40;  // makes its block coarse, and no other
   const auto kept = [&](const KvFormat& format) {
     std::vector<std::byte> packed(format.row_bytes());
-    format.pack(row.data(), packed.data());
+    for (std::size_t head = 0; head < 2; ++head) format.pack_head(row.data() + head * 64, packed.data() + head * format.head_bytes());
     std::vector<float> out(128);
-    for (int head = 0; head < 2; ++head) format.unpack_head(packed.data() + static_cast<std::size_t>(head) * format.head_bytes(), out.data() + head * 64);
+    format.unpack_heads(packed.data(), 2, out.data());
     return out;
   };
   EXPECT_EQ(kept(f32), row);
