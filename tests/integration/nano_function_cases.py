@@ -67,6 +67,15 @@ def result_for(turn: dict, name: str, arguments) -> str:
     return json.dumps({"error": "unexpected arguments"})
 
 
+def arguments_of(call: dict):
+    """The arguments; where the model was cut off in them, what there is of them."""
+    text = call["function"]["arguments"]
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def through_chat(server, task: dict, **sampling) -> dict:
     """Every turn must make exactly its calls and give exactly its answer."""
     messages, right, answer, made = [], True, "", []
@@ -81,10 +90,12 @@ def through_chat(server, task: dict, **sampling) -> dict:
             if not calls:
                 break
             for call in calls:
-                arguments = json.loads(call["function"]["arguments"])
-                made.append({"name": call["function"]["name"], "arguments": arguments})
-                messages.append({"role": "tool", "tool_call_id": call["id"], "content": result_for(turn, call["function"]["name"], arguments)})
-        answer = messages[-1].get("content") or ""
+                name, arguments = call["function"]["name"], arguments_of(call)
+                made.append({"name": name, "arguments": arguments})
+                messages.append({"role": "tool", "tool_call_id": call["id"], "content": result_for(turn, name, arguments)})
+            if choice["finish_reason"] == "length":
+                break
+        answer = message.get("content") or ""
         wanted = [{"name": c["name"], "arguments": c["arguments"]} for c in turn["calls"]]
         right = right and made == wanted and answer == turn["expected"]
     return {**task, "answer": f"{answer} after {json.dumps(made)}", "exit_code": 0, "right": right, "functions": [f.name for f in task["functions"]]}
