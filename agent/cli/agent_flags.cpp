@@ -132,8 +132,8 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--python", o.python, "Interpreter of sandbox sessions, or a virtual environment (default: that of `toccata tools python`, else /usr/bin/python3)")
       ->type_name("PATH")
       ->envname("TOCCATA_PYTHON");
-  app.add_option("--mount", o.mounts, "Folder or file that sandbox sessions may read, at /mnt/NAME (default: its own name); may be repeated")
-      ->type_name("PATH[:NAME]")
+  app.add_option("--mount", o.mounts, "Folder or file, PATH or PATH:NAME, that sandbox sessions may read at /mnt/NAME (default: its own name); may be repeated")
+      ->type_name("PATH")
       ->allow_extra_args(false);
   app.add_option("--sandbox-net", o.sandbox_net, "Host that sandbox sessions may reach, by HTTP and HTTPS: pypi.org, *.example.org, example.org:8443; may be repeated (default: none)")
       ->type_name("HOST")

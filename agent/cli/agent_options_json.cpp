@@ -39,13 +39,14 @@ std::string shown(const ordered_json& value) {
 std::string expected(const std::string& key, const ordered_json& value) {
   static const std::set<std::string> flags = {"offline"};
   static const std::set<std::string> whole = {"max_turns", "max_prefill_tokens", "max_decode_tokens", "subagents", "subagent_depth", "best_of", "budget_tokens", "max_step_tokens", "max_reasoning_tokens",
-                                              "context_tokens", "top_k", "seed"};
+                                              "context_tokens", "top_k", "seed", "prefix_cache"};
   constexpr std::int64_t kIntMax = std::numeric_limits<int>::max(), kTokensMax = std::int64_t{1} << 53, kSecondsMax = 1'000'000'000;
   struct Range {
     std::int64_t low, high;
   };
   static const std::map<std::string, Range> ranges = {
       {"max_turns", {1, kIntMax}},          {"top_k", {0, kIntMax}},
+      {"prefix_cache", {0, 1 << 20}},
       {"budget_tokens", {0, kTokensMax}},   {"max_step_tokens", {0, kTokensMax}},
       {"max_prefill_tokens", {0, kTokensMax}}, {"max_decode_tokens", {0, kTokensMax}},
       {"subagents", {0, 1000}},             {"subagent_depth", {1, 8}},
@@ -96,6 +97,8 @@ std::map<std::string, Taker> takers(AgentOptions& o, std::vector<std::string>& m
       {"device", into(o.device)},
       {"precision", into(o.precision)},
       {"kv", into(o.kv)},
+      {"prefix_cache", into(o.prefix_cache_mib)},
+      {"prefix_folder", into(o.prefix_folder)},
       {"tools", into(o.tools)},
       {"tool_file", into(o.tool_files)},
       {"scripted_tools", into(o.scripted_tools)},

@@ -67,6 +67,10 @@ std::map<std::string, Setter, std::less<>> setters(AgentOptions& o) {
   return {
       {"model", set(o.model)},
       {"device", set(o.device)},
+      {"precision", set(o.precision)},
+      {"kv", set(o.kv)},
+      {"prefix_cache", set(o.prefix_cache_mib)},
+      {"prefix_folder", set_path(o.prefix_folder)},
       {"tools", set_list(o.tools)},
       {"tool_file", set_list(o.tool_files)},
       {"instructions", set(o.instructions)},
@@ -228,6 +232,33 @@ void add_approve_rules(const std::filesystem::path& file, const toml::node& node
   }
 }
 
+// Why a folder that somebody may have sent must not decide this; null: it may.
+const char* why_not_of_a_folder(std::string_view key, const AgentOptions& options) {
+  static const std::map<std::string_view, const char*> kOwn = {
+      {"python", "it names a program"},
+      {"mount", "it opens folders"},
+      {"tool_file", "such files start programs"},
+      {"sandbox_net", "it opens the network"},
+      {"allow_origin", "it opens addresses of this machine"},
+      {"sandbox", "it says how weak a protection is accepted"},
+      {"approve", "it says what happens without asking"},
+      {"prefix_folder", "it says where what was read is kept"},
+      {"proxy", "it decides who sees what is asked"},
+      {"proxy_names", "it decides who sees what is asked"}};
+  if (const auto own = kOwn.find(key); own != kOwn.end()) return own->second;
+  if (key == "model" && (options.model.starts_with("http://") || options.model.starts_with("https://"))) return "an address decides who reads what is said";
+  return nullptr;
+}
+
+void check_project_key(const std::filesystem::path& file, const toml::node& node, std::string_view key, const AgentOptions& options) {
+  if (const char* why = why_not_of_a_folder(key, options)) {
+    fail(file, node.source(), "'" + std::string(key) + "' belongs into the user's own config.toml, or onto the command line: " + why);
+  }
+  if (key == "tools" && std::any_of(options.tools.begin(), options.tools.end(), names_mcp)) {
+    fail(file, node.source(), "the tool mcp belongs into the user's own config.toml, or onto the command line: it starts programs");
+  }
+}
+
 }  // namespace
 
 void apply_config_file(const std::filesystem::path& file, ConfigOwner owner, AgentOptions& options) {
@@ -265,24 +296,7 @@ void apply_config_file(const std::filesystem::path& file, ConfigOwner owner, Age
     if (!setter->second(node)) {
       fail(file, node.source(), "'" + std::string(key.str()) + "' has a value of the wrong type");
     }
-    if (owner == ConfigOwner::kProject && key.str().starts_with("proxy")) {
-      fail(file, node.source(), "'" + std::string(key.str()) + "' belongs into the user's own config.toml: it decides who sees what is asked");
-    }
-    if (owner == ConfigOwner::kProject && key.str() == "python") {
-      fail(file, node.source(), "'python' belongs into the user's own config.toml, or onto the command line: it names a program");
-    }
-    if (owner == ConfigOwner::kProject && key.str() == "mount") {
-      fail(file, node.source(), "'mount' belongs into the user's own config.toml, or onto the command line: it opens folders");
-    }
-    if (owner == ConfigOwner::kProject && key.str() == "tool_file") {
-      fail(file, node.source(), "'tool_file' belongs into the user's own config.toml, or onto the command line: such files start programs");
-    }
-    if (owner == ConfigOwner::kProject && key.str() == "sandbox_net") {
-      fail(file, node.source(), "'sandbox_net' belongs into the user's own config.toml, or onto the command line: it opens the network");
-    }
-    if (owner == ConfigOwner::kProject && key.str() == "tools" && std::any_of(options.tools.begin(), options.tools.end(), names_mcp)) {
-      fail(file, node.source(), "the tool mcp belongs into the user's own config.toml, or onto the command line: it starts programs");
-    }
+    if (owner == ConfigOwner::kProject) check_project_key(file, node, key.str(), options);
     if (owner == ConfigOwner::kProject && key.str() == "search") check_project_search(file, node, options);
   }
 }

@@ -17,7 +17,7 @@ namespace toccata::engine {
 struct Options {
   ops::Device device = ops::Device::kCpu;
   int n_threads = 0;           // 0: one for small models, else as many as the machine has processors
-  int chunk_tokens = 0;        // most tokens of one prefill pass; 0: 256 on the CPU, 512 on a GPU, 8 there when exact
+  int chunk_tokens = 0;        // most tokens of one prefill pass; 0: 256 on the CPU; on a GPU 512 or 1024, 8 when exact
   // f32 arithmetic. Else, on the CPU, 8-bit weights and activations (ops/int8.h); on a GPU, bits that may depend on chunks
   // and batches, which on the CPU they never do.
   bool exact = true;

@@ -422,6 +422,8 @@ class ApiToolsTest(ServerCase):
         self.assertEqual(200, by_id(first[2])[0])
         before = descendants(server.process.pid)
         deadline = time.monotonic() + 20
+        while b"\ntoccata_containers 0\n" not in server.request("GET", "/metrics")[2] and time.monotonic() < deadline:
+            time.sleep(0.1)
         while len(descendants(server.process.pid)) > len(before) - 2 and time.monotonic() < deadline:
             time.sleep(0.1)
         self.assertLessEqual(len(descendants(server.process.pid)), len(before) - 2)

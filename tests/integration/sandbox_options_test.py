@@ -135,8 +135,11 @@ class PythonOptionTest(Case):
         del self.program.env["TOCCATA_PYTHON"]
         (self.program.home / "toccata.toml").write_text('python = "/nowhere/b"\n')
         self.assertIn("belongs into the user's own config.toml", self.ok("run", "-m", model, "x", code=2).stderr)
-        (self.program.home / "toccata.toml").write_text('mount = ["/etc"]\n')
-        self.assertIn("belongs into the user's own config.toml", self.ok("run", "-m", model, "x", code=2).stderr)
+        # What a folder that somebody may have sent must not decide.
+        for line in ('mount = ["/etc"]', 'sandbox = "none"', 'approve = "always"', 'model = "http://127.0.0.1:9/v1"', 'allow_origin = ["http://127.0.0.1:9"]',
+                     'prefix_folder = "x"', 'proxy = "http://127.0.0.1:9"'):
+            (self.program.home / "toccata.toml").write_text(line + "\n")
+            self.assertIn("belongs into the user's own config.toml", self.ok("run", "-m", model, "x", code=2).stderr, line)
         (self.program.home / "toccata.toml").unlink()
         config = self.program.home / ".config/toccata/config.toml"
         config.parent.mkdir(parents=True)

@@ -156,6 +156,8 @@ class Agent:
         device: Literal["auto", "cpu", "cuda"] | None = None,
         precision: Literal["auto", "f32", "fast"] | None = None,
         kv: Literal["auto", "f32", "f16", "q8"] | None = None,
+        prefix_cache: int | None = None,
+        prefix_folder: str | os.PathLike[str] | None = None,
         constrain: Literal["auto", "off"] | None = None,
         offline: bool | None = None,
     ):
@@ -165,7 +167,7 @@ class Agent:
             if not hasattr(output_schema, "model_json_schema"):
                 raise TypeError(f"output_schema is {output_schema!r}, expected a dict or a pydantic model")
             output_schema = output_schema.model_json_schema()
-        for name in ("workspace", "index", "ledger", "save_files", "page_cache", "python", "scripted_tools"):
+        for name in ("workspace", "index", "ledger", "save_files", "page_cache", "python", "scripted_tools", "prefix_folder"):
             if name in options:
                 options[name] = os.fspath(options[name])
         for name in ("search", "allow_domain", "allow_origin", "max_calls", "mount", "sandbox_net", "approve_rule", "tool_file"):

@@ -271,7 +271,7 @@ TEST_F(SearchByMeaningTest, AnIndexOfTheVersionBeforeIsReadAndExtended) {
   index_.reset();
   {
     Database db(folder_ / "index.db", Database::Mode::kWrite);
-    db.run("DROP TABLE vectors; DROP TABLE vector_space; DROP TABLE vector_state; DROP TABLE site_pages; DROP TABLE site_visits; PRAGMA user_version = 2");
+    db.run("DROP TABLE vectors; DROP TABLE vector_space; DROP TABLE vector_state; DROP TABLE site_pages; DROP TABLE site_visits; DROP TABLE archives; DROP TABLE archived_names; PRAGMA user_version = 2");
   }
   index_ = LocalIndex::open(folder_ / "index.db", LocalIndex::Mode::kRead).value_or_throw();
   index_->use_embedder(server_.embedder(), warn_);
