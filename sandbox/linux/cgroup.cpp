@@ -190,8 +190,8 @@ std::uint64_t Cgroup::oom_kills() const {
 
 void Cgroup::remove() {
   for (const fs::path& folder : folders_) {
-    // The kernel may need a moment after the last process was reaped.
-    for (int attempt = 0; attempt < 50 && rmdir(folder.c_str()) != 0 && errno == EBUSY; ++attempt) {
+    // The kernel may need a moment after the last process was reaped: a millisecond, or hundreds when the processors are taken.
+    for (int attempt = 0; attempt < 1000 && rmdir(folder.c_str()) != 0 && errno == EBUSY; ++attempt) {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
   }

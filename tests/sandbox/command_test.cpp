@@ -134,7 +134,7 @@ TEST_F(CommandTest, DaemonsEndWithTheSession) {
   const Outcome done = session->run_command(Command::shell("setsid -f sh -c 'trap \"\" TERM HUP; sleep 1000'; echo ok"), 60s);
   EXPECT_EQ(done.output, "ok");
   session.reset();
-  EXPECT_TRUE(before == Footprint());
+  EXPECT_EQ(before, Footprint());
 }
 
 // The keeper's end is the session's.

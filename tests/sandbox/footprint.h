@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <ostream>
 #include <string>
 
 namespace toccata::sandbox {
@@ -52,6 +53,10 @@ struct Footprint {
   std::string mounts = text_of("/proc/self/mountinfo");
   bool children = waitpid(-1, nullptr, WNOHANG) != -1;
   friend bool operator==(const Footprint&, const Footprint&) = default;
+  friend std::ostream& operator<<(std::ostream& out, const Footprint& it) {
+    return out << it.descriptors << " descriptors, " << it.groups << " control groups, " << (it.children ? "children" : "no children") << ", mounts:\n"
+               << it.mounts;
+  }
 };
 
 }  // namespace toccata::sandbox

@@ -141,7 +141,7 @@ TEST_P(ForkTest, NothingIsLeftBehind) {
     origin.reset();
     EXPECT_EQ(in(*all.back(), "1+1"), "2");
   }
-  EXPECT_TRUE(before == Footprint()) << "descriptors, mounts, control groups or children remain";
+  EXPECT_EQ(before, Footprint()) << "descriptors, mounts, control groups or children remain";
 }
 
 TEST_P(ForkTest, ThreadsAreInTheWay) {

@@ -193,7 +193,7 @@ TEST_P(HostileTest, IsHeld) {
     EXPECT_NE(next.status, Status::kTimeout) << next.output;
   }
   EXPECT_TRUE(bait.untouched());
-  EXPECT_TRUE(before == Footprint()) << "descriptors, mounts, control groups or children remain";
+  EXPECT_EQ(before, Footprint()) << "descriptors, mounts, control groups or children remain";
 }
 
 std::string name_of(const ::testing::TestParamInfo<HostileTest::ParamType>& test) {

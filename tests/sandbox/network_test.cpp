@@ -195,7 +195,7 @@ TEST_F(NetworkTest, NothingStaysBehind) {
     auto session = sandbox_->open().value_or_throw();
     session->execute(std::string(kFetch) + fetch_text(), 60s);
   }
-  EXPECT_TRUE(before == Footprint());
+  EXPECT_EQ(before, Footprint());
 }
 
 TEST(NetworkPolicyTest, LevelsWithoutANetworkOfTheirOwnAreRefused) {

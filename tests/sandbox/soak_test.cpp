@@ -92,7 +92,7 @@ TEST(SoakTest, SessionsKilledAtRandomPointsLeaveNothing) {
     }
   }
   EXPECT_TRUE(descendants(getpid()).empty()) << "processes or zombies are left";
-  EXPECT_TRUE(before == Footprint()) << "descriptors, mounts, control groups or children remain";
+  EXPECT_EQ(before, Footprint()) << "descriptors, mounts, control groups or children remain";
 }
 
 }  // namespace
