@@ -5,6 +5,7 @@
 #include "agent/cli/json_lines.h"
 #include "agent/cli/page_setup.h"
 #include "core/base/mapped_file.h"
+#include "core/base/percent.h"
 #include "tools/browser/local_index.h"
 #include "tools/browser/page_text.h"
 #include "tools/web/fetcher.h"
@@ -13,20 +14,6 @@ namespace toccata::cli {
 namespace {
 
 using nlohmann::ordered_json;
-
-std::string percent_decoded(const std::string& text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && std::isxdigit(static_cast<unsigned char>(text[i + 1])) != 0 &&
-        std::isxdigit(static_cast<unsigned char>(text[i + 2])) != 0) {
-      out += static_cast<char>(std::stoi(text.substr(i + 1, 2), nullptr, 16));
-      i += 2;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
 
 tools::Document load(const std::string& url, tools::LocalIndex* index, tools::Fetcher& web, const tools::PdfToText& pdfs) {
   if (index != nullptr) {

@@ -1,15 +1,11 @@
 #include "agent/loop/spellings.h"
 
+#include "core/base/percent.h"
+
 namespace toccata::agent {
 namespace {
 
 constexpr std::size_t kEncodedCharsMin = 10;
-
-int hex_value(char c) {
-  if (is_digit(c)) return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
 
 int base64_value(char c) {
   if (c >= 'A' && c <= 'Z') return c - 'A';
@@ -52,20 +48,6 @@ std::string plain(std::string_view text) {
   std::string out;
   for (const char c : text) {
     if (is_digit(c) || is_letter(c) || static_cast<unsigned char>(c) >= 0x80) out += lower(c);
-  }
-  return out;
-}
-
-std::string percent_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool escaped = text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0;
-    if (escaped) {
-      out += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
-      i += 2;
-    } else {
-      out += text[i];
-    }
   }
   return out;
 }

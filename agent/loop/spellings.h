@@ -13,7 +13,6 @@ inline char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 
 
 // Letters and digits only, in lower case. Bytes of other scripts count as letters.
 std::string plain(std::string_view text);
-std::string percent_decoded(std::string_view text);
 
 // Adds what an address may say, plain: as it is and undone from percent, base64, hexadecimal and rot13, backwards too.
 void add_spellings(std::string_view address, std::vector<std::string>& all);

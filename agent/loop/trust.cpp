@@ -7,6 +7,7 @@
 #include "agent/loop/recall_tool.h"
 #include "agent/loop/spellings.h"
 #include "core/base/json.h"
+#include "core/base/percent.h"
 #include "tools/web/web_url.h"
 
 namespace toccata::agent {

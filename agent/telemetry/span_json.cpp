@@ -6,6 +6,7 @@
 
 #include "agent/telemetry/otlp.h"
 #include "core/base/json.h"
+#include "core/base/percent.h"
 
 namespace toccata::telemetry {
 namespace {
@@ -63,23 +64,6 @@ std::string random_hex(int n_digits) {
   }
   if (hex.find_first_not_of('0') == std::string::npos) hex.back() = '1';  // all zeros means "none"
   return hex;
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-std::string percent_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool code = text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0;
-    out += code ? static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2])) : text[i];
-    if (code) i += 2;
-  }
-  return out;
 }
 
 std::string_view trimmed(std::string_view text) {

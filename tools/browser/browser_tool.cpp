@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/base/json.h"
+#include "core/base/percent.h"
 #include "prompts/prompts.h"
 #include "tools/browser/document_archive.h"
 #include "tools/browser/local_index.h"
@@ -64,21 +65,6 @@ ordered_json parse_body(const std::string& body) {
 std::string for_model(std::string_view text) { return shortened(neutral(valid_utf8(text)), kReasonCharsMax); }
 
 std::string json_error(const std::string& words) { return "{\"error\": " + json_text(ordered_json(words)) + "}"; }
-
-std::string percent_encoded(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || std::string_view("-._~").find(c) != std::string_view::npos) {
-      out += c;
-    } else {
-      char escaped[4];
-      std::snprintf(escaped, sizeof escaped, "%%%02X", byte);
-      out += escaped;
-    }
-  }
-  return out;
-}
 
 // Of the web, or of an archive that somebody made of it.
 bool is_of_strangers(const std::string& url) { return url.starts_with("http://") || url.starts_with("https://") || is_archived(url); }

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cstdio>
 
+#include "core/base/percent.h"
 #include "tools/browser/page_text.h"
 #include "tools/browser/text.h"
 #include "tools/index/file_tree.h"
@@ -42,20 +43,7 @@ bool is_binary(std::string_view bytes, std::string_view encoding) {
 
 }  // namespace
 
-std::string file_url(const fs::path& path) {
-  std::string url = "file://";
-  for (const char c : path.string()) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || std::string_view("/-._~").find(c) != std::string_view::npos) {
-      url += c;
-    } else {
-      char escaped[4];
-      std::snprintf(escaped, sizeof escaped, "%%%02X", byte);
-      url += escaped;
-    }
-  }
-  return url;
-}
+std::string file_url(const fs::path& path) { return "file://" + percent_encoded(path.string(), "/"); }
 
 IndexedFile indexed_file(Document document, const std::string& name) {
   IndexedFile file{std::move(document), ""};

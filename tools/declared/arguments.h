@@ -29,7 +29,4 @@ class Arguments {
   Secrets& secrets_;
 };
 
-// All that JSON Schema's "format: uri-component" would escape: everything but letters, digits, '-', '.', '_' and '~'.
-std::string percent_encoded(const std::string& text);
-
 }  // namespace toccata::tools::declared

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "core/base/json.h"
@@ -92,24 +91,6 @@ class ArgvMaker {
   bool ends_options_ = false;  // a literal "--" came before
 };
 
-// write() without the signal that a reader's end would raise in a program that does not ignore it.
-ssize_t write_quietly(int fd, std::string_view bytes) {
-  sigset_t pipe_signal, before;
-  sigemptyset(&pipe_signal);
-  sigaddset(&pipe_signal, SIGPIPE);
-  pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
-  const ssize_t n = write(fd, bytes.data(), bytes.size());
-  const int error = errno;
-  if (n < 0 && error == EPIPE && sigismember(&before, SIGPIPE) == 0) {
-    const timespec none = {};
-    while (sigtimedwait(&pipe_signal, nullptr, &none) < 0 && errno == EINTR) {
-    }
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  errno = error;
-  return n;
-}
-
 // Feeds a program and drains it until it ends, the time is over, or somebody stops it.
 class HostRun {
  public:
@@ -158,7 +139,7 @@ class HostRun {
   static int open_or_none(const UniqueFd& fd) { return fd ? fd.get() : -1; }
 
   void feed() {
-    const ssize_t n = write_quietly(process_.in.get(), input_);
+    const ssize_t n = mcp::write_quietly(process_.in.get(), input_);
     if (n > 0) input_.remove_prefix(static_cast<std::size_t>(n));
     if ((n < 0 && errno != EAGAIN && errno != EINTR) || input_.empty()) process_.in.reset();
   }

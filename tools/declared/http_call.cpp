@@ -5,6 +5,7 @@
 
 #include "core/base/json.h"
 #include "core/base/json_depth.h"
+#include "core/base/percent.h"
 #include "tools/web/address_policy.h"
 #include "tools/web/route.h"
 

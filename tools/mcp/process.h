@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/error.h"
@@ -50,5 +51,8 @@ class Process {
   pid_t pid_ = -1;
   std::string how_it_ended_;
 };
+
+// write() without the signal that a reader's end would raise in a program that does not ignore it.
+ssize_t write_quietly(int fd, std::string_view bytes);
 
 }  // namespace toccata::tools::mcp

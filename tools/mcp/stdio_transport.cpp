@@ -21,24 +21,6 @@ constexpr std::chrono::milliseconds kExitTime{200};  // from closed pipes to its
 // Answers to the server's own requests that it does not read.
 constexpr std::size_t kUnreadMax = std::size_t{1} << 20;
 
-// write() without the signal that a reader's end would raise in a program that does not ignore it.
-ssize_t write_quietly(int fd, std::string_view bytes) {
-  sigset_t pipe_signal, before;
-  sigemptyset(&pipe_signal);
-  sigaddset(&pipe_signal, SIGPIPE);
-  pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
-  const ssize_t n = write(fd, bytes.data(), bytes.size());
-  const int error = errno;
-  if (n < 0 && error == EPIPE && sigismember(&before, SIGPIPE) == 0) {
-    const timespec none = {};
-    while (sigtimedwait(&pipe_signal, nullptr, &none) < 0 && errno == EINTR) {
-    }
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  errno = error;
-  return n;
-}
-
 int milliseconds_until(std::chrono::steady_clock::time_point deadline) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
   return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/base64.h"
+#include "core/base/percent.h"
 
 namespace toccata::tools {
 namespace {
@@ -13,12 +14,6 @@ constexpr std::size_t kEscapeBytesMax = 16;  // of one character
 constexpr std::size_t kBackslashesMax = 8;   // before one character
 constexpr std::size_t kStreamBytesMax = std::size_t{64} << 10;  // that a stream holds back
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 // `n` hexadecimal digits at `at`; -1 when there are no such.
@@ -26,7 +21,7 @@ int hex_number(std::string_view text, std::size_t at, std::size_t n) {
   if (at + n > text.size()) return -1;
   int value = 0;
   for (std::size_t i = at; i < at + n; ++i) {
-    const int digit = hex_digit(text[i]);
+    const int digit = hex_value(text[i]);
     if (digit < 0) return -1;
     value = value * 16 + digit;
   }
@@ -121,7 +116,7 @@ class Readings {
     const bool is_hex = inside.size() > 1 && lower(inside[1]) == 'x';
     std::uint32_t code = 0;
     for (const char c : inside.substr(is_hex ? 2 : 1)) {
-      const int digit = hex_digit(c);
+      const int digit = hex_value(c);
       if (digit < 0 || (!is_hex && digit > 9) || code > 0x10FFFF) return;
       code = code * (is_hex ? 16 : 10) + static_cast<std::uint32_t>(digit);
     }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/json.h"
+#include "core/base/percent.h"
 #include "tools/web/plain_text.h"
 #include "tools/web/web_url.h"
 
@@ -19,23 +20,6 @@ constexpr std::size_t kComplaintBytesMax = 200;
 constexpr std::size_t kItemsMax = 1000;  // of one list, looked at
 
 enum class Place { kPath, kHeader, kBody };
-
-std::string percent_encoded(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       std::string_view("-._~").find(c) != std::string_view::npos;
-    if (plain) {
-      out += c;
-    } else {
-      char escaped[4];
-      std::snprintf(escaped, sizeof escaped, "%%%02X", byte);
-      out += escaped;
-    }
-  }
-  return out;
-}
 
 std::string written(const std::string& text, Place place) {
   if (place == Place::kPath) return percent_encoded(text);
