@@ -63,15 +63,16 @@ def doubled(net: Nano, tokens: torch.Tensor) -> Nano:
 
     Every expert gets a twin. The two routers differ by a direction that splits the tokens in halves, so far apart that a
     token finds its two experts in one half: which tokens share an expert changes, what it computes does not. `tokens`
-    [B, T] are conversations; the direction is their first principal component.
+    [B, T] are conversations, filled up with 0, which does not count; the direction is their first principal component.
     """
     c, t = net.config, tokens.shape[1]
+    told = tokens.flatten() != 0
     full, sliding = net.masks(t)
     inputs: list[torch.Tensor] = []  # of each layer's router
     x = net.embedding[tokens]
     for layer in net.layers:
         x = layer.attention(x, sliding if layer.sliding else full, net.cos[:t], net.sin[:t])
-        inputs.append(rms_norm(x, layer.mlp_norm, c.norm_eps).reshape(-1, c.hidden))
+        inputs.append(rms_norm(x, layer.mlp_norm, c.norm_eps).reshape(-1, c.hidden)[told])
         x = layer.mlp(x)
     out = Nano(dataclasses.replace(c, experts=2 * c.experts))
     state = net.state_dict()
