@@ -70,5 +70,6 @@ const Int8Kernels& scalar_int8_kernels();
 const Int8Kernels* avx2_int8_kernels();
 const Int8Kernels* avx_vnni_int8_kernels();
 const Int8Kernels* avx512_vnni_int8_kernels();
+const Int8Kernels* avx512_vbmi_int8_kernels();
 
 }  // namespace toccata::ops

@@ -129,7 +129,7 @@ const Int8Kernels& scalar_int8_kernels() { return kScalar; }
 
 const Int8Kernels& int8_kernels() {
   static const Int8Kernels* const best = [] {
-    for (const auto kernels : {avx512_vnni_int8_kernels, avx_vnni_int8_kernels, avx2_int8_kernels}) {
+    for (const auto kernels : {avx512_vbmi_int8_kernels, avx512_vnni_int8_kernels, avx_vnni_int8_kernels, avx2_int8_kernels}) {
       if (const Int8Kernels* found = kernels()) return found;
     }
     return &kScalar;

@@ -19,7 +19,7 @@ namespace {
 
 std::vector<const Int8Kernels*> all_kernels() {
   std::vector<const Int8Kernels*> kernels = {&scalar_int8_kernels()};
-  for (const auto of : {avx2_int8_kernels, avx_vnni_int8_kernels, avx512_vnni_int8_kernels}) {
+  for (const auto of : {avx2_int8_kernels, avx_vnni_int8_kernels, avx512_vnni_int8_kernels, avx512_vbmi_int8_kernels}) {
     if (of() != nullptr) kernels.push_back(of());
   }
   return kernels;
