@@ -62,6 +62,35 @@ struct Rows16 {
   Rows8 halves[2];
 };
 
+// Asks the memory for the sixteen rows that are read next, while this thread is busy with these: of each half its first four
+// rows and the other four, or the fours of two matrices in turn (see Rows8::ahead).
+class NextRows {
+ public:
+  NextRows(const Rows16& rows, int n_blocks) : step_(4 * std::ptrdiff_t{rows.halves[0].code_step}) {
+    const std::ptrdiff_t row = std::ptrdiff_t{n_blocks} * rows.halves[0].code_step;
+    const bool two_matrices = rows.halves[0].codes[2] - rows.halves[0].codes[0] == row;
+    for (int half = 0; half < 2; ++half) {
+      const Rows8& from = rows.halves[half];
+      begin_[2 * half] = from.codes[0] + 2 * from.ahead;
+      begin_[2 * half + 1] = two_matrices ? from.codes[1] + 2 * from.ahead : begin_[2 * half] + 4 * row;
+    }
+  }
+  // Part i of n of blocks [first, first + depth).
+  void ask(int first, int depth, int i, int n) const {
+    const auto line = [&](int part) { return depth * step_ * part / n / 64 * 64; };
+    for (const std::uint8_t* from : begin_) {
+      for (std::ptrdiff_t at = line(i); at < line(i + 1); at += 64) {
+        __builtin_prefetch(from + first * step_ + at, 0, 2);
+        asm volatile("");  // or else g++ removes the loop, which computes nothing
+      }
+    }
+  }
+
+ private:
+  const std::uint8_t* begin_[4];
+  std::ptrdiff_t step_;
+};
+
 // emit(i, sums[16]) with the product of the rows and input(i), for i < n_tokens. More than a few tokens have rows unpacked
 // for them; the bits are the same either way.
 template <class Input, class Emit>
@@ -84,6 +113,7 @@ void rows_times_tokens(
   constexpr int kTokens = 64;
   Panel panel;
   alignas(64) float sums[kTokens][kPanelRows];
+  const NextRows next(rows, n_blocks);
   for (int begin = 0; begin < n_tokens; begin += kTokens) {
     const int count = std::min(kTokens, n_tokens - begin);
     std::memset(sums, 0, sizeof sums);
@@ -98,6 +128,7 @@ void rows_times_tokens(
           x[t] = input(begin + i + t) + first;
           to[t] = sums[i + t];
         }
+        if (begin == 0) next.ask(first, depth, i / kPanelAtOnce, (count + kPanelAtOnce - 1) / kPanelAtOnce);
         kernels.panel_dot(panel, x, some, depth, to);
       }
     }
