@@ -75,15 +75,12 @@ class NextRows {
       begin_[2 * half + 1] = two_matrices ? from.codes[1] + 2 * from.ahead : begin_[2 * half] + 4 * row;
     }
   }
-  // Part i of n of blocks [first, first + depth).
-  void ask(int first, int depth, int i, int n) const {
-    const auto line = [&](int part) { return depth * step_ * part / n / 64 * 64; };
-    for (const std::uint8_t* from : begin_) {
-      for (std::ptrdiff_t at = line(i); at < line(i + 1); at += 64) {
-        __builtin_prefetch(from + first * step_ + at, 0, 2);
-        asm volatile("");  // or else g++ removes the loop, which computes nothing
-      }
-    }
+  // Part i of n of blocks [first, first + depth), for a kernel that goes through `depth` blocks meanwhile.
+  Next part(int first, int depth, int i, int n) const {
+    Next next;
+    next.step = static_cast<int>(step_ / n);
+    for (int s = 0; s < 4; ++s) next.at[s] = begin_[s] + first * step_ + std::ptrdiff_t{i} * depth * next.step;
+    return next;
   }
 
  private:
@@ -128,8 +125,11 @@ void rows_times_tokens(
           x[t] = input(begin + i + t) + first;
           to[t] = sums[i + t];
         }
-        if (begin == 0) next.ask(first, depth, i / kPanelAtOnce, (count + kPanelAtOnce - 1) / kPanelAtOnce);
-        kernels.panel_dot(panel, x, some, depth, to);
+        // Spread over the first two calls: asked for all at once, what comes next would be waited for.
+        const int n_calls = std::min(2, (count + kPanelAtOnce - 1) / kPanelAtOnce);
+        const int call = i / kPanelAtOnce;
+        const Next part = next.part(first, depth, std::min(call, n_calls - 1), n_calls);
+        kernels.panel_dot(panel, x, some, depth, to, begin == 0 && call < n_calls ? &part : nullptr);
       }
     }
     for (int i = 0; i < count; ++i) emit(begin + i, sums[i]);
