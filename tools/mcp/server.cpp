@@ -113,12 +113,14 @@ bool Server::was_restarted() {
   return before > 0 && n_starts > before;
 }
 
-std::unique_ptr<Client> make_client(const ServerConfig& config, const ClientOptions& options, const std::string& proxy) {
+std::unique_ptr<Client> make_client(
+    const ServerConfig& config, const ClientOptions& options, const std::string& proxy, std::shared_ptr<Authorization> authorization
+) {
   std::unique_ptr<Transport> transport;
   if (config.url.empty()) {
     transport = std::make_unique<StdioTransport>(config.process, TransportLimits{});
   } else {
-    transport = std::make_unique<HttpTransport>(HttpOrder{config.url, config.headers, proxy}, TransportLimits{});
+    transport = std::make_unique<HttpTransport>(HttpOrder{config.url, config.headers, proxy, std::move(authorization)}, TransportLimits{});
   }
   return std::make_unique<Client>(config.name, std::move(transport), options);
 }

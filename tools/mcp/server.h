@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/mcp/authorization.h"
 #include "tools/mcp/client.h"
 #include "tools/mcp/config.h"
 
@@ -50,7 +51,9 @@ class Server {
   int n_starts_ = 0;  // that the model has heard of
 };
 
-// A server as a Client for it, started by nothing yet.
-std::unique_ptr<Client> make_client(const ServerConfig& config, const ClientOptions& options, const std::string& proxy = {});
+// A server as a Client for it, started by nothing yet. `authorization`: of one at an address, or null.
+std::unique_ptr<Client> make_client(
+    const ServerConfig& config, const ClientOptions& options, const std::string& proxy = {}, std::shared_ptr<Authorization> authorization = {}
+);
 
 }  // namespace toccata::tools::mcp
