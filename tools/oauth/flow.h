@@ -26,7 +26,7 @@ struct Visit {
 using Step = std::variant<Ask, Visit, Login, Error>;
 
 struct FlowOrder {
-  std::string server_url;
+  std::string server_url = {};
   Settings settings = {};
   Challenge challenge = {};            // of the refused request
   std::optional<Login> held = {};      // what there was before: its registration and scopes may be used again

@@ -29,14 +29,14 @@ struct Registration {
 };
 
 struct Login {
-  std::string server_url;  // whose it is: its tokens go nowhere else
-  std::string resource;    // as the server calls itself
-  std::string issuer, token_endpoint;
-  Registration client;
-  std::string access_token, refresh_token;
+  std::string server_url = {};  // whose it is: its tokens go nowhere else
+  std::string resource = {};    // as the server calls itself
+  std::string issuer = {}, token_endpoint = {};
+  Registration client = {};
+  std::string access_token = {}, refresh_token = {};
   std::int64_t expires_at = 0;        // seconds since 1970; 0 = not said
-  std::vector<std::string> asked_for;  // scopes, in the order of asking
-  std::vector<std::string> granted;    // as far as the server says; else those asked for
+  std::vector<std::string> asked_for = {};  // scopes, in the order of asking
+  std::vector<std::string> granted = {};    // as far as the server says; else those asked for
   friend bool operator==(const Login&, const Login&) = default;
 };
 
