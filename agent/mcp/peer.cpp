@@ -92,6 +92,39 @@ std::variant<Json, Refusal> answer_prompts(const Message& request, Service& serv
   return Json{{"description", found->description}, {"messages", std::move(*messages)}};
 }
 
+// What is to be completed: of a prompt or template that there is.
+std::variant<Completion, Refusal> read_completion(const Message& request, const Service& service) {
+  const auto wrong = [](const std::string& what) { return Refusal{kInvalidParams, what}; };
+  const auto text = [](const Json& object, const char* key) {
+    const Json value = object.is_object() ? object.value(key, Json()) : Json();
+    return value.is_string() ? std::optional(value.get<std::string>()) : std::nullopt;
+  };
+  const Json params = request.body.is_object() ? request.body : Json::object();
+  const Json ref = params.value("ref", Json()), argument = params.value("argument", Json());
+  const auto kind = text(ref, "type"), name = text(argument, "name"), value = text(argument, "value");
+  if (!name || !value) return wrong("params.argument must have the strings name and value");
+  Completion what{text(ref, "name").value_or(""), text(ref, "uri").value_or(""), *name, *value};
+  if (kind == "ref/prompt") {
+    const std::vector<PromptInfo> prompts = service.prompts();
+    const bool known = std::any_of(prompts.begin(), prompts.end(), [&](const PromptInfo& prompt) { return prompt.name == what.prompt; });
+    if (!known) return wrong("unknown prompt: " + excerpt(what.prompt, 100));
+    what.uri_template.clear();
+  } else if (kind == "ref/resource") {
+    const Json templates = service.has_resources() ? service.resource_templates() : Json::array();
+    const bool known = std::any_of(templates.begin(), templates.end(), [&](const Json& one) { return one.value("uriTemplate", "") == what.uri_template; });
+    if (!known) return wrong("unknown resource template: " + excerpt(what.uri_template, 100));
+    what.prompt.clear();
+  } else {
+    return wrong("params.ref.type must be ref/prompt or ref/resource");
+  }
+  const Json context = params.value("context", Json());
+  const Json others = context.is_object() ? context.value("arguments", Json()) : Json();
+  for (const auto& [key, other] : others.items()) {
+    if (other.is_string()) what.others[key] = other.get<std::string>();
+  }
+  return what;
+}
+
 bool asks_for_prompts(const Message& request, const Service& service) {
   return (request.method == "prompts/list" || request.method == "prompts/get") && !service.prompts().empty();
 }
@@ -106,6 +139,7 @@ struct Peer::Job {
   std::string key;
   std::stop_source stop;
   Call call = {};  // of tools/call
+  Completion completion = {};  // of completion/complete
 };
 
 std::stop_source Peer::request(const Message& request, Era era, const std::shared_ptr<Outlet>& outlet) {
@@ -132,6 +166,12 @@ std::stop_source Peer::request(const Message& request, Era era, const std::share
     if (!refusal) return start(request, era, outlet);
     if (era == Era::kLegacy) refusal->status = 200;
     return refused(*refusal);
+  }
+  if (method == "completion/complete" && can_complete(service_)) {
+    auto completion = read_completion(request, service_);
+    if (std::holds_alternative<Completion>(completion)) return start(request, era, outlet);
+    if (era == Era::kLegacy) std::get<Refusal>(completion).status = 200;
+    return refused(std::get<Refusal>(completion));
   }
   if (era == Era::kModern) {
     answer_modern(request, *outlet);
@@ -235,6 +275,7 @@ std::stop_source Peer::start(const Message& request, Era era, const std::shared_
     lane = service_.lane(job->call);
     if (find_tool(service_, job->call.tool)->takes_long) outlet->expect_long();
   } else {
+    if (request.method == "completion/complete") job->completion = std::get<Completion>(read_completion(request, service_));
     lane = service_.resource_lane(client_, text_param(request, "uri").value_or(""));
   }
   if (queue_.add(lane, [self = shared_from_this(), job] { self->run(*job); })) return job->stop;
@@ -274,6 +315,8 @@ void Peer::run(Job& job) {
       } else if (job.request.method == "resources/list") {
         result = Json{{"resources", service_.list_resources(client_)}};
         freshness = Freshness::kStale;
+      } else if (job.request.method == "completion/complete") {
+        result = completion_result(service_.complete(client_, job.completion));
       } else {
         const std::string uri = *text_param(job.request, "uri");
         Result<Json> contents = service_.read_resource(client_, uri);

@@ -99,9 +99,10 @@ Result<Manifest> Server::ask(std::stop_token stop) {
 }
 
 void Server::keep_up(std::stop_token stop) {
+  const bool changed = client_->take_tools_changed();
   {
     const std::scoped_lock lock(mutex_);
-    if (std::exchange(asked_, true)) return;
+    if (std::exchange(asked_, true) && !changed) return;
   }
   (void)ask(stop).ok();
 }

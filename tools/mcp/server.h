@@ -37,7 +37,8 @@ class Server {
   std::optional<Manifest> kept(std::chrono::seconds age_max) const;
   // Starts the server and keeps what it says.
   Result<Manifest> ask(std::stop_token stop);
-  // Behind a call: a server that was started for it is asked, once, whether it still offers the same, for the next run.
+  // Behind a call: a server that was started for it is asked whether it still offers the same, for the next run; once, and again
+  // when it says that its tools have changed.
   void keep_up(std::stop_token stop);
   // True once for each time it had to be started again since the last call.
   bool was_restarted();

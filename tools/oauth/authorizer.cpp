@@ -113,7 +113,14 @@ Result<bool> Authorizer::renew(const mcp::Refusal& refusal, const mcp::Wait& wai
     return Error{ErrorCode::kPermissionDenied, "the server refuses its own login again and again (HTTP status " + std::to_string(refusal.status) + ")"};
   }
   if (current() != refusal.carried) return true;  // another thread has got one meanwhile
-  if (refusal.status == 401 && refusal.n_before == 0 && !refusal.carried.empty() && refresh(refusal.carried, wait.stop)) return true;
+  if (refusal.status == 401 && refusal.n_before == 0 && !refusal.carried.empty()) {
+    const Result<void> refreshed = refresh(refusal.carried, wait.stop);
+    if (refreshed) return true;
+    const ErrorCode code = refreshed.error().code;
+    if (code == ErrorCode::kUnavailable || code == ErrorCode::kTimeout || code == ErrorCode::kCancelled) {
+      return Error{code, "its login has run out and cannot be renewed now: " + refreshed.error().message};
+    }
+  }
   if (refusal.status == 403) {
     const std::scoped_lock guard(login_mutex_);
     const auto wanted = parse_scopes(challenge.parameter("scope"));

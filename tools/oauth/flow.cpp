@@ -72,12 +72,13 @@ Step Flow::ask_for_metadata() {
 
 Step Flow::no_metadata() {
   if (state_ == State::kResource) {
-    // Specification 2025-03-26: the server's own origin is the authorization server.
+    // What the user named; else, as in 2025-03-26, the server's own origin is the authorization server.
     resource_ = {.resource = rules_.server().text(), .authorization_servers = {}, .scopes_supported = std::nullopt};
     login_.resource = resource_.resource;
-    return find_server(rules_.server().origin());
+    const std::string& named = order_.settings.issuer;
+    return find_server(named.empty() ? rules_.server().origin() : named);
   }
-  const std::string who = has_resource_ ? "the authorization server " + excerpt(server_.issuer, 200) + " has no metadata"
+  const std::string who = has_resource_ || !order_.settings.issuer.empty() ? "the authorization server " + excerpt(server_.issuer, 200) + " has no metadata"
                                         : "the server wants a login and does not say where: it has no protected resource metadata";
   return fail({ErrorCode::kUnsupported, who + " (" + missing_ + " at " + excerpt(asked_url_, 200) + ")"});
 }
@@ -200,6 +201,12 @@ Registration Flow::preregistered() const {
 Step Flow::choose_client() {
   const Settings& settings = order_.settings;
   if (!settings.client_id.empty()) {
+    // Without an issuer in mcp.json it is the first one's: a server that names another one later gets nothing of it.
+    const Registration* before = order_.held ? &order_.held->client : nullptr;
+    if (settings.issuer.empty() && before != nullptr && before->client_id == settings.client_id && before->issuer != server_.issuer) {
+      return fail({ErrorCode::kPermissionDenied, "the server now names the authorization server " + excerpt(server_.issuer, 200) + ", and clientId was used with " +
+                                                     excerpt(before->issuer, 200) + ": if both are right, write \"issuer\" into its oauth entry"});
+    }
     login_.client = preregistered();
     return start_grant();
   }

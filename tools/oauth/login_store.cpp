@@ -16,6 +16,7 @@ namespace toccata::tools::oauth {
 namespace {
 
 namespace fs = std::filesystem;
+constexpr int kLockLooks = 600, kLockPauseUs = 50'000;  // half a minute, longer than a renewal takes
 constexpr std::size_t kFileBytesMax = std::size_t{256} << 10;
 
 // Letters, digits, '-' and '_' of a server's name: for people who look into the folder.
@@ -90,8 +91,7 @@ LoginStore::Lock::Lock(const LoginStore& store) {
   std::error_code failed;
   fs::create_directories(store.file_.parent_path(), failed);
   fd_ = open((store.file_.string() + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  while (fd_ >= 0 && flock(fd_, LOCK_EX) != 0 && errno == EINTR) {
-  }
+  for (int n = 0; fd_ >= 0 && n < kLockLooks && flock(fd_, LOCK_EX | LOCK_NB) != 0; ++n) usleep(kLockPauseUs);
 }
 
 LoginStore::Lock::~Lock() {

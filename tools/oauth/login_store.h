@@ -25,7 +25,8 @@ class LoginStore {
   Result<bool> forget() const;
   const std::filesystem::path& file() const { return file_; }
 
-  // Held while a token is renewed: of several processes one asks, and the others find what it got.
+  // Held while a token is renewed: of several processes one asks, and the others find what it got. One that holds it for more than
+  // half a minute is not waited for.
   class Lock {
    public:
     explicit Lock(const LoginStore& store);

@@ -117,6 +117,32 @@ TEST_F(LineServerTest, PromptsAreListedAndGivenInBothEras) {
   EXPECT_EQ("no disk", get(R"({"name":"broken"})")["error"]["message"]);
 }
 
+TEST_F(LineServerTest, ArgumentsAreCompletedInBothEras) {
+  initialize();
+  EXPECT_EQ(-32601, ask(1, "completion/complete")["error"]["code"]) << "there is nothing to complete";
+  service.offered_prompts = {{"review", "", "", {{"what", "", true}}}};
+  service.n_completions = 2;
+  EXPECT_TRUE(ask(2, "server/discover", meta())["result"]["capabilities"].contains("completions"));
+  const std::string about = R"("ref":{"type":"ref/prompt","name":"review"},"argument":{"name":"what","value":"a"})";
+  const Json legacy = ask(3, "completion/complete", "{" + about + "}")["result"]["completion"];
+  EXPECT_EQ((Json{{"values", {"review what a0", "review what a1"}}, {"total", 2}, {"hasMore", false}}), legacy);
+  EXPECT_EQ(legacy, ask(4, "completion/complete", meta(about))["result"]["completion"]);
+  service.n_completions = 250;
+  const Json many = ask(5, "completion/complete", "{" + about + "}")["result"]["completion"];
+  EXPECT_EQ(100U, many["values"].size());
+  EXPECT_EQ(250, many["total"]);
+  EXPECT_EQ(true, many["hasMore"]);
+  int n = 10;
+  for (const char* wrong : {"{}", "[]", R"({"ref":7,"argument":7})", R"({"ref":{"type":"ref/prompt","name":"none"},"argument":{"name":"a","value":""}})",
+                            R"({"ref":{"type":"ref/resource","uri":"x://{y}"},"argument":{"name":"a","value":""}})",
+                            R"({"ref":{"type":"ref/prompt","name":"review"},"argument":{"name":"what"}})",
+                            R"({"ref":{"type":"other","name":"review"},"argument":{"name":"what","value":"a"}})"}) {
+    EXPECT_EQ(-32602, ask(++n, "completion/complete", wrong)["error"]["code"]) << wrong;
+  }
+  const std::string odd = R"({"ref":{"type":"ref/prompt","name":"review"},"argument":{"name":"what","value":"a"},"context":{"arguments":[1]}})";
+  EXPECT_TRUE(ask(++n, "completion/complete", odd).contains("result"));
+}
+
 TEST_F(LineServerTest, ModernRequestsNeedNoHandshake) {
   const Json discovered = ask(1, "server/discover", meta())["result"];
   EXPECT_EQ(Json::array({"2026-07-28"}), discovered["supportedVersions"]);

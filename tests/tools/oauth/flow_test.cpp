@@ -134,6 +134,11 @@ TEST(Flow, AServerWithoutResourceMetadataIsItsOwnAuthorizationServer) {
   EXPECT_NE(std::string::npos, walk.missing().missing().error().message.find("does not say where"));
 }
 
+TEST(Flow, WhatTheUserNamedIsAskedWhereTheServerSaysNothing) {
+  Walk walk({.settings = {.client_id = "mine", .client_secret = "hush-hush", .issuer = kIssuer}});
+  EXPECT_EQ("https://a.example/.well-known/oauth-authorization-server", walk.missing().missing().ask().url) << "and not the server's own origin";
+}
+
 TEST(Flow, FollowsRedirectsOfMetadataAtTheSameOriginOnly) {
   Walk walk;
   EXPECT_EQ("https://s.example/other", walk.answer(std::string(), 302, "/other").ask().url);
@@ -241,6 +246,12 @@ TEST(Flow, AClientIsWhoItIsRegisteredAsAndNobodyElsewhere) {
 
   Walk elsewhere({.settings = {.client_id = "mine", .issuer = "https://b.example"}});
   EXPECT_EQ(ErrorCode::kPermissionDenied, elsewhere.to_server().error().code);
+
+  const Login elsewhere_before{.issuer = "https://b.example", .client = {.issuer = "https://b.example", .client_id = "mine"}};
+  Walk moved({.settings = {.client_id = "mine", .client_secret = "hush-hush"}, .held = elsewhere_before});
+  EXPECT_NE(std::string::npos, moved.to_register().error().message.find("now names the authorization server https://a.example"));
+  Walk meant({.settings = {.client_id = "mine", .issuer = kIssuer}, .held = elsewhere_before});
+  EXPECT_EQ("mine", value_of(meant.to_register().visited(), "client_id"));
 
   Json document = server_document();
   document["client_id_metadata_document_supported"] = true;
