@@ -165,7 +165,7 @@ class ResourceServer(Handler):
     def do_GET(self):
         g = self.guarded
         g.asked.append(("resource", "GET", self.path))
-        if self.path != "/.well-known/oauth-protected-resource/mcp":
+        if self.path != "/.well-known/oauth-protected-resource/mcp" or "open to all" in g.quirks:
             return self.reply(404)
         document = {"resource": g.mcp, "authorization_servers": [g.issuer], "scopes_supported": ["read"]}
         if "another resource" in g.quirks:
@@ -188,7 +188,7 @@ class ResourceServer(Handler):
         bearer = self.headers.get("Authorization", "")
         g.bearers.append(bearer)
         scopes = g.tokens.get(bearer.removeprefix("Bearer "))
-        if scopes is None or "401 for all" in g.quirks:
+        if "open to all" not in g.quirks and (scopes is None or "401 for all" in g.quirks):
             metadata = g.mcp.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")
             if "metadata of the cloud" in g.quirks:
                 metadata = "http://169.254.169.254/latest/meta-data"

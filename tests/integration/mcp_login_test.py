@@ -164,6 +164,29 @@ class LoginTest(Case):
         self.assertTrue(self.guarded.token_forms[0]["authorization"].startswith("Basic "))
         self.assertNotIn("bot-secret-words", done.stdout + done.stderr + self.logins[0].read_text().replace('"client_secret":"bot-secret-words"', ""))
 
+    def test_a_run_at_a_terminal_asks_its_user(self):
+        terminal, end = os.openpty()
+        self.addCleanup(os.close, terminal)
+        model = self.program.script(call("demo.show"), call("demo.write"), FINAL + "done<|return|>")
+        with self.program.start("run", "-m", model, "--tools", "none", "--mcp", str(self.config), "go", stdin=end, stdout=subprocess.PIPE, stderr=end) as run:
+            os.close(end)
+            said, visited = "", set()
+            while True:
+                try:
+                    piece = os.read(terminal, 4096)
+                except OSError:  # the program has ended
+                    break
+                said += piece.decode(errors="replace")
+                for url in ADDRESS.findall(said.replace("\r", "")):
+                    if said.count(url) and url not in visited and said.split(url)[1].startswith("\r\n"):
+                        visited.add(url)
+                        browse(url)
+            self.assertEqual(0, run.wait(timeout=60), said)
+            self.assertEqual(b"done", run.stdout.read().strip())
+        self.assertEqual(2, len(visited), "one login, and one for the right that was missing")
+        self.assertEqual({"read", "write"}, set(list(self.guarded.tokens.values())[-1]))
+        self.assert_untold(said)
+
     def test_two_runs_at_once_renew_one_token(self):
         self.guarded.lifetime = 1
         self.assertEqual(0, self.log_in()[0])
@@ -182,6 +205,10 @@ class LoginTest(Case):
         self.assertEqual(["refresh_token"], [f["grant_type"] for f in self.guarded.token_forms[n:]])
 
     def test_names_and_entries_without_a_login_are_told(self):
+        self.guarded.quirks = {"open to all"}
+        needless = self.mcp("login", "demo")
+        self.assertEqual(2, needless.returncode)
+        self.assertIn("perhaps none is needed", needless.stderr)
         unknown = self.mcp("login", "other")
         self.assertEqual(2, unknown.returncode)
         self.assertIn("known: demo", unknown.stderr)

@@ -150,7 +150,12 @@ Result<Login> Authorizer::log_in(std::stop_token stop) {
   const Result<Answer> answer = fetch(question, *rules, order_.proxy, stop);
   if (!answer) return answer.error();
   const std::scoped_lock lock(mutex_);
-  return run_flow(answer->status == 401 ? bearer_challenge(answer->challenges) : Challenge(), stop);
+  Result<Login> login = run_flow(bearer_challenge(answer->challenges), stop);
+  if (!login && answer->status != 401) {
+    return Error{login.error().code, login.error().message + "; it answered without one (HTTP status " + std::to_string(answer->status) +
+                                         "), so perhaps none is needed"};
+  }
+  return login;
 }
 
 Result<Login> Authorizer::run_flow(const Challenge& challenge, std::stop_token stop) {
