@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 #include <variant>
 #include <vector>
 
@@ -13,6 +14,7 @@ namespace {
 using namespace tools::mcp;  // messages and their codes
 
 constexpr std::size_t kOpenMax = 256;  // requests of one client under way
+constexpr std::size_t kWatchedMax = 64;  // resources of one client
 
 void refuse(Outlet& outlet, const Json& id, const Refusal& refusal) {
   outlet.answer(error_text(id, refusal.code, refusal.message, refusal.data), refusal.status);
@@ -137,6 +139,7 @@ struct Peer::Job {
   Era era = Era::kLegacy;
   std::shared_ptr<Outlet> outlet;
   std::string key;
+  std::string lane = {};
   std::stop_source stop;
   Call call = {};  // of tools/call
   Completion completion = {};  // of completion/complete
@@ -159,7 +162,8 @@ std::stop_source Peer::request(const Message& request, Era era, const std::share
     if (era == Era::kLegacy) refusal->status = 200;
     return refused(*refusal);
   }
-  const bool reads = method == "resources/read";
+  const bool watches = method == "resources/subscribe" && era == Era::kLegacy;
+  const bool reads = method == "resources/read" || watches;
   if ((reads || method == "resources/list") && service_.has_resources()) {
     std::optional<Refusal> refusal = reads ? std::nullopt : check_cursor(request);
     if (reads && !text_param(request, "uri")) refusal = Refusal{kInvalidParams, "params.uri must be a string"};
@@ -202,6 +206,15 @@ void Peer::answer_legacy(const Message& request, Outlet& outlet) {
     if (const auto* result = std::get_if<Json>(&answer)) return reply(*result);
     std::get<Refusal>(answer).status = 200;
     return refuse(outlet, request.id, std::get<Refusal>(answer));
+  }
+  if (method == "resources/unsubscribe" && service_.has_resources()) {
+    const auto uri = text_param(request, "uri");
+    if (!uri) return refuse(outlet, request.id, {kInvalidParams, "params.uri must be a string", nullptr, 200});
+    {
+      const std::lock_guard lock(mutex_);
+      watched_.erase(*uri);
+    }
+    return reply(Json::object());
   }
   const bool lists_tools = method == "tools/list";
   if (lists_tools || (method == "resources/templates/list" && service_.has_resources())) {
@@ -278,6 +291,7 @@ std::stop_source Peer::start(const Message& request, Era era, const std::shared_
     if (request.method == "completion/complete") job->completion = std::get<Completion>(read_completion(request, service_));
     lane = service_.resource_lane(client_, text_param(request, "uri").value_or(""));
   }
+  job->lane = lane;
   if (queue_.add(lane, [self = shared_from_this(), job] { self->run(*job); })) return job->stop;
   finish(*job);
   refuse(*outlet, request.id, {kOverloaded, "too many calls wait already; try again later", nullptr, 429});
@@ -312,9 +326,20 @@ void Peer::run(Job& job) {
           }
         };
         result = call_result(service_.call(job.call));
+        tell_changes(job);
       } else if (job.request.method == "resources/list") {
         result = Json{{"resources", service_.list_resources(client_)}};
         freshness = Freshness::kStale;
+      } else if (job.request.method == "resources/subscribe") {
+        const std::string uri = *text_param(job.request, "uri");
+        const std::size_t version = version_of(uri);
+        result = Json::object();
+        const std::lock_guard lock(mutex_);
+        if (watched_.size() >= kWatchedMax && !watched_.contains(uri)) {
+          refusal = Refusal{kOverloaded, std::to_string(kWatchedMax) + " resources are subscribed to already", nullptr, 200};
+        } else {
+          watched_[uri] = version;
+        }
       } else if (job.request.method == "completion/complete") {
         result = completion_result(service_.complete(client_, job.completion));
       } else {
@@ -347,6 +372,33 @@ void Peer::run(Job& job) {
   } else {
     if (job.era == Era::kModern) modernize(result, freshness, identity_);
     outlet.answer(result_text(id, result), 200);
+  }
+}
+
+std::size_t Peer::version_of(const std::string& uri) {
+  try {
+    const Result<Json> contents = service_.read_resource(client_, uri);
+    return contents ? std::hash<std::string>()(to_text(*contents)) | 1U : 0;
+  } catch (const std::exception&) {
+    return 0;  // a call that went well does not fail by it
+  }
+}
+
+void Peer::tell_changes(const Job& job) {
+  std::map<std::string, std::size_t> watched;
+  {
+    const std::lock_guard lock(mutex_);
+    watched = watched_;
+  }
+  for (const auto& [uri, before] : watched) {
+    if (job.era != Era::kLegacy || service_.resource_lane(client_, uri) != job.lane) continue;
+    const std::size_t now = version_of(uri);
+    if (now == before) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto found = watched_.find(uri); found != watched_.end()) found->second = now;
+    }
+    job.outlet->notify(notification_text("notifications/resources/updated", Json{{"uri", uri}}));
   }
 }
 

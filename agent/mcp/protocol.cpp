@@ -21,7 +21,7 @@ Json capabilities(const Service& service, Era era) {
   Json json = Json::object();
   if (era == Era::kLegacy) json["logging"] = Json::object();
   json["tools"] = Json::object();
-  if (service.has_resources()) json["resources"] = Json::object();
+  if (service.has_resources()) json["resources"] = era == Era::kLegacy ? Json{{"subscribe", true}} : Json::object();
   if (!service.prompts().empty()) json["prompts"] = Json::object();
   if (can_complete(service)) json["completions"] = Json::object();
   return json;

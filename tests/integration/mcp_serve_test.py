@@ -148,6 +148,11 @@ class StdioTest(unittest.TestCase):
             self.assertEqual({"dot.png", "notes.txt"}, listed)
             read = client.ask("resources/read", {"uri": "toccata://default/mnt/data/notes.txt"})["result"]["contents"][0]
             self.assertEqual("kept\n", read["text"])
+            self.assertEqual({}, client.ask("resources/subscribe", {"uri": "toccata://default/mnt/data/notes.txt"})["result"])
+            client.call("python", code="open('other.txt','w').write('x')")
+            client.call("shell", command="echo more >> notes.txt && rm other.txt")
+            updated = [n["params"]["uri"] for n in client.notifications if n["method"] == "notifications/resources/updated"]
+            self.assertEqual(["toccata://default/mnt/data/notes.txt"], updated)
             template = client.ask("resources/templates/list")["result"]["resourceTemplates"][0]["uriTemplate"]
             complete = lambda name, value: client.ask(
                 "completion/complete", {"ref": {"type": "ref/resource", "uri": template}, "argument": {"name": name, "value": value}}
