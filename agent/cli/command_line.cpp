@@ -18,6 +18,7 @@
 #include "agent/cli/exit_code.h"
 #include "agent/cli/index_verb.h"
 #include "agent/cli/manual.h"
+#include "agent/cli/mcp_flags.h"
 #include "agent/cli/mcp_serve_verb.h"
 #include "agent/cli/options.h"
 #include "agent/cli/pull_verb.h"
@@ -146,7 +147,7 @@ Exit codes: those of the client; 2 usage or wrong model, 5 wrong key, 6 client n
 }
 #endif
 
-void add_mcp_serve(CLI::App& app, McpServeOptions& o, Action& action, const Environment& env) {
+CLI::App* add_mcp_serve(CLI::App& app, McpServeOptions& o, Action& action, const Environment& env) {
   const auto made = app.get_subcommands([](const CLI::App* verb) { return verb->get_name() == "mcp"; });
   CLI::App* mcp = made.empty() ? app.add_subcommand("mcp", "Model Context Protocol")->require_subcommand(1) : made.front();
   CLI::App* serve = mcp->add_subcommand("serve", "Offer Toccata's tools to any MCP client, over stdio or HTTP");
@@ -171,6 +172,7 @@ void add_mcp_serve(CLI::App& app, McpServeOptions& o, Action& action, const Envi
   toccata mcp serve --listen 127.0.0.1:8765         http://127.0.0.1:8765/mcp for clients that take a URL
 More: docs/mcp_serve.md)");
   serve->callback([&o, &action, &env] { action = [&] { return mcp_serve_verb(o, env); }; });
+  return mcp;
 }
 
 void add_task(CLI::App& app, TaskOptions& o, Action& action, const Environment& env) {
@@ -589,7 +591,8 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   TaskOptions task{defaults};
   add_task(app, task, action, env);
   McpServeOptions mcp_serve{defaults};
-  add_mcp_serve(app, mcp_serve, action, env);
+  McpLoginOptions mcp_login{defaults};
+  add_mcp_logins(*add_mcp_serve(app, mcp_serve, action, env), mcp_login, action, env);
   EvalOptions eval{defaults};
   add_eval(app, eval, action, env);
   IndexOptions index;

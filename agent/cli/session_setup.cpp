@@ -368,7 +368,7 @@ AgentSetup set_up(
     setup.tools.add(std::move(tool));
   }
   const bool constrained = options.constrain != "off" && setup.model.model->capabilities().constraint;
-  const std::set<std::string> unconstrained = add_mcp_tools(options, env, constrained, *setup.secrets, setup.tools);
+  const std::set<std::string> unconstrained = add_mcp_tools(options, env, constrained, setup.secrets, setup.tools, nullptr, /*may_log_in=*/true);
   if (!options.scripted_tools.empty()) {
     toolfile::ScriptedTools scripted = toolfile::scripted_tools(setup.tools, toolfile::load_tool_script(options.scripted_tools));
     setup.tools = std::move(scripted.registry);
@@ -418,7 +418,7 @@ AgentSetup set_up_child(
   }
   add_tools(options, env, setup);
   add_declared_tools(options, env, setup);
-  add_mcp_tools(options, env, /*constrained=*/false, *setup.secrets, setup.tools);  // the masks are the maker's
+  add_mcp_tools(options, env, /*constrained=*/false, setup.secrets, setup.tools);  // the masks are the maker's
   return setup;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "tools/mcp/content.h"
 
@@ -40,6 +41,11 @@ Client::~Client() = default;
 ServerFacts Client::facts() const {
   const std::scoped_lock lock(mutex_);
   return facts_;
+}
+
+bool Client::take_tools_changed() {
+  const std::scoped_lock lock(mutex_);
+  return std::exchange(tools_changed_, false);
 }
 
 int Client::n_starts() const {
@@ -85,6 +91,7 @@ std::optional<std::string> Client::hear(
     const Result<Json> reply = answer_question(message.body, stop);
     return reply ? result_text(message.id, *reply) : error_text(message.id, kInvalidParams, reply.error().message);
   }
+  if (message.method == "notifications/tools/list_changed") tools_changed_ = true;
   if (message.method != "notifications/progress" || !exchange.on_progress || !message.body.is_object()) return std::nullopt;
   if (message.body.value("progressToken", Json()) != id) return std::nullopt;
   const Json text = message.body.value("message", Json());

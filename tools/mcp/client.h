@@ -91,6 +91,8 @@ class Client {
   Result<CallResult> read_resource(const std::string& uri, const CallOptions& options = {}, std::stop_token stop = {});
   // Of the last connection; empty before the first.
   ServerFacts facts() const;
+  // Whether the server has said, since the last time this was asked, that it offers other tools now.
+  bool take_tools_changed();
   // How often it was started.
   int n_starts() const;
   void close();
@@ -145,6 +147,7 @@ class Client {
   int n_starts_ = 0;
   int n_failures_ = 0;    // starts and deaths since a request succeeded
   int n_unanswered_ = 0;  // requests in a row
+  bool tools_changed_ = false;
   std::vector<std::string> declined_;  // questions for the user
   Clock::time_point next_start_{};
 };

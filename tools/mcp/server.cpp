@@ -99,9 +99,10 @@ Result<Manifest> Server::ask(std::stop_token stop) {
 }
 
 void Server::keep_up(std::stop_token stop) {
+  const bool changed = client_->take_tools_changed();
   {
     const std::scoped_lock lock(mutex_);
-    if (std::exchange(asked_, true)) return;
+    if (std::exchange(asked_, true) && !changed) return;
   }
   (void)ask(stop).ok();
 }
@@ -113,12 +114,14 @@ bool Server::was_restarted() {
   return before > 0 && n_starts > before;
 }
 
-std::unique_ptr<Client> make_client(const ServerConfig& config, const ClientOptions& options, const std::string& proxy) {
+std::unique_ptr<Client> make_client(
+    const ServerConfig& config, const ClientOptions& options, const std::string& proxy, std::shared_ptr<Authorization> authorization
+) {
   std::unique_ptr<Transport> transport;
   if (config.url.empty()) {
     transport = std::make_unique<StdioTransport>(config.process, TransportLimits{});
   } else {
-    transport = std::make_unique<HttpTransport>(HttpOrder{config.url, config.headers, proxy}, TransportLimits{});
+    transport = std::make_unique<HttpTransport>(HttpOrder{config.url, config.headers, proxy, std::move(authorization)}, TransportLimits{});
   }
   return std::make_unique<Client>(config.name, std::move(transport), options);
 }

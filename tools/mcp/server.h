@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/mcp/authorization.h"
 #include "tools/mcp/client.h"
 #include "tools/mcp/config.h"
 
@@ -36,7 +37,8 @@ class Server {
   std::optional<Manifest> kept(std::chrono::seconds age_max) const;
   // Starts the server and keeps what it says.
   Result<Manifest> ask(std::stop_token stop);
-  // Behind a call: a server that was started for it is asked, once, whether it still offers the same, for the next run.
+  // Behind a call: a server that was started for it is asked whether it still offers the same, for the next run; once, and again
+  // when it says that its tools have changed.
   void keep_up(std::stop_token stop);
   // True once for each time it had to be started again since the last call.
   bool was_restarted();
@@ -50,7 +52,9 @@ class Server {
   int n_starts_ = 0;  // that the model has heard of
 };
 
-// A server as a Client for it, started by nothing yet.
-std::unique_ptr<Client> make_client(const ServerConfig& config, const ClientOptions& options, const std::string& proxy = {});
+// A server as a Client for it, started by nothing yet. `authorization`: of one at an address, or null.
+std::unique_ptr<Client> make_client(
+    const ServerConfig& config, const ClientOptions& options, const std::string& proxy = {}, std::shared_ptr<Authorization> authorization = {}
+);
 
 }  // namespace toccata::tools::mcp

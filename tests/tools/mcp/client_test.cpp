@@ -50,6 +50,17 @@ bool no_child_is_left() {
   return waitpid(-1, nullptr, WNOHANG) == -1 && errno == ECHILD;
 }
 
+TEST(McpClient, HearsThatTheToolsHaveChanged) {
+  for (const char* era : {"modern", "legacy"}) {
+    Server server({era});
+    EXPECT_EQ("echo: hi", server.answer("hi"));
+    EXPECT_FALSE(server.client->take_tools_changed());
+    EXPECT_EQ("echo: change", server.answer("change"));
+    EXPECT_TRUE(server.client->take_tools_changed());
+    EXPECT_FALSE(server.client->take_tools_changed()) << "it was heard";
+  }
+}
+
 TEST(McpClient, SpeaksTheEraOfTheServer) {
   const std::pair<const char*, const char*> eras[] = {
       {"modern", kModernVersion}, {"both", kModernVersion}, {"legacy", kLegacyVersion}, {"silent", kLegacyVersion}, {"dies", kLegacyVersion}};

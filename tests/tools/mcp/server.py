@@ -105,6 +105,8 @@ def call(request):
         token = params.get("_meta", {}).get("progressToken")
         for i in (1, 2):
             send({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": token, "progress": i, "total": 2, "message": f"step {i}"}})
+    if what == "change":
+        send({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
     if what == "log":
         sys.stderr.write("x" * 1000000 + "the end of the log")
         sys.stderr.flush()
