@@ -3,6 +3,7 @@
 #include "core/engine/cuda_transformer.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <tuple>
 
@@ -20,7 +21,7 @@ class CudaTransformer::Impl {
   Impl(std::shared_ptr<const model::Weights> weights, const CudaOptions& options)
       : source_(std::move(weights)),
         c_(source_->config),
-        o_(checked(*source_, options)),
+        o_(checked(c_, options)),
         scratch_(c_, o_, stream_),
         kv_(c_, o_),
         sampler_(c_.n_vocab, stream_, ops_),
@@ -56,6 +57,11 @@ class CudaTransformer::Impl {
                        " MB in use, " + megabytes(m.kv_host) + " MB in host memory; " + megabytes(m.scratch) + " MB scratch; ";
     text += graph_failure_.empty() ? (o_.graphs ? "decoding replays graphs" : "decoding launch by launch")
                                    : "decoding launch by launch, since graphs cannot be captured: " + graph_failure_;
+    if (weights_.rounding() > 0) {
+      char error[32];
+      std::snprintf(error, sizeof error, "%.1g", static_cast<double>(weights_.rounding()));
+      text += "; matrices of the checkpoint were rounded to bf16, by at most " + std::string(error) + " of a value";
+    }
     return text;
   }
   OpTimer& ops() { return ops_; }
@@ -164,10 +170,8 @@ class CudaTransformer::Impl {
   }
 
  private:
-  static CudaOptions checked(const model::Weights& weights, CudaOptions o) {
-    const model::Config& c = weights.config;
+  static CudaOptions checked(const model::Config& c, CudaOptions o) {
     check_shape(c);
-    check_types(weights);
     if (o.n_context <= 0 || o.n_context > c.max_context) o.n_context = c.max_context;
     o.decode_tokens_max = std::clamp(o.decode_tokens_max, 1, kDecodeMax);
     while (o.decode_tokens_max > 1 && decode_shared_bytes(c, o.decode_tokens_max) > shared_bytes_max()) {
@@ -183,7 +187,8 @@ class CudaTransformer::Impl {
     const std::size_t free = free_device_bytes();
     const std::size_t kept = std::min<std::size_t>(free / 32, std::size_t{512} << 20);  // for cuBLAS and the graphs
     n.free = o_.device_bytes != 0 ? std::min(o_.device_bytes, free) : free - kept;
-    n.embedding = source_->embedding.size_bytes();
+    const model::Linear table = embedding_of(*source_);
+    n.embedding = matrix_bytes(table, stays_q8(table));
     n.dense = dense_bytes(*source_);
     n.n_layers = c_.n_layers;
     n.layer_experts = expert_bytes(source_->layers[0].gate_up) + expert_bytes(source_->layers[0].down);

@@ -1,5 +1,5 @@
-// gpt-oss on one GPU: weights in device memory as shipped (MXFP4 experts, bf16 the rest), a paged KV cache, and one
-// forward pass for any mix of sequences. Weights that the card has no room for stay in pinned host memory and are read over
+// gpt-oss on one GPU: weights in device memory as shipped (MXFP4 experts; the rest bf16, or eight bits from a GGUF), a paged
+// KV cache, and one forward pass for any mix of sequences. Weights that the card has no room for stay in pinned host memory and are read over
 // the bus; pages that no sequence needed for long go there too when they run out. Tokens are drawn on the device.
 //
 // Two ways through a layer. Few tokens (decode): seven launches a layer, each reading its weights once, replayed as one

@@ -14,6 +14,8 @@
 #include "core/engine/cuda_device.h"
 #include "core/engine/cuda_transformer.h"
 #include "core/engine/session.h"
+#include "core/model/gguf_checkpoint.h"
+#include "tests/support/gguf_writer.h"
 #include "tests/support/tiny_checkpoint.h"
 
 namespace toccata::engine {
@@ -159,6 +161,36 @@ TEST_F(CudaFeaturesTest, ExpertsInHostMemoryGiveTheSameBits) {
     EXPECT_EQ(read(*small, *b, some_tokens(3), 1), read(*large, *a, some_tokens(3), 1)) << "few";
   }
   EXPECT_GE(splits.size(), 3U) << "everything there, the embedding away, and a layer's experts";
+}
+
+// A GGUF is planned by what it becomes on the device, not by its bytes on disk.
+TEST_F(CudaFeaturesTest, AGgufFitsAsItWasPlannedAndSaysTheSameFromHostMemory) {
+  for (const auto dense : {toccata::testing::GgufDense::kQ8, toccata::testing::GgufDense::kF32}) {
+    const auto file = toccata::testing::TinyGguf(checkpoint_, dense).bytes();
+    const auto weights = model::load_weights(model::gguf_in_memory("tiny.gguf", file).value_or_throw());
+    CudaOptions options{.n_context = 512, .n_sequences = 1, .chunk_tokens = 32, .exact = true};
+    CudaTransformer large(weights, options);
+    const auto all = large.memory();
+    EXPECT_EQ(all.host_weights, 0U);
+    options.kv_bytes = all.kv;
+    std::set<std::size_t> splits;
+    for (std::size_t device = all.weights + all.kv; device > all.kv; device -= 500) {
+      options.device_bytes = device;
+      try {
+        CudaTransformer small(weights, options);
+        EXPECT_LE(small.memory().weights + small.memory().kv, device);
+        if (!splits.insert(small.memory().host_weights).second) continue;
+        auto a = large.new_sequence();
+        auto b = small.new_sequence();
+        EXPECT_EQ(read(small, *b, some_tokens(20), 20), read(large, *a, some_tokens(20), 20)) << "many tokens";
+        EXPECT_EQ(read(small, *b, some_tokens(3), 1), read(large, *a, some_tokens(3), 1)) << "few";
+      } catch (const Exception& e) {
+        EXPECT_EQ(e.code(), ErrorCode::kResourceExhausted);
+        break;
+      }
+    }
+    EXPECT_GE(splits.size(), 3U);
+  }
 }
 
 TEST_F(CudaFeaturesTest, PagesGoToHostMemoryAndComeBack) {
