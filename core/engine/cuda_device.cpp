@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <set>
 
 #include "core/cuda/device.h"
 #include "core/engine/cuda_transformer.h"
@@ -82,6 +83,28 @@ class Held {
   std::unique_ptr<CudaSequence> sequence_;
 };
 
+class CudaKept : public KeptKv {
+ public:
+  CudaKept(std::shared_ptr<Shared> shared, std::unique_ptr<CudaSequence> sequence)
+      : held_(std::move(shared), std::move(sequence)), size_(held_.sequence().size()) {}
+  std::int64_t size() const override { return size_; }
+  bool can_roll_back(std::int64_t size) const override {
+    return held_.shared().transformer.can_roll_back(held_.sequence(), size);
+  }
+  std::size_t add_pages(std::set<const void*>& seen) const override {
+    return held_.shared().transformer.add_pages(held_.sequence(), seen);
+  }
+  void save(const PutBytes& put) const override {
+    const std::lock_guard lock(held_.shared().mutex);
+    held_.shared().transformer.save(held_.sequence(), put);
+  }
+  const Held& held() const { return held_; }
+
+ private:
+  Held held_;
+  std::int64_t size_;
+};
+
 class CudaTimeline : public Timeline {
  public:
   CudaTimeline(std::shared_ptr<Shared> shared, std::unique_ptr<CudaSequence> sequence)
@@ -114,16 +137,15 @@ class CudaTimeline : public Timeline {
     return std::make_unique<CudaTimeline>(held_.owner(), held_.copy());
   }
 
+  std::shared_ptr<const KeptKv> keep() const override { return std::make_shared<CudaKept>(held_.owner(), copy_without_logits()); }
+
   struct CudaSnapshot : Snapshot {
     CudaSnapshot(std::shared_ptr<Shared> shared, std::unique_ptr<CudaSequence> sequence)
         : held(std::move(shared), std::move(sequence)) {}
     Held held;
   };
   std::shared_ptr<const Snapshot> snapshot() const override {
-    auto copy = held_.copy();
-    const std::lock_guard lock(held_.shared().mutex);
-    copy->forget_logits();
-    return std::make_shared<CudaSnapshot>(held_.owner(), std::move(copy));
+    return std::make_shared<CudaSnapshot>(held_.owner(), copy_without_logits());
   }
   void restore(const Snapshot& snapshot) override {
     held_.replace(static_cast<const CudaSnapshot&>(snapshot).held.copy());
@@ -140,6 +162,12 @@ class CudaTimeline : public Timeline {
   }
 
  private:
+  std::unique_ptr<CudaSequence> copy_without_logits() const {
+    auto copy = held_.copy();
+    const std::lock_guard lock(held_.shared().mutex);
+    copy->forget_logits();
+    return copy;
+  }
   Held held_;
 };
 
@@ -149,6 +177,16 @@ class CudaDeviceImpl : public CudaDevice {
   std::unique_ptr<Timeline> open_timeline(std::shared_ptr<const Model>) const override {
     const std::lock_guard lock(shared_->mutex);
     return std::make_unique<CudaTimeline>(shared_, shared_->transformer.new_sequence());
+  }
+  std::unique_ptr<Timeline> open_timeline(const KeptKv& kept, std::int64_t n_tokens) const override {
+    auto timeline = std::make_unique<CudaTimeline>(shared_, static_cast<const CudaKept&>(kept).held().copy());
+    timeline->rollback(n_tokens);
+    return timeline;
+  }
+  std::shared_ptr<const KeptKv> load(const GetBytes& get) const override {
+    const std::lock_guard lock(shared_->mutex);
+    auto sequence = shared_->transformer.load(get);
+    return sequence != nullptr ? std::make_shared<CudaKept>(shared_, std::move(sequence)) : nullptr;
   }
   std::string describe() const override {
     const std::lock_guard lock(shared_->mutex);

@@ -403,6 +403,58 @@ std::size_t CudaTransformer::kv_bytes(const CudaSequence& s) const {
   return impl_->kv().bytes_of(static_cast<std::int64_t>(s.full_pages_.size()), n_ring);
 }
 
+std::size_t CudaTransformer::add_pages(const CudaSequence& s, std::set<const void*>& seen) const {
+  std::size_t n = 0;
+  for (const auto* pages : {&s.full_pages_, &s.ring_pages_}) {
+    const std::size_t bytes = impl_->kv().page_bytes(pages == &s.ring_pages_);
+    for (const auto& page : *pages) n += page != nullptr && seen.insert(page.get()).second ? bytes : 0;
+  }
+  return n;
+}
+
+// The size, the highest position, the full pages, then for each place of the ring whether it is there, and what.
+void CudaTransformer::save(const CudaSequence& s, const PutBytes& put) {
+  const auto put_number = [&](const auto& number) { put(std::as_bytes(std::span(&number, 1))); };
+  put_number(s.size_);
+  put_number(s.highest_);
+  std::vector<std::byte> bytes(impl_->kv().page_bytes(false));
+  for (std::int64_t i = 0; i < pages_for(s.size_); ++i) {
+    impl_->kv().read(*s.full_pages_[size(i)], bytes.data(), impl_->stream());
+    put(bytes);
+  }
+  bytes.resize(impl_->kv().page_bytes(true));
+  for (const auto& page : s.ring_pages_) {
+    put_number(static_cast<std::uint8_t>(page != nullptr ? 1 : 0));
+    if (page == nullptr) continue;
+    impl_->kv().read(*page, bytes.data(), impl_->stream());
+    put(bytes);
+  }
+}
+
+std::unique_ptr<CudaSequence> CudaTransformer::load(const GetBytes& get) {
+  const auto take = [&](auto& number) { return get(std::as_writable_bytes(std::span(&number, 1))); };
+  DeviceKv& kv = impl_->kv();
+  auto sequence = new_sequence();
+  CudaSequence& s = *sequence;
+  if (!take(s.size_) || !take(s.highest_) || s.size_ < 0 || s.highest_ < s.size_ || s.highest_ > impl_->options().n_context) return nullptr;
+  for (std::int64_t i = 0; i < pages_for(s.size_); ++i) {
+    s.full_pages_.push_back(kv.page_in_host_memory(false));
+    if (!get(DeviceKv::bytes_in_host_memory(*s.full_pages_.back()))) return nullptr;
+  }
+  for (auto& page : s.ring_pages_) {
+    std::uint8_t is_there = 0;
+    if (!take(is_there) || is_there > 1) return nullptr;
+    if (is_there == 0) continue;
+    page = kv.page_in_host_memory(true);
+    if (!get(DeviceKv::bytes_in_host_memory(*page))) return nullptr;
+  }
+  if (!can_roll_back(s, s.size_)) return nullptr;
+  for (std::int64_t position = std::max<std::int64_t>(0, s.size_ - kv.window() + 1); position < s.size_; ++position) {
+    if (s.ring_pages_[size(position % kv.ring_slots() / kPagePositions)] == nullptr) return nullptr;
+  }
+  return sequence;
+}
+
 CudaTransformer::Memory CudaTransformer::memory() const { return impl_->memory(); }
 CudaTransformer::Counts CudaTransformer::counts() const { return impl_->counts(); }
 std::string CudaTransformer::describe() const { return impl_->describe(); }

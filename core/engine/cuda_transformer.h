@@ -12,12 +12,14 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "core/base/op_time.h"
 #include "core/base/token.h"
+#include "core/engine/kept_kv.h"
 #include "core/engine/timeline.h"
 #include "core/model/weights.h"
 
@@ -113,8 +115,12 @@ class CudaTransformer {
   Result<ops::Draw> draw(const CudaSequence& sequence, const DrawRequest& request);
   void copy_logits(const CudaSequence& sequence, float* logits);
 
-  // Bytes of keys and values that a sequence refers to, shared ones included.
+  // Bytes of keys and values that a sequence refers to, shared ones included; of those pages that are not among `seen`.
   std::size_t kv_bytes(const CudaSequence& sequence) const;
+  std::size_t add_pages(const CudaSequence& sequence, std::set<const void*>& seen) const;
+  // All that a sequence holds, and back; see KeptKv::save() and KvLoader.
+  void save(const CudaSequence& sequence, const PutBytes& put);
+  std::unique_ptr<CudaSequence> load(const GetBytes& get);
   struct Memory {
     std::size_t weights = 0, kv = 0, kv_used = 0, scratch = 0;  // bytes on the device
     std::size_t host_weights = 0, kv_host = 0;                  // in host memory

@@ -25,7 +25,7 @@ struct Options {
   std::optional<ops::KvType> kv = std::nullopt;
   // On the CPU, while one session decodes: reads guessed tokens ahead (drafter.h). Never changes what is sampled.
   bool speculate = true;
-  // On the CPU, keys and values kept for sessions that begin alike (prefix_cache.h): bytes in memory, 0: none; and a folder, empty: none.
+  // Keys and values kept for sessions that begin alike (prefix_cache.h): bytes in memory, 0: none; and a folder, empty: none.
   std::size_t prefix_bytes = 0;
   std::filesystem::path prefix_folder = {};
   int n_sequences = 0;         // on a GPU: whole contexts that the KV cache has room for; 0: what fits, at most 64

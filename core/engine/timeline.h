@@ -9,6 +9,7 @@
 #include <span>
 
 #include "core/base/token.h"
+#include "core/engine/kept_kv.h"
 #include "core/engine/model.h"
 #include "core/ops/sampling.h"
 
@@ -44,6 +45,8 @@ class Timeline {
   virtual void copy_logits(float*) const {}
   // An independent copy that shares what was read.
   virtual std::unique_ptr<Timeline> fork() const = 0;
+  // The same for a prefix cache.
+  virtual std::shared_ptr<const KeptKv> keep() const = 0;
   // What is needed to come back to the present size, by reference.
   struct Snapshot {
     virtual ~Snapshot() = default;
@@ -62,7 +65,9 @@ class Timeline {
 
 // On the device of the model.
 std::unique_ptr<Timeline> open_timeline(std::shared_ptr<const Model> model);
-// On the CPU, with what was read already.
-std::unique_ptr<Timeline> open_timeline(std::shared_ptr<const Model> model, KvCache read);
+// With the first n_tokens of what another of the model has kept.
+std::unique_ptr<Timeline> open_timeline(std::shared_ptr<const Model> model, const KeptKv& kept, std::int64_t n_tokens);
+// Of kept ones of the model, which must outlive it.
+KvLoader kv_loader(const Model& model);
 
 }  // namespace toccata::engine
