@@ -232,7 +232,7 @@ std::shared_ptr<const CudaDevice> open_cuda_device(
   cuda_options.graphs = options.graphs;
   cuda_options.overlap_launches = options.graphs;
   cuda_options.device_bytes = options.device_bytes;
-  cuda_options.kv_host_bytes = host_bytes();
+  cuda_options.kv_host_bytes = options.kv_host_bytes.value_or(host_bytes());
   if (options.n_sequences > 0) cuda_options.n_sequences = options.n_sequences;
   return std::make_shared<CudaDeviceImpl>(std::make_shared<Shared>(std::move(weights), cuda_options));
 }

@@ -4,17 +4,23 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <map>
-#include <tuple>
 
 #include "core/cuda/bandwidth.cuh"
 #include "core/engine/cuda/batch_way.cuh"
 #include "core/engine/cuda/decode_way.cuh"
+#include "core/engine/cuda/graphs.cuh"
 #include "core/engine/cuda/sampler.cuh"
 
 namespace toccata::engine {
 
 using namespace device_side;  // NOLINT
+
+namespace {
+
+constexpr int kGraphTokensMax = 256;                          // of passes of the many-token way that are captured
+constexpr std::size_t kBlasWorkspace = std::size_t{32} << 20;  // what cuBLAS asks for on Hopper
+
+}  // namespace
 
 class CudaTransformer::Impl {
  public:
@@ -30,6 +36,7 @@ class CudaTransformer::Impl {
     placement_ = plan_placement(needs_).value_or_throw();
     weights_.load(*source_, placement_);
     kv_.make(c_, placement_.kv_bytes, o_.n_sequences, o_.chunk_tokens, stream_);
+    blas_.prepare(stream_.handle(), blas_workspace_.data(), blas_workspace_.bytes());
     const Parts parts{c_, o_, stream_, weights_, kv_, scratch_, ops_, blas_};
     decode_.emplace(parts);
     batch_.emplace(parts);
@@ -42,11 +49,13 @@ class CudaTransformer::Impl {
   const DeviceKv& kv() const { return kv_; }
   Memory memory() const {
     return {
-        weights_.device_bytes(), kv_.bytes(), kv_.used_bytes(), scratch_.bytes + sampler_.bytes(), weights_.host_bytes(),
+        weights_.device_bytes(), kv_.bytes(), kv_.used_bytes(), scratch_.bytes + blas_workspace_.bytes() + sampler_.bytes(), weights_.host_bytes(),
         kv_.host_bytes()};
   }
   Counts counts() const {
     Counts all = counts_;
+    all.graphs = graphs_.captured();
+    all.graph_launches = graphs_.launched();
     all.page_spills = kv_.spills();
     all.page_returns = kv_.returns();
     return all;
@@ -55,8 +64,7 @@ class CudaTransformer::Impl {
     const Memory m = memory();
     std::string text = placement_.describe(needs_) + "; of keys and values " + megabytes(m.kv_used) + " of " + megabytes(m.kv) +
                        " MB in use, " + megabytes(m.kv_host) + " MB in host memory; " + megabytes(m.scratch) + " MB scratch; ";
-    text += graph_failure_.empty() ? (o_.graphs ? "decoding replays graphs" : "decoding launch by launch")
-                                   : "decoding launch by launch, since graphs cannot be captured: " + graph_failure_;
+    text += graphs_.describe();
     if (weights_.rounding() > 0) {
       char error[32];
       std::snprintf(error, sizeof error, "%.1g", static_cast<double>(weights_.rounding()));
@@ -197,55 +205,36 @@ class CudaTransformer::Impl {
     return n;
   }
 
-  // One graph for each number of tokens and each doubling of the context: launch sizes are part of a graph.
   void decode(int n, int highest, bool with_logits) {
-    std::int64_t reach = 8 * kSplit;
-    while (reach <= highest) reach *= 2;
-    const int position_max = static_cast<int>(std::min(reach, o_.n_context) - 1);
-    const auto launches = [this, n, position_max, with_logits] {
-      stream_.overlap_launches(o_.overlap_launches && !ops_.timing());
-      decode_->run(n, position_max, with_logits);
-      stream_.overlap_launches(false);
-    };
-    if (!o_.graphs || ops_.timing() || !graph_failure_.empty()) return launches();
-    const auto key = std::tuple(n, position_max, with_logits);
-    auto found = graphs_.find(key);
-    if (found == graphs_.end()) {
-      std::optional<Graph> graph = capture(launches);
-      if (!graph) return launches();
-      found = graphs_.emplace(key, std::move(*graph)).first;
-      ++counts_.graphs;
-    }
-    found->second.launch(stream_);
-    ++counts_.graph_launches;
-  }
-  // First as asked for, then without overlap; nothing, and a note why, when neither can be captured.
-  std::optional<Graph> capture(const std::function<void()>& launches) {
-    for (;;) {
-      try {
-        return Graph::capture(stream_, launches);
-      } catch (const Exception& e) {
-        stream_.overlap_launches(false);
-        if (!o_.overlap_launches) {
-          graph_failure_ = e.what();
-          return std::nullopt;
-        }
-        o_.overlap_launches = false;
-      }
-    }
+    const int reach = Graphs::reach_of(highest, o_.n_context);
+    graphs_.run(with_logits ? Graphs::Kind::kDecodeWithLogits : Graphs::Kind::kDecode, n, reach, [this, n, reach, with_logits] {
+      decode_->run(n, reach, with_logits);
+    });
   }
 
   void batch(int n, int highest, std::span<const Item> items, int n_logits) {
-    batch_->run(n, highest);
+    // Sessions that all decode come again as they are; prompts do not.
+    const bool decoding = static_cast<int>(items.size()) == n && n <= kGraphTokensMax;
+    if (decoding) {
+      const int reach = Graphs::reach_of(highest, o_.n_context);
+      graphs_.run(Graphs::Kind::kBatch, n, reach, [this, n, reach] { batch_->run(n, reach); });
+    } else {
+      batch_->run(n, highest);
+    }
     const std::size_t hidden = size(c_.hidden);
     const std::size_t width = size(c_.n_vocab);
     int row = 0;
     int kept = 0;
-    for (const Item& item : items) {
-      row += static_cast<int>(item.tokens.size());
-      const float* from = scratch_.x.data() + size(row - item.n_logits) * hidden;
-      copy_bytes(scratch_.last.data() + size(kept) * hidden, from, size(item.n_logits) * hidden * sizeof(float), stream_);
-      kept += item.n_logits;
+    for (std::size_t i = 0; i < items.size();) {  // neighbours go together
+      int count = 0;
+      const int first = row + static_cast<int>(items[i].tokens.size()) - items[i].n_logits;
+      do {
+        row += static_cast<int>(items[i].tokens.size());
+        count += items[i].n_logits;
+        ++i;
+      } while (i < items.size() && items[i].n_logits == static_cast<int>(items[i].tokens.size()));
+      copy_bytes(scratch_.last.data() + size(kept) * hidden, scratch_.x.data() + size(first) * hidden, size(count) * hidden * sizeof(float), stream_);
+      kept += count;
     }
     TOCCATA_CHECK(kept == n_logits);
     // Room for so many rows of logits at once: whole items, or parts of one that wants many.
@@ -323,6 +312,7 @@ class CudaTransformer::Impl {
   Stream stream_;
   OpTimer ops_;
   Blas blas_;
+  Array<std::byte> blas_workspace_{blas_.available() ? kBlasWorkspace : 0};
   Scratch scratch_;
   DeviceKv kv_;
   DeviceWeights weights_;
@@ -332,8 +322,7 @@ class CudaTransformer::Impl {
   Placement placement_;
   std::optional<DecodeWay> decode_;
   std::optional<BatchWay> batch_;
-  std::map<std::tuple<int, int, bool>, Graph> graphs_;
-  std::string graph_failure_;
+  Graphs graphs_{stream_, o_, ops_};
   std::vector<Array<float>> kept_rows_;
   std::vector<float*> spare_rows_;
   Counts counts_;

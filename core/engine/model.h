@@ -32,6 +32,8 @@ struct Options {
   std::int64_t n_context = 0;  // most tokens of a session; 0: what the model was made for
   bool graphs = true;          // on a GPU: decoding replays captured graphs with overlapping launches; else one by one
   std::size_t device_bytes = 0;  // on a GPU: most memory for weights, keys and values; 0: what is free
+  // On a GPU, of host memory for pages that it has no room for; none: a quarter of the machine's, at most 16 GiB.
+  std::optional<std::size_t> kv_host_bytes = std::nullopt;
 };
 
 // A loaded model: weights, threads and tables, shared by any number of sessions. Immutable; sessions may run on different

@@ -60,7 +60,7 @@ class BatchWay : LayerOps {
     }
     for (int part = 0; part < s.parts; ++part) {
       const std::uint16_t* from = s.dense_parts.data() + size(part) * size(n) * size(w.n_in);
-      p.blas.multiply(w.weight, from, n, w.n_out, w.n_in, part > 0 || add, out, p.stream.handle());
+      p.blas.multiply(w.weight, from, n, w.n_out, w.n_in, part > 0 || add, out);
     }
     if (w.bias != nullptr) go(&bias_kernel, grid(n), grid(kDenseThreads), 0, w.bias, w.n_out, out);
   }
