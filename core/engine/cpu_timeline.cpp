@@ -28,6 +28,11 @@ class CpuTimeline : public Timeline {
     const auto n_vocab = static_cast<std::size_t>(model_->config().n_vocab);
     model_->batcher()->run({&cache_, tokens, n_logits, logits, n_vocab});
   }
+  Ahead ahead() const override {
+    const Batcher& batcher = *model_->batcher();
+    if (!batcher.alone()) return {};
+    return {static_cast<std::size_t>(model_->options().chunk_tokens - 1), batcher.price()};
+  }
   std::unique_ptr<Timeline> fork() const override { return std::make_unique<CpuTimeline>(*this); }
   std::shared_ptr<const KeptKv> keep() const override { return std::make_shared<CpuKept>(cache_); }
 

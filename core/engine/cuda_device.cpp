@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include "core/cuda/device.h"
 #include "core/engine/cuda_transformer.h"
+#include "core/engine/guess_price.h"
 
 namespace toccata::engine {
 namespace {
@@ -25,6 +27,24 @@ std::size_t host_bytes() {
   return std::min(kHostBytesMax, pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) / kHostShare);
 }
 
+class CudaBatcher : public PassBatcher<Item> {
+ public:
+  using PassBatcher::PassBatcher;
+  double price() const {
+    const std::lock_guard lock(mutex_);
+    return price_.price();
+  }
+  // The pass in hand did what later ones like it will not: a graph was captured.
+  void forget_pass() { is_odd_ = true; }
+
+ private:
+  void learn(std::span<const Item> parts, std::chrono::steady_clock::duration took) override {
+    if (!std::exchange(is_odd_, false)) price_.learn(parts, std::chrono::duration<double>(took).count());
+  }
+  GuessPrice price_;
+  bool is_odd_ = false;
+};
+
 // The transformer, whose turn it is, and what makes one pass of what several sessions ask for. Sequences keep it alive.
 struct Shared {
   Shared(std::shared_ptr<const model::Weights> weights, const CudaOptions& options)
@@ -35,8 +55,11 @@ struct Shared {
 
   void pass(std::span<const Item> items, std::span<std::exception_ptr> failures) {
     const std::lock_guard lock(mutex);
+    const std::int64_t graphs = transformer.counts().graphs;
     try {
-      return transformer.forward(items);
+      transformer.forward(items);
+      if (transformer.counts().graphs != graphs) batcher.forget_pass();
+      return;
     } catch (const Exception& e) {
       if (e.code() != ErrorCode::kResourceExhausted || items.size() == 1) throw;
     }
@@ -52,7 +75,7 @@ struct Shared {
 
   std::mutex mutex;
   CudaTransformer transformer;
-  PassBatcher<Item> batcher;
+  CudaBatcher batcher;
 };
 
 // A sequence that is given back under the lock.
@@ -119,19 +142,24 @@ class CudaTimeline : public Timeline {
     held_.shared().transformer.forward({&item, 1});
   }
   bool draws() const override { return true; }
-  std::optional<Result<ops::Draw>> forward_and_draw(std::span<const Token> tokens, const DrawRequest* request) override {
+  std::optional<Result<ops::Draw>> forward_and_draw(std::span<const Token> tokens, int n_logits, const DrawRequest* request) override {
     std::optional<Result<ops::Draw>> draw;
-    held_.shared().batcher.run({&held_.sequence(), tokens, 1, nullptr, request, &draw});
+    held_.shared().batcher.run({&held_.sequence(), tokens, n_logits, nullptr, request, &draw});
     return draw;
   }
-  bool has_logits() const override { return held_.sequence().has_logits(); }
-  Result<ops::Draw> draw(const DrawRequest& request) override {
+  Result<ops::Draw> draw(std::int64_t size, const DrawRequest& request) override {
     const std::lock_guard lock(held_.shared().mutex);
-    return held_.shared().transformer.draw(held_.sequence(), request);
+    return held_.shared().transformer.draw(held_.sequence(), size, request);
   }
-  void copy_logits(float* logits) const override {
+  void copy_logits(std::int64_t size, float* logits) const override {
     const std::lock_guard lock(held_.shared().mutex);
-    held_.shared().transformer.copy_logits(held_.sequence(), logits);
+    held_.shared().transformer.copy_logits(held_.sequence(), size, logits);
+  }
+  // As many as go the decode way, whose bits do not depend on what is read together.
+  Ahead ahead() const override {
+    const Shared& shared = held_.shared();
+    if (!shared.batcher.alone()) return {};
+    return {static_cast<std::size_t>(shared.transformer.decode_tokens_max() - 1), shared.batcher.price()};
   }
   std::unique_ptr<Timeline> fork() const override {
     return std::make_unique<CudaTimeline>(held_.owner(), held_.copy());

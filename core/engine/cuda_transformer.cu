@@ -276,18 +276,21 @@ class CudaTransformer::Impl {
     const std::size_t width = size(c_.n_vocab);
     for (std::size_t i = 0; i < items.size(); ++i) {
       const Item& item = items[i];
-      item.sequence->logits_ = nullptr;
+      item.sequence->rows_.clear();
       if (item.n_logits == 0) continue;
       if (item.logits != nullptr) {
         for (int r = 0; r < item.n_logits; ++r) download(rows[i] + size(r) * width, item.logits + size(r) * width);
         continue;
       }
-      item.sequence->logits_ = row_to_keep();
-      if (item.request != nullptr) {
-        drawn.push_back({rows[i], item.sequence->logits_.get(), item.request});
-        who.push_back(i);
-      } else {
-        copy_bytes(item.sequence->logits_.get(), rows[i], width * sizeof(float), stream_);
+      for (int r = 0; r < item.n_logits; ++r) {
+        const float* from = rows[i] + size(r) * width;
+        float* const to = item.sequence->rows_.emplace_back(row_to_keep()).get();
+        if (r == 0 && item.request != nullptr) {
+          drawn.push_back({from, to, item.request});
+          who.push_back(i);
+        } else {
+          copy_bytes(to, from, width * sizeof(float), stream_);
+        }
       }
     }
     if (!drawn.empty()) {
@@ -352,7 +355,7 @@ bool CudaTransformer::can_roll_back(const CudaSequence& s, std::int64_t to) cons
 
 bool CudaTransformer::rollback(CudaSequence& s, std::int64_t to) {
   if (!can_roll_back(s, to)) return false;
-  if (to != s.size_) s.logits_ = nullptr;
+  s.rows_.resize(size(std::max<std::int64_t>(0, static_cast<std::int64_t>(s.rows_.size()) - (s.size_ - to))));
   s.size_ = to;
   s.full_pages_.resize(std::min(s.full_pages_.size(), size(pages_for(to))));
   return true;
@@ -363,8 +366,8 @@ void CudaTransformer::forward(std::span<const Item> items) {
   for (const Item& item : items) {
     TOCCATA_CHECK(item.sequence != nullptr && !item.tokens.empty());
     TOCCATA_CHECK(item.n_logits >= 0 && size(item.n_logits) <= item.tokens.size());
-    TOCCATA_CHECK(item.logits != nullptr || item.n_logits <= 1);
-    TOCCATA_CHECK(item.request == nullptr || (item.logits == nullptr && item.n_logits == 1 && item.draw != nullptr));
+    TOCCATA_CHECK(item.logits != nullptr || item.n_logits <= kDecodeMax);
+    TOCCATA_CHECK(item.request == nullptr || (item.logits == nullptr && item.n_logits >= 1 && item.draw != nullptr));
     TOCCATA_CHECK(item.sequence->size_ + static_cast<std::int64_t>(item.tokens.size()) <= impl_->options().n_context);
     n += item.tokens.size();
   }
@@ -377,15 +380,17 @@ void CudaTransformer::forward(std::span<const Item> items) {
   }
 }
 
-Result<ops::Draw> CudaTransformer::draw(const CudaSequence& sequence, const DrawRequest& request) {
-  TOCCATA_CHECK(sequence.has_logits());
-  return impl_->draw({{sequence.logits_.get(), nullptr, &request}}).front();
+Result<ops::Draw> CudaTransformer::draw(const CudaSequence& s, std::int64_t at, const DrawRequest& request) {
+  TOCCATA_CHECK(s.has_logits(at));
+  return impl_->draw({{s.rows_[s.rows_.size() - 1 - size(s.size_ - at)].get(), nullptr, &request}}).front();
 }
 
-void CudaTransformer::copy_logits(const CudaSequence& sequence, float* logits) {
-  TOCCATA_CHECK(sequence.has_logits());
-  impl_->download(sequence.logits_.get(), logits);
+void CudaTransformer::copy_logits(const CudaSequence& s, std::int64_t at, float* logits) {
+  TOCCATA_CHECK(s.has_logits(at));
+  impl_->download(s.rows_[s.rows_.size() - 1 - size(s.size_ - at)].get(), logits);
 }
+
+int CudaTransformer::decode_tokens_max() const { return impl_->options().decode_tokens_max; }
 
 std::size_t CudaTransformer::kv_bytes(const CudaSequence& s) const {
   const auto n_ring = std::count_if(s.ring_pages_.begin(), s.ring_pages_.end(), [](const auto& page) { return page != nullptr; });

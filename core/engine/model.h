@@ -23,7 +23,7 @@ struct Options {
   bool exact = true;
   // On the CPU, how keys and values are kept; none: f32 when exact, else f16.
   std::optional<ops::KvType> kv = std::nullopt;
-  // On the CPU, while one session decodes: reads guessed tokens ahead (drafter.h). Never changes what is sampled.
+  // While one session decodes: reads guessed tokens ahead (drafter.h). Never changes what is sampled.
   bool speculate = true;
   // Keys and values kept for sessions that begin alike (prefix_cache.h): bytes in memory, 0: none; and a folder, empty: none.
   std::size_t prefix_bytes = 0;

@@ -100,11 +100,18 @@ std::optional<Result<ops::Draw>> Session::pass_once(std::size_t n, const DrawReq
   std::span<const Token> input = std::span(tokens_).subspan(static_cast<std::size_t>(n_read_), n);
   const bool last = n == n_unread();
   Tokens ahead;
-  if (last && n == 1 && n_sampled_unread_ == 1 && model_->options().speculate && model_->batcher() != nullptr &&
-      model_->batcher()->alone()) {
-    const auto room = std::min<std::int64_t>(model_->options().chunk_tokens - 1, model_->n_context() - n_tokens());
-    const auto guess = drafter_.guess(tokens_, static_cast<std::size_t>(room), model_->batcher()->price());
+  if (last && n == 1 && n_sampled_unread_ == 1 && model_->options().speculate) {
+    const Timeline::Ahead may = timeline_->ahead();
+    const auto room = std::min(may.n_max, static_cast<std::size_t>(model_->n_context() - n_tokens()));
+    const auto guess = drafter_.guess(tokens_, room, may.price);
     ahead.assign(guess.begin(), guess.end());
+    usage_.guessed += static_cast<std::int64_t>(ahead.size());
+  }
+  Tokens both;
+  if (!ahead.empty()) {
+    both.assign(input.begin(), input.end());
+    both.insert(both.end(), ahead.begin(), ahead.end());
+    input = both;
   }
   const std::size_t n_rows = last ? 1 + ahead.size() : 0;
   row_.reset();
@@ -112,14 +119,9 @@ std::optional<Result<ops::Draw>> Session::pass_once(std::size_t n, const DrawReq
   if (!on_device_ && rows_.size() < n_rows * n_vocab) rows_.resize(n_rows * n_vocab);
   std::optional<Result<ops::Draw>> draw;
   if (on_device_) {
-    draw = timeline_->forward_and_draw(input, request);
-  } else if (ahead.empty()) {
-    timeline_->forward(input, static_cast<int>(n_rows), rows_.data());
+    draw = timeline_->forward_and_draw(input, static_cast<int>(n_rows), request);
   } else {
-    Tokens both(input.begin(), input.end());
-    both.insert(both.end(), ahead.begin(), ahead.end());
-    timeline_->forward(both, static_cast<int>(n_rows), rows_.data());
-    usage_.guessed += static_cast<std::int64_t>(ahead.size());
+    timeline_->forward(input, static_cast<int>(n_rows), rows_.data());
   }
   guess_ = std::move(ahead);
   n_right_ = 0;
@@ -190,7 +192,7 @@ Result<std::span<const float>> Session::logits(std::stop_token stop) {
   if (on_device_) {
     if (rows_.size() < n_vocab) rows_.resize(n_vocab);
     try {
-      timeline_->copy_logits(rows_.data());
+      timeline_->copy_logits(n_read_, rows_.data());
     } catch (const Exception& failure) {
       return failure.error();
     }
@@ -217,7 +219,7 @@ Result<ops::Draw> Session::read_and_draw(const DrawRequest& request, std::stop_t
       if (draw) return std::move(*draw);
     }
     if (!row_) return no_row();
-    return timeline_->draw(request);
+    return timeline_->draw(n_read_, request);
   } catch (const Exception& failure) {
     return failure.error();
   }

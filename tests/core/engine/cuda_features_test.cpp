@@ -84,10 +84,10 @@ TEST_F(CudaFeaturesTest, ATokenIsDrawnInThePassAndNoLogitsComeBack) {
     EXPECT_NEAR((*draw)->logprob, wanted.logprob, 1e-5);
     EXPECT_EQ((*other)->token, wanted.token) << "the same beside it";
     // The logits are kept: for a second draw, for a look at them, and in a fork.
-    EXPECT_EQ(t->draw(*sequence, request)->token, wanted.token);
+    EXPECT_EQ(t->draw(*sequence, sequence->size(), request)->token, wanted.token);
     const auto fork = t->fork(*sequence);
     std::vector<float> kept(kVocab);
-    t->copy_logits(*fork, kept.data());
+    t->copy_logits(*fork, fork->size(), kept.data());
     EXPECT_EQ(kept, logits);
     token = wanted.token;
   }
