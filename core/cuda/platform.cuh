@@ -17,7 +17,7 @@
 
 #include "core/cuda/check.h"
 
-#define TOCCATA_KERNEL __global__
+#define TOCCATA_KERNEL static __global__  // they stand in headers
 #define TOCCATA_DEVICE __device__ __forceinline__
 #define TOCCATA_BOTH __host__ __device__ __forceinline__
 #define TOCCATA_SHARED(type, name)                        \

@@ -170,18 +170,18 @@ TOCCATA_DEVICE void tile_product(
           TOCCATA_UNROLL
           for (int e = 0; e < 4; ++e) sums[column][e] = fmaf(products[e], by[e / 2], sums[column][e]);
         }
-        continue;
-      }
-      TOCCATA_UNROLL
-      for (int part = 0; part < kParts; ++part) {
+      } else {
         TOCCATA_UNROLL
-        for (int column = 0; column < kTileSlots / 8; ++column) {
-          if (column * 8 >= n_lines) break;  // a tile that is not full costs what it holds
-          const uint4 x = tile[(part * kTileSlots + column * 8 + g) * kSlotStride + step * 4 + i];
-          const std::uint32_t first[2] = {x.x, x.y};
-          const std::uint32_t second[2] = {x.z, x.w};
-          mma_bf16(sums[column], a[0], first);
-          mma_bf16(sums[column], a[1], second);
+        for (int part = 0; part < kParts; ++part) {
+          TOCCATA_UNROLL
+          for (int column = 0; column < kTileSlots / 8; ++column) {
+            if (column * 8 >= n_lines) break;  // a tile that is not full costs what it holds
+            const uint4 x = tile[(part * kTileSlots + column * 8 + g) * kSlotStride + step * 4 + i];
+            const std::uint32_t first[2] = {x.x, x.y};
+            const std::uint32_t second[2] = {x.z, x.w};
+            mma_bf16(sums[column], a[0], first);
+            mma_bf16(sums[column], a[1], second);
+          }
         }
       }
     }
