@@ -109,7 +109,7 @@ TEST_P(SpeculationTest, WhateverIsDoneBetweenTheSamples) {
   std::mt19937 random(5);
   const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
   std::int64_t right = 0, guessed = 0;
-  for (int round = 0; round < (on_gpu() ? 6 : 30); ++round) {
+  for (int round = 0; round < (on_gpu() ? 2 : 30); ++round) {
     auto ahead = std::make_unique<Session>(with), plain = std::make_unique<Session>(without);
     std::optional<std::pair<Checkpoint, Checkpoint>> point;
     for (int action = 0; action < 40; ++action) {
