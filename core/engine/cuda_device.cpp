@@ -117,9 +117,14 @@ class CudaKept : public KeptKv {
   std::size_t add_pages(std::set<const void*>& seen) const override {
     return held_.shared().transformer.add_pages(held_.sequence(), seen);
   }
+  // Passes go on while the bytes go to a disk: a page is looked for anew each time, and nobody writes to it.
   void save(const PutBytes& put) const override {
-    const std::lock_guard lock(held_.shared().mutex);
-    held_.shared().transformer.save(held_.sequence(), put);
+    std::unique_lock lock(held_.shared().mutex);
+    held_.shared().transformer.save(held_.sequence(), [&](std::span<const std::byte> bytes) {
+      lock.unlock();
+      put(bytes);
+      lock.lock();
+    });
   }
   const Held& held() const { return held_; }
 
@@ -212,8 +217,13 @@ class CudaDeviceImpl : public CudaDevice {
     return timeline;
   }
   std::shared_ptr<const KeptKv> load(const GetBytes& get) const override {
-    const std::lock_guard lock(shared_->mutex);
-    auto sequence = shared_->transformer.load(get);
+    std::unique_lock lock(shared_->mutex);
+    auto sequence = shared_->transformer.load([&](std::span<std::byte> bytes) {  // into pages that nobody else knows yet
+      lock.unlock();
+      const bool good = get(bytes);
+      lock.lock();
+      return good;
+    });
     return sequence != nullptr ? std::make_shared<CudaKept>(shared_, std::move(sequence)) : nullptr;
   }
   std::string describe() const override {

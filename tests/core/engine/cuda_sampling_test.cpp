@@ -2,6 +2,7 @@
 // logits.
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <random>
 
 #include "core/cuda/device.h"
@@ -86,14 +87,15 @@ class CudaSamplingTest : public ::testing::Test {
   }
   void SetUp() override {
     if (const auto devices = cuda::list_devices(); !devices) GTEST_SKIP() << devices.error().message;
+    stream_.emplace();
   }
-  cuda::Stream stream_;
+  std::optional<cuda::Stream> stream_;  // where there is a device
   cuda::OpTimer ops_;
 };
 
 TEST_F(CudaSamplingTest, DrawsWhatTheCpuDraws) {
   for (const std::size_t n_vocab : {50U, 2048U, 5001U}) {
-    DeviceSampler sampler(static_cast<int>(n_vocab), stream_, ops_);
+    DeviceSampler sampler(static_cast<int>(n_vocab), *stream_, ops_);
     std::vector<Case> cases;
     for (int number = 1; number <= 60; ++number) cases.push_back(some_case(n_vocab, number));
     const auto draws = on_device(sampler, cases);
@@ -107,7 +109,7 @@ TEST_F(CudaSamplingTest, DrawsWhatTheCpuDraws) {
 
 TEST_F(CudaSamplingTest, TheWholeVocabularyOfGptOss) {
   constexpr std::size_t kVocab = 201088;
-  DeviceSampler sampler(kVocab, stream_, ops_);
+  DeviceSampler sampler(kVocab, *stream_, ops_);
   std::vector<Case> cases = {some_case(kVocab, 3), some_case(kVocab, 11)};
   cases[0].params = {.temperature = 1.0F, .seed = 5};
   cases[1].params = {.temperature = 0.7F, .top_k = 40, .seed = 6};
@@ -118,7 +120,7 @@ TEST_F(CudaSamplingTest, TheWholeVocabularyOfGptOss) {
 }
 
 TEST_F(CudaSamplingTest, FrequenciesFollowTheProbabilities) {
-  DeviceSampler sampler(50, stream_, ops_);
+  DeviceSampler sampler(50, *stream_, ops_);
   std::vector<int> seen(50);
   Case c;
   c.logits.assign(50, -30.0F);
@@ -140,7 +142,7 @@ TEST_F(CudaSamplingTest, FrequenciesFollowTheProbabilities) {
 // More candidates than a list holds, equal ones among them, and every cut on top.
 TEST_F(CudaSamplingTest, NearlyFlatLogitsAreDrawnInPlace) {
   constexpr std::size_t kVocab = 6001;
-  DeviceSampler sampler(kVocab, stream_, ops_);
+  DeviceSampler sampler(kVocab, *stream_, ops_);
   std::vector<Case> cases;
   for (int number = 1; number <= 24; ++number) {
     Case c = some_case(kVocab, number);
@@ -159,7 +161,7 @@ TEST_F(CudaSamplingTest, NearlyFlatLogitsAreDrawnInPlace) {
 
 TEST_F(CudaSamplingTest, TypicalTokensAreThoseOfTheCpu) {
   for (const std::size_t n_vocab : {50U, 3000U}) {
-    DeviceSampler sampler(static_cast<int>(n_vocab), stream_, ops_);
+    DeviceSampler sampler(static_cast<int>(n_vocab), *stream_, ops_);
     std::vector<Case> cases;
     for (int number = 1; number <= 48; ++number) {
       Case c = some_case(n_vocab, number);
@@ -178,7 +180,7 @@ TEST_F(CudaSamplingTest, TypicalTokensAreThoseOfTheCpu) {
 }
 
 TEST_F(CudaSamplingTest, ADrawKnowsNothingOfThoseBesideIt) {
-  DeviceSampler sampler(3000, stream_, ops_);
+  DeviceSampler sampler(3000, *stream_, ops_);
   std::vector<Case> cases;
   for (int number = 1; number <= 12; ++number) {
     Case c = some_case(3000, number);
@@ -196,7 +198,7 @@ TEST_F(CudaSamplingTest, ADrawKnowsNothingOfThoseBesideIt) {
 }
 
 TEST_F(CudaSamplingTest, WhatItCannotDoIsLeftToTheHost) {
-  DeviceSampler sampler(5000, stream_, ops_);
+  DeviceSampler sampler(5000, *stream_, ops_);
   Case none = some_case(5000, 1);
   none.mask.assign(157, 0);
   none.params = {.temperature = 1};
