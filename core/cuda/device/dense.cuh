@@ -158,11 +158,11 @@ TOCCATA_DEVICE void prefetch_rows(const Dense& w, int row_a, int row_b) {
       prefetch(w.scales + static_cast<std::size_t>(row_a) * (n_in / 32) + i);
       prefetch(w.scales + static_cast<std::size_t>(row_b) * (n_in / 32) + i);
     }
-    return;
-  }
-  for (std::size_t i = threadIdx.x % kWarpSize * 64; i < n_in; i += kWarpSize * 64) {
-    prefetch(w.weight + static_cast<std::size_t>(row_a) * n_in + i);
-    prefetch(w.weight + static_cast<std::size_t>(row_b) * n_in + i);
+  } else {
+    for (std::size_t i = threadIdx.x % kWarpSize * 64; i < n_in; i += kWarpSize * 64) {
+      prefetch(w.weight + static_cast<std::size_t>(row_a) * n_in + i);
+      prefetch(w.weight + static_cast<std::size_t>(row_b) * n_in + i);
+    }
   }
 }
 
