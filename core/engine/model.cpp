@@ -7,6 +7,7 @@
 #include "core/engine/kv_file.h"
 #include "core/engine/prefix_cache.h"
 #include "core/engine/repack.h"
+#include "core/engine/timeline.h"
 
 namespace toccata::engine {
 namespace {
@@ -62,6 +63,7 @@ std::uint64_t fingerprint_of(const model::Weights& weights, const Options& optio
   const model::Config& c = weights.config;
   Fingerprint print;
   print.add(kArithmeticVersion);
+  if (options.device != ops::Device::kCpu) print.add(static_cast<int>(options.device));
   for (const int n : {c.n_layers, c.n_experts, c.n_experts_per_token, c.hidden, c.intermediate, c.n_heads, c.n_kv_heads, c.head_dim, c.n_vocab,
                       c.sliding_window, c.initial_context, options.chunk_tokens, static_cast<int>(options.exact), static_cast<int>(*options.kv)}) {
     print.add(n);
@@ -116,13 +118,13 @@ Model::Model(std::shared_ptr<const model::Weights> weights, const Options& optio
                                      std::to_string(config().head_dim) + "; keep them as f16 or f32"
     );
   }
-  if (!on_gpu && options_.prefix_bytes > 0) {
-    prefixes_ = std::make_unique<PrefixCache>(PrefixCache::Limits{options_.prefix_bytes, options_.prefix_folder}, fingerprint, new_cache(*this));
-  }
   if (on_gpu) {
     cuda_ = open_cuda_device(weights_, options_);
   } else {
     batcher_ = std::make_unique<Batcher>(*this);
+  }
+  if (options_.prefix_bytes > 0) {
+    prefixes_ = std::make_unique<PrefixCache>(PrefixCache::Limits{options_.prefix_bytes, options_.prefix_folder}, fingerprint, kv_loader(*this));
   }
 }
 

@@ -129,7 +129,9 @@ class PassBatcher {
       return request.part.n_logits == static_cast<int>(request.part.tokens.size());
     };
     for (Request* request : waiting_) {
-      if (decodes(*request) && room > 0) add(request, std::min(request->part.tokens.size(), room));
+      const std::size_t n = request->part.tokens.size();
+      // A token and what is guessed after it stay together.
+      if (decodes(*request) && room > 0 && (n <= room || taken_.empty())) add(request, std::min(n, room));
     }
     if (!taken_.empty()) room = std::min(room, limits_.prefill_beside_decode);
     for (Request* request : waiting_) {
