@@ -43,7 +43,8 @@ struct ToolSpec {
   bool needs_approval = false;
   bool stateful = false;  // keeps something in memory between calls: a resumed run has lost it
   bool reaches_out = false;  // what the model writes into its arguments can leave this machine
-  // Calls may run at the same time as others, of this tool too, on threads other than the run's.
+  // Calls may run at the same time as others, of this tool too, on threads other than the run's. Those of a pure tool without
+  // state may then be made before the model asks for them, and for nothing (agent/loop/guesses.h).
   bool concurrent = false;
   bool runs_code = false;    // its arguments are a program, with addresses somewhere in it; it says itself whose words come out
   std::chrono::milliseconds timeout{120'000};

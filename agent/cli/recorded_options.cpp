@@ -68,6 +68,7 @@ void apply_recorded(
   take("max_decode_tokens", "--max-decode-tokens", options.max_decode_tokens);
   take("subagents", "--subagents", options.subagents);
   take("subagent_depth", "--subagent-depth", options.subagent_depth);
+  take("look_ahead", "--look-ahead", options.look_ahead);
   take("best_of", "--best-of", options.best_of);
   take("judge", "--judge", options.judge);
   take("max_step_tokens", "--max-step-tokens", options.max_step_tokens);

@@ -119,6 +119,7 @@ std::string params_json(
       {"seed", params.seed},                {"max_turns", options.max_turns},
       {"max_prefill_tokens", options.max_prefill_tokens}, {"max_decode_tokens", options.max_decode_tokens},
       {"subagents", options.subagents},     {"subagent_depth", options.subagent_depth},
+      {"look_ahead", options.look_ahead},
       {"best_of", options.best_of},         {"judge", options.judge},
       {"budget_tokens", options.budget_tokens}, {"timeout_s", options.timeout_s},
       {"constrain", options.constrain},     {"output_schema", options.output_schema},
@@ -375,6 +376,7 @@ AgentSetup set_up(
     setup.unused_answers = std::move(scripted.unused);
   }
   setup.config.limits = limits(options);
+  setup.config.look_ahead.calls_max = options.look_ahead;
   set_up_children(options, env, std::move(shared), setup);
   setup.config.sampling = sampling(options, setup.model.sampling);
   if (const std::string text = instructions(options, setup.sandbox.get()); !text.empty()) setup.config.instructions = setup.secrets->redact(text);
@@ -402,6 +404,7 @@ AgentSetup set_up_tools(const AgentOptions& options, const Environment& env, san
   setup.secrets = setup.config.secrets = secrets_of(env);
   add_tools(options, env, setup);
   setup.config.limits = limits(options);
+  setup.config.look_ahead.calls_max = options.look_ahead;
   setup.config.approval = approval(options, env);
   return setup;
 }

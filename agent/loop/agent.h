@@ -48,8 +48,18 @@ struct ModelCall {
   std::string ended;  // "call", "stop", or why it was cut off: as in StepRow
 };
 
+// Calls made before the model has asked for them (guesses.h, look_ahead.h). They change nothing but when tools run, and, with
+// a budget of tokens, where it ends a run: an eighth of it may go into guesses.
+struct LookAheadRules {
+  int calls_max = 8;  // made ahead at once; 0: none is
+  // A tool that runs longer than this is worth a fork of the session, where the model has them.
+  std::chrono::milliseconds after{20};
+  std::int64_t tokens_max = 2048;  // that one fork samples
+};
+
 struct AgentConfig {
   Limits limits;
+  LookAheadRules look_ahead;
   SamplingParams sampling;
   harmony::ReasoningEffort reasoning = harmony::ReasoningEffort::kMedium;
   std::optional<std::string> instructions;    // developer message

@@ -90,6 +90,9 @@ void add(TokenUsage& to, const TokenUsage& usage) {
   to.cached_input_tokens += usage.cached_input_tokens;
   to.output_tokens += usage.output_tokens;
   to.reasoning_output_tokens += usage.reasoning_output_tokens;
+  to.guessed_tokens += usage.guessed_tokens;
+  to.guessed_calls += usage.guessed_calls;
+  to.used_guesses += usage.used_guesses;
 }
 
 }  // namespace

@@ -23,6 +23,10 @@ struct TokenUsage {
   std::int64_t cached_input_tokens = 0;  // of these, the ones the model did not have to read again
   std::int64_t output_tokens = 0;        // sampled
   std::int64_t reasoning_output_tokens = 0;  // of these, the ones in analysis messages
+  // Beside all these: what calls made ahead have cost (guesses.h).
+  std::int64_t guessed_tokens = 0;  // read and sampled by forks
+  int guessed_calls = 0;            // made ahead
+  int used_guesses = 0;             // of these, the ones that the model made
   friend bool operator==(const TokenUsage&, const TokenUsage&) = default;
 };
 

@@ -118,11 +118,17 @@ nlohmann::ordered_json to_json(const std::vector<Citation>& citations) {
 }
 
 Json to_json(const TokenUsage& usage) {
-  return {
+  Json json = {
       {"input_tokens", usage.input_tokens},
       {"cached_input_tokens", usage.cached_input_tokens},
       {"output_tokens", usage.output_tokens},
       {"reasoning_output_tokens", usage.reasoning_output_tokens}};
+  if (usage.guessed_tokens > 0 || usage.guessed_calls > 0) {
+    json["guessed_tokens"] = usage.guessed_tokens;
+    json["guessed_calls"] = usage.guessed_calls;
+    json["used_guesses"] = usage.used_guesses;
+  }
+  return json;
 }
 
 Json to_json(const Item& item) {

@@ -241,6 +241,7 @@ void Step::sample(
     if (config_.on_model_call && !first_token_) first_token_ = ModelCall::Clock::now();
     reader.push(*token);
     if (ends_step(*token, n_before, stream)) return;
+    if (call_ended_ && stream.messages().size() > n_before) call_ended_(stream.messages());
   }
 }
 

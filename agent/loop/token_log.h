@@ -34,6 +34,10 @@ class TokenLog {
   // A copy of the session, which has read all of it; kUnsupported where the model has no copies.
   Result<std::unique_ptr<TokenSession>> fork(const std::stop_token& stop);
 
+  // The same as it stands, without reading anything: the session is left as it is. kUnsupported also where the log does not
+  // end with a complete message, behind which something may follow.
+  Result<std::unique_ptr<TokenSession>> copy_behind_message() const;
+
   // kResourceExhausted when the context is full; nothing is appended then.
   Result<void> append(store::SegmentKind kind, std::span<const Token> tokens);
   // The log of a recorded run, into a session that is empty or holds a prefix; nothing is written to the ledger. A closing stop token is kept

@@ -27,6 +27,7 @@ class DeclaredTool final : public Tool {
     spec_.effect = definition_.effect;
     spec_.needs_approval = definition_.needs_approval;
     spec_.stateful = command != nullptr && !command->on_host;  // the session's files
+    spec_.concurrent = definition_.concurrent && !spec_.stateful;
     spec_.reaches_out = command == nullptr || definition_.untrusted;
     spec_.timeout = definition_.timeout + kSlack;
   }

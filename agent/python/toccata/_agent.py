@@ -93,6 +93,8 @@ class Agent:
     max_calls: "20" in all, "browser=5" of one tool
     subagents: how many sub-agents the model may hand parts of the task to; functions are then called on their threads too,
         one at a time
+    look_ahead: how many calls of tools that only read may be begun before the model asks for them, guessed by a fork of it
+        while another runs; 0: none. Functions are guessed that are pure and concurrent
     best_of, judge: candidates for each answer, and which is taken: "majority", "first-valid", "model", "command=..."
     timeout, tool_timeout: seconds, of a run (0: no limit) and of one call of python or shell
 
@@ -123,6 +125,7 @@ class Agent:
         max_decode_tokens: int | None = None,
         subagents: int | None = None,
         subagent_depth: int | None = None,
+        look_ahead: int | None = None,
         best_of: int | None = None,
         judge: str | None = None,
         context_tokens: int | None = None,
@@ -185,8 +188,7 @@ class Agent:
         }
         self._agent = _toccata.Agent(
             json.dumps(settings),
-            [(f.name, f.description, json.dumps(f.parameters), f._call) for f in functions],
-            bool(functions) and all(f.pure for f in functions),
+            [(f.name, f.description, json.dumps(f.parameters), f._call, f.pure, f.concurrent) for f in functions],
         )
 
     @property

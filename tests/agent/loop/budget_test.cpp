@@ -76,6 +76,36 @@ TEST(BudgetTest, CallsOutputAndChildrenAreShared) {
   EXPECT_EQ(reader.refuses("files.read"), "the budget of 100 bytes of tool output is used up");
 }
 
+TEST(BudgetTest, GuessesHaveAShareAndCountInTheWhole) {
+  Limits family, none;
+  family.budget_tokens = 80;
+  Budget parent(family);
+  Budget child(none, &parent);
+  EXPECT_TRUE(child.admit_guess(4, 2));
+  EXPECT_TRUE(parent.admit_guess(0, 4));
+  EXPECT_FALSE(child.admit_guess(0, 1)) << "an eighth of 80 is spent";
+  EXPECT_FALSE(child.admit({.appended = 70}, 0, 0));
+  EXPECT_TRUE(child.admit({.appended = 70}, 0, 1));
+
+  Budget full(family);
+  EXPECT_FALSE(full.admit({.appended = 80}, 0, 0));
+  EXPECT_FALSE(full.admit_guess(0, 1)) << "the run has spent it all";
+  Budget open(none);
+  EXPECT_TRUE(open.admit_guess(1'000'000, 1'000'000));
+}
+
+TEST(BudgetTest, CallsAheadNeedRoomBesideThoseThatWereMade) {
+  Limits limits;
+  limits.calls_max = 3;
+  limits.calls_of_max = {{"web", 2}};
+  Budget budget(limits);
+  EXPECT_FALSE(budget.take_call("web.open"));
+  EXPECT_FALSE(budget.refuses("web.open", 0));
+  EXPECT_TRUE(budget.refuses("web.open", 1));
+  EXPECT_FALSE(budget.refuses("files.read", 1));
+  EXPECT_TRUE(budget.refuses("files.read", 2));
+}
+
 TEST(BudgetTest, ManyThreadsSpendExactlyWhatThereIs) {
   Limits family, none;
   family.budget_tokens = 10'007;
