@@ -90,15 +90,6 @@ mcp::Variables variables_of(const Environment& env, tools::Secrets& secrets) {
   };
 }
 
-// What a server says of itself is read by a model too.
-void redact(mcp::Manifest& manifest, tools::Secrets& secrets) {
-  manifest.facts.instructions = secrets.redact(manifest.facts.instructions);
-  for (mcp::ToolInfo& tool : manifest.tools) {
-    tool.description = secrets.redact(tool.description);
-    tool.parameters = secrets.redact(tool.parameters);
-  }
-}
-
 std::vector<std::shared_ptr<mcp::Server>> open_servers(const AgentOptions& options, const Environment& env, tools::Secrets& secrets) {
   std::vector<std::shared_ptr<mcp::Server>> servers;
   std::set<std::string> names;
@@ -114,7 +105,8 @@ std::vector<std::shared_ptr<mcp::Server>> open_servers(const AgentOptions& optio
       if (!config.process.program.empty()) pass_on(env, config.process.environment);
       mcp::ClientOptions client{.version = kVersion, .start_timeout = config.start_timeout};
       auto made = mcp::make_client(config, client, config.url.empty() ? "" : way_to(config, options, env));
-      servers.push_back(std::make_shared<mcp::Server>(std::move(config), std::move(made), kept));
+      const auto redact = [&secrets](std::string_view said) { return secrets.redact(said); };
+      servers.push_back(std::make_shared<mcp::Server>(std::move(config), std::move(made), kept, redact));
     }
   }
   return servers;
@@ -142,9 +134,6 @@ std::vector<std::unique_ptr<mcp::Manifest>> manifests_of(
   for (std::thread& thread : asking) thread.join();
   for (std::optional<Error>& error : errors) {
     if (error) error->message = secrets.redact(error->message);  // the server's log may stand in it
-  }
-  for (const auto& manifest : manifests) {
-    if (manifest) redact(*manifest, secrets);
   }
   for (std::size_t i = 0; i < servers.size(); ++i) {
     if (errors[i] && !servers[i]->config().optional) {
