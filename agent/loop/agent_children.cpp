@@ -128,7 +128,7 @@ AgentConfig Agent::Impl::child_config(const store::Caller& caller, Crew* crew) {
   config.limits.calls_max = 0;
   config.limits.calls_of_max.clear();
   config.limits.tool_bytes_max = 0;
-  config.limits.tool_time_max = std::chrono::milliseconds(0);
+  config.limits.tool_time_max = config.limits.sandbox_cpu_max = std::chrono::milliseconds(0);
   if (config_.approval.ask && crew != nullptr) {
     config.approval.ask = [ask = config_.approval.ask, crew](const ApprovalRequest& request) {
       Decision decision = Decision::kLater;

@@ -262,6 +262,7 @@ std::variant<CallOutcome, Dispatcher::Begun> Dispatcher::begin_tool(
   Begun begun{target, call, 0, {}, call_started_item(events_.next_item_id(), target.recipient, arguments), {}, {}};
   begun.request = {
       target.recipient, arguments, row != nullptr ? row->intent.idempotency_key : writer_.next_idempotency_key()};
+  if (target.tool->spec().in_sandbox) begun.request.charge_cpu = [this](std::chrono::microseconds used) { return budget_.charge_cpu(used); };
   begun.number = row != nullptr
                      ? row->call
                      : writer_.begin_call(
@@ -323,7 +324,7 @@ CallOutcome Dispatcher::finish(Begun& begun) {
   Item completed = call_completed_item(begun.item, result, files);
   writer_.finish_call(
       begun.number,
-      {to_string(result.status), *outcome.answer.name, result.content, result.metadata, std::move(full), std::move(files)}
+      {to_string(result.status), *outcome.answer.name, result.content, result.metadata, std::move(full), std::move(files), result.sandbox_cpu.count()}
   );
   events_.push(ItemCompleted{std::move(completed)});
   return outcome;
@@ -495,6 +496,9 @@ std::variant<CallOutcome, Dispatcher::Begun> Dispatcher::begin(const MessageStre
     return outcome;
   }
   if (auto refused = budget_.refuses(target.recipient)) return over_budget(std::move(*refused));
+  if (target.tool->spec().in_sandbox) {
+    if (auto refused = budget_.refuses_sandbox()) return over_budget(std::move(*refused));
+  }
   if (auto reason = trust_.objection(target.tool->spec(), arguments)) {
     writer_.note("trust", "a call to " + target.recipient + " was refused: its address carried private text");
     return answer_without_running(target, call, "refused", std::move(*reason));

@@ -84,6 +84,7 @@ struct Item {
       variant<AgentMessageItem, ReasoningItem, CommandItem, ToolCallItem, WebSearchItem, NoticeItem>
           details;
   tools::Provenance provenance = {};  // of a tool's result, once it is there
+  std::int64_t sandbox_cpu_us = 0;    // that a call's programs have used in the sandbox
   friend bool operator==(const Item&, const Item&) = default;
 };
 
