@@ -4,16 +4,12 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/json.h"
+#include "core/base/overloaded.h"
 
 namespace toccata::agent {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-template <class... Cases>
-struct Overloaded : Cases... {
-  using Cases::operator()...;
-};
 
 const char* to_string(ItemStatus status) {
   switch (status) {
