@@ -54,6 +54,7 @@ struct ToolCall {
   std::string recipient;  // as the model wrote it, cleaned: "browser.search", "python", "functions.f"
   std::string arguments;  // the body, verbatim: JSON or raw text
   std::string idempotency_key;
+  std::string traceparent = {};  // W3C trace context, for requests to servers that know what to do with it; "" = none
   // Hears what the call prints while it runs, on the caller's thread; null = nobody listens. The result has it all again.
   std::function<void(std::string_view)> on_output = {};
   // Takes what programs of the call have used of CPU time in the sandbox, as they use it, and says how much more they may use; null =

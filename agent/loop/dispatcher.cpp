@@ -185,10 +185,12 @@ CallOutcome Dispatcher::answer_without_running(
   outcome.verdict = Verdict::kNotRun;
   outcome.answer = answer_message(target, call, "", result.content);
   const store::CallResult recorded{status, *outcome.answer.name, result.content, "{}", ""};
+  CallNote note{.call = row, .status = status};
+  note.begin = note.end = std::chrono::system_clock::now();
   if (row > 0) {
     writer_.finish_call(row, recorded);
   } else {
-    writer_.record_call(
+    note.call = writer_.record_call(
         {.recipient = target.recipient,
          .arguments = call.text(),
          .effect = target.tool != nullptr ? to_string(target.tool->spec().effect) : "pure",
@@ -196,8 +198,8 @@ CallOutcome Dispatcher::answer_without_running(
         recorded
     );
   }
-  events_.push(ItemStarted{item});
-  events_.push(ItemCompleted{call_completed_item(item, result)});
+  events_.push(ItemStarted{item, note.call});
+  events_.push(ItemCompleted{call_completed_item(item, result), note});
   return outcome;
 }
 
@@ -205,6 +207,7 @@ void Dispatcher::execute(Begun& begun, Watchdog& watchdog, std::optional<Watchdo
   tools::Tool& tool = *begun.target.tool;
   const auto timeout = tool.spec().timeout;
   begun.started = Watchdog::Clock::now();
+  begun.note.begin = std::chrono::system_clock::now();
   const auto own_deadline = begun.started + timeout;
   const auto deadline = run_deadline ? std::min(*run_deadline, own_deadline) : own_deadline;
   const Watchdog::Watch watch = watchdog.watch(deadline);
@@ -221,7 +224,9 @@ void Dispatcher::execute(Begun& begun, Watchdog& watchdog, std::optional<Watchdo
     result.metadata = config_.secrets->redact(result.metadata);
   }
   result.content = tokenizer::to_valid_utf8(result.content);
-  if (Watchdog::Clock::now() >= own_deadline && watch.token().stop_requested()) {
+  begun.note.end = std::chrono::system_clock::now();
+  begun.note.out_of_time = Watchdog::Clock::now() >= own_deadline && watch.token().stop_requested();
+  if (begun.note.out_of_time) {
     result.content +=
         "\n[Stopped after " + std::to_string(timeout.count()) + " ms, the tool's limit.]";
   }
@@ -268,7 +273,9 @@ std::variant<CallOutcome, Dispatcher::Begun> Dispatcher::begin_tool(
                      : writer_.begin_call(
                            {target.recipient, arguments, to_string(target.tool->spec().effect), begun.request.idempotency_key}
                        );
-  events_.push(ItemStarted{begun.item});
+  begun.note.call = begun.number;
+  if (config_.trace) begun.request.traceparent = config_.trace->traceparent(config_.trace->span_of_call(writer_.id(), begun.number));
+  events_.push(ItemStarted{begun.item, begun.number});
   events_.flush();
   return begun;
 }
@@ -296,7 +303,8 @@ CallOutcome Dispatcher::finish(Begun& begun) {
   ToolResult& result = begun.result;
   const std::string& arguments = begun.request.arguments;
   if (result.status == ToolStatus::kUnfinished) {
-    events_.push(ItemCompleted{call_completed_item(begun.item, result)});
+    begun.note.status = "unfinished";
+    events_.push(ItemCompleted{call_completed_item(begun.item, result), begun.note});
     CallOutcome outcome;
     outcome.verdict = Verdict::kUnfinished;
     outcome.reason = result.content;
@@ -326,7 +334,8 @@ CallOutcome Dispatcher::finish(Begun& begun) {
       begun.number,
       {to_string(result.status), *outcome.answer.name, result.content, result.metadata, std::move(full), std::move(files), result.sandbox_cpu.count()}
   );
-  events_.push(ItemCompleted{std::move(completed)});
+  begun.note.status = outcome.verdict == Verdict::kDenied ? "denied" : to_string(result.status);
+  events_.push(ItemCompleted{std::move(completed), begun.note});
   return outcome;
 }
 
@@ -354,8 +363,10 @@ std::variant<CallOutcome, Dispatcher::Begun> Dispatcher::begin_again(
       call_started_item(events_.next_item_id(), target.recipient, row.intent.arguments);
   const ToolResult result{ToolStatus::kFailed, "", kOutcomeUnknown, "{}"};
   writer_.finish_call(row.call, {"unknown", *outcome.answer.name, kOutcomeUnknown, "{}", ""});
-  events_.push(ItemStarted{item});
-  events_.push(ItemCompleted{call_completed_item(item, result)});
+  CallNote note{.call = row.call, .status = "unknown"};
+  note.begin = note.end = std::chrono::system_clock::now();
+  events_.push(ItemStarted{item, row.call});
+  events_.push(ItemCompleted{call_completed_item(item, result), note});
   return outcome;
 }
 

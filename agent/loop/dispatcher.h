@@ -122,6 +122,7 @@ class Dispatcher {
     Item item;
     Watchdog::Clock::time_point started;
     tools::ToolResult result;
+    CallNote note = {};
   };
   // The call, begun, or what came of it without running.
   std::variant<CallOutcome, Begun> begin(const MessageStream::Done& done);

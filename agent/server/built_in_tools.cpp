@@ -197,6 +197,8 @@ OpenTools::OpenTools(
     if (sink) sink(event);
   };
   options.stop = std::move(stop);
+  options.config.trace = std::make_shared<agent::Trace>(/*exported=*/false);
+  options.config.trace->set_parent(tools.traceparent);
   turn_ = std::make_unique<agent::ServedTurn>(
       container_->box->tools(), ledger(services), run(services), services.renderer, prompt.has_functions, std::move(options)
   );

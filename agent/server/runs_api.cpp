@@ -152,7 +152,8 @@ void start_run(Services& services, const std::shared_ptr<Exchange>& exchange) {
   if (services.desk.host == nullptr) {
     throw ApiError(403, "this server runs no agents; start it with --agent", "agent_off");
   }
-  const RunOrder order = read_order(exchange->request(), services.desk.host->tools());
+  RunOrder order = read_order(exchange->request(), services.desk.host->tools());
+  order.traceparent = traceparent_of(exchange->request());
   const auto stream_error = [](const ApiError& error) {
     return sse({{"type", "error"}, {"message", error.what()}}, "error");
   };

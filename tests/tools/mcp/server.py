@@ -124,6 +124,8 @@ def call(request):
         return {"resultType": "input_required", "requestState": "again"}
     if what == "no result":
         return 7
+    if what == "trace":
+        return text(str(params.get("_meta", {}).get("traceparent")))
     if what == "env":
         return text(json.dumps(dict(os.environ)) + " in " + os.getcwd())
     if what == "ignored":  # the rest of its input, whatever comes
