@@ -128,6 +128,9 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--tool-timeout", o.tool_timeout_s, "Seconds for one call of python or shell")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_option("--max-sandbox-cpu", o.max_sandbox_cpu_s, "Most seconds of CPU time for python, shell and declared programs in the sandbox, in the whole run; 0 = no limit")
+      ->check(CLI::Range(0.0, 1e9))
+      ->type_name("SECONDS");
   app.add_option("--approve", o.approve, "Ask before tools that need approval; trusted = only once the run has read what strangers wrote (pages, searches)")
       ->check(CLI::IsMember({"never", "on-request", "trusted", "always"}))
       ->capture_default_str();

@@ -53,6 +53,7 @@ std::string expected(const std::string& key, const ordered_json& value) {
       {"best_of", {1, 64}},                 {"look_ahead", {0, 64}},
       {"context_tokens", {0, kTokensMax}},  {"max_reasoning_tokens", {0, kTokensMax}},
       {"timeout", {0, kSecondsMax}},        {"tool_timeout", {0, kSecondsMax}},
+      {"max_sandbox_cpu", {0, kSecondsMax}},
       {"temperature", {0, 100}},            {"top_p", {0, 1}},
       {"min_p", {0, 1}},
   };
@@ -128,6 +129,7 @@ std::map<std::string, Taker> takers(AgentOptions& o, std::vector<std::string>& m
       {"output_schema", into(o.output_schema)},
       {"timeout", into(o.timeout_s)},
       {"tool_timeout", into(o.tool_timeout_s)},
+      {"max_sandbox_cpu", into(o.max_sandbox_cpu_s)},
       {"temperature", into(o.temperature)},
       {"top_p", into(o.top_p)},
       {"top_k", into(o.top_k)},

@@ -103,6 +103,7 @@ std::map<std::string, Setter, std::less<>> setters(AgentOptions& o) {
       {"no_project_notes", set(o.no_project_notes)},
       {"timeout", set(o.timeout_s)},
       {"tool_timeout", set(o.tool_timeout_s)},
+      {"max_sandbox_cpu", set(o.max_sandbox_cpu_s)},
       {"temperature", set_optional<double>(o.temperature)},
       {"top_p", set_optional<double>(o.top_p)},
       {"top_k", set_optional<int>(o.top_k)},

@@ -65,15 +65,6 @@ void find_unenforceable(
   }
 }
 
-// What a server says of itself is read by a model too.
-void redact(mcp::Manifest& manifest, tools::Secrets& secrets) {
-  manifest.facts.instructions = secrets.redact(manifest.facts.instructions);
-  for (mcp::ToolInfo& tool : manifest.tools) {
-    tool.description = secrets.redact(tool.description);
-    tool.parameters = secrets.redact(tool.parameters);
-  }
-}
-
 // A run at a terminal asks its user to log in when a server wants it.
 oauth::LoginDesk desk_of(const AgentOptions& options, const Environment& env) {
   if (options.json || options.quiet || !env.stdin_is_terminal || !env.stderr_is_terminal) return {};
@@ -91,7 +82,8 @@ std::vector<std::shared_ptr<mcp::Server>> open_servers(
     mcp::ClientOptions client{.version = kVersion, .start_timeout = config.start_timeout};
     const McpWay way = way_to(config, options, env);
     auto made = mcp::make_client(config, client, way.proxy, authorizer_of(config, way, env, secrets, desk));
-    servers.push_back(std::make_shared<mcp::Server>(std::move(config), std::move(made), kept));
+    const auto redact = [secrets](std::string_view said) { return secrets->redact(said); };
+    servers.push_back(std::make_shared<mcp::Server>(std::move(config), std::move(made), kept, redact));
   }
   return servers;
 }
@@ -118,9 +110,6 @@ std::vector<std::unique_ptr<mcp::Manifest>> manifests_of(
   for (std::thread& thread : asking) thread.join();
   for (std::optional<Error>& error : errors) {
     if (error) error->message = secrets.redact(error->message);  // the server's log may stand in it
-  }
-  for (const auto& manifest : manifests) {
-    if (manifest) redact(*manifest, secrets);
   }
   for (std::size_t i = 0; i < servers.size(); ++i) {
     if (errors[i] && !servers[i]->config().optional) {

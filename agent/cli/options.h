@@ -69,6 +69,7 @@ struct AgentOptions {
   std::string output_schema = {};      // JSON text; empty = any answer
   double timeout_s = 0;                // whole run; 0 = no limit
   double tool_timeout_s = 120;         // one python cell or shell command
+  double max_sandbox_cpu_s = 0;        // CPU time of programs in the sandbox, in the whole run; 0 = no limit
   std::optional<float> temperature;    // unset: the model's own generation_config, else 1.0
   std::optional<float> top_p;
   std::optional<int> top_k;

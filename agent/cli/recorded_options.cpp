@@ -77,6 +77,7 @@ void apply_recorded(
   take("context_tokens", "--context-tokens", options.context_tokens);
   take("page_text", "--page-text", options.page_text);
   take("timeout_s", "--timeout", options.timeout_s);
+  take("max_sandbox_cpu_s", "--max-sandbox-cpu", options.max_sandbox_cpu_s);
   if (!params.contains("constrain") && !given.contains("--constrain")) options.constrain = "off";  // an older program's
   take("constrain", "--constrain", options.constrain);
   take("output_schema", "--output-schema", options.output_schema);

@@ -122,6 +122,7 @@ std::string params_json(
       {"look_ahead", options.look_ahead},
       {"best_of", options.best_of},         {"judge", options.judge},
       {"budget_tokens", options.budget_tokens}, {"timeout_s", options.timeout_s},
+      {"max_sandbox_cpu_s", options.max_sandbox_cpu_s},
       {"constrain", options.constrain},     {"output_schema", options.output_schema},
       {"page_text", options.page_text},
       {"search", options.search},           {"allow_origins", options.allow_origins},
@@ -307,6 +308,7 @@ agent::Limits limits(const AgentOptions& options) {
   limits.depth_max = options.subagent_depth;
   if (options.max_step_tokens > 0) limits.step_tokens_max = options.max_step_tokens;
   limits.timeout = milliseconds(options.timeout_s);
+  limits.sandbox_cpu_max = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(options.max_sandbox_cpu_s));
   limits.reasoning_tokens_max = options.max_reasoning_tokens;
   limits.compact_at_tokens = options.context_tokens;
   for (const std::string& limit : options.max_calls) set_call_limit(limit, limits);

@@ -23,7 +23,7 @@ RunOutcome Agent::Impl::run(std::string_view user_message, std::stop_token stop)
     if (!broken_.empty()) throw store::LedgerError(ErrorCode::kIo, broken_);
     const std::string text = readable(user_message);
     open_run(text);
-    emit(TurnStarted{text});
+    begin_turn(text);
     close_run(take_turn(text, stop, outcome.final), outcome);
   });
 }
@@ -42,9 +42,14 @@ RunOutcome Agent::Impl::resume(
       outcome.message = record.error().message;
       return report_failure(outcome);
     }
-    emit(TurnStarted{text.value_or("")});
+    begin_turn(text.value_or(""));
     close_run(resume_turn(*record, text, stop, outcome.final), outcome);
   });
+}
+
+void Agent::Impl::begin_turn(const std::string& text) {
+  if (config_.trace && !config_.lineage) config_.trace->begin_turn();
+  emit(TurnStarted{text});
 }
 
 void Agent::Impl::steer(std::string text) {

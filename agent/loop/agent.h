@@ -30,6 +30,7 @@
 #include "agent/loop/limits.h"
 #include "agent/loop/lineage.h"
 #include "agent/loop/output_schema.h"
+#include "agent/loop/trace.h"
 #include "agent/model/token_model.h"
 #include "agent/store/ledger.h"
 #include "tools/registry.h"
@@ -40,6 +41,7 @@ namespace toccata::agent {
 // One model call, told when it is over.
 struct ModelCall {
   using Clock = std::chrono::system_clock;
+  std::string run;  // id
   int step = 0;
   Clock::time_point begin, end;
   std::optional<Clock::time_point> first_token;  // none: nothing was sampled
@@ -81,7 +83,10 @@ struct AgentConfig {
   BestOf best_of;
   // Their values are taken out of what users and tools say, before anybody reads or records it; null: there are none.
   std::shared_ptr<tools::Secrets> secrets;
-  std::function<void(const ModelCall&)> on_model_call;  // on the thread of run(); must not throw
+  // Those of runs that this one makes included, in the order of their events; on the thread of run(); must not throw.
+  std::function<void(const ModelCall&)> on_model_call;
+  // What requests of model and tools say of the trace they belong to; null: nothing.
+  std::shared_ptr<Trace> trace;
   std::string sandbox_level;  // recorded in the ledger
   std::string params = "{}";  // recorded in the ledger: one JSON object
 };

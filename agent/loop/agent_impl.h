@@ -78,6 +78,7 @@ class Agent::Impl {
   template <class Turn>
   RunOutcome guarded(const Turn& turn);
   void open_run(const std::string& task);
+  void begin_turn(const std::string& text);
   void write_to(store::RunWriter writer);
   // Opens the model's session and puts the recorded log into it, or else the system and developer messages, all or
   // nothing.

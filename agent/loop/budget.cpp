@@ -1,6 +1,7 @@
 #include "agent/loop/budget.h"
 
 #include <algorithm>
+#include <sstream>
 
 namespace toccata::agent {
 namespace {
@@ -35,6 +36,7 @@ void Budget::recall(const std::vector<store::CallRow>& calls) {
     if (!did_run(call)) continue;
     count_call(call.intent.recipient);
     spent_.output_bytes += static_cast<std::int64_t>(call.result->content.size());
+    spent_.cpu += std::chrono::microseconds(call.result->sandbox_cpu_us);
     spent_.duration += std::chrono::milliseconds(std::max<std::int64_t>(0, call.finished_ms - call.started_ms));
   }
 }
@@ -169,6 +171,28 @@ void Budget::add_output(std::size_t bytes, std::chrono::milliseconds duration) {
     budget->spent_.output_bytes += static_cast<std::int64_t>(bytes);
     budget->spent_.duration += duration;
   }
+}
+
+std::optional<std::string> Budget::refuses_sandbox() const {
+  const std::lock_guard lock(*mutex_);
+  return first_objection([](const Budget& budget) -> std::optional<std::string> {
+    const std::chrono::milliseconds limit = budget.limits_.sandbox_cpu_max;
+    if (limit.count() == 0 || budget.spent_.cpu < limit) return std::nullopt;
+    std::ostringstream seconds;
+    seconds << static_cast<double>(limit.count()) / 1000;
+    return "the budget of " + seconds.str() + " seconds of CPU time in the sandbox is used up";
+  });
+}
+
+std::chrono::microseconds Budget::charge_cpu(std::chrono::microseconds used) {
+  const std::lock_guard lock(*mutex_);
+  std::chrono::microseconds left = std::chrono::microseconds::max();
+  for (Budget* budget = this; budget != nullptr; budget = budget->parent_) {
+    budget->spent_.cpu += used;
+    const std::chrono::milliseconds limit = budget->limits_.sandbox_cpu_max;
+    if (limit.count() > 0) left = std::min<std::chrono::microseconds>(left, limit - budget->spent_.cpu);
+  }
+  return left;
 }
 
 std::optional<std::string> Budget::take_child() {

@@ -51,6 +51,12 @@ class Budget {
   // What it came to.
   void add_output(std::size_t bytes, std::chrono::milliseconds duration);
 
+  // Why a call whose programs run in the sandbox would be one too many; none: some of the CPU time is left.
+  std::optional<std::string> refuses_sandbox() const;
+  // Counts CPU time that such programs have used, while they run. How much more they may use, and all that run at the same time
+  // in the family together: below zero when they have used too much, max() without a limit.
+  std::chrono::microseconds charge_cpu(std::chrono::microseconds used);
+
   // A run more below this one: why not, or it is counted.
   std::optional<std::string> take_child();
 
@@ -62,6 +68,7 @@ class Budget {
     std::map<std::string, int, std::less<>> calls_of = {};  // by recipient and by namespace
     std::int64_t output_bytes = 0;
     std::chrono::milliseconds duration{0};
+    std::chrono::microseconds cpu{0};
     int children = 0;
   };
   std::optional<std::string> objection_to_tokens(std::int64_t n_read, std::int64_t n_sampled) const;

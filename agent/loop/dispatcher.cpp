@@ -186,10 +186,12 @@ CallOutcome Dispatcher::answer_without_running(
   outcome.verdict = Verdict::kNotRun;
   outcome.answer = answer_message(target, call, "", result.content);
   const store::CallResult recorded{status, *outcome.answer.name, result.content, "{}", ""};
+  CallNote note{.call = row, .status = status};
+  note.begin = note.end = std::chrono::system_clock::now();
   if (row > 0) {
     writer_.finish_call(row, recorded);
   } else {
-    writer_.record_call(
+    note.call = writer_.record_call(
         {.recipient = target.recipient,
          .arguments = call.text(),
          .effect = target.tool != nullptr ? to_string(target.tool->spec().effect) : "pure",
@@ -197,16 +199,17 @@ CallOutcome Dispatcher::answer_without_running(
         recorded
     );
   }
-  events_.push(ItemStarted{item});
-  events_.push(ItemCompleted{call_completed_item(item, result)});
+  events_.push(ItemStarted{item, note.call});
+  events_.push(ItemCompleted{call_completed_item(item, result), note});
   return outcome;
 }
 
 ToolResult Dispatcher::call_tool(
     tools::Tool& tool, const tools::ToolCall& request, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline,
-    const std::stop_token& stop
+    const std::stop_token& stop, CallNote& note
 ) const {
   const auto timeout = tool.spec().timeout;
+  note.begin = std::chrono::system_clock::now();
   const auto own_deadline = Watchdog::Clock::now() + timeout;
   const auto deadline = run_deadline ? std::min(*run_deadline, own_deadline) : own_deadline;
   const Watchdog::Watch watch = watchdog.watch(deadline);
@@ -224,7 +227,9 @@ ToolResult Dispatcher::call_tool(
     result.metadata = config_.secrets->redact(result.metadata);
   }
   result.content = tokenizer::to_valid_utf8(result.content);
-  if (Watchdog::Clock::now() >= own_deadline && watch.token().stop_requested()) {
+  note.end = std::chrono::system_clock::now();
+  note.out_of_time = Watchdog::Clock::now() >= own_deadline && watch.token().stop_requested();
+  if (note.out_of_time) {
     result.content +=
         "\n[Stopped after " + std::to_string(timeout.count()) + " ms, the tool's limit.]";
   }
@@ -234,7 +239,7 @@ ToolResult Dispatcher::call_tool(
 void Dispatcher::execute(Begun& begun, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline) const {
   if (take_result_of_guess(begun, watchdog, run_deadline)) return;
   const auto started = Watchdog::Clock::now();
-  begun.result = call_tool(*begun.target.tool, begun.request, watchdog, run_deadline, {});
+  begun.result = call_tool(*begun.target.tool, begun.request, watchdog, run_deadline, {}, begun.note);
   begun.took = Watchdog::Clock::now() - started;
 }
 
@@ -279,12 +284,15 @@ std::variant<CallOutcome, Dispatcher::Begun> Dispatcher::begin_tool(
   note_unused();
   begun.request = {
       target.recipient, arguments, row != nullptr ? row->intent.idempotency_key : writer_.next_idempotency_key()};
+  if (target.tool->spec().in_sandbox) begun.request.charge_cpu = [this](std::chrono::microseconds used) { return budget_.charge_cpu(used); };
   begun.number = row != nullptr
                      ? row->call
                      : writer_.begin_call(
                            {target.recipient, arguments, to_string(target.tool->spec().effect), begun.request.idempotency_key}
                        );
-  events_.push(ItemStarted{begun.item});
+  begun.note.call = begun.number;
+  if (config_.trace) begun.request.traceparent = config_.trace->traceparent(config_.trace->span_of_call(writer_.id(), begun.number));
+  events_.push(ItemStarted{begun.item, begun.number});
   events_.flush();
   return begun;
 }
@@ -317,7 +325,8 @@ CallOutcome Dispatcher::finish(Begun& begun) {
   ToolResult& result = begun.result;
   const std::string& arguments = begun.request.arguments;
   if (result.status == ToolStatus::kUnfinished) {
-    events_.push(ItemCompleted{call_completed_item(begun.item, result)});
+    begun.note.status = "unfinished";
+    events_.push(ItemCompleted{call_completed_item(begun.item, result), begun.note});
     CallOutcome outcome;
     outcome.verdict = Verdict::kUnfinished;
     outcome.reason = result.content;
@@ -345,9 +354,10 @@ CallOutcome Dispatcher::finish(Begun& begun) {
   Item completed = call_completed_item(begun.item, result, files);
   writer_.finish_call(
       begun.number,
-      {to_string(result.status), *outcome.answer.name, result.content, result.metadata, std::move(full), std::move(files)}
+      {to_string(result.status), *outcome.answer.name, result.content, result.metadata, std::move(full), std::move(files), result.sandbox_cpu.count()}
   );
-  events_.push(ItemCompleted{std::move(completed)});
+  begun.note.status = outcome.verdict == Verdict::kDenied ? "denied" : to_string(result.status);
+  events_.push(ItemCompleted{std::move(completed), begun.note});
   return outcome;
 }
 
@@ -375,8 +385,10 @@ std::variant<CallOutcome, Dispatcher::Begun> Dispatcher::begin_again(
       call_started_item(events_.next_item_id(), target.recipient, row.intent.arguments);
   const ToolResult result{ToolStatus::kFailed, "", kOutcomeUnknown, "{}"};
   writer_.finish_call(row.call, {"unknown", *outcome.answer.name, kOutcomeUnknown, "{}", ""});
-  events_.push(ItemStarted{item});
-  events_.push(ItemCompleted{call_completed_item(item, result)});
+  CallNote note{.call = row.call, .status = "unknown"};
+  note.begin = note.end = std::chrono::system_clock::now();
+  events_.push(ItemStarted{item, row.call});
+  events_.push(ItemCompleted{call_completed_item(item, result), note});
   return outcome;
 }
 
@@ -522,6 +534,9 @@ std::variant<CallOutcome, Dispatcher::Begun> Dispatcher::begin(const MessageStre
     return outcome;
   }
   if (auto refused = budget_.refuses(target.recipient)) return over_budget(std::move(*refused));
+  if (target.tool->spec().in_sandbox) {
+    if (auto refused = budget_.refuses_sandbox()) return over_budget(std::move(*refused));
+  }
   if (auto reason = trust_.objection(target.tool->spec(), arguments)) {
     writer_.note("trust", "a call to " + target.recipient + " was refused: its address carried private text");
     return answer_without_running(target, call, "refused", std::move(*reason));

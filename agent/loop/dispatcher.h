@@ -142,6 +142,7 @@ class Dispatcher {
     std::unique_ptr<Guess> guess = {};  // that this call was
     Watchdog::Clock::duration took{};
     tools::ToolResult result = {};
+    CallNote note = {};
   };
   // The call, begun, or what came of it without running.
   std::variant<CallOutcome, Begun> begin(const MessageStream::Done& done);
@@ -150,10 +151,10 @@ class Dispatcher {
   std::variant<CallOutcome, Begun> begin_tool(
       const Target& target, const harmony::Message& call, const std::string& arguments, const store::CallRow* row
   );
-  // The tool's own answer, within its time.
+  // The tool's own answer, within its time; `note` gets when.
   tools::ToolResult call_tool(
       tools::Tool& tool, const tools::ToolCall& request, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline,
-      const std::stop_token& stop
+      const std::stop_token& stop, CallNote& note
   ) const;
   // Whether calls of this tool may be made ahead, others allowing.
   static bool is_guessable(const tools::ToolSpec& spec);

@@ -62,7 +62,8 @@ bool Dispatcher::make_ahead(const Target& target, const MessageStream::Done& don
   if (!may_guess(target, arguments)) return false;
   const tools::ToolCall request{target.recipient, arguments, writer_.id() + "/ahead"};
   return guesses_.start(key_of(target, arguments), foresight, [this, tool = target.tool, request](const std::stop_token& stop) {
-    return call_tool(*tool, request, guess_watchdog_, std::nullopt, stop);
+    CallNote note;
+    return call_tool(*tool, request, guess_watchdog_, std::nullopt, stop, note);
   });
 }
 
@@ -87,6 +88,7 @@ bool Dispatcher::take_result_of_guess(
 ) const {
   if (!begun.guess) return false;
   const auto ahead = std::chrono::duration_cast<std::chrono::milliseconds>(Watchdog::Clock::now() - begun.guess->begun());
+  const auto begin = std::chrono::system_clock::now() - ahead;
   const Watchdog::Watch watch = watchdog.watch(run_deadline);
   Guess::End end = begun.guess->wait(watch.token());
   begun.guess.reset();
@@ -96,6 +98,8 @@ bool Dispatcher::take_result_of_guess(
   begun.result = std::move(*end.result);
   begun.result.metadata = with_head_start(begun.result.metadata, ahead);
   begun.took = end.took;
+  begun.note.begin = begin;
+  begun.note.end = begin + std::chrono::duration_cast<std::chrono::system_clock::duration>(end.took);
   return true;
 }
 

@@ -43,6 +43,8 @@ class TokenLog {
   // The log of a recorded run, into a session that is empty or holds a prefix; nothing is written to the ledger. A closing stop token is kept
   // back until settle(), which would take it back anyway.
   Result<void> restore(std::span<const Token> timeline);
+  // As TokenSession::trace(), for the model calls to come.
+  void trace(const std::string& traceparent) { session_->trace(traceparent); }
   Result<Token> sample(const SamplingParams& params, std::optional<TokenMask> mask, std::stop_token stop);
   bool has_further_call() const { return session_->has_further_call(); }
   // The next sample() waits for nothing.

@@ -39,6 +39,23 @@ class AgentsTest(unittest.TestCase):
         self.assertEqual(0, shown.returncode, shown.stderr)
         return json.loads(shown.stdout)
 
+    def test_sub_agents_share_the_cpu_time_of_their_maker(self):
+        forever = PYTHON.format("while True: pass")
+        model = self.model(
+            [delegate(task="part one") + START + delegate(task="part two"), FINAL.format("none")],
+            [{"when": part, "completions": [forever, FINAL.format("given up")]} for part in ("part one", "part two")],
+        )
+        done = self.program.run("run", "-m", model, "--subagents", "--max-sandbox-cpu", "0.6", "go")
+        self.assertEqual((0, "none\n"), (done.returncode, done.stdout), done.stderr)
+        run = self.show()
+        self.assertEqual(0, run.get("sandbox_cpu_us", 0), "each call's time stands once")
+        below = [self.show(child["id"]) for child in run["children"]]
+        for child in below:
+            self.assertIn("used up the CPU time", child["calls"][0]["result"]["content"])
+        used = sum(child["sandbox_cpu_us"] for child in below)
+        self.assertGreaterEqual(used, 600_000)
+        self.assertLess(used, 900_000, "both together")
+
     def test_sub_agents_stand_in_a_tree_with_their_maker(self):
         done = self.program.run("run", "-m", TWO_PARTS, "--subagents", "How many primes?")
         self.assertEqual((0, "25 below 100, 46 below 200\n"), (done.returncode, done.stdout), done.stderr)

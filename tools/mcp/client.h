@@ -61,6 +61,7 @@ struct CallOptions {
   std::chrono::milliseconds timeout{120'000};
   std::function<void(const Progress&)> on_progress = {};  // on the caller's thread
   std::vector<HeaderParam> headers = {};                  // of the tool's schema
+  std::string traceparent = {};  // W3C trace context; told to servers of the modern era
 };
 
 struct CallResult {
@@ -106,6 +107,7 @@ class Client {
     std::vector<std::pair<std::string, std::string>> headers = {};
     std::chrono::milliseconds timeout{0};
     std::function<void(const Progress&)> on_progress = {};
+    std::string traceparent = {};
   };
   enum class Era { kUnknown, kModern, kLegacy };
 

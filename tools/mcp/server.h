@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -25,11 +26,17 @@ std::string to_json_text(const Manifest& manifest);
 // kCorrupt for what to_json_text() does not write.
 Result<Manifest> manifest_from_json(std::string_view text);
 
+// Takes secret values out of a text. Any thread.
+using Redact = std::function<std::string(std::string_view)>;
+// What a server says is read by models, shown to people and kept in a file, and may repeat what it was told. A tool whose name would
+// be another is left out.
+Manifest redacted(Manifest manifest, const Redact& redact);
+
 // From any thread.
 class Server {
  public:
-  // `manifest_file`: empty = none is kept.
-  Server(ServerConfig config, std::unique_ptr<Client> client, std::filesystem::path manifest_file);
+  // `manifest_file`: empty = none is kept. `redact`: null = nothing is secret.
+  Server(ServerConfig config, std::unique_ptr<Client> client, std::filesystem::path manifest_file, Redact redact = {});
 
   const ServerConfig& config() const { return config_; }
   Client& client() { return *client_; }
@@ -47,6 +54,7 @@ class Server {
   ServerConfig config_;
   std::unique_ptr<Client> client_;
   std::filesystem::path manifest_file_;
+  Redact redact_;
   std::mutex mutex_;
   bool asked_ = false;
   int n_starts_ = 0;  // that the model has heard of

@@ -97,6 +97,7 @@ class Agent:
         while another runs; 0: none. Functions are guessed that are pure and concurrent
     best_of, judge: candidates for each answer, and which is taken: "majority", "first-valid", "model", "command=..."
     timeout, tool_timeout: seconds, of a run (0: no limit) and of one call of python or shell
+    max_sandbox_cpu: seconds of CPU time that programs in the sandbox may use, in the life of the agent (0: no limit)
 
     Every option is one of `toccata run`, with underscores; None is its default (AGENTS.md is not read here). Raises
     ValueError naming an option of the wrong kind, FileNotFoundError for a model that is not there, RuntimeError for one
@@ -131,6 +132,7 @@ class Agent:
         context_tokens: int | None = None,
         timeout: float | None = None,
         tool_timeout: float | None = None,
+        max_sandbox_cpu: float | None = None,
         sandbox: Literal["full", "full-nocg", "noproc", "landlock", "seccomp", "none"] | None = None,
         sandbox_start: Literal["zygote", "cold"] | None = None,
         python: str | os.PathLike[str] | None = None,

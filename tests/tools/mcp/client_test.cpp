@@ -45,6 +45,17 @@ struct Server {
   }
 };
 
+TEST(McpClient, TheTraceIsToldToServersOfTheModernEra) {
+  const std::string traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  for (const auto& [era, expected] : {std::pair<std::string, std::string>{"modern", traceparent}, {"legacy", "None"}}) {
+    Server server({era});
+    const Result<CallResult> told = server.call("trace", {.traceparent = traceparent});
+    ASSERT_TRUE(told) << told.error().message;
+    EXPECT_EQ(told->text, expected) << era;
+    EXPECT_EQ(server.call("trace")->text, "None");
+  }
+}
+
 bool no_child_is_left() {
   errno = 0;
   return waitpid(-1, nullptr, WNOHANG) == -1 && errno == ECHILD;

@@ -123,6 +123,22 @@ TEST(McpManifest, IsReadAsItWasWritten) {
   for (const char* damaged : {"", "{}", R"({"format": 1})", R"({"format": 2})", "[1]"}) EXPECT_FALSE(manifest_from_json(damaged)) << damaged;
 }
 
+TEST(McpManifest, IsSearchedForSecretsInEachPlace) {
+  Manifest told = manifest();
+  told.facts.name = told.facts.instructions = told.tools[0].description = told.tools[2].name = "a token b";
+  told.tools[1].parameters = R"({"title":"token"})";
+  told.left_out = {"token: no schema"};
+  const Manifest safe = redacted(told, [](std::string_view text) {
+    std::string out(text);
+    if (const auto at = out.find("token"); at != std::string::npos) out.replace(at, 5, "*");
+    return out;
+  });
+  EXPECT_EQ(to_json_text(safe).find("token"), std::string::npos) << to_json_text(safe);
+  ASSERT_EQ(2u, safe.tools.size()) << "a tool is called by its name";
+  EXPECT_EQ("a * b: there is a secret in its name", safe.left_out.back());
+  EXPECT_EQ(manifest(), redacted(manifest(), {}));
+}
+
 TEST(McpTools, HintsDecideWhatMayBeRepeatedAndWhatIsAskedFor) {
   ServerConfig config{.name = "s", .process = {.program = "/no/such"}, .disabled_tools = {"list_*"}, .always_allow = {"rm"}};
   auto server = std::make_shared<Server>(config, make_client(config, {}), "");
