@@ -52,7 +52,8 @@ inline GgufEncoder quantized(bool as_bf16) {
   };
 }
 
-// Rows of 256 and of 128 values, and matrices enough for every format.
-inline constexpr TinyShape kQuantizedShape{.layers = 3, .hidden = 256, .heads = 8};
+// Rows of 256 and of 32 values, and matrices enough for every format.
+inline constexpr TinyShape kQuantizedShape{
+    .layers = 3, .experts = 2, .experts_per_token = 1, .hidden = 256, .intermediate = 32, .heads = 2};
 
 }  // namespace toccata::testing
