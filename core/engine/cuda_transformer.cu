@@ -25,16 +25,15 @@ constexpr std::size_t kBlasWorkspace = std::size_t{32} << 20;  // what cuBLAS as
 class CudaTransformer::Impl {
  public:
   Impl(std::shared_ptr<const model::Weights> weights, const CudaOptions& options)
-      : source_(std::move(weights)),
-        c_(source_->config),
+      : c_(weights->config),
         o_(checked(c_, options)),
         scratch_(c_, o_, stream_),
         kv_(c_, o_),
         sampler_(c_.n_vocab, stream_, ops_),
         host_sampler_(c_.n_vocab) {
-    needs_ = needs();
+    needs_ = needs(*weights);
     placement_ = plan_placement(needs_).value_or_throw();
-    weights_.load(*source_, placement_);
+    weights_.load(*weights, placement_);
     kv_.make(c_, placement_.kv_bytes, o_.n_sequences, o_.chunk_tokens, stream_);
     blas_.prepare(stream_.handle(), blas_workspace_.data(), blas_workspace_.bytes());
     const Parts parts{c_, o_, stream_, weights_, kv_, scratch_, ops_, blas_};
@@ -190,16 +189,16 @@ class CudaTransformer::Impl {
     return o;
   }
   static std::string megabytes(std::size_t bytes) { return std::to_string((bytes + 500000) / 1000000); }
-  PlacementNeeds needs() const {
+  PlacementNeeds needs(const model::Weights& source) const {
     PlacementNeeds n;
     const std::size_t free = free_device_bytes();
     const std::size_t kept = std::min<std::size_t>(free / 32, std::size_t{512} << 20);  // for cuBLAS and the graphs
     n.free = o_.device_bytes != 0 ? std::min(o_.device_bytes, free) : free - kept;
-    const model::Linear table = embedding_of(*source_);
+    const model::Linear table = embedding_of(source);
     n.embedding = matrix_bytes(table, stays_q8(table));
-    n.dense = dense_bytes(*source_);
+    n.dense = dense_bytes(source);
     n.n_layers = c_.n_layers;
-    n.layer_experts = expert_bytes(source_->layers[0].gate_up) + expert_bytes(source_->layers[0].down);
+    n.layer_experts = expert_bytes(source.layers[0].gate_up) + expert_bytes(source.layers[0].down);
     n.kv_wanted = o_.kv_bytes != 0 ? std::min(o_.kv_bytes, kv_.wanted_bytes()) : kv_.wanted_bytes();
     n.kv_least = std::min(kv_.least_bytes(), n.kv_wanted);
     return n;
@@ -309,8 +308,7 @@ class CudaTransformer::Impl {
     return {row, [this](float* back) { spare_rows_.push_back(back); }};
   }
 
-  std::shared_ptr<const model::Weights> source_;
-  const model::Config& c_;
+  const model::Config c_;
   CudaOptions o_;
   Stream stream_;
   OpTimer ops_;

@@ -92,7 +92,7 @@ std::shared_ptr<const Model> Model::load(
   struct Made : Model {  // make_shared needs a public constructor
     Made(std::shared_ptr<const model::Weights> weights, const Options& o) : Model(std::move(weights), o) {}
   };
-  return std::make_shared<const Made>(model::load_weights(std::move(files)), options);
+  return std::make_shared<const Made>(model::load_weights(std::move(files), options.n_threads), options);
 }
 
 Model::Model(std::shared_ptr<const model::Weights> weights, const Options& options)
@@ -120,6 +120,9 @@ Model::Model(std::shared_ptr<const model::Weights> weights, const Options& optio
   }
   if (on_gpu) {
     cuda_ = open_cuda_device(weights_, options_);
+    auto rest = std::make_shared<model::Weights>();  // the device has copies of the weights
+    rest->config = config();
+    weights_ = std::move(rest);
   } else {
     batcher_ = std::make_unique<Batcher>(*this);
   }

@@ -46,7 +46,7 @@ class Model {
   );
 
   const model::Config& config() const { return weights_->config; }
-  const model::Weights& weights() const { return *weights_; }
+  const model::Weights& weights() const { return *weights_; }  // on a GPU the config alone
   const ops::RopeTable& rope() const { return rope_; }
   const Options& options() const { return options_; }
   std::int64_t n_context() const { return options_.n_context; }

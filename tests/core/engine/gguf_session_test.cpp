@@ -1,11 +1,12 @@
 // The same weights from GGUF and from the Hugging Face layout, on every device.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/engine/session.h"
 #include "core/model/gguf_checkpoint.h"
-#include "tests/support/gguf_writer.h"
+#include "tests/support/gguf_blocks.h"
 
 namespace toccata::engine {
 namespace {
@@ -114,6 +115,21 @@ TEST_P(GgufSessionTest, EveryTypeAgreesWithTheExactModeOfTheCpu) {
       EXPECT_LT(relative_error(got, wanted), 2e-5) << static_cast<int>(dense) << ", chunks of " << chunk;
       EXPECT_EQ(got.greedy, wanted.greedy);
     }
+  }
+}
+
+// Matrices in eleven formats, and the same ones as the bf16 numbers they are read as.
+TEST_P(GgufSessionTest, QuantizedMatricesGiveTheBitsOfTheirValuesInBf16) {
+  const TinyCheckpoint source(toccata::testing::kQuantizedShape);
+  const auto quantized = TinyGguf(source, toccata::testing::quantized(/*as_bf16=*/false)).bytes();
+  const auto plain = TinyGguf(source, toccata::testing::quantized(/*as_bf16=*/true)).bytes();
+  for (const bool exact : {true, false}) {
+    if (!exact && GetParam() == Device::kCuda) break;  // the emulated device takes its time
+    const Output wanted = run(model::gguf_in_memory("tiny.gguf", plain).value_or_throw(), options(exact));
+    const Output got = run(model::gguf_in_memory("tiny.gguf", quantized).value_or_throw(), options(exact));
+    EXPECT_TRUE(std::ranges::all_of(wanted.logits, [](float x) { return std::isfinite(x); }));
+    EXPECT_EQ(got.logits, wanted.logits);
+    EXPECT_EQ(got.greedy, wanted.greedy);
   }
 }
 

@@ -8,7 +8,7 @@
 
 #include "core/base/f16.h"
 #include "core/model/gguf_checkpoint.h"
-#include "tests/support/gguf_writer.h"
+#include "tests/support/gguf_blocks.h"
 
 namespace toccata::engine {
 namespace {
@@ -67,6 +67,20 @@ TEST_F(LayoutTest, MatricesThatWereBf16AreAgain) {
     EXPECT_EQ(rounding.worst(), 0);
     EXPECT_EQ(dense_bytes(*gguf), dense_bytes(*wanted_));
   }
+}
+
+TEST_F(LayoutTest, QuantizedMatricesAreBf16OfTheirFullSize) {
+  TinyCheckpoint source(toccata::testing::kQuantizedShape);
+  const auto file = TinyGguf(source, toccata::testing::quantized(/*as_bf16=*/false)).bytes();
+  const auto gguf = model::load_weights(model::gguf_in_memory("tiny.gguf", file).value_or_throw());
+  const auto same_shape = model::load_weights(source.files());
+  RoundingError rounding;
+  for (const model::Linear* w : {&gguf->layers[1].q, &gguf->layers[1].output, &gguf->unembedding}) {
+    EXPECT_FALSE(stays_q8(*w));
+    EXPECT_EQ(whole(as_bf16(*w, rounding), 100), bytes_of(w->weight));
+  }
+  EXPECT_EQ(whole(as_bf16(embedding_of(*gguf), rounding), 100), bytes_of(gguf->embedding));
+  EXPECT_EQ(dense_bytes(*gguf), dense_bytes(*same_shape));
 }
 
 TEST_F(LayoutTest, WhatIsNoBf16NumberIsRoundedAndCounted) {
