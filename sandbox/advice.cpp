@@ -28,7 +28,7 @@ bool is_filtered() {
 
 // The walls that stand before this are made by the clone into namespaces or with rights that only they give.
 bool needs_namespaces(const std::string& layer) {
-  for (const char* other : {"Landlock", "seccomp", "rlimits", "workspace", "descriptors", "dies with host", "own session"}) {
+  for (const char* other : {"Landlock", "seccomp", "rlimits", "workspace", "descriptors", "no descriptor of the host's", "dies with host", "still dies with host", "own session"}) {
     if (layer == other) return false;
   }
   return true;

@@ -67,7 +67,7 @@ Cell::Cell(const Child& child, std::uint32_t generation, std::uint64_t number, c
       ladder_(kSteps, kKillStep) {}
 
 Cell::End Cell::run(
-    std::string_view code, milliseconds timeout, const std::stop_token& stop, int interrupts
+    std::string_view code, milliseconds timeout, const std::stop_token& stop, int interrupts, CpuWatch& cpu
 ) {
   eventfd_t asked = 0;
   (void)!eventfd_read(interrupts, &asked);  // meant for a cell that is over
@@ -77,7 +77,7 @@ Cell::End Cell::run(
   deadline_ = Clock::now() + std::clamp(timeout, milliseconds(0), milliseconds(86'400'000));
   unsent_ = code;
   while (!end_) {
-    wait(stopped.get(), interrupts);
+    wait(stopped.get(), interrupts, cpu.next());
     read_output(kReadMax);
     read_keeper();
     read_reply();
@@ -86,6 +86,9 @@ Cell::End Cell::run(
     if (out_.bytes() + err_.bytes() > limits_.flood_bytes) ladder_.step_in(Cause::kFlood);
     if (stop.stop_requested()) ladder_.step_in(Cause::kStopped);
     if (Clock::now() >= deadline_) ladder_.step_in(Cause::kTimeout);
+    const CpuWatch::Verdict used = cpu.look();
+    if (used != CpuWatch::Verdict::kWithin) ladder_.step_in(Cause::kCpu);
+    if (used == CpuWatch::Verdict::kOverdrawn) ladder_.hurry();
     if (eventfd_read(interrupts, &asked) == 0) interrupt();
     climb();
   }
@@ -93,7 +96,7 @@ Cell::End Cell::run(
   return *end_;
 }
 
-void Cell::wait(int stop_fd, int interrupts) {
+void Cell::wait(int stop_fd, int interrupts, Clock::time_point look) {
   while (!sent_all_ && send_some()) {
   }
   const short cells = sent_all_ ? POLLIN : POLLIN | POLLOUT;
@@ -108,7 +111,7 @@ void Cell::wait(int stop_fd, int interrupts) {
   };
   // Once stepped in, the stop is known and must not wake the loop again.
   if (cause() != Cause::kNone) fds[5].fd = -1;
-  const Clock::time_point until = ladder_.next().value_or(deadline_);
+  const Clock::time_point until = std::min(ladder_.next().value_or(deadline_), look);
   poll(fds, std::size(fds), Deadline(until - Clock::now()).poll_ms());
 }
 

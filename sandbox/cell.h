@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "sandbox/cpu_watch.h"
 #include "sandbox/ladder.h"
 #include "sandbox/linux/deadline.h"
 #include "sandbox/linux/spawn.h"
@@ -51,7 +52,8 @@ class Cell {
       std::string_view code,
       std::chrono::milliseconds timeout,
       const std::stop_token& stop,
-      int interrupts
+      int interrupts,
+      CpuWatch& cpu
   );
 
   // What made the host step in, if it did.
@@ -65,7 +67,7 @@ class Cell {
   using Clock = std::chrono::steady_clock;
 
   std::string packets(std::string_view code) const;
-  void wait(int stop_fd, int interrupts);
+  void wait(int stop_fd, int interrupts, Clock::time_point look);
   void interrupt();
   bool send_some();
   void read_output(std::size_t at_most);

@@ -50,7 +50,8 @@ bool CommandRun::run(
     const std::vector<std::string>& argv,
     const std::string& folder,
     milliseconds timeout,
-    const std::stop_token& stop
+    const std::stop_token& stop,
+    CpuWatch& cpu
 ) {
   const UniqueFd stopped(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   const std::stop_callback on_stop(stop, [&] { (void)!eventfd_write(stopped.get(), 1); });
@@ -58,7 +59,7 @@ bool CommandRun::run(
   if (!send_order('x', argv, folder)) return false;
   bool lost = false;
   while (!wait_status_ && !lost) {
-    wait(stopped.get());
+    wait(stopped.get(), cpu.next());
     drain(child_.out.get(), out_, kReadMax);
     drain(child_.err.get(), out_, kReadMax);  // of the interpreter's threads
     read_keeper();
@@ -67,6 +68,9 @@ bool CommandRun::run(
     if (out_.bytes() > limits_.flood_bytes) ladder_.step_in(Cause::kFlood);
     if (stop.stop_requested()) ladder_.step_in(Cause::kStopped);
     if (Clock::now() >= deadline_) ladder_.step_in(Cause::kTimeout);
+    const CpuWatch::Verdict used = cpu.look();
+    if (used != CpuWatch::Verdict::kWithin) ladder_.step_in(Cause::kCpu);
+    if (used == CpuWatch::Verdict::kOverdrawn) ladder_.hurry();
     lost = lost || !climb();
   }
   // What it wrote before its end is in the pipe by now. Only that much: something may go on writing.
@@ -76,7 +80,7 @@ bool CommandRun::run(
   return !lost;
 }
 
-void CommandRun::wait(int stop_fd) {
+void CommandRun::wait(int stop_fd, Clock::time_point look) {
   pollfd fds[] = {
       {child_.out.get(), POLLIN, 0},
       {child_.err.get(), POLLIN, 0},
@@ -84,7 +88,7 @@ void CommandRun::wait(int stop_fd) {
       {child_.process(), POLLIN, 0},
       {cause() == Cause::kNone ? stop_fd : -1, POLLIN, 0},
   };
-  const Clock::time_point until = ladder_.next().value_or(deadline_);
+  const Clock::time_point until = std::min(ladder_.next().value_or(deadline_), look);
   poll(fds, std::size(fds), Deadline(until - Clock::now()).poll_ms());
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sandbox/cell.h"
+#include "sandbox/cpu_watch.h"
 #include "sandbox/ladder.h"
 #include "sandbox/linux/spawn.h"
 #include "sandbox/output.h"
@@ -34,7 +35,8 @@ class CommandRun {
       const std::vector<std::string>& argv,
       const std::string& folder,
       std::chrono::milliseconds timeout,
-      const std::stop_token& stop
+      const std::stop_token& stop,
+      CpuWatch& cpu
   );
 
   // What made the host step in, if it did: then the whole process group was killed.
@@ -50,7 +52,7 @@ class CommandRun {
   bool send_order(
       char order, const std::vector<std::string>& argv = {}, const std::string& folder = {}
   );
-  void wait(int stop_fd);
+  void wait(int stop_fd, Clock::time_point look);
   void read_keeper();
   bool climb();
   std::size_t shown_max() const;

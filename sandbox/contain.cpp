@@ -15,6 +15,8 @@ namespace toccata::sandbox {
 namespace {
 
 constexpr std::array kLayers = {
+    Layer{"no descriptor of the host's", Level::kNone, close_what_is_the_hosts},
+    Layer{"dies with host", Level::kNone, die_with_host},
     // The host writes the id maps, or says where, then lets the child go on.
     Layer{"identity maps", Level::kNone, await_host},
     // Trees are opened while the child may still pass private parents such as /root.
@@ -33,7 +35,7 @@ constexpr std::array kLayers = {
     Layer{"another uid than root", Level::kSeccomp, leave_root},
     Layer{"rlimits", Level::kSeccomp, set_limits},
     Layer{"no capabilities", Level::kSeccomp, drop_privileges},
-    Layer{"dies with host", Level::kNone, die_with_host},
+    Layer{"still dies with host", Level::kNone, still_die_with_host},
     // Landlock forbids mounting, for ever and in every descendant.
     Layer{"Landlock", Level::kLandlock, restrict_files, /*around_zygote=*/false},
     Layer{"limits stand", Level::kNone, await_limits},

@@ -9,7 +9,7 @@
 namespace toccata::sandbox {
 
 // Why the host stepped in.
-enum class Cause { kNone, kTimeout, kStopped, kFlood };
+enum class Cause { kNone, kTimeout, kStopped, kFlood, kCpu };
 
 class Ladder {
  public:
@@ -30,10 +30,14 @@ class Ladder {
       cause_ = cause;
       since_ = Clock::now();
     }
-    if (cause == Cause::kFlood && climbed_ < kill_) {
-      climbed_ = kill_;
-      since_ = Clock::now() - steps_[kill_].at;
-    }
+    if (cause == Cause::kFlood) hurry();
+  }
+
+  // To steps[kill] at once.
+  void hurry() {
+    if (climbed_ >= kill_) return;
+    climbed_ = kill_;
+    since_ = Clock::now() - steps_[kill_].at;
   }
 
   // When the next step is due; nullopt before the host has stepped in and after the last step.

@@ -19,7 +19,7 @@ namespace toccata::sandbox {
 enum class Status {
   kOk,
   kError,    // the code raised, or was interrupted by request
-  kTimeout,  // it ran past its time, whether or not its state could be kept
+  kTimeout,  // it ran past its time, or used up its CPU time, whether or not its state could be kept
   kDied,     // the interpreter ended: os._exit, a crash, out of memory, a flood of output
 };
 
@@ -50,12 +50,18 @@ struct Outcome {
   bool state_lost = false;               // variables of earlier cells are gone
   std::vector<WorkspaceFile> artifacts;  // files made or changed since the execution before
   std::chrono::milliseconds duration{0};
+  // CPU time of all processes of the session since the execution before: what ran on in the background meanwhile is in it.
+  std::chrono::microseconds cpu{0};
   std::optional<int> exit_code;  // of a command; 128 + n when signal n ended it
   Level level = Level::kNone;
   std::vector<std::string> network;  // the hosts that could be reached, as Policy::network has them; empty: none
   std::vector<HostUse> hosts;        // those that were asked for
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
+
+// Takes what an execution has used of CPU time since it last said so, and says how much more it may use; max(): as much as it
+// likes. On the thread that waits for the execution.
+using CpuAccount = std::function<std::chrono::microseconds(std::chrono::microseconds used)>;
 
 // Hears text while it is printed: valid UTF-8, on the thread that waits for the execution.
 using Listener = std::function<void(std::string_view)>;

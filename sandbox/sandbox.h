@@ -40,8 +40,10 @@ class Session {
 
   // Runs one cell. At `timeout`, or when `stop` is requested: KeyboardInterrupt, again after 0.7 s, and after 2 s a
   // fresh interpreter. Never throws on what the code does; a session that cannot be restarted gives kDied.
+  // `cpu`: charged with the CPU time it uses; where nothing is left, nothing is run, and what uses up the rest is ended in the
+  // same way, at the latest when it has used CpuWatch::kGrace more.
   virtual Outcome execute(
-      std::string_view code, std::chrono::milliseconds timeout, std::stop_token stop = {}
+      std::string_view code, std::chrono::milliseconds timeout, std::stop_token stop = {}, CpuAccount cpu = {}
   ) = 0;
 
   // Runs a program beside the interpreter, in the same walls and workspace, in a process group of its own; stdin is
@@ -49,7 +51,7 @@ class Session {
   // What it left in the background lives on until the session ends. Variables of the interpreter are not touched.
   // Outcome: kOk for exit code 0, else kError or kTimeout; exit_code is set when it ended by itself or by a signal.
   virtual Outcome run_command(
-      const Command& command, std::chrono::milliseconds timeout, std::stop_token stop = {}
+      const Command& command, std::chrono::milliseconds timeout, std::stop_token stop = {}, CpuAccount cpu = {}
   ) = 0;
 
   // From now on hears what cells and commands print, as they print it: at most Limits::output_chars of each stream of one

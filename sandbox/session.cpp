@@ -179,8 +179,8 @@ class PythonSession final : public Session {
 
   Result<void> start();
 
-  Outcome execute(std::string_view code, milliseconds timeout, std::stop_token stop) override;
-  Outcome run_command(const Command& command, milliseconds timeout, std::stop_token stop) override;
+  Outcome execute(std::string_view code, milliseconds timeout, std::stop_token stop, CpuAccount cpu) override;
+  Outcome run_command(const Command& command, milliseconds timeout, std::stop_token stop, CpuAccount cpu) override;
   void listen(Listener listener) override { listener_ = std::move(listener); }
   void interrupt() override;
   Result<std::vector<WorkspaceFile>> list_files() override;
@@ -199,6 +199,7 @@ class PythonSession final : public Session {
   void note(const KeeperMessage& message);
   Before catch_up();
   void note_network(Outcome& outcome, Passage& passage);
+  bool has_cpu(Outcome& outcome, const CpuAccount& cpu);
   void judge_command(Outcome& outcome, const CommandRun& run, milliseconds timeout);
   bool await_interpreter(Deadline deadline);
   void judge(Outcome& outcome, const Cell& cell, Cell::End end, milliseconds timeout);
@@ -217,6 +218,7 @@ class PythonSession final : public Session {
   std::uint32_t commands_ = 0;
   bool ended_ = false, restarted_ = false;  // the interpreter, since the cell before
   std::uint64_t oom_kills_ = 0;  // before the cell
+  bool is_fresh_ = true;         // nobody has run anything in its processes yet
   std::optional<Workspace> workspace_;
   std::map<std::string, Workspace::Stamp> taken_;  // as take_changes() last saw them, also in a workspace before
   Listener listener_;
@@ -237,6 +239,7 @@ Result<void> PythonSession::start() {
   child_ = std::move(*child);
   if (child_.way_out) door_ = machinery_->egress()->open(std::move(child_.way_out));
   generation_ = 0;
+  is_fresh_ = true;
   if (!await_interpreter(Deadline(kStartTime))) return start_error();
   use_workspace();
   return {};
@@ -295,7 +298,17 @@ PythonSession::Before PythonSession::catch_up() {
   return start() ? Before::kRemade : Before::kFailed;
 }
 
-Outcome PythonSession::execute(std::string_view code, milliseconds timeout, std::stop_token stop) {
+// Charges what ran on in the background since the last execution; what made the session ready is nobody's.
+bool PythonSession::has_cpu(Outcome& outcome, const CpuAccount& cpu) {
+  const std::chrono::microseconds before = child_.take_cpu_time();
+  if (!std::exchange(is_fresh_, false)) outcome.cpu = before;
+  if (!cpu || cpu(outcome.cpu) > std::chrono::microseconds(0)) return true;
+  outcome.status = Status::kTimeout;
+  outcome.output = "No CPU time is left for the sandbox. Nothing was run.";
+  return false;
+}
+
+Outcome PythonSession::execute(std::string_view code, milliseconds timeout, std::stop_token stop, CpuAccount cpu) {
   const auto began = std::chrono::steady_clock::now();
   Outcome outcome;
   outcome.level = level();
@@ -318,11 +331,17 @@ Outcome PythonSession::execute(std::string_view code, milliseconds timeout, std:
     outcome.output = "The Python process ended and cannot be started again.";
     return outcome;
   }
+  if (!has_cpu(outcome, cpu)) {
+    restarted_ = before != Before::kSame;  // the next cell has to be told of it
+    return outcome;
+  }
   oom_kills_ = child_.oom_kills();
+  CpuWatch watch(child_, std::move(cpu));
   Cell cell(child_, generation_, unforeseeable(++cells_), limits);
   cell.tell(listener_);
   Passage passage(door_);
-  const Cell::End end = cell.run(code, timeout, stop, interrupts_.get());
+  const Cell::End end = cell.run(code, timeout, stop, interrupts_.get(), watch);
+  outcome.cpu += watch.finish();
   outcome.output = cell.text(outcome.truncated);
   note_network(outcome, passage);
   judge(outcome, cell, end, timeout);
@@ -364,6 +383,10 @@ void PythonSession::judge(Outcome& outcome, const Cell& cell, Cell::End end, mil
     case Cell::Cause::kStopped:
       outcome.status = Status::kError;
       words = "The execution was interrupted on request.";
+      break;
+    case Cell::Cause::kCpu:
+      outcome.status = Status::kTimeout;
+      words = "The execution was interrupted: it used up the CPU time that was left for the sandbox.";
       break;
     case Cell::Cause::kFlood:
       outcome.status = Status::kDied;
@@ -411,7 +434,7 @@ void PythonSession::remake(Outcome& outcome) {
 }
 
 Outcome PythonSession::run_command(
-    const Command& command, milliseconds timeout, std::stop_token stop
+    const Command& command, milliseconds timeout, std::stop_token stop, CpuAccount cpu
 ) {
   const auto began = std::chrono::steady_clock::now();
   Outcome outcome;
@@ -428,11 +451,14 @@ Outcome PythonSession::run_command(
     return outcome;
   }
   restarted_ = restarted_ || anew;  // the next cell has to be told of it too
+  if (!has_cpu(outcome, cpu)) return outcome;
   oom_kills_ = child_.oom_kills();
+  CpuWatch watch(child_, std::move(cpu));
   CommandRun run(child_, ++commands_, machinery_->limits(), [this](const KeeperMessage& m) { note(m); });
   run.tell(listener_);
   Passage passage(door_);
-  const bool whole = run.run(command.argv, below_workspace(command.folder), timeout, stop);
+  const bool whole = run.run(command.argv, below_workspace(command.folder), timeout, stop, watch);
+  outcome.cpu += watch.finish();
   outcome.output = run.text(outcome.truncated);
   note_network(outcome, passage);
   judge_command(outcome, run, timeout);
@@ -476,6 +502,10 @@ void PythonSession::judge_command(Outcome& outcome, const CommandRun& run, milli
     case CommandRun::Cause::kStopped:
       outcome.status = Status::kError;
       say("The command was stopped on request; its processes were killed.");
+      break;
+    case CommandRun::Cause::kCpu:
+      outcome.status = Status::kTimeout;
+      say("The command used up the CPU time that was left for the sandbox; its processes were killed.");
       break;
     case CommandRun::Cause::kFlood:
       outcome.status = Status::kError;
@@ -553,6 +583,7 @@ Result<std::unique_ptr<Session>> PythonSession::fork() {
   session->generation_ = branch->generation;
   session->cells_ = cells_;
   session->restarted_ = restarted_;
+  session->is_fresh_ = false;
   session->use_workspace();
   return std::unique_ptr<Session>(std::move(session));
 }

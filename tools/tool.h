@@ -43,8 +43,10 @@ struct ToolSpec {
   bool needs_approval = false;
   bool stateful = false;  // keeps something in memory between calls: a resumed run has lost it
   bool reaches_out = false;  // what the model writes into its arguments can leave this machine
-  // Calls may run at the same time as others, of this tool too, on threads other than the run's.
+  // Calls may run at the same time as others, of this tool too, on threads other than the run's. Those of a pure tool without
+  // state may then be made before the model asks for them, and for nothing (agent/loop/guesses.h).
   bool concurrent = false;
+  bool in_sandbox = false;   // programs of its calls run in the sandbox: their CPU time counts
   bool runs_code = false;    // its arguments are a program, with addresses somewhere in it; it says itself whose words come out
   std::chrono::milliseconds timeout{120'000};
 };
@@ -53,8 +55,12 @@ struct ToolCall {
   std::string recipient;  // as the model wrote it, cleaned: "browser.search", "python", "functions.f"
   std::string arguments;  // the body, verbatim: JSON or raw text
   std::string idempotency_key;
+  std::string traceparent = {};  // W3C trace context, for requests to servers that know what to do with it; "" = none
   // Hears what the call prints while it runs, on the caller's thread; null = nobody listens. The result has it all again.
   std::function<void(std::string_view)> on_output = {};
+  // Takes what programs of the call have used of CPU time in the sandbox, as they use it, and says how much more they may use; null =
+  // as much as they like. On the caller's thread.
+  std::function<std::chrono::microseconds(std::chrono::microseconds used)> charge_cpu = {};
 };
 
 enum class ToolStatus {
@@ -71,6 +77,7 @@ struct ToolResult {
   // One JSON object for the ledger and the event stream, never for the model: duration_ms, level, exit ...
   std::string metadata = "{}";
   Provenance provenance = {};
+  std::chrono::microseconds sandbox_cpu{0};  // what was charged
   friend bool operator==(const ToolResult&, const ToolResult&) = default;
 };
 

@@ -22,6 +22,17 @@ int subagents_in(const std::string& value) {
   return n;
 }
 
+// "off", or a number.
+int look_ahead_in(const std::string& value) {
+  if (value == "off") return 0;
+  const bool is_number = !value.empty() && value.size() < 4 && value.find_first_not_of("0123456789") == std::string::npos;
+  const int n = is_number ? std::stoi(value) : -1;
+  if (n < 0 || n > kLookAheadMax) {
+    throw CLI::ValidationError("--look-ahead", "found '" + value + "', expected off or a number from 0 to " + std::to_string(kLookAheadMax));
+  }
+  return n;
+}
+
 }  // namespace
 
 void add_agent_options(CLI::App& app, AgentOptions& o) {
@@ -88,6 +99,9 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
       ->description("Let the model hand parts of the task to sub-agents, at most 8 or --subagents=N of them; they share the run's budget")
       ->each([&o](const std::string& value) { o.subagents = subagents_in(value); });
   app.add_option("--subagent-depth", o.subagent_depth, "1 = sub-agents make none of their own")->check(CLI::Range(1, 8))->capture_default_str();
+  app.add_option_function<std::string>("--look-ahead", [&o](const std::string& value) { o.look_ahead = look_ahead_in(value); }, "While a tool runs, ask a fork of the model what it would call next, and begin at most N such calls of tools that only read; off")
+      ->type_name("off|N")
+      ->default_str(std::to_string(o.look_ahead));
   app.add_option("--max-step-tokens", o.max_step_tokens, "Most tokens written in one model call; 0 = no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -114,6 +128,9 @@ void add_agent_options(CLI::App& app, AgentOptions& o) {
   app.add_option("--tool-timeout", o.tool_timeout_s, "Seconds for one call of python or shell")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_option("--max-sandbox-cpu", o.max_sandbox_cpu_s, "Most seconds of CPU time for python, shell and declared programs in the sandbox, in the whole run; 0 = no limit")
+      ->check(CLI::Range(0.0, 1e9))
+      ->type_name("SECONDS");
   app.add_option("--approve", o.approve, "Ask before tools that need approval; trusted = only once the run has read what strangers wrote (pages, searches)")
       ->check(CLI::IsMember({"never", "on-request", "trusted", "always"}))
       ->capture_default_str();

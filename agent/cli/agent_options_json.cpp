@@ -38,7 +38,7 @@ std::string shown(const ordered_json& value) {
 // What the command line checks before it sets a value, and JSON's conversions would let through.
 std::string expected(const std::string& key, const ordered_json& value) {
   static const std::set<std::string> flags = {"offline"};
-  static const std::set<std::string> whole = {"max_turns", "max_prefill_tokens", "max_decode_tokens", "subagents", "subagent_depth", "best_of", "budget_tokens", "max_step_tokens", "max_reasoning_tokens",
+  static const std::set<std::string> whole = {"max_turns", "max_prefill_tokens", "max_decode_tokens", "subagents", "subagent_depth", "look_ahead", "best_of", "budget_tokens", "max_step_tokens", "max_reasoning_tokens",
                                               "context_tokens", "top_k", "seed", "prefix_cache"};
   constexpr std::int64_t kIntMax = std::numeric_limits<int>::max(), kTokensMax = std::int64_t{1} << 53, kSecondsMax = 1'000'000'000;
   struct Range {
@@ -50,9 +50,10 @@ std::string expected(const std::string& key, const ordered_json& value) {
       {"budget_tokens", {0, kTokensMax}},   {"max_step_tokens", {0, kTokensMax}},
       {"max_prefill_tokens", {0, kTokensMax}}, {"max_decode_tokens", {0, kTokensMax}},
       {"subagents", {0, 1000}},             {"subagent_depth", {1, 8}},
-      {"best_of", {1, 64}},
+      {"best_of", {1, 64}},                 {"look_ahead", {0, 64}},
       {"context_tokens", {0, kTokensMax}},  {"max_reasoning_tokens", {0, kTokensMax}},
       {"timeout", {0, kSecondsMax}},        {"tool_timeout", {0, kSecondsMax}},
+      {"max_sandbox_cpu", {0, kSecondsMax}},
       {"temperature", {0, 100}},            {"top_p", {0, 1}},
       {"min_p", {0, 1}},
   };
@@ -117,6 +118,7 @@ std::map<std::string, Taker> takers(AgentOptions& o, std::vector<std::string>& m
       {"max_decode_tokens", into(o.max_decode_tokens)},
       {"subagents", into(o.subagents)},
       {"subagent_depth", into(o.subagent_depth)},
+      {"look_ahead", into(o.look_ahead)},
       {"best_of", into(o.best_of)},
       {"judge", into(o.judge)},
       {"max_step_tokens", into(o.max_step_tokens)},
@@ -127,6 +129,7 @@ std::map<std::string, Taker> takers(AgentOptions& o, std::vector<std::string>& m
       {"output_schema", into(o.output_schema)},
       {"timeout", into(o.timeout_s)},
       {"tool_timeout", into(o.tool_timeout_s)},
+      {"max_sandbox_cpu", into(o.max_sandbox_cpu_s)},
       {"temperature", into(o.temperature)},
       {"top_p", into(o.top_p)},
       {"top_k", into(o.top_k)},

@@ -12,12 +12,13 @@
 #include "agent/cli/agent_flags.h"
 #include "agent/cli/completion.h"
 #include "agent/cli/config.h"
-#include "agent/cli/bench_verb.h"
+#include "agent/cli/bench_flags.h"
 #include "agent/cli/dev_flags.h"
 #include "agent/cli/eval_verb.h"
 #include "agent/cli/exit_code.h"
 #include "agent/cli/index_verb.h"
 #include "agent/cli/manual.h"
+#include "agent/cli/mcp_flags.h"
 #include "agent/cli/mcp_serve_verb.h"
 #include "agent/cli/options.h"
 #include "agent/cli/pull_verb.h"
@@ -25,7 +26,7 @@
 #include "agent/cli/launch_verb.h"
 #include "agent/cli/serve_verb.h"
 #endif
-#include "agent/cli/task_verb.h"
+#include "agent/cli/task_flags.h"
 #include "agent/cli/tools_flags.h"
 #include "agent/cli/verbs.h"
 #include "agent/cli/version.h"
@@ -146,7 +147,7 @@ Exit codes: those of the client; 2 usage or wrong model, 5 wrong key, 6 client n
 }
 #endif
 
-void add_mcp_serve(CLI::App& app, McpServeOptions& o, Action& action, const Environment& env) {
+CLI::App* add_mcp_serve(CLI::App& app, McpServeOptions& o, Action& action, const Environment& env) {
   const auto made = app.get_subcommands([](const CLI::App* verb) { return verb->get_name() == "mcp"; });
   CLI::App* mcp = made.empty() ? app.add_subcommand("mcp", "Model Context Protocol")->require_subcommand(1) : made.front();
   CLI::App* serve = mcp->add_subcommand("serve", "Offer Toccata's tools to any MCP client, over stdio or HTTP");
@@ -171,49 +172,7 @@ void add_mcp_serve(CLI::App& app, McpServeOptions& o, Action& action, const Envi
   toccata mcp serve --listen 127.0.0.1:8765         http://127.0.0.1:8765/mcp for clients that take a URL
 More: docs/mcp_serve.md)");
   serve->callback([&o, &action, &env] { action = [&] { return mcp_serve_verb(o, env); }; });
-}
-
-void add_task(CLI::App& app, TaskOptions& o, Action& action, const Environment& env) {
-  CLI::App* task = app.add_subcommand("task", "Task files: steps in an order that code keeps, checked by code");
-  task->require_subcommand(1);
-  CLI::App* run = task->add_subcommand("run", "Run a task file; its output goes to stdout");
-  CLI::App* validate = task->add_subcommand("validate", "Is the file sound? Every problem with its line and column, exit 2");
-  CLI::App* explain = task->add_subcommand("explain", "The plan: steps in their order, models, tools, prompts");
-  for (CLI::App* verb : {run, validate, explain}) {
-    verb->add_option("file", o.file, "Task file (YAML)")->required();
-  }
-  for (CLI::App* verb : {run, explain}) {
-    verb->add_option("-p,--param", o.params, "A parameter: name=value; may be repeated")->allow_extra_args(false);
-    add_agent_options(*verb, o.agent);
-    add_mcp_option(*verb, o.agent);
-  }
-  validate->add_flag("--json", o.agent.json, "Machine-readable");
-  run->add_flag("--dry-run", o.dry_run, "Check parameters and show the plan, run nothing");
-  run->add_option("--dataset", o.dataset, "Run once for each row of this .jsonl or .csv file");
-  run->add_option("--jobs", o.jobs, "Rows at once")->check(CLI::Range(1, 1024))->capture_default_str();
-  run->add_option("--shard", o.shard, "Only part i of n of the rows, i from 0: --shard 0/8; for as many processes");
-  run->add_option("--results", o.results, "Append a JSON line a row to this file, and go on where it stops");
-  run->add_flag("--retry-failed", o.retry_failed, "Run rows again that are recorded and did not pass");
-  run->add_option("--judge", o.judge, "Model of the judge assertions (default: as the file says, else the step's own)");
-  run->add_option("--junit", o.junit, "Write a JUnit XML report to this file");
-  run->add_option("--report", o.report, "Write a Markdown report to this file");
-  run->add_option("--html", o.html, "Write a report with plots to this file");
-  run->add_option("--artifacts", o.artifacts, "Folder for the artifacts of steps")->capture_default_str();
-  run->add_option("--state", o.state, "Keep the runs of steps in this file: killed and started again, the task goes on with the step it was in");
-  run->footer(R"(Examples:
-  toccata task run report.yaml -p topic=tides
-  toccata task run sums.yaml --dataset rows.csv --jobs 4 --results results.jsonl --junit junit.xml
-Exit codes: those of run, and 3 assertion failed, 8 answer breaks its output_schema. With --dataset: the code of the rows
-that did not pass where they agree, else 1.)");
-  run->callback([&o, &action, &env, run] {
-    o.given = given(*run);
-    action = [&] { return task_run_verb(o, env); };
-  });
-  validate->callback([&o, &action, &env] { action = [&] { return task_validate_verb(o, env); }; });
-  explain->callback([&o, &action, &env, explain] {
-    o.given = given(*explain);
-    action = [&] { return task_explain_verb(o, env); };
-  });
+  return mcp;
 }
 
 void add_eval(CLI::App& app, EvalOptions& o, Action& action, const Environment& env) {
@@ -325,41 +284,6 @@ void add_runs_care(CLI::App& runs, RunsCareOptions& o, Action& action, const Env
   rm->callback([&o, &action, &env] { action = [&] { return runs_rm_verb(o, env); }; });
   gc->callback([&o, &action, &env] { action = [&] { return runs_gc_verb(o, env); }; });
   check->callback([&o, &action, &env] { action = [&] { return runs_check_verb(o, env); }; });
-}
-
-void add_bench(CLI::App& app, BenchOptions& o, Action& action, const Environment& env) {
-  CLI::App* bench = app.add_subcommand("bench", "How fast this machine runs a model: prefill, decode, many sessions, long contexts");
-  bench->footer(R"(Examples:
-  toccata bench -m openai/gpt-oss-20b
-  toccata bench -m openai/gpt-oss-20b -j 1,2,4,8 --depth 0,8192 --decode 128
-  toccata bench -m nano --precision fast --json | jq .tokens_per_second
-  taskset -c 0-3 toccata bench -m openai/gpt-oss-20b     on four processors
-  toccata bench -m nano -p 64 -n 16 --profile            where the time of a pass goes
-  toccata bench -m openai/gpt-oss-20b --device cuda --gpu-memory 8
-
-Sessions that decode at the same time share the passes of the built-in engine. "ms a token" is what one of them waits
-for its next token. Decoding a large model is bounded by reading its weights: the memory's speed is printed beside it.
-With --profile each measurement is followed by one more run, and a table of what every operation took beside its floor:
-the bytes it must move over the memory's speed, or its arithmetic over the tensor cores', whichever is longer. A small
-model's weights come from the caches and may be faster than that.)");
-  bench->add_option("-m,--model", o.model, "nano | folder | Hugging Face id in the cache | URL")->envname("TOCCATA_MODEL")->capture_default_str();
-  bench->add_option("--device", o.device, "Of the built-in engine")->check(CLI::IsMember({"auto", "cpu", "cuda"}))->capture_default_str();
-  bench->add_option("--precision", o.precision, "Arithmetic on the CPU")->check(CLI::IsMember({"auto", "f32", "fast"}))->capture_default_str();
-  bench->add_option("--kv", o.kv, "Keys and values on the CPU")->check(CLI::IsMember({"auto", "f32", "f16", "q8"}))->capture_default_str();
-  const auto list = [&](const char* name, std::vector<int>& values, const char* help, int least) {
-    bench->add_option(name, values, help)->delimiter(',')->check(CLI::Range(least, 1 << 20))->capture_default_str();
-  };
-  list("-p,--prompt", o.prompts, "Tokens of the prompts to read", 1);
-  list("--depth", o.depths, "Tokens in a session before it decodes", 0);
-  list("-j,--sessions", o.parallel, "Sessions that decode at the same time", 1);
-  bench->add_option("-n,--decode", o.decode, "Tokens that each samples")->check(CLI::Range(1, 1 << 20))->capture_default_str();
-  bench->add_option("-r,--repeats", o.repeats, "Of each measurement; the median is reported")->check(CLI::Range(1, 1000))->capture_default_str();
-  bench->add_flag("--offline", o.offline, "Refuse a model at a URL");
-  bench->add_flag("--profile", o.profile, "Also what every operation of a pass takes, next to its floor");
-  bench->add_flag("--no-graphs", o.no_graphs, "On a GPU: launch by launch, not from captured graphs, to compare");
-  bench->add_option("--gpu-memory", o.gpu_gib, "GiB that weights, keys and values may take on the GPU; 0 = what is free")->check(CLI::Range(0.0, 1e6))->capture_default_str();
-  bench->add_flag("--json", o.json, "One JSON object a measurement");
-  bench->callback([&, a = &action] { *a = [&] { return bench_verb(o, env); }; });
 }
 
 void add_machine(
@@ -589,7 +513,8 @@ int run_command_line(int argc, char** argv, const Environment& env) {
   TaskOptions task{defaults};
   add_task(app, task, action, env);
   McpServeOptions mcp_serve{defaults};
-  add_mcp_serve(app, mcp_serve, action, env);
+  McpLoginOptions mcp_login{defaults};
+  add_mcp_logins(*add_mcp_serve(app, mcp_serve, action, env), mcp_login, action, env);
   EvalOptions eval{defaults};
   add_eval(app, eval, action, env);
   IndexOptions index;

@@ -41,6 +41,16 @@ Setter set_optional(std::optional<Field>& field) {
     return value.has_value();
   };
 }
+// A number, or "off".
+Setter set_look_ahead(int& field) {
+  return [&field](const toml::node& node) {
+    const bool off = node.value<std::string>() == "off";
+    const auto n = off ? std::optional<std::int64_t>(0) : node.value<std::int64_t>();
+    const bool usable = n && *n >= 0 && *n <= kLookAheadMax;
+    if (usable) field = static_cast<int>(*n);
+    return usable;
+  };
+}
 Setter set_path(std::filesystem::path& field) {
   return [&field](const toml::node& node) {
     const auto value = node.value<std::string>();
@@ -85,6 +95,7 @@ std::map<std::string, Setter, std::less<>> setters(AgentOptions& o) {
       {"budget_tokens", set(o.budget_tokens)},
       {"max_prefill_tokens", set(o.max_prefill_tokens)},
       {"max_decode_tokens", set(o.max_decode_tokens)},
+      {"look_ahead", set_look_ahead(o.look_ahead)},
       {"max_step_tokens", set(o.max_step_tokens)},
       {"max_reasoning_tokens", set(o.max_reasoning_tokens)},
       {"max_calls", set_list(o.max_calls)},
@@ -92,6 +103,7 @@ std::map<std::string, Setter, std::less<>> setters(AgentOptions& o) {
       {"no_project_notes", set(o.no_project_notes)},
       {"timeout", set(o.timeout_s)},
       {"tool_timeout", set(o.tool_timeout_s)},
+      {"max_sandbox_cpu", set(o.max_sandbox_cpu_s)},
       {"temperature", set_optional<double>(o.temperature)},
       {"top_p", set_optional<double>(o.top_p)},
       {"top_k", set_optional<int>(o.top_k)},

@@ -119,6 +119,7 @@ class Service {
         {"state_lost", o.state_lost},
         {"artifacts", files_json(o.artifacts)},
         {"duration_ms", o.duration.count()},
+        {"cpu_us", o.cpu.count()},
         {"level", sandbox::to_string(o.level)},
     };
     tools::add_network(answer, o);

@@ -37,6 +37,7 @@ Value settings_of(const EvalOptions& options) {
   if (o.max_step_tokens > 0) json["max_step_tokens"] = o.max_step_tokens;
   if (o.max_reasoning_tokens > 0) json["max_reasoning_tokens"] = o.max_reasoning_tokens;
   if (o.timeout_s > 0) json["timeout"] = o.timeout_s;
+  if (o.max_sandbox_cpu_s > 0) json["max_sandbox_cpu"] = o.max_sandbox_cpu_s;
   return json;
 }
 

@@ -7,25 +7,22 @@
 #include <set>
 #include <thread>
 
-#include "agent/cli/search_setup.h"
+#include "agent/cli/mcp_access.h"
 #include "agent/cli/version.h"
 #include "agent/harmony/name_map.h"
-#include "core/base/mapped_file.h"
 #include "core/digest/digest.h"
 #include "core/grammar/schema.h"
 #include "tools/mcp/mcp_tool.h"
 #include "tools/mcp/server.h"
-#include "tools/web/web_url.h"
 
 namespace toccata::cli {
 namespace {
 
 namespace fs = std::filesystem;
 namespace mcp = tools::mcp;
+namespace oauth = tools::oauth;
 
-constexpr std::string_view kFileStart = "mcp=";
 constexpr std::chrono::seconds kManifestAgeMax = std::chrono::hours(24);
-constexpr std::size_t kFileBytesMax = std::size_t{1} << 20;
 // Not a server's: roles, and tools the models know.
 constexpr const char* kReserved[] = {"assistant", "browser", "container", "developer", "functions", "python", "system", "tool", "user"};
 
@@ -38,18 +35,6 @@ void pass_on(const Environment& env, std::vector<std::string>& environment) {
     });
     if (!named) environment.push_back(variable);
   }
-}
-
-// The proxy for the address; "" without.
-std::string way_to(const mcp::ServerConfig& config, const AgentOptions& options, const Environment& env) {
-  const tools::WebUrl url = tools::parse_web_url(config.url).value_or_throw();
-  if (options.offline && !tools::is_this_machine(url)) {
-    throw Exception(
-        ErrorCode::kUnavailable,
-        "--offline: the MCP server " + config.name + " is at " + url.origin() + "; write \"disabled\": true into its entry"
-    );
-  }
-  return proxy_rules(options.proxy, options.proxy_names, env).proxy_for(url);
 }
 
 fs::path manifest_file(const mcp::ServerConfig& config, const Environment& env, tools::Secrets& secrets) {
@@ -80,42 +65,25 @@ void find_unenforceable(
   }
 }
 
-mcp::Variables variables_of(const Environment& env, tools::Secrets& secrets) {
-  return [&](const std::string& name) -> std::optional<std::string> {
-    constexpr std::string_view kSecret = "secret:";
-    if (!name.starts_with(kSecret)) return env.variable(name);
-    const std::string secret = name.substr(kSecret.size());
-    secrets.declare(secret).value_or_throw();
-    return secrets.value(secret).value_or_throw();
-  };
+// A run at a terminal asks its user to log in when a server wants it.
+oauth::LoginDesk desk_of(const AgentOptions& options, const Environment& env) {
+  if (options.json || options.quiet || !env.stdin_is_terminal || !env.stderr_is_terminal) return {};
+  return {.show = [](const std::string& url) { std::cerr << login_text(url, "") << std::flush; }};
 }
 
-// What a server says of itself is read by a model too.
-void redact(mcp::Manifest& manifest, tools::Secrets& secrets) {
-  manifest.facts.instructions = secrets.redact(manifest.facts.instructions);
-  for (mcp::ToolInfo& tool : manifest.tools) {
-    tool.description = secrets.redact(tool.description);
-    tool.parameters = secrets.redact(tool.parameters);
-  }
-}
-
-std::vector<std::shared_ptr<mcp::Server>> open_servers(const AgentOptions& options, const Environment& env, tools::Secrets& secrets) {
+std::vector<std::shared_ptr<mcp::Server>> open_servers(
+    const AgentOptions& options, const Environment& env, const std::shared_ptr<tools::Secrets>& secrets, bool may_log_in
+) {
   std::vector<std::shared_ptr<mcp::Server>> servers;
-  std::set<std::string> names;
-  for (const std::string& tool : options.tools) {
-    if (!names_mcp(tool)) continue;
-    const fs::path file = tool == "mcp" ? env.config_home / "mcp.json" : fs::path(tool.substr(kFileStart.size()));
-    const std::string text = read_text_file(file, kFileBytesMax).value_or_throw();
-    for (mcp::ServerConfig& config : mcp::parse_servers(text, file, variables_of(env, secrets)).value_or_throw()) {
-      if (!names.insert(config.name).second) {
-        throw Exception(ErrorCode::kInvalidArgument, file.string() + ": a second server is called " + config.name);
-      }
-      const fs::path kept = manifest_file(config, env, secrets);
-      if (!config.process.program.empty()) pass_on(env, config.process.environment);
-      mcp::ClientOptions client{.version = kVersion, .start_timeout = config.start_timeout};
-      auto made = mcp::make_client(config, client, config.url.empty() ? "" : way_to(config, options, env));
-      servers.push_back(std::make_shared<mcp::Server>(std::move(config), std::move(made), kept));
-    }
+  const oauth::LoginDesk desk = may_log_in ? desk_of(options, env) : oauth::LoginDesk();
+  for (mcp::ServerConfig& config : configured_servers(options.tools, env, *secrets)) {
+    const fs::path kept = manifest_file(config, env, *secrets);
+    if (!config.process.program.empty()) pass_on(env, config.process.environment);
+    mcp::ClientOptions client{.version = kVersion, .start_timeout = config.start_timeout};
+    const McpWay way = way_to(config, options, env);
+    auto made = mcp::make_client(config, client, way.proxy, authorizer_of(config, way, env, secrets, desk));
+    const auto redact = [secrets](std::string_view said) { return secrets->redact(said); };
+    servers.push_back(std::make_shared<mcp::Server>(std::move(config), std::move(made), kept, redact));
   }
   return servers;
 }
@@ -143,9 +111,6 @@ std::vector<std::unique_ptr<mcp::Manifest>> manifests_of(
   for (std::optional<Error>& error : errors) {
     if (error) error->message = secrets.redact(error->message);  // the server's log may stand in it
   }
-  for (const auto& manifest : manifests) {
-    if (manifest) redact(*manifest, secrets);
-  }
   for (std::size_t i = 0; i < servers.size(); ++i) {
     if (errors[i] && !servers[i]->config().optional) {
       throw Exception(
@@ -164,21 +129,19 @@ std::vector<std::unique_ptr<mcp::Manifest>> manifests_of(
 
 }  // namespace
 
-bool names_mcp(const std::string& tool) { return tool == "mcp" || tool.starts_with(kFileStart); }
-
 std::vector<std::string> with_whole_paths(std::vector<std::string> tools) {
   for (std::string& tool : tools) {
-    if (tool.starts_with(kFileStart)) tool = std::string(kFileStart) + fs::absolute(tool.substr(kFileStart.size())).string();
+    if (tool.starts_with(kMcpFileStart)) tool = std::string(kMcpFileStart) + fs::absolute(tool.substr(kMcpFileStart.size())).string();
   }
   return tools;
 }
 
 std::set<std::string> add_mcp_tools(
-    const AgentOptions& options, const Environment& env, bool constrained, tools::Secrets& secrets, tools::Registry& registry,
-    std::vector<McpNames>* added
+    const AgentOptions& options, const Environment& env, bool constrained, const std::shared_ptr<tools::Secrets>& secrets,
+    tools::Registry& registry, std::vector<McpNames>* added, bool may_log_in
 ) {
-  const auto servers = open_servers(options, env, secrets);
-  const auto manifests = manifests_of(servers, options.quiet, secrets);
+  const auto servers = open_servers(options, env, secrets, may_log_in);
+  const auto manifests = manifests_of(servers, options.quiet, *secrets);
   std::set<std::string> taken, unenforceable;
   for (const auto& tool : registry.tools()) taken.insert(tool->spec().name_space);
   for (std::size_t i = 0; i < servers.size(); ++i) {

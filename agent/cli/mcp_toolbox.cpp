@@ -426,6 +426,28 @@ Result<Json> McpToolbox::read_resource(const std::string& client, const std::str
   return mcp::resource_contents(uri, *bytes);
 }
 
+std::vector<std::string> McpToolbox::complete(const std::string& client, const mcp::Completion& what) {
+  std::vector<std::string> values;
+  const auto offer = [&](const std::string& value) {
+    if (value.starts_with(what.value) && !has(values, value)) values.push_back(value);
+  };
+  if (what.argument == "session") {
+    const std::lock_guard lock(mutex_);
+    for (const auto& kept : kept_) {
+      const auto slash = kept->scope.find('/');
+      if (kept->scope.compare(slash + 1, std::string::npos, client) == 0) offer(kept->scope.substr(0, slash));
+    }
+  } else if (what.argument == "path") {
+    // Files of another session would have to wait for their turn in its lane.
+    const auto session = what.others.find("session");
+    if (session != what.others.end() && session->second != kOwnSession) return values;
+    const Use kept(*this, take(scope_of(client, std::string(kOwnSession)), /*make=*/false));
+    if (kept.session() == nullptr) return values;
+    for (const sandbox::WorkspaceFile& file : kept.session()->list_files().value_or_throw()) offer(file.path);
+  }
+  return values;
+}
+
 // Each skill is a prompt: its text, and what the person wants done with it.
 std::vector<mcp::PromptInfo> McpToolbox::prompts() const {
   std::vector<mcp::PromptInfo> prompts;

@@ -35,6 +35,8 @@ class McpToolbox final : public mcp::Service {
   mcp::Json list_resources(const std::string& client) override;
   mcp::Json resource_templates() const override;
   Result<mcp::Json> read_resource(const std::string& client, const std::string& uri) override;
+  // Of the template of sandbox files: sessions of the client, and files of the usual one.
+  std::vector<std::string> complete(const std::string& client, const mcp::Completion& what) override;
   std::vector<mcp::PromptInfo> prompts() const override;
   Result<mcp::Json> prompt(const std::string& name, const std::map<std::string, std::string>& arguments) override;
   void forget(const std::string& client) override;

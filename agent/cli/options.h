@@ -29,6 +29,8 @@ struct EmbeddingsOptions {
   std::string query_prefix = {}, text_prefix = {};  // what the model wants before a query and before a text
 };
 
+constexpr int kLookAheadMax = 64;
+
 // What `run` and `chat` share. Precedence: flag > TOCCATA_* variable > ./toccata.toml > user's config.toml > default.
 struct AgentOptions {
   std::string model = "nano";
@@ -55,6 +57,7 @@ struct AgentOptions {
   std::int64_t max_decode_tokens = 0;   // of these, decoded
   int subagents = 0;                   // runs that the model may make for parts of the task; 0 = it has no tool for it
   int subagent_depth = 1;              // how far below the run there may be some
+  int look_ahead = 8;                  // calls made before the model asks for them, at most kLookAheadMax; 0 = none
   int best_of = 1;                     // candidates for each answer
   std::string judge = "majority";      // majority, first-valid, model, command=...: which of them is taken
   std::int64_t max_step_tokens = 0;    // decoded in one model call; 0 = what the context holds
@@ -66,6 +69,7 @@ struct AgentOptions {
   std::string output_schema = {};      // JSON text; empty = any answer
   double timeout_s = 0;                // whole run; 0 = no limit
   double tool_timeout_s = 120;         // one python cell or shell command
+  double max_sandbox_cpu_s = 0;        // CPU time of programs in the sandbox, in the whole run; 0 = no limit
   std::optional<float> temperature;    // unset: the model's own generation_config, else 1.0
   std::optional<float> top_p;
   std::optional<int> top_k;

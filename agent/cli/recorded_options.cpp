@@ -68,6 +68,7 @@ void apply_recorded(
   take("max_decode_tokens", "--max-decode-tokens", options.max_decode_tokens);
   take("subagents", "--subagents", options.subagents);
   take("subagent_depth", "--subagent-depth", options.subagent_depth);
+  take("look_ahead", "--look-ahead", options.look_ahead);
   take("best_of", "--best-of", options.best_of);
   take("judge", "--judge", options.judge);
   take("max_step_tokens", "--max-step-tokens", options.max_step_tokens);
@@ -76,6 +77,7 @@ void apply_recorded(
   take("context_tokens", "--context-tokens", options.context_tokens);
   take("page_text", "--page-text", options.page_text);
   take("timeout_s", "--timeout", options.timeout_s);
+  take("max_sandbox_cpu_s", "--max-sandbox-cpu", options.max_sandbox_cpu_s);
   if (!params.contains("constrain") && !given.contains("--constrain")) options.constrain = "off";  // an older program's
   take("constrain", "--constrain", options.constrain);
   take("output_schema", "--output-schema", options.output_schema);

@@ -63,7 +63,8 @@ telemetry::OtlpOptions exporter_options(const std::string& url, const Environmen
 
 }  // namespace
 
-RunTrace::RunTrace(const AgentOptions& options, const Environment& env) : quiet_(options.quiet) {
+RunTrace::RunTrace(const AgentOptions& options, const Environment& env)
+    : parent_(env.variable("TRACEPARENT").value_or("")), quiet_(options.quiet) {
   std::string problem;
   try {
     const std::string url = endpoint(options, env);
@@ -92,10 +93,18 @@ RunTrace::~RunTrace() {
 }
 
 agent::EventSink RunTrace::watch(const std::string& model, agent::AgentConfig& config, agent::EventSink sink) {
-  if (!exporter_) return sink;
+  if (!exporter_) {
+    // The spans of others, which requests of this run are below.
+    if (parent_.empty()) return sink;
+    config.trace = std::make_shared<agent::Trace>(/*exported=*/false);
+    config.trace->set_parent(parent_);
+    return sink;
+  }
   const auto spans = std::make_shared<telemetry::RunSpans>(
       *exporter_, telemetry::RunSpansOptions{.model = model, .capture_content = capture_content_}
   );
+  spans->trace()->set_parent(parent_);
+  config.trace = spans->trace();
   config.on_model_call = [spans](const agent::ModelCall& call) { spans->model_call(call); };
   return [spans, sink = std::move(sink)](const agent::Event& event) {
     spans->event(event);

@@ -21,11 +21,12 @@ class RunTrace {
   RunTrace(const RunTrace&) = delete;
   RunTrace& operator=(const RunTrace&) = delete;
 
-  // Before an agent is made of `config`: its model calls are told, and the sink returned is to get its events. It passes
-  // them on to `sink`, which may be empty.
+  // Before an agent is made of `config`: its model calls are told, its requests name its trace, which goes on from TRACEPARENT, and
+  // the sink returned is to get its events. It passes them on to `sink`, which may be empty.
   agent::EventSink watch(const std::string& model, agent::AgentConfig& config, agent::EventSink sink);
 
  private:
+  const std::string parent_;  // the traceparent that this program was started with
   std::unique_ptr<telemetry::OtlpExporter> exporter_;  // null: nobody asked
   bool capture_content_ = false;
   bool quiet_ = false;

@@ -91,7 +91,9 @@ void print_record(const store::RunRecord& run) {
   if (!s.terminal_reason.empty()) std::cout << " (" << s.terminal_reason << ")";
   std::cout << "\n  model " << s.model << ", sandbox " << (run.sandbox.empty() ? "-" : run.sandbox)
             << ", " << local_time(s.created_ms) << ", " << s.n_steps << " model calls, "
-            << s.n_calls << " tool calls, " << run.timeline().size() << " tokens\n";
+            << s.n_calls << " tool calls, " << run.timeline().size() << " tokens";
+  if (s.sandbox_cpu_us > 0) std::cout << ", " << store::seconds_text(s.sandbox_cpu_us) << " of CPU time in the sandbox";
+  std::cout << '\n';
   if (!run.message.empty()) std::cout << "  " << for_terminal(run.message) << '\n';
   if (!s.caller.run.empty()) std::cout << "  " << name_of_child(s) << " of run " << s.caller.run << '\n';
   for (const store::RunSummary& child : run.children) {

@@ -20,7 +20,7 @@ struct ServedRuns::Kept {
 };
 
 ServedRuns::ServedRuns(AgentOptions options, const Environment& env, ChosenModel model)
-    : options_(std::move(options)), env_(env), model_(std::move(model)) {
+    : options_(std::move(options)), env_(env), model_(std::move(model)), trace_(options_, env) {
   std::erase_if(options_.tools, names_mcp);  // whoever may ask a server may not start programs by it
   if (options_.approve != "always") options_.approve = "never";
   (void)set_up(options_, env_, model_);
@@ -35,9 +35,9 @@ std::unique_ptr<ServedRuns::Kept> ServedRuns::make(const server::RunOrder& order
   auto kept = std::make_unique<Kept>();
   kept->setup = set_up(options, env_, model_);
   AgentSetup& s = kept->setup;
-  kept->agent = std::make_unique<agent::Agent>(
-      *s.model.model, s.tools, *s.ledger, s.config, [it = kept.get()](const agent::Event& event) { it->sink(event); }
-  );
+  const agent::EventSink sink = trace_.watch(s.model.model->name(), s.config, [it = kept.get()](const agent::Event& event) { it->sink(event); });
+  if (!s.config.trace) s.config.trace = std::make_shared<agent::Trace>(/*exported=*/false);
+  kept->agent = std::make_unique<agent::Agent>(*s.model.model, s.tools, *s.ledger, s.config, sink);
   return kept;
 }
 
@@ -97,6 +97,7 @@ agent::RunOutcome ServedRuns::run(const server::RunOrder& order, const agent::Ev
   agent::RunOutcome outcome;
   {
     Working working(*this, *kept->agent);
+    kept->setup.config.trace->set_parent(order.traceparent);
     if (!fresh) working.name(order.run);
     kept->sink = [&](const agent::Event& event) {
       if (const auto* started = std::get_if<agent::ThreadStarted>(&event)) working.name(started->thread_id);

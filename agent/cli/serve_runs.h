@@ -9,6 +9,7 @@
 #include "agent/cli/environment.h"
 #include "agent/cli/model_choice.h"
 #include "agent/cli/options.h"
+#include "agent/cli/run_trace.h"
 #include "agent/server/run_host.h"
 
 namespace toccata::cli {
@@ -36,6 +37,7 @@ class ServedRuns final : public server::RunHost {
   AgentOptions options_;
   const Environment& env_;
   const ChosenModel model_;
+  RunTrace trace_;
   std::mutex mutex_;
   std::list<std::unique_ptr<Kept>> idle_;  // latest first
   std::map<std::string, agent::Agent*> working_;  // by run

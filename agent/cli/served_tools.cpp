@@ -38,7 +38,7 @@ ServedTools::ServedTools(AgentOptions options, const Environment& env, std::file
 
 AgentSetup ServedTools::make(std::vector<McpNames>* added) const {
   AgentSetup setup = set_up_tools(options_, env_, sandbox_.get());
-  add_mcp_tools(options_, env_, /*constrained=*/false, *setup.secrets, setup.tools, added);
+  add_mcp_tools(options_, env_, /*constrained=*/false, setup.secrets, setup.tools, added);
   return setup;
 }
 

@@ -119,8 +119,10 @@ std::string params_json(
       {"seed", params.seed},                {"max_turns", options.max_turns},
       {"max_prefill_tokens", options.max_prefill_tokens}, {"max_decode_tokens", options.max_decode_tokens},
       {"subagents", options.subagents},     {"subagent_depth", options.subagent_depth},
+      {"look_ahead", options.look_ahead},
       {"best_of", options.best_of},         {"judge", options.judge},
       {"budget_tokens", options.budget_tokens}, {"timeout_s", options.timeout_s},
+      {"max_sandbox_cpu_s", options.max_sandbox_cpu_s},
       {"constrain", options.constrain},     {"output_schema", options.output_schema},
       {"page_text", options.page_text},
       {"search", options.search},           {"allow_origins", options.allow_origins},
@@ -306,6 +308,7 @@ agent::Limits limits(const AgentOptions& options) {
   limits.depth_max = options.subagent_depth;
   if (options.max_step_tokens > 0) limits.step_tokens_max = options.max_step_tokens;
   limits.timeout = milliseconds(options.timeout_s);
+  limits.sandbox_cpu_max = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(options.max_sandbox_cpu_s));
   limits.reasoning_tokens_max = options.max_reasoning_tokens;
   limits.compact_at_tokens = options.context_tokens;
   for (const std::string& limit : options.max_calls) set_call_limit(limit, limits);
@@ -368,13 +371,14 @@ AgentSetup set_up(
     setup.tools.add(std::move(tool));
   }
   const bool constrained = options.constrain != "off" && setup.model.model->capabilities().constraint;
-  const std::set<std::string> unconstrained = add_mcp_tools(options, env, constrained, *setup.secrets, setup.tools);
+  const std::set<std::string> unconstrained = add_mcp_tools(options, env, constrained, setup.secrets, setup.tools, nullptr, /*may_log_in=*/true);
   if (!options.scripted_tools.empty()) {
     toolfile::ScriptedTools scripted = toolfile::scripted_tools(setup.tools, toolfile::load_tool_script(options.scripted_tools));
     setup.tools = std::move(scripted.registry);
     setup.unused_answers = std::move(scripted.unused);
   }
   setup.config.limits = limits(options);
+  setup.config.look_ahead.calls_max = options.look_ahead;
   set_up_children(options, env, std::move(shared), setup);
   setup.config.sampling = sampling(options, setup.model.sampling);
   if (const std::string text = instructions(options, setup.sandbox.get()); !text.empty()) setup.config.instructions = setup.secrets->redact(text);
@@ -402,6 +406,7 @@ AgentSetup set_up_tools(const AgentOptions& options, const Environment& env, san
   setup.secrets = setup.config.secrets = secrets_of(env);
   add_tools(options, env, setup);
   setup.config.limits = limits(options);
+  setup.config.look_ahead.calls_max = options.look_ahead;
   setup.config.approval = approval(options, env);
   return setup;
 }
@@ -418,7 +423,7 @@ AgentSetup set_up_child(
   }
   add_tools(options, env, setup);
   add_declared_tools(options, env, setup);
-  add_mcp_tools(options, env, /*constrained=*/false, *setup.secrets, setup.tools);  // the masks are the maker's
+  add_mcp_tools(options, env, /*constrained=*/false, setup.secrets, setup.tools);  // the masks are the maker's
   return setup;
 }
 

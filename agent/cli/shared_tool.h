@@ -8,12 +8,13 @@
 
 namespace toccata::cli {
 
-// Calls go to `tool`, one at a time however many runs there are. Must not outlive it.
+// Calls go to `tool`, one at a time however many runs there are, unless it allows more. Must not outlive it.
 class SharedTool final : public tools::Tool {
  public:
   SharedTool(tools::Tool& tool, std::shared_ptr<std::mutex> mutex) : tool_(tool), mutex_(std::move(mutex)) {}
   const tools::ToolSpec& spec() const override { return tool_.spec(); }
   tools::ToolResult call(const tools::ToolCall& call, std::stop_token stop) override {
+    if (tool_.spec().concurrent) return tool_.call(call, std::move(stop));
     const std::lock_guard lock(*mutex_);
     return tool_.call(call, std::move(stop));
   }

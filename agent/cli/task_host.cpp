@@ -77,6 +77,7 @@ AgentOptions TaskHost::options_for(const task::StepOrder& order) const {
   take(o.best_of, s.best_of);
   if (s.judge) o.judge = *s.judge;
   take(o.timeout_s, s.timeout_s);
+  take(o.max_sandbox_cpu_s, s.max_sandbox_cpu_s);
   return o;
 }
 

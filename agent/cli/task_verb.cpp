@@ -50,6 +50,7 @@ task::Settings named_settings(const TaskOptions& options) {
   if (has("--max-reasoning-tokens")) named.max_reasoning_tokens = o.max_reasoning_tokens;
   if (has("--subagents")) named.subagents = o.subagents;
   if (has("--timeout")) named.timeout_s = o.timeout_s;
+  if (has("--max-sandbox-cpu")) named.max_sandbox_cpu_s = o.max_sandbox_cpu_s;
   return named;
 }
 

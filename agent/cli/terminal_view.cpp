@@ -6,6 +6,7 @@
 
 #include "agent/cli/terminal_text.h"
 #include "agent/loop/citation_stream.h"
+#include "core/base/overloaded.h"
 
 namespace toccata::cli {
 namespace {
@@ -14,13 +15,6 @@ constexpr const char* kDim = "\x1b[2m";
 constexpr const char* kBold = "\x1b[1m";
 constexpr const char* kRed = "\x1b[31m";
 constexpr const char* kReset = "\x1b[0m";
-
-template <class... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <class... Ts>
-Overloaded(Ts...) -> Overloaded<Ts...>;
 
 // Where character `n` of `text` begins.
 std::size_t byte_of(std::string_view text, std::int64_t n) {

@@ -43,6 +43,7 @@ std::string behind(const Definition& tool) {
 nlohmann::ordered_json about(const Definition& tool) {
   return {{"name", tool.name_space + "." + tool.function.name},
           {"effect", to_string(tool.effect)},
+          {"concurrent", tool.concurrent},
           {"approval", tool.needs_approval},
           {"untrusted", tool.untrusted},
           {"timeout_ms", tool.timeout.count()},

@@ -20,6 +20,7 @@ class FunctionTool final : public tools::Tool {
     spec_.name_space = "functions";
     spec_.functions.push_back({function_.name, function_.description, function_.parameters});
     spec_.effect = function_.pure ? tools::Effect::kPure : tools::Effect::kEffectful;
+    spec_.concurrent = function_.concurrent;
   }
   const tools::ToolSpec& spec() const override { return spec_; }
   tools::ToolResult call(const tools::ToolCall& call, std::stop_token) override {

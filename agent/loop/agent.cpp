@@ -23,7 +23,7 @@ RunOutcome Agent::Impl::run(std::string_view user_message, std::stop_token stop)
     if (!broken_.empty()) throw store::LedgerError(ErrorCode::kIo, broken_);
     const std::string text = readable(user_message);
     open_run(text);
-    emit(TurnStarted{text});
+    begin_turn(text);
     close_run(take_turn(text, stop, outcome.final), outcome);
   });
 }
@@ -42,9 +42,14 @@ RunOutcome Agent::Impl::resume(
       outcome.message = record.error().message;
       return report_failure(outcome);
     }
-    emit(TurnStarted{text.value_or("")});
+    begin_turn(text.value_or(""));
     close_run(resume_turn(*record, text, stop, outcome.final), outcome);
   });
+}
+
+void Agent::Impl::begin_turn(const std::string& text) {
+  if (config_.trace && !config_.lineage) config_.trace->begin_turn();
+  emit(TurnStarted{text});
 }
 
 void Agent::Impl::steer(std::string text) {
@@ -125,7 +130,15 @@ std::optional<Ending> Agent::Impl::open_session(const store::RunRecord* record) 
       if (auto ending = share_prefix(recorded_log(), std::move(rows), opening_)) return ending;
     }
   }
-  step_.emplace(*log_, *renderer_, *writer_, *events_, config_, budget_, tool_names(registry_).all_shown(), pages_);
+  const std::vector<std::string> recipients = tool_names(registry_).all_shown();
+  step_.emplace(*log_, *renderer_, *writer_, *events_, config_, budget_, recipients, pages_);
+  if (config_.look_ahead.calls_max > 0) {
+    step_->set_call_ended([this](const std::vector<MessageStream::Done>& messages) { dispatcher_->begin_early(messages); });
+    if (model_.capabilities().fork) {
+      look_ahead_.emplace(*log_, *renderer_, config_, budget_, *dispatcher_, recipients, has_functions_);
+      dispatcher_->set_meanwhile([this](harmony::Message stub, Watchdog& watchdog) { return look_ahead_->watch(std::move(stub), watchdog); });
+    }
+  }
   return std::nullopt;
 }
 
@@ -172,7 +185,20 @@ Ending Agent::Impl::loop(Clock& clock, Unfinished first, std::string& final) {
   }
 }
 
+void Agent::Impl::end_guesses() {
+  if (!dispatcher_) return;
+  dispatcher_->end_guesses();
+  const Guesses::Count count = dispatcher_->guess_count();
+  const std::int64_t n_tokens = look_ahead_ ? look_ahead_->n_tokens() : 0;
+  usage_.guessed_calls += count.made - guesses_counted_.made;
+  usage_.used_guesses += count.used - guesses_counted_.used;
+  usage_.guessed_tokens += n_tokens - guessed_tokens_counted_;
+  guesses_counted_ = count;
+  guessed_tokens_counted_ = n_tokens;
+}
+
 void Agent::Impl::close_run(const Ending& ending, RunOutcome& outcome) {
+  end_guesses();
   outcome.exit_code = ending.exit_code;
   outcome.terminal_reason = ending.reason;
   outcome.message = ending.message;
@@ -196,6 +222,7 @@ void Agent::Impl::fail(RunOutcome& outcome, const char* reason, const Exception&
   outcome.terminal_reason = reason;
   outcome.message = failure.what();
   try {
+    end_guesses();
     if (writer_) {
       writer_->finish(
           {.exit_code = 1, .terminal_reason = reason, .message = outcome.message, .final = ""}

@@ -30,6 +30,7 @@
 #include "agent/loop/limits.h"
 #include "agent/loop/lineage.h"
 #include "agent/loop/output_schema.h"
+#include "agent/loop/trace.h"
 #include "agent/model/token_model.h"
 #include "agent/store/ledger.h"
 #include "tools/registry.h"
@@ -40,6 +41,7 @@ namespace toccata::agent {
 // One model call, told when it is over.
 struct ModelCall {
   using Clock = std::chrono::system_clock;
+  std::string run;  // id
   int step = 0;
   Clock::time_point begin, end;
   std::optional<Clock::time_point> first_token;  // none: nothing was sampled
@@ -48,8 +50,18 @@ struct ModelCall {
   std::string ended;  // "call", "stop", or why it was cut off: as in StepRow
 };
 
+// Calls made before the model has asked for them (guesses.h, look_ahead.h). They change nothing but when tools run, and, with
+// a budget of tokens, where it ends a run: an eighth of it may go into guesses.
+struct LookAheadRules {
+  int calls_max = 8;  // made ahead at once; 0: none is
+  // A tool that runs longer than this is worth a fork of the session, where the model has them.
+  std::chrono::milliseconds after{20};
+  std::int64_t tokens_max = 2048;  // that one fork samples
+};
+
 struct AgentConfig {
   Limits limits;
+  LookAheadRules look_ahead;
   SamplingParams sampling;
   harmony::ReasoningEffort reasoning = harmony::ReasoningEffort::kMedium;
   std::optional<std::string> instructions;    // developer message
@@ -71,7 +83,10 @@ struct AgentConfig {
   BestOf best_of;
   // Their values are taken out of what users and tools say, before anybody reads or records it; null: there are none.
   std::shared_ptr<tools::Secrets> secrets;
-  std::function<void(const ModelCall&)> on_model_call;  // on the thread of run(); must not throw
+  // Those of runs that this one makes included, in the order of their events; on the thread of run(); must not throw.
+  std::function<void(const ModelCall&)> on_model_call;
+  // What requests of model and tools say of the trace they belong to; null: nothing.
+  std::shared_ptr<Trace> trace;
   std::string sandbox_level;  // recorded in the ledger
   std::string params = "{}";  // recorded in the ledger: one JSON object
 };

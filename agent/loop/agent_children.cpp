@@ -90,6 +90,9 @@ void add(TokenUsage& to, const TokenUsage& usage) {
   to.cached_input_tokens += usage.cached_input_tokens;
   to.output_tokens += usage.output_tokens;
   to.reasoning_output_tokens += usage.reasoning_output_tokens;
+  to.guessed_tokens += usage.guessed_tokens;
+  to.guessed_calls += usage.guessed_calls;
+  to.used_guesses += usage.used_guesses;
 }
 
 }  // namespace
@@ -122,13 +125,15 @@ void Agent::Impl::recall_children(const store::RunRecord& record) {
 AgentConfig Agent::Impl::child_config(const store::Caller& caller, Crew* crew) {
   AgentConfig config = config_;
   config.best_of = {};
-  config.on_model_call = nullptr;
+  if (config_.on_model_call && crew != nullptr) {
+    config.on_model_call = [tell = config_.on_model_call, crew](const ModelCall& call) { crew->post([tell, call] { tell(call); }); };
+  }
   config.limits.timeout = std::chrono::milliseconds(0);  // this run's stops it
   config.limits.budget_tokens = config.limits.prefill_tokens_max = config.limits.decode_tokens_max = 0;
   config.limits.calls_max = 0;
   config.limits.calls_of_max.clear();
   config.limits.tool_bytes_max = 0;
-  config.limits.tool_time_max = std::chrono::milliseconds(0);
+  config.limits.tool_time_max = config.limits.sandbox_cpu_max = std::chrono::milliseconds(0);
   if (config_.approval.ask && crew != nullptr) {
     config.approval.ask = [ask = config_.approval.ask, crew](const ApprovalRequest& request) {
       Decision decision = Decision::kLater;
@@ -174,7 +179,8 @@ EventSink Agent::Impl::child_sink(const store::Caller& caller, Crew* crew) {
     const bool wrapped = std::holds_alternative<ChildEvent>(event);
     Event shown = wrapped ? event
                           : Event(ChildEvent{
-                                id, caller.run, caller.call, caller.part, std::make_shared<const AnyEvent>(AnyEvent{event})});
+                                id, caller.run, caller.call, caller.part, std::make_shared<const AnyEvent>(AnyEvent{event}),
+                                std::chrono::system_clock::now()});
     if (crew == nullptr) return sink_(shown);
     crew->post([this, shown = std::move(shown)] { sink_(shown); });
   };

@@ -15,6 +15,7 @@
 #include "agent/loop/child_run.h"
 #include "agent/loop/dispatcher.h"
 #include "agent/loop/log_edit.h"
+#include "agent/loop/look_ahead.h"
 #include "agent/loop/message_stream.h"
 #include "agent/loop/shown_pages.h"
 #include "agent/loop/step.h"
@@ -77,6 +78,7 @@ class Agent::Impl {
   template <class Turn>
   RunOutcome guarded(const Turn& turn);
   void open_run(const std::string& task);
+  void begin_turn(const std::string& text);
   void write_to(store::RunWriter writer);
   // Opens the model's session and puts the recorded log into it, or else the system and developer messages, all or
   // nothing.
@@ -85,6 +87,8 @@ class Agent::Impl {
   // Steps until something ends the turn. `first`: a step that was taken before, in whole or in part.
   Ending loop(Clock& clock, Unfinished first, std::string& final);
   void close_run(const Ending& ending, RunOutcome& outcome);
+  // Nobody asks for what was guessed any more: stops it, and counts it.
+  void end_guesses();
   // After something threw: writes what can be written, and says what happened.
   void fail(RunOutcome& outcome, const char* reason, const Exception& failure);
   void report_failure(const RunOutcome& outcome);
@@ -194,6 +198,9 @@ class Agent::Impl {
   std::optional<harmony::Renderer> renderer_;
   std::optional<TokenLog> log_;
   std::optional<Step> step_;
+  std::optional<LookAhead> look_ahead_;
+  Guesses::Count guesses_counted_;       // in usage_, of this turn and those before it
+  std::int64_t guessed_tokens_counted_ = 0;
   SubagentTool* subagents_ = nullptr;       // of the registry
   std::vector<harmony::Message> opening_;   // the system and developer messages
   std::shared_ptr<SharedPrefix> prefix_;    // these read, where runs are made

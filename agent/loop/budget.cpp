@@ -1,6 +1,7 @@
 #include "agent/loop/budget.h"
 
 #include <algorithm>
+#include <sstream>
 
 namespace toccata::agent {
 namespace {
@@ -35,6 +36,7 @@ void Budget::recall(const std::vector<store::CallRow>& calls) {
     if (!did_run(call)) continue;
     count_call(call.intent.recipient);
     spent_.output_bytes += static_cast<std::int64_t>(call.result->content.size());
+    spent_.cpu += std::chrono::microseconds(call.result->sandbox_cpu_us);
     spent_.duration += std::chrono::milliseconds(std::max<std::int64_t>(0, call.finished_ms - call.started_ms));
   }
 }
@@ -91,26 +93,49 @@ std::optional<std::string> Budget::admit(const Usage& used, std::int64_t n_read,
   return why;
 }
 
+bool Budget::has_share_for_guess(std::int64_t n_read, std::int64_t n_sampled) const {
+  const std::int64_t read = spent_.guessed_read + n_read, sampled = spent_.guessed_sampled + n_sampled;
+  const auto within = [](std::int64_t n, std::int64_t limit) { return limit == 0 || n <= limit / kGuessShare; };
+  return within(read + sampled, limits_.budget_tokens) && within(read, limits_.prefill_tokens_max) &&
+         within(sampled, limits_.decode_tokens_max);
+}
+
+bool Budget::admit_guess(std::int64_t n_read, std::int64_t n_sampled) {
+  if (!counts_tokens_) return true;
+  const std::lock_guard lock(*mutex_);
+  for (const Budget* budget = this; budget != nullptr; budget = budget->parent_) {
+    if (!budget->has_share_for_guess(n_read, n_sampled) || budget->objection_to_tokens(n_read, n_sampled)) return false;
+  }
+  for (Budget* budget = this; budget != nullptr; budget = budget->parent_) {
+    budget->spent_.read += n_read;
+    budget->spent_.sampled += n_sampled;
+    budget->spent_.guessed_read += n_read;
+    budget->spent_.guessed_sampled += n_sampled;
+  }
+  return true;
+}
+
 void Budget::settle(const Usage& used) {
   if (!counts_tokens_) return;
   const std::lock_guard lock(*mutex_);
   charge_tokens(used.appended - charged_read_, used.decoded - charged_sampled_);
 }
 
-std::optional<std::string> Budget::objection_to_call_of(const std::string& name) const {
+std::optional<std::string> Budget::objection_to_call_of(const std::string& name, int n_ahead) const {
   const auto limit = limits_.calls_of_max.find(name);
   if (limit == limits_.calls_of_max.end()) return std::nullopt;
   if (limit->second == 0) return "no calls to " + name + " are allowed";
   const auto made = spent_.calls_of.find(name);
-  if (made == spent_.calls_of.end() || made->second < limit->second) return std::nullopt;
+  const int n_made = (made != spent_.calls_of.end() ? made->second : 0) + n_ahead;
+  if (n_made < limit->second) return std::nullopt;
   return used_up(limit->second, "calls to " + name);
 }
 
-std::optional<std::string> Budget::objection_to_call(const std::string& recipient) const {
-  if (limits_.calls_max > 0 && spent_.calls >= limits_.calls_max) return used_up(limits_.calls_max, "tool calls");
+std::optional<std::string> Budget::objection_to_call(const std::string& recipient, int n_ahead) const {
+  if (limits_.calls_max > 0 && spent_.calls + n_ahead >= limits_.calls_max) return used_up(limits_.calls_max, "tool calls");
   if (!limits_.calls_of_max.empty()) {
-    if (auto why = objection_to_call_of(recipient)) return why;
-    if (auto why = objection_to_call_of(name_space_of(recipient))) return why;
+    if (auto why = objection_to_call_of(recipient, n_ahead)) return why;
+    if (auto why = objection_to_call_of(name_space_of(recipient), n_ahead)) return why;
   }
   if (limits_.tool_bytes_max > 0 && spent_.output_bytes >= limits_.tool_bytes_max) {
     return used_up(limits_.tool_bytes_max, "bytes of tool output");
@@ -121,14 +146,14 @@ std::optional<std::string> Budget::objection_to_call(const std::string& recipien
   return std::nullopt;
 }
 
-std::optional<std::string> Budget::refuses(const std::string& recipient) const {
+std::optional<std::string> Budget::refuses(const std::string& recipient, int n_ahead) const {
   const std::lock_guard lock(*mutex_);
-  return first_objection([&](const Budget& budget) { return budget.objection_to_call(recipient); });
+  return first_objection([&](const Budget& budget) { return budget.objection_to_call(recipient, n_ahead); });
 }
 
 std::optional<std::string> Budget::take_call(const std::string& recipient) {
   const std::lock_guard lock(*mutex_);
-  auto why = first_objection([&](const Budget& budget) { return budget.objection_to_call(recipient); });
+  auto why = first_objection([&](const Budget& budget) { return budget.objection_to_call(recipient, 0); });
   if (why) return why;
   for (Budget* budget = this; budget != nullptr; budget = budget->parent_) budget->count_call(recipient);
   return std::nullopt;
@@ -146,6 +171,28 @@ void Budget::add_output(std::size_t bytes, std::chrono::milliseconds duration) {
     budget->spent_.output_bytes += static_cast<std::int64_t>(bytes);
     budget->spent_.duration += duration;
   }
+}
+
+std::optional<std::string> Budget::refuses_sandbox() const {
+  const std::lock_guard lock(*mutex_);
+  return first_objection([](const Budget& budget) -> std::optional<std::string> {
+    const std::chrono::milliseconds limit = budget.limits_.sandbox_cpu_max;
+    if (limit.count() == 0 || budget.spent_.cpu < limit) return std::nullopt;
+    std::ostringstream seconds;
+    seconds << static_cast<double>(limit.count()) / 1000;
+    return "the budget of " + seconds.str() + " seconds of CPU time in the sandbox is used up";
+  });
+}
+
+std::chrono::microseconds Budget::charge_cpu(std::chrono::microseconds used) {
+  const std::lock_guard lock(*mutex_);
+  std::chrono::microseconds left = std::chrono::microseconds::max();
+  for (Budget* budget = this; budget != nullptr; budget = budget->parent_) {
+    budget->spent_.cpu += used;
+    const std::chrono::milliseconds limit = budget->limits_.sandbox_cpu_max;
+    if (limit.count() > 0) left = std::min<std::chrono::microseconds>(left, limit - budget->spent_.cpu);
+  }
+  return left;
 }
 
 std::optional<std::string> Budget::take_child() {

@@ -87,6 +87,7 @@ Item call_completed_item(Item started, const tools::ToolResult& result, std::spa
   const ItemStatus status =
       result.status == tools::ToolStatus::kOk ? ItemStatus::kCompleted : ItemStatus::kFailed;
   started.provenance = result.provenance;
+  started.sandbox_cpu_us = result.sandbox_cpu.count();
   std::visit([&](auto& details) { complete(details, result, status); }, started.details);
   if (auto* command = std::get_if<CommandItem>(&started.details)) {
     for (const store::SessionFile& file : files) {

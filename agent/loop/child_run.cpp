@@ -18,6 +18,9 @@ TokenUsage usage_in(const std::string& text) {
   usage.cached_input_tokens = json.value("cached_input_tokens", std::int64_t{0});
   usage.output_tokens = json.value("output_tokens", std::int64_t{0});
   usage.reasoning_output_tokens = json.value("reasoning_output_tokens", std::int64_t{0});
+  usage.guessed_tokens = json.value("guessed_tokens", std::int64_t{0});
+  usage.guessed_calls = json.value("guessed_calls", 0);
+  usage.used_guesses = json.value("used_guesses", 0);
   return usage;
 }
 

@@ -76,12 +76,12 @@ CallOutcome over_budget(std::string why) {
   return outcome;
 }
 
-std::size_t hash_of(const std::string& recipient, const std::string& arguments) {
+}  // namespace
+
+std::size_t Dispatcher::hash_of(const std::string& recipient, const std::string& arguments) {
   const std::size_t hash = std::hash<std::string>{}(arguments);
   return std::hash<std::string>{}(recipient) * 31 + hash;
 }
-
-}  // namespace
 
 Dispatcher::Dispatcher(
     const tools::Registry& registry,
@@ -94,7 +94,8 @@ Dispatcher::Dispatcher(
       writer_(writer),
       events_(events),
       config_(config),
-      budget_(budget) {}
+      budget_(budget),
+      guesses_(config.look_ahead.calls_max) {}
 
 const harmony::NameMap& Dispatcher::names() const {
   const std::size_t n_tools = registry_.tools().size();
@@ -185,10 +186,12 @@ CallOutcome Dispatcher::answer_without_running(
   outcome.verdict = Verdict::kNotRun;
   outcome.answer = answer_message(target, call, "", result.content);
   const store::CallResult recorded{status, *outcome.answer.name, result.content, "{}", ""};
+  CallNote note{.call = row, .status = status};
+  note.begin = note.end = std::chrono::system_clock::now();
   if (row > 0) {
     writer_.finish_call(row, recorded);
   } else {
-    writer_.record_call(
+    note.call = writer_.record_call(
         {.recipient = target.recipient,
          .arguments = call.text(),
          .effect = target.tool != nullptr ? to_string(target.tool->spec().effect) : "pure",
@@ -196,21 +199,24 @@ CallOutcome Dispatcher::answer_without_running(
         recorded
     );
   }
-  events_.push(ItemStarted{item});
-  events_.push(ItemCompleted{call_completed_item(item, result)});
+  events_.push(ItemStarted{item, note.call});
+  events_.push(ItemCompleted{call_completed_item(item, result), note});
   return outcome;
 }
 
-void Dispatcher::execute(Begun& begun, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline) const {
-  tools::Tool& tool = *begun.target.tool;
+ToolResult Dispatcher::call_tool(
+    tools::Tool& tool, const tools::ToolCall& request, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline,
+    const std::stop_token& stop, CallNote& note
+) const {
   const auto timeout = tool.spec().timeout;
-  begun.started = Watchdog::Clock::now();
-  const auto own_deadline = begun.started + timeout;
+  note.begin = std::chrono::system_clock::now();
+  const auto own_deadline = Watchdog::Clock::now() + timeout;
   const auto deadline = run_deadline ? std::min(*run_deadline, own_deadline) : own_deadline;
   const Watchdog::Watch watch = watchdog.watch(deadline);
-  ToolResult& result = begun.result;
+  const std::stop_callback stopped(stop, [&watch] { watch.request_stop(); });
+  ToolResult result;
   try {
-    result = tool.call(begun.request, watch.token());
+    result = tool.call(request, watch.token());
   } catch (const std::logic_error&) {
     throw;  // a bug of ours is for main
   } catch (const std::exception& failure) {
@@ -221,10 +227,20 @@ void Dispatcher::execute(Begun& begun, Watchdog& watchdog, std::optional<Watchdo
     result.metadata = config_.secrets->redact(result.metadata);
   }
   result.content = tokenizer::to_valid_utf8(result.content);
-  if (Watchdog::Clock::now() >= own_deadline && watch.token().stop_requested()) {
+  note.end = std::chrono::system_clock::now();
+  note.out_of_time = Watchdog::Clock::now() >= own_deadline && watch.token().stop_requested();
+  if (note.out_of_time) {
     result.content +=
         "\n[Stopped after " + std::to_string(timeout.count()) + " ms, the tool's limit.]";
   }
+  return result;
+}
+
+void Dispatcher::execute(Begun& begun, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline) const {
+  if (take_result_of_guess(begun, watchdog, run_deadline)) return;
+  const auto started = Watchdog::Clock::now();
+  begun.result = call_tool(*begun.target.tool, begun.request, watchdog, run_deadline, {}, begun.note);
+  begun.took = Watchdog::Clock::now() - started;
 }
 
 // Where a model that has the tool for it finds the rest of a call's output.
@@ -259,15 +275,24 @@ std::variant<CallOutcome, Dispatcher::Begun> Dispatcher::begin_tool(
     const Target& target, const harmony::Message& call, const std::string& arguments, const store::CallRow* row
 ) {
   if (auto refused = budget_.take_call(target.recipient); refused && row == nullptr) return over_budget(std::move(*refused));
-  Begun begun{target, call, 0, {}, call_started_item(events_.next_item_id(), target.recipient, arguments), {}, {}};
+  Begun begun{target, call, 0, {}, call_started_item(events_.next_item_id(), target.recipient, arguments)};
+  if (target.tool->spec().effect == tools::Effect::kPure) {
+    begun.guess = guesses_.take(key_of(target, arguments));
+  } else {
+    guesses_.drop();
+  }
+  note_unused();
   begun.request = {
       target.recipient, arguments, row != nullptr ? row->intent.idempotency_key : writer_.next_idempotency_key()};
+  if (target.tool->spec().in_sandbox) begun.request.charge_cpu = [this](std::chrono::microseconds used) { return budget_.charge_cpu(used); };
   begun.number = row != nullptr
                      ? row->call
                      : writer_.begin_call(
                            {target.recipient, arguments, to_string(target.tool->spec().effect), begun.request.idempotency_key}
                        );
-  events_.push(ItemStarted{begun.item});
+  begun.note.call = begun.number;
+  if (config_.trace) begun.request.traceparent = config_.trace->traceparent(config_.trace->span_of_call(writer_.id(), begun.number));
+  events_.push(ItemStarted{begun.item, begun.number});
   events_.flush();
   return begun;
 }
@@ -285,7 +310,12 @@ CallOutcome Dispatcher::run(
   const auto redactor = config_.secrets ? config_.secrets->redactor() : std::make_shared<tools::Redactor>();
   tools::RedactingStream shown(*redactor);
   if (std::holds_alternative<CommandItem>(begun->item.details)) begun->request.on_output = [&](std::string_view text) { show(shown.push(text)); };
-  execute(*begun, watchdog, run_deadline);
+  {
+    const tools::ToolSpec& spec = begun->target.tool->spec();
+    const bool looks_ahead = meanwhile_ && spec.effect == tools::Effect::kPure && can_guess() && guesses_.empty();
+    const auto meanwhile = looks_ahead ? meanwhile_(running_stub(begun->target, begun->call), watchdog) : nullptr;
+    execute(*begun, watchdog, run_deadline);
+  }
   show(shown.finish());
   return finish(*begun);
 }
@@ -295,7 +325,8 @@ CallOutcome Dispatcher::finish(Begun& begun) {
   ToolResult& result = begun.result;
   const std::string& arguments = begun.request.arguments;
   if (result.status == ToolStatus::kUnfinished) {
-    events_.push(ItemCompleted{call_completed_item(begun.item, result)});
+    begun.note.status = "unfinished";
+    events_.push(ItemCompleted{call_completed_item(begun.item, result), begun.note});
     CallOutcome outcome;
     outcome.verdict = Verdict::kUnfinished;
     outcome.reason = result.content;
@@ -307,7 +338,7 @@ CallOutcome Dispatcher::finish(Begun& begun) {
   std::string full = result.content.size() > bytes_max ? result.content : std::string();
   result.content = shorten(std::move(result.content), bytes_max, how_to_see(begun.number));
   // A sub-agent's tools have counted their time themselves.
-  const auto duration = target.recipient == kDelegateRecipient ? Watchdog::Clock::duration{} : Watchdog::Clock::now() - begun.started;
+  const auto duration = target.recipient == kDelegateRecipient ? Watchdog::Clock::duration{} : begun.took;
   budget_.add_output(result.content.size(), std::chrono::duration_cast<std::chrono::milliseconds>(duration));
   if (lost_state_.erase(target.recipient) > 0) result.content = (config_.files.put_back ? kStateLostFilesKept : kStateLost) + result.content;
   remember(target, arguments, result.content);
@@ -323,9 +354,10 @@ CallOutcome Dispatcher::finish(Begun& begun) {
   Item completed = call_completed_item(begun.item, result, files);
   writer_.finish_call(
       begun.number,
-      {to_string(result.status), *outcome.answer.name, result.content, result.metadata, std::move(full), std::move(files)}
+      {to_string(result.status), *outcome.answer.name, result.content, result.metadata, std::move(full), std::move(files), result.sandbox_cpu.count()}
   );
-  events_.push(ItemCompleted{std::move(completed)});
+  begun.note.status = outcome.verdict == Verdict::kDenied ? "denied" : to_string(result.status);
+  events_.push(ItemCompleted{std::move(completed), begun.note});
   return outcome;
 }
 
@@ -353,8 +385,10 @@ std::variant<CallOutcome, Dispatcher::Begun> Dispatcher::begin_again(
       call_started_item(events_.next_item_id(), target.recipient, row.intent.arguments);
   const ToolResult result{ToolStatus::kFailed, "", kOutcomeUnknown, "{}"};
   writer_.finish_call(row.call, {"unknown", *outcome.answer.name, kOutcomeUnknown, "{}", ""});
-  events_.push(ItemStarted{item});
-  events_.push(ItemCompleted{call_completed_item(item, result)});
+  CallNote note{.call = row.call, .status = "unknown"};
+  note.begin = note.end = std::chrono::system_clock::now();
+  events_.push(ItemStarted{item, row.call});
+  events_.push(ItemCompleted{call_completed_item(item, result), note});
   return outcome;
 }
 
@@ -367,11 +401,16 @@ CallOutcome Dispatcher::refuse(const MessageStream::Done& done, const std::strin
   );
 }
 
+bool Dispatcher::is_approved_beforehand() const {
+  using Mode = ApprovalPolicy::Mode;
+  const Mode mode = config_.approval.mode;
+  return mode == Mode::kAlways || (mode == Mode::kTrusted && !trust_.has_read_untrusted());
+}
+
 Decision Dispatcher::ask_for(const std::string& recipient, const std::string& arguments, bool always) {
   const ApprovalPolicy& policy = config_.approval;
   using Mode = ApprovalPolicy::Mode;
-  const bool beforehand = policy.mode == Mode::kAlways || (policy.mode == Mode::kTrusted && !trust_.has_read_untrusted());
-  if (beforehand && !always) return Decision::kApprove;
+  if (is_approved_beforehand() && !always) return Decision::kApprove;
   writer_.note("approval", "waiting: " + recipient);
   events_.flush();  // the person sees what led to the call
   if (policy.mode == Mode::kNever || !policy.ask) return Decision::kLater;
@@ -495,6 +534,9 @@ std::variant<CallOutcome, Dispatcher::Begun> Dispatcher::begin(const MessageStre
     return outcome;
   }
   if (auto refused = budget_.refuses(target.recipient)) return over_budget(std::move(*refused));
+  if (target.tool->spec().in_sandbox) {
+    if (auto refused = budget_.refuses_sandbox()) return over_budget(std::move(*refused));
+  }
   if (auto reason = trust_.objection(target.tool->spec(), arguments)) {
     writer_.note("trust", "a call to " + target.recipient + " was refused: its address carried private text");
     return answer_without_running(target, call, "refused", std::move(*reason));

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <deque>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -13,6 +15,7 @@
 #include "agent/loop/agent.h"
 #include "agent/loop/budget.h"
 #include "agent/loop/crew.h"
+#include "agent/loop/guesses.h"
 #include "agent/loop/message_stream.h"
 #include "agent/loop/trust.h"
 #include "agent/loop/watchdog.h"
@@ -45,7 +48,8 @@ struct CallOutcome {
 };
 
 // From a call the model wrote to the message it reads: finds the tool, checks what can be checked, asks for approval,
-// writes the intent, runs the tool, writes the result. One per agent.
+// writes the intent, runs the tool, writes the result. One per agent. What has to do with guesses is in
+// dispatcher_guesses.cpp.
 class Dispatcher {
  public:
   Dispatcher(
@@ -82,6 +86,19 @@ class Dispatcher {
       Watchdog& watchdog,
       std::optional<Watchdog::Clock::time_point> run_deadline
   );
+  // Called when a call of a pure tool runs alone: what it returns stands while the call runs, on whose thread nothing else
+  // happens meanwhile. Given is what stands for the call's result until there is one. Not called where nothing could be guessed,
+  // or guesses wait to be used.
+  using Meanwhile = std::function<std::shared_ptr<void>(harmony::Message stub, Watchdog& watchdog)>;
+  void set_meanwhile(Meanwhile meanwhile) { meanwhile_ = std::move(meanwhile); }
+  // Makes a call ahead, if it may be guessed (guesses.h) and would be made without asking anybody: what stands for its result until
+  // there is one. Another thread may ask while the run's is in a tool.
+  std::optional<harmony::Message> guess(const MessageStream::Done& call);
+  // The last of these calls has been read, and their answer goes on: it is begun ahead, unless one before it may have effects.
+  void begin_early(const std::vector<MessageStream::Done>& messages);
+  // Stops the calls that were made ahead and not used, which become notes in the ledger.
+  void end_guesses();
+  Guesses::Count guess_count() const { return guesses_.count(); }
   // While calls run side by side, their crew; else null. For tools that have something to say to the run's thread.
   Crew* crew() const { return crew_; }
   // A call that is not made, or not made to its end (`call`, its row; 0: it has none); the model is told `why`, a clause.
@@ -107,6 +124,8 @@ class Dispatcher {
   // Asks the person where there is one; both sides stand in the ledger as notes.
   // `always`: whatever was approved beforehand.
   Decision ask_for(const std::string& recipient, const std::string& arguments, bool always);
+  bool is_approved_beforehand() const;
+  static std::size_t hash_of(const std::string& recipient, const std::string& arguments);
   // Calls at the end of the history, and this one, that repeat earlier ones: 0 when they do not.
   int repeats(const Target& target, const std::string& arguments) const;
   void remember(const Target& target, const std::string& arguments, const std::string& content);
@@ -120,8 +139,10 @@ class Dispatcher {
     int number = 0;
     tools::ToolCall request;
     Item item;
-    Watchdog::Clock::time_point started;
-    tools::ToolResult result;
+    std::unique_ptr<Guess> guess = {};  // that this call was
+    Watchdog::Clock::duration took{};
+    tools::ToolResult result = {};
+    CallNote note = {};
   };
   // The call, begun, or what came of it without running.
   std::variant<CallOutcome, Begun> begin(const MessageStream::Done& done);
@@ -130,6 +151,22 @@ class Dispatcher {
   std::variant<CallOutcome, Begun> begin_tool(
       const Target& target, const harmony::Message& call, const std::string& arguments, const store::CallRow* row
   );
+  // The tool's own answer, within its time; `note` gets when.
+  tools::ToolResult call_tool(
+      tools::Tool& tool, const tools::ToolCall& request, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline,
+      const std::stop_token& stop, CallNote& note
+  ) const;
+  // Whether calls of this tool may be made ahead, others allowing.
+  static bool is_guessable(const tools::ToolSpec& spec);
+  bool can_guess() const;  // some tool's
+  // What a fork of the session reads in place of the call's result.
+  harmony::Message running_stub(const Target& target, const harmony::Message& call) const;
+  bool may_guess(const Target& target, const std::string& arguments) const;
+  bool make_ahead(const Target& target, const MessageStream::Done& done, Foresight foresight);
+  // False: there is none, or it came to nothing.
+  bool take_result_of_guess(Begun& begun, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline) const;
+  static Guesses::Key key_of(const Target& target, const std::string& arguments);
+  void note_unused();
   // Runs it: on any thread, where its tool allows that.
   void execute(Begun& begun, Watchdog& watchdog, std::optional<Watchdog::Clock::time_point> run_deadline) const;
   CallOutcome finish(Begun& begun);
@@ -157,6 +194,9 @@ class Dispatcher {
   Budget& budget_;
   Trust trust_;
   Crew* crew_ = nullptr;
+  Meanwhile meanwhile_;
+  Watchdog guess_watchdog_{std::stop_token()};  // of calls that may outlive the turn's
+  Guesses guesses_;                             // behind what its threads use
   std::set<std::string> lost_state_;  // recipients
   // The last calls that ran, newest last.
   struct Made {

@@ -4,6 +4,7 @@
 // An event is emitted only after everything in it has been committed to the ledger.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -23,6 +24,10 @@ struct TokenUsage {
   std::int64_t cached_input_tokens = 0;  // of these, the ones the model did not have to read again
   std::int64_t output_tokens = 0;        // sampled
   std::int64_t reasoning_output_tokens = 0;  // of these, the ones in analysis messages
+  // Beside all these: what calls made ahead have cost (guesses.h).
+  std::int64_t guessed_tokens = 0;  // read and sampled by forks
+  int guessed_calls = 0;            // made ahead
+  int used_guesses = 0;             // of these, the ones that the model made
   friend bool operator==(const TokenUsage&, const TokenUsage&) = default;
 };
 
@@ -84,6 +89,7 @@ struct Item {
       variant<AgentMessageItem, ReasoningItem, CommandItem, ToolCallItem, WebSearchItem, NoticeItem>
           details;
   tools::Provenance provenance = {};  // of a tool's result, once it is there
+  std::int64_t sandbox_cpu_us = 0;    // that a call's programs have used in the sandbox
   friend bool operator==(const Item&, const Item&) = default;
 };
 
@@ -95,6 +101,15 @@ struct TurnStarted {
 };
 struct ItemStarted {
   Item item;  // text is still empty
+  int call = 0;  // its number in the ledger; 0: none, or not known yet. Not in the JSON, as what CallNote says
+};
+// What the ledger has of a call that ended.
+struct CallNote {
+  int call = 0;
+  std::string status;  // as in store::CallResult
+  bool out_of_time = false;
+  // When its tool was at work; both the same where it was not asked.
+  std::chrono::system_clock::time_point begin = {}, end = {};
 };
 // Text added to an open agent_message or reasoning item, or printed by a command that still runs (whose completed item has
 // it again). Whole characters.
@@ -107,6 +122,7 @@ struct ItemDelta {
 };
 struct ItemCompleted {
   Item item;
+  std::optional<CallNote> call = {};  // of a call's item
 };
 struct TurnCompleted {
   TokenUsage usage;
@@ -125,6 +141,7 @@ struct ChildEvent {
   int call = 0;        // the caller's call; 0: none
   int part = 0;        // as in store::Caller
   std::shared_ptr<const AnyEvent> event;  // never null, and no ChildEvent
+  std::chrono::system_clock::time_point at = {};  // when it happened, which may be before it is told. Not in the JSON
 };
 // The stream itself broke (the ledger could not be written, say); a TurnFailed follows where
 // possible.

@@ -4,16 +4,12 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/json.h"
+#include "core/base/overloaded.h"
 
 namespace toccata::agent {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-template <class... Cases>
-struct Overloaded : Cases... {
-  using Cases::operator()...;
-};
 
 const char* to_string(ItemStatus status) {
   switch (status) {
@@ -118,17 +114,24 @@ nlohmann::ordered_json to_json(const std::vector<Citation>& citations) {
 }
 
 Json to_json(const TokenUsage& usage) {
-  return {
+  Json json = {
       {"input_tokens", usage.input_tokens},
       {"cached_input_tokens", usage.cached_input_tokens},
       {"output_tokens", usage.output_tokens},
       {"reasoning_output_tokens", usage.reasoning_output_tokens}};
+  if (usage.guessed_tokens > 0 || usage.guessed_calls > 0) {
+    json["guessed_tokens"] = usage.guessed_tokens;
+    json["guessed_calls"] = usage.guessed_calls;
+    json["used_guesses"] = usage.used_guesses;
+  }
+  return json;
 }
 
 Json to_json(const Item& item) {
   Json json = {{"id", item.id}};
   json.update(std::visit([](const auto& details) { return details_of(details); }, item.details));
   if (item.provenance.untrusted) json["provenance"] = {{"trust", "untrusted"}, {"origin", item.provenance.origin}};
+  if (item.sandbox_cpu_us > 0) json["sandbox_cpu_us"] = item.sandbox_cpu_us;
   return json;
 }
 
@@ -263,6 +266,7 @@ std::string item_line(std::string_view type, const Item& item) {
   Line line(512);
   line.raw(R"({"type":")").raw(type).raw(R"(","item":{"id":)").text(item.id).raw(",");
   std::visit([&](const auto& details) { add_details(line, details); }, item.details);
+  if (item.sandbox_cpu_us > 0) line.raw(R"(,"sandbox_cpu_us":)").raw(std::to_string(item.sandbox_cpu_us));
   return line.raw("}}").take();
 }
 

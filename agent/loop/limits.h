@@ -31,6 +31,9 @@ struct Limits {
   std::map<std::string, int> calls_of_max = {};
   std::int64_t tool_bytes_max = 0;               // of tool output the model reads, 0 = none; exit 4, "budget"
   std::chrono::milliseconds tool_time_max{0};    // wall time in tools, 0 = none; exit 4, "budget"
+  // CPU time of programs in the sandbox, 0 = none; exit 4, "budget". A call gets what is left: then it is interrupted, and killed
+  // when it has used 0.2 s more (sandbox/cpu_watch.h). What runs on behind a call is counted with the next one.
+  std::chrono::milliseconds sandbox_cpu_max{0};
   // Length of the log from which on it is shortened before a model call, to half of that; 0 = 4/5 of the context.
   std::int64_t compact_at_tokens = 0;
   int malformed_max = 3;  // unusable calls in a row; exit 1, "malformed"

@@ -22,6 +22,7 @@ class RecordedTool final : public tools::Tool {
       : spec_(std::move(spec)), recording_(std::move(recording)) {
     spec_.effect = tools::Effect::kPure;  // nothing happens
     spec_.needs_approval = false;
+    spec_.concurrent = false;  // answers are given out once, in order
     spec_.stateful = false;
   }
   const tools::ToolSpec& spec() const override { return spec_; }

@@ -96,6 +96,7 @@ Step::Reader Step::make_reader() {
       .role = harmony::Role::kAssistant, .strict = false, .tools = recipients_};
   if (constraint_) constraint_->begin();
   begin_ = ModelCall::Clock::now();
+  if (config_.trace) log_.trace(config_.trace->traceparent(config_.trace->span_of_step(writer_.id(), n_)));
   first_token_.reset();
   return Reader{
       harmony::Parser(renderer_, options), MessageStream(writer_, events_, pages_), constraint_ ? &*constraint_ : nullptr};
@@ -167,7 +168,7 @@ StepResult Step::finish(
   writer_.finish_step(prefilled, decoded, name_of_end(result));
   if (config_.on_model_call) {
     config_.on_model_call(
-        {n_, begin_, ModelCall::Clock::now(), first_token_, n_prompt, prefilled, decoded, name_of_end(result)}
+        {writer_.id(), n_, begin_, ModelCall::Clock::now(), first_token_, n_prompt, prefilled, decoded, name_of_end(result)}
     );
   }
   return result;
@@ -241,6 +242,7 @@ void Step::sample(
     if (config_.on_model_call && !first_token_) first_token_ = ModelCall::Clock::now();
     reader.push(*token);
     if (ends_step(*token, n_before, stream)) return;
+    if (call_ended_ && stream.messages().size() > n_before) call_ended_(stream.messages());
   }
 }
 

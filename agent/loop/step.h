@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -54,6 +55,10 @@ class Step {
       const tools::CitablePages& pages  // what an answer may cite
   );
 
+  // Hears, on this thread, the messages so far when a call among them has ended and the answer goes on.
+  using CallEnded = std::function<void(const std::vector<MessageStream::Done>&)>;
+  void set_call_ended(CallEnded call_ended) { call_ended_ = std::move(call_ended); }
+
   // `force_final`: the message is opened as `<|channel|>final<|message|>`, so that the model can only answer.
   // Adds what it cost to `usage`.
   StepResult take(bool force_final, const std::stop_token& stop, TokenUsage& usage);
@@ -96,6 +101,7 @@ class Step {
   const std::vector<std::string> recipients_;
   const tools::CitablePages& pages_;
   std::optional<harmony::Constraint> constraint_;
+  CallEnded call_ended_;
   int n_ = 0;  // steps taken
   ModelCall::Clock::time_point begin_;
   std::optional<ModelCall::Clock::time_point> first_token_;  // of this step, where somebody asks

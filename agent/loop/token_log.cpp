@@ -43,6 +43,12 @@ Result<std::unique_ptr<TokenSession>> TokenLog::fork(const std::stop_token& stop
   return session_->fork();
 }
 
+Result<std::unique_ptr<TokenSession>> TokenLog::copy_behind_message() const {
+  const bool complete = tail_ == Tail::kComplete && (last_ == control_.end || last_ == control_.call);
+  if (!complete) return Error{ErrorCode::kUnsupported, "the log ends inside of a message or a turn"};
+  return session_->fork();
+}
+
 Usage TokenLog::usage() const {
   const Usage& now = session_->usage();
   return {

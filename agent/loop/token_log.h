@@ -34,11 +34,17 @@ class TokenLog {
   // A copy of the session, which has read all of it; kUnsupported where the model has no copies.
   Result<std::unique_ptr<TokenSession>> fork(const std::stop_token& stop);
 
+  // The same as it stands, without reading anything: the session is left as it is. kUnsupported also where the log does not
+  // end with a complete message, behind which something may follow.
+  Result<std::unique_ptr<TokenSession>> copy_behind_message() const;
+
   // kResourceExhausted when the context is full; nothing is appended then.
   Result<void> append(store::SegmentKind kind, std::span<const Token> tokens);
   // The log of a recorded run, into a session that is empty or holds a prefix; nothing is written to the ledger. A closing stop token is kept
   // back until settle(), which would take it back anyway.
   Result<void> restore(std::span<const Token> timeline);
+  // As TokenSession::trace(), for the model calls to come.
+  void trace(const std::string& traceparent) { session_->trace(traceparent); }
   Result<Token> sample(const SamplingParams& params, std::optional<TokenMask> mask, std::stop_token stop);
   bool has_further_call() const { return session_->has_further_call(); }
   // The next sample() waits for nothing.

@@ -40,6 +40,8 @@ class Watchdog {
     Watch& operator=(Watch&&) = delete;
     ~Watch();
     std::stop_token token() const { return entry_->source.get_token(); }
+    // As if its deadline had come.
+    void request_stop() const { entry_->source.request_stop(); }
 
    private:
     friend class Watchdog;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 #include <variant>
 #include <vector>
 
@@ -13,6 +14,7 @@ namespace {
 using namespace tools::mcp;  // messages and their codes
 
 constexpr std::size_t kOpenMax = 256;  // requests of one client under way
+constexpr std::size_t kWatchedMax = 64;  // resources of one client
 
 void refuse(Outlet& outlet, const Json& id, const Refusal& refusal) {
   outlet.answer(error_text(id, refusal.code, refusal.message, refusal.data), refusal.status);
@@ -92,6 +94,39 @@ std::variant<Json, Refusal> answer_prompts(const Message& request, Service& serv
   return Json{{"description", found->description}, {"messages", std::move(*messages)}};
 }
 
+// What is to be completed: of a prompt or template that there is.
+std::variant<Completion, Refusal> read_completion(const Message& request, const Service& service) {
+  const auto wrong = [](const std::string& what) { return Refusal{kInvalidParams, what}; };
+  const auto text = [](const Json& object, const char* key) {
+    const Json value = object.is_object() ? object.value(key, Json()) : Json();
+    return value.is_string() ? std::optional(value.get<std::string>()) : std::nullopt;
+  };
+  const Json params = request.body.is_object() ? request.body : Json::object();
+  const Json ref = params.value("ref", Json()), argument = params.value("argument", Json());
+  const auto kind = text(ref, "type"), name = text(argument, "name"), value = text(argument, "value");
+  if (!name || !value) return wrong("params.argument must have the strings name and value");
+  Completion what{text(ref, "name").value_or(""), text(ref, "uri").value_or(""), *name, *value};
+  if (kind == "ref/prompt") {
+    const std::vector<PromptInfo> prompts = service.prompts();
+    const bool known = std::any_of(prompts.begin(), prompts.end(), [&](const PromptInfo& prompt) { return prompt.name == what.prompt; });
+    if (!known) return wrong("unknown prompt: " + excerpt(what.prompt, 100));
+    what.uri_template.clear();
+  } else if (kind == "ref/resource") {
+    const Json templates = service.has_resources() ? service.resource_templates() : Json::array();
+    const bool known = std::any_of(templates.begin(), templates.end(), [&](const Json& one) { return one.value("uriTemplate", "") == what.uri_template; });
+    if (!known) return wrong("unknown resource template: " + excerpt(what.uri_template, 100));
+    what.prompt.clear();
+  } else {
+    return wrong("params.ref.type must be ref/prompt or ref/resource");
+  }
+  const Json context = params.value("context", Json());
+  const Json others = context.is_object() ? context.value("arguments", Json()) : Json();
+  for (const auto& [key, other] : others.items()) {
+    if (other.is_string()) what.others[key] = other.get<std::string>();
+  }
+  return what;
+}
+
 bool asks_for_prompts(const Message& request, const Service& service) {
   return (request.method == "prompts/list" || request.method == "prompts/get") && !service.prompts().empty();
 }
@@ -104,8 +139,10 @@ struct Peer::Job {
   Era era = Era::kLegacy;
   std::shared_ptr<Outlet> outlet;
   std::string key;
+  std::string lane = {};
   std::stop_source stop;
   Call call = {};  // of tools/call
+  Completion completion = {};  // of completion/complete
 };
 
 std::stop_source Peer::request(const Message& request, Era era, const std::shared_ptr<Outlet>& outlet) {
@@ -125,13 +162,20 @@ std::stop_source Peer::request(const Message& request, Era era, const std::share
     if (era == Era::kLegacy) refusal->status = 200;
     return refused(*refusal);
   }
-  const bool reads = method == "resources/read";
+  const bool watches = method == "resources/subscribe" && era == Era::kLegacy;
+  const bool reads = method == "resources/read" || watches;
   if ((reads || method == "resources/list") && service_.has_resources()) {
     std::optional<Refusal> refusal = reads ? std::nullopt : check_cursor(request);
     if (reads && !text_param(request, "uri")) refusal = Refusal{kInvalidParams, "params.uri must be a string"};
     if (!refusal) return start(request, era, outlet);
     if (era == Era::kLegacy) refusal->status = 200;
     return refused(*refusal);
+  }
+  if (method == "completion/complete" && can_complete(service_)) {
+    auto completion = read_completion(request, service_);
+    if (std::holds_alternative<Completion>(completion)) return start(request, era, outlet);
+    if (era == Era::kLegacy) std::get<Refusal>(completion).status = 200;
+    return refused(std::get<Refusal>(completion));
   }
   if (era == Era::kModern) {
     answer_modern(request, *outlet);
@@ -162,6 +206,15 @@ void Peer::answer_legacy(const Message& request, Outlet& outlet) {
     if (const auto* result = std::get_if<Json>(&answer)) return reply(*result);
     std::get<Refusal>(answer).status = 200;
     return refuse(outlet, request.id, std::get<Refusal>(answer));
+  }
+  if (method == "resources/unsubscribe" && service_.has_resources()) {
+    const auto uri = text_param(request, "uri");
+    if (!uri) return refuse(outlet, request.id, {kInvalidParams, "params.uri must be a string", nullptr, 200});
+    {
+      const std::lock_guard lock(mutex_);
+      watched_.erase(*uri);
+    }
+    return reply(Json::object());
   }
   const bool lists_tools = method == "tools/list";
   if (lists_tools || (method == "resources/templates/list" && service_.has_resources())) {
@@ -235,8 +288,10 @@ std::stop_source Peer::start(const Message& request, Era era, const std::shared_
     lane = service_.lane(job->call);
     if (find_tool(service_, job->call.tool)->takes_long) outlet->expect_long();
   } else {
+    if (request.method == "completion/complete") job->completion = std::get<Completion>(read_completion(request, service_));
     lane = service_.resource_lane(client_, text_param(request, "uri").value_or(""));
   }
+  job->lane = lane;
   if (queue_.add(lane, [self = shared_from_this(), job] { self->run(*job); })) return job->stop;
   finish(*job);
   refuse(*outlet, request.id, {kOverloaded, "too many calls wait already; try again later", nullptr, 429});
@@ -271,9 +326,22 @@ void Peer::run(Job& job) {
           }
         };
         result = call_result(service_.call(job.call));
+        tell_changes(job);
       } else if (job.request.method == "resources/list") {
         result = Json{{"resources", service_.list_resources(client_)}};
         freshness = Freshness::kStale;
+      } else if (job.request.method == "resources/subscribe") {
+        const std::string uri = *text_param(job.request, "uri");
+        const std::size_t version = version_of(uri);
+        result = Json::object();
+        const std::lock_guard lock(mutex_);
+        if (watched_.size() >= kWatchedMax && !watched_.contains(uri)) {
+          refusal = Refusal{kOverloaded, std::to_string(kWatchedMax) + " resources are subscribed to already", nullptr, 200};
+        } else {
+          watched_[uri] = version;
+        }
+      } else if (job.request.method == "completion/complete") {
+        result = completion_result(service_.complete(client_, job.completion));
       } else {
         const std::string uri = *text_param(job.request, "uri");
         Result<Json> contents = service_.read_resource(client_, uri);
@@ -304,6 +372,33 @@ void Peer::run(Job& job) {
   } else {
     if (job.era == Era::kModern) modernize(result, freshness, identity_);
     outlet.answer(result_text(id, result), 200);
+  }
+}
+
+std::size_t Peer::version_of(const std::string& uri) {
+  try {
+    const Result<Json> contents = service_.read_resource(client_, uri);
+    return contents ? std::hash<std::string>()(to_text(*contents)) | 1U : 0;
+  } catch (const std::exception&) {
+    return 0;  // a call that went well does not fail by it
+  }
+}
+
+void Peer::tell_changes(const Job& job) {
+  std::map<std::string, std::size_t> watched;
+  {
+    const std::lock_guard lock(mutex_);
+    watched = watched_;
+  }
+  for (const auto& [uri, before] : watched) {
+    if (job.era != Era::kLegacy || service_.resource_lane(client_, uri) != job.lane) continue;
+    const std::size_t now = version_of(uri);
+    if (now == before) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto found = watched_.find(uri); found != watched_.end()) found->second = now;
+    }
+    job.outlet->notify(notification_text("notifications/resources/updated", Json{{"uri", uri}}));
   }
 }
 

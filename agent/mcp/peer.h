@@ -56,6 +56,10 @@ class Peer : public std::enable_shared_from_this<Peer> {
   Result<std::shared_ptr<Job>> make_job(const Message& request, Era era, const std::shared_ptr<Outlet>& outlet);
   void run(Job& job);
   void finish(const Job& job);
+  // What changes when the resource does; 0 = there is none.
+  std::size_t version_of(const std::string& uri);
+  // Behind a call, in its lane: which of the watched resources that lie there it has changed.
+  void tell_changes(const Job& job);
 
   Service& service_;
   WorkQueue& queue_;
@@ -67,6 +71,7 @@ class Peer : public std::enable_shared_from_this<Peer> {
   mutable std::mutex mutex_;  // guards what follows; nothing is sent under it
   std::condition_variable changed_;
   std::map<std::string, std::stop_source> open_;  // by the id as JSON
+  std::map<std::string, std::size_t> watched_;    // resources that the client subscribed to, with their versions; legacy only
 };
 
 }  // namespace toccata::mcp

@@ -8,6 +8,7 @@
 namespace toccata::mcp {
 namespace {
 
+constexpr std::size_t kCompletionsMax = 100;
 constexpr std::array<std::string_view, 4> kLegacyVersions = {kLatestLegacyVersion, "2025-06-18", "2025-03-26", "2024-11-05"};
 constexpr std::array<std::string_view, 8> kLevels = {"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"};
 constexpr int kLastingMs = 3'600'000;
@@ -20,8 +21,9 @@ Json capabilities(const Service& service, Era era) {
   Json json = Json::object();
   if (era == Era::kLegacy) json["logging"] = Json::object();
   json["tools"] = Json::object();
-  if (service.has_resources()) json["resources"] = Json::object();
+  if (service.has_resources()) json["resources"] = era == Era::kLegacy ? Json{{"subscribe", true}} : Json::object();
   if (!service.prompts().empty()) json["prompts"] = Json::object();
+  if (can_complete(service)) json["completions"] = Json::object();
   return json;
 }
 
@@ -42,6 +44,8 @@ Json tool_json(const ToolInfo& tool) {
 }
 
 }  // namespace
+
+bool can_complete(const Service& service) { return service.has_resources() || !service.prompts().empty(); }
 
 bool is_legacy_version(std::string_view version) {
   return std::find(kLegacyVersions.begin(), kLegacyVersions.end(), version) != kLegacyVersions.end();
@@ -142,6 +146,12 @@ Json call_result(CallResult result) {
   Json json{{"content", std::move(result.content)}, {"isError", result.is_error}};
   if (!result.structured.is_null()) json["structuredContent"] = std::move(result.structured);
   return json;
+}
+
+Json completion_result(std::vector<std::string> values) {
+  const std::size_t total = values.size();
+  if (total > kCompletionsMax) values.resize(kCompletionsMax);
+  return Json{{"completion", {{"values", std::move(values)}, {"total", total}, {"hasMore", total > kCompletionsMax}}}};
 }
 
 void modernize(Json& result, Freshness freshness, const ServerIdentity& identity) {

@@ -48,11 +48,16 @@ Json progress_token(const Message& request);
 // 0 "debug" to 7 "emergency"; nullopt for other words.
 std::optional<int> log_severity(std::string_view level);
 
+// Whether there is anything whose arguments a person could type.
+bool can_complete(const Service& service);
+
 Json initialize_result(const Message& request, const ServerIdentity& identity, const Service& service);
 Json discover_result(const ServerIdentity& identity, const Service& service);
 Json tools_result(const Service& service);
 Json prompts_result(const std::vector<PromptInfo>& prompts);
 Json call_result(CallResult result);
+// The first 100, as many as a client has to take.
+Json completion_result(std::vector<std::string> values);
 // What the modern era adds to every result, and to those that clients may keep.
 enum class Freshness { kNotKept, kStale, kLasting };
 void modernize(Json& result, Freshness freshness, const ServerIdentity& identity);

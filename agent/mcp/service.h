@@ -64,6 +64,14 @@ struct CallResult {
   Json structured = nullptr;     // null = none
 };
 
+// What a person types into the client for an argument of a prompt, or for a variable of a resource template.
+struct Completion {
+  std::string prompt, uri_template;  // one of them; the other is empty
+  std::string argument;
+  std::string value;                                   // so far
+  std::map<std::string, std::string> others = {};  // arguments that are there already
+};
+
 // Any thread, several at once.
 class Service {
  public:
@@ -82,6 +90,9 @@ class Service {
   virtual Json resource_templates() const = 0;
   // One element of `contents`. kNotFound: there is no such resource.
   virtual Result<Json> read_resource(const std::string& client, const std::string& uri) = 0;
+
+  // Values that begin as typed, the likeliest first; as many as there are.
+  virtual std::vector<std::string> complete(const std::string& /*client*/, const Completion&) { return {}; }
 
   // Always the same list; empty: the server has none.
   virtual std::vector<PromptInfo> prompts() const { return {}; }

@@ -21,8 +21,8 @@ struct EngineOptions {
   bool exact = false;          // on a GPU: f32 throughout, and bits that do not depend on chunks
   bool fast = false;           // on the CPU: 8-bit weights and activations instead of f32
   std::string kv = {};         // on the CPU, how keys and values are kept: f32, f16, q8; empty: f32, and f16 when fast
-  bool speculate = true;       // on the CPU: guessed tokens are read ahead; what is sampled stays the same
-  std::size_t prefix_bytes = 0;  // on the CPU, of keys and values kept for sessions that begin alike; 0: none
+  bool speculate = true;       // guessed tokens are read ahead; what is sampled stays the same
+  std::size_t prefix_bytes = 0;  // of keys and values kept for sessions that begin alike; 0: none
   std::filesystem::path prefix_folder = {};  // and on disk, for the next processes; empty: none
   int n_threads = 0;           // 0: as many as there are cores
   bool graphs = true;          // on a GPU: decoding replays captured graphs with overlapping launches

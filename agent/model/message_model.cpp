@@ -99,7 +99,7 @@ class MessageModel::Session : public RemoteSession {
         model_->api(),
         {endpoint.model(), introduction_, *dialogue, params, seed_for(params.seed, n_tokens()), reasoning_field_}
     );
-    Result<EventStream> stream = EventStream::start(client_, endpoint, model_->path(), std::move(body), stop, advice);
+    Result<EventStream> stream = EventStream::start(client_, endpoint, model_->path(), std::move(body), traceparent(), stop, advice);
     if (!stream) return stream.error();
     answer_.emplace(Answer{
         std::move(*stream), MessageEvents(model_->api()),

@@ -130,6 +130,7 @@ Result<EventStream> EventStream::start(
     const RemoteEndpoint& endpoint,
     const std::string& path,
     std::string body,
+    const std::string& traceparent,
     const std::stop_token& stop,
     RetryAdvice& advice
 ) {
@@ -138,6 +139,7 @@ Result<EventStream> EventStream::start(
   request.body = std::move(body);
   request.headers.emplace_back("Content-Type", "application/json");
   request.headers.emplace_back("Accept", "text/event-stream");
+  if (!traceparent.empty()) request.headers.emplace_back("traceparent", traceparent);
   Result<net::Exchange> exchange = client.start(request, stop);
   if (!exchange) {
     advice.may_retry = exchange.error().code == ErrorCode::kUnavailable;

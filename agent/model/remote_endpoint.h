@@ -66,7 +66,7 @@ class RemoteEndpoint {
   std::int64_t n_context_;
 };
 
-// The answer to one POST as server-sent events. The client must outlive it.
+// The answer to one POST as server-sent events. `traceparent`: its header; "" = none. The client must outlive it.
 class EventStream {
  public:
   static Result<EventStream> start(
@@ -74,6 +74,7 @@ class EventStream {
       const RemoteEndpoint& endpoint,
       const std::string& path,
       std::string body,
+      const std::string& traceparent,
       const std::stop_token& stop,
       RetryAdvice& advice
   );

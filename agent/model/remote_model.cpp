@@ -94,7 +94,7 @@ class RemoteModel::Session : public RemoteSession {
     if (!stream_) {
       token_seen_ = false;
       Result<EventStream> started = EventStream::start(
-          client_, model_->endpoint(), "/completions", model_->completion_body(timeline(), params), stop, advice
+          client_, model_->endpoint(), "/completions", model_->completion_body(timeline(), params), traceparent(), stop, advice
       );
       if (!started) return started.error();
       stream_.emplace(std::move(*started));

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <string>
 
 #include "agent/model/token_model.h"
 
@@ -10,6 +11,7 @@ namespace toccata::agent {
 
 class RemoteSession : public TokenSession {
  public:
+  void trace(const std::string& traceparent) override { traceparent_ = traceparent; }
   Result<void> append(std::span<const Token> tokens) override;
   Result<Sampled> sample(const SamplingParams& params, std::optional<TokenMask> mask, std::stop_token stop) override;
   bool has_next() const override { return !queue_.empty(); }
@@ -30,6 +32,7 @@ class RemoteSession : public TokenSession {
   void count_prefill();
 
   const Tokens& timeline() const { return timeline_; }
+  const std::string& traceparent() const { return traceparent_; }
   std::deque<Sampled>& queue() { return queue_; }
   const std::deque<Sampled>& queue() const { return queue_; }
 
@@ -39,6 +42,7 @@ class RemoteSession : public TokenSession {
 
   std::int64_t n_context_;
   Tokens timeline_;
+  std::string traceparent_;
   Usage usage_;
   std::int64_t to_prefill_ = 0;
   std::deque<Sampled> queue_;  // arrived and not yet sampled

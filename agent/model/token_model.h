@@ -63,6 +63,8 @@ class TokenSession {
   // The system and developer messages that stand at the head of the log, as values: for models that are told of
   // instructions and tools in another form than tokens. Before the first sample(); changes nothing in the log.
   virtual void introduce(std::span<const harmony::Message> /*opening*/) {}
+  // A W3C traceparent, "" = none: requests for the samples to come carry it, where the model is asked by requests.
+  virtual void trace(const std::string& /*traceparent*/) {}
   // Adds tokens the model did not sample. May do nothing until the next sample().
   // kResourceExhausted when the context is full: nothing is added then.
   virtual Result<void> append(std::span<const Token> tokens) = 0;

@@ -30,9 +30,9 @@ std::string outcome_json(const agent::RunOutcome& outcome) {
 // One conversation. One thread at a time, except stop() and steer().
 class PythonAgent {
  public:
-  PythonAgent(const std::string& options, std::vector<PythonFunction> functions, bool pure) {
+  PythonAgent(const std::string& options, std::vector<PythonFunction> functions) {
     std::vector<std::unique_ptr<tools::Tool>> more;
-    if (!functions.empty()) more.push_back(function_tool(std::move(functions), pure));
+    for (PythonFunction& function : functions) more.push_back(function_tool(std::move(function)));
     const py::gil_scoped_release release;
     cli::Environment env = cli::read_environment();
     env.stdin_is_terminal = false;  // nobody is asked on a terminal that is not ours
@@ -102,7 +102,7 @@ std::vector<PythonFunction> functions_from(const py::list& list) {
     const auto tuple = py::cast<py::tuple>(item);
     functions.push_back(
         {{py::cast<std::string>(tuple[0]), py::cast<std::string>(tuple[1]), py::cast<std::string>(tuple[2])},
-         py::cast<py::object>(tuple[3])}
+         py::cast<py::object>(tuple[3]), py::cast<bool>(tuple[4]), py::cast<bool>(tuple[5])}
     );
   }
   return functions;
@@ -112,9 +112,9 @@ std::vector<PythonFunction> functions_from(const py::list& list) {
 
 void bind_agent(py::module_& module) {
   py::class_<PythonAgent>(module, "Agent")
-      .def(py::init([](const std::string& options, const py::list& functions, bool pure) {
-             return std::make_unique<PythonAgent>(options, functions_from(functions), pure);
-           }), py::arg("options_json"), py::arg("functions"), py::arg("pure"))
+      .def(py::init([](const std::string& options, const py::list& functions) {
+             return std::make_unique<PythonAgent>(options, functions_from(functions));
+           }), py::arg("options_json"), py::arg("functions"))
       .def("run", &PythonAgent::run, py::arg("message"), py::arg("sink"))
       .def("resume", &PythonAgent::resume, py::arg("run_id"), py::arg("message"), py::arg("sink"))
       .def("stop", &PythonAgent::stop)

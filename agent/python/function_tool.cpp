@@ -5,34 +5,31 @@ namespace py = pybind11;
 namespace toccata::python {
 namespace {
 
+// One function, so that each keeps its own effect.
 class FunctionTool final : public tools::Tool {
  public:
-  FunctionTool(std::vector<PythonFunction> functions, bool pure) : functions_(std::move(functions)) {
+  explicit FunctionTool(PythonFunction function) : function_(std::move(function)) {
     spec_.name_space = "functions";
-    for (const PythonFunction& f : functions_) spec_.functions.push_back(f.spec);
-    spec_.effect = pure ? tools::Effect::kPure : tools::Effect::kEffectful;
+    spec_.functions = {function_.spec};
+    spec_.effect = function_.pure ? tools::Effect::kPure : tools::Effect::kEffectful;
+    spec_.concurrent = function_.concurrent;
   }
   ~FunctionTool() override {
     const py::gil_scoped_acquire gil;
-    functions_.clear();
+    function_.call = {};
   }
 
   const tools::ToolSpec& spec() const override { return spec_; }
 
   tools::ToolResult call(const tools::ToolCall& call, std::stop_token) override {
-    const std::string name = call.recipient.substr(call.recipient.find('.') + 1);
     const py::gil_scoped_acquire gil;
-    for (const PythonFunction& f : functions_) {
-      if (f.spec.name != name) continue;
-      try {
-        return {tools::ToolStatus::kOk, call.recipient, py::cast<std::string>(f.call(call.arguments)), "{}"};
-      } catch (py::error_already_set& error) {
-        return {tools::ToolStatus::kFailed, call.recipient, short_text(error), "{}"};
-      } catch (const py::cast_error&) {
-        return {tools::ToolStatus::kFailed, call.recipient, "the function returned no text", "{}"};
-      }
+    try {
+      return {tools::ToolStatus::kOk, call.recipient, py::cast<std::string>(function_.call(call.arguments)), "{}"};
+    } catch (py::error_already_set& error) {
+      return {tools::ToolStatus::kFailed, call.recipient, short_text(error), "{}"};
+    } catch (const py::cast_error&) {
+      return {tools::ToolStatus::kFailed, call.recipient, "the function returned no text", "{}"};
     }
-    return {tools::ToolStatus::kFailed, call.recipient, "no function " + name, "{}"};
   }
 
  private:
@@ -42,14 +39,12 @@ class FunctionTool final : public tools::Tool {
     return type + ": " + py::cast<std::string>(py::str(error.value()));
   }
 
-  std::vector<PythonFunction> functions_;
+  PythonFunction function_;
   tools::ToolSpec spec_;
 };
 
 }  // namespace
 
-std::unique_ptr<tools::Tool> function_tool(std::vector<PythonFunction> functions, bool pure) {
-  return std::make_unique<FunctionTool>(std::move(functions), pure);
-}
+std::unique_ptr<tools::Tool> function_tool(PythonFunction function) { return std::make_unique<FunctionTool>(std::move(function)); }
 
 }  // namespace toccata::python

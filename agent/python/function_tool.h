@@ -13,10 +13,11 @@ namespace toccata::python {
 struct PythonFunction {
   tools::FunctionSpec spec;
   pybind11::object call;  // takes the arguments as JSON text, returns the text the model reads
+  bool pure = false;        // changes nothing: a resumed run may call it again
+  bool concurrent = false;  // may be called on several threads at a time
 };
 
-// `pure`: none of them changes anything, so a resumed run may call them again. What a function raises is told to the
-// model. Must be made and destroyed with the GIL held, and called without it.
-std::unique_ptr<tools::Tool> function_tool(std::vector<PythonFunction> functions, bool pure);
+// What a function raises is told to the model. Must be made and destroyed with the GIL held, and called without it.
+std::unique_ptr<tools::Tool> function_tool(PythonFunction function);
 
 }  // namespace toccata::python

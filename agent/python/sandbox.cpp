@@ -85,6 +85,7 @@ void bind_sandbox(py::module_& module) {
         return hosts;
       }, "What was asked of the network: a dict for each host, port and verdict, with connections and bytes.")
       .def_property_readonly("duration_ms", [](const sandbox::Outcome& o) { return o.duration.count(); }, "Milliseconds it took.")
+      .def_property_readonly("cpu_us", [](const sandbox::Outcome& o) { return o.cpu.count(); }, "CPU time, in microseconds, that the session's processes have used since the execution before.")
       .def("__repr__", [](const sandbox::Outcome& o) {
         return "<Outcome " + std::string(sandbox::to_string(o.status)) + ": " + tokenizer::to_valid_utf8(o.output.substr(0, 60)) + ">";
       });

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/loop/prompt.h"
+#include "agent/server/turn_metrics.h"
 
 namespace toccata::server {
 namespace {
@@ -191,8 +192,13 @@ OpenTools::OpenTools(
   options.config = container_->box->config();
   int& calls_max = options.config.limits.calls_max;
   if (tools.calls_max) calls_max = calls_max > 0 ? std::min(calls_max, *tools.calls_max) : *tools.calls_max;
-  options.sink = std::move(sink);
+  options.sink = [&metrics = services.metrics, sink = std::move(sink)](const agent::Event& event) {
+    count_event(metrics, event);
+    if (sink) sink(event);
+  };
   options.stop = std::move(stop);
+  options.config.trace = std::make_shared<agent::Trace>(/*exported=*/false);
+  options.config.trace->set_parent(tools.traceparent);
   turn_ = std::make_unique<agent::ServedTurn>(
       container_->box->tools(), ledger(services), run(services), services.renderer, prompt.has_functions, std::move(options)
   );

@@ -24,6 +24,7 @@ struct BuiltInTools {
   std::map<std::string, std::string> labels = {};  // of MCP servers: namespace -> server_label
   std::map<std::string, std::string> names = {};   // recipient as the model is told it -> as it is; by declare()
   std::optional<int> calls_max = {};    // of one response
+  std::string traceparent = {};         // as in StepOptions
   std::vector<std::string> off = {};    // types that were asked for and are not switched on
 };
 

@@ -481,6 +481,7 @@ void serve_one_completion(
 ) {
   auto lease = services.pool.acquire(prompt);
   if (!lease) throw api_error(lease.error());
+  lease->trace(traceparent_of(exchange.request()));
   const auto& tokenizer = services.renderer.tokenizer();
   tokenizer::StreamDecoder decoder(tokenizer);
   StopStrings stops(call.stop_strings);
@@ -585,6 +586,7 @@ void serve_completions(Services& services, Exchange& exchange, const CompletionC
 
 void chat_completions(Services& services, const std::shared_ptr<Exchange>& exchange) {
   auto call = std::make_shared<ChatCall>(read_chat(exchange->request(), services));
+  call->step.traceparent = call->tools.traceparent = traceparent_of(exchange->request());
   submit(
       services, exchange, [&services, exchange, call] { serve_chat(services, *exchange, *call); },
       call->stream ? chat_stream_error : std::function<std::string(const ApiError&)>{}

@@ -57,6 +57,7 @@ class StepListener {
 };
 
 struct StepOptions {
+  std::string traceparent = {};  // W3C trace context of the request; for models and tools that are asked by requests
   SamplingParams sampling;
   Penalties penalties;  // on ordinary tokens; those of the format are never less likely
   std::int64_t max_tokens = 0;            // sampled tokens; 0: what the context holds

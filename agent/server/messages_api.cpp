@@ -142,6 +142,7 @@ void serve_messages(Services& services, Exchange& exchange, const MessagesCall& 
 
 void messages(Services& services, const std::shared_ptr<Exchange>& exchange) {
   auto call = std::make_shared<MessagesCall>(read_messages_call(parse_object(exchange->request().body), services));
+  call->step.traceparent = traceparent_of(exchange->request());
   std::function<std::string(const ApiError&)> stream_error;
   if (call->stream) {
     stream_error = [exchange](const ApiError& error) {

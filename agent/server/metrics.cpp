@@ -77,6 +77,11 @@ void Metrics::agent_turn_done(std::int64_t output_tokens) {
   agent_output_tokens_ += output_tokens;
 }
 
+void Metrics::sandbox_cpu_used(std::chrono::microseconds time) {
+  const std::lock_guard lock(mutex_);
+  sandbox_cpu_ += time;
+}
+
 std::string Metrics::prometheus(const Gauges& g, std::string_view model, bool aliases) const {
   const std::lock_guard lock(mutex_);
   std::string out;
@@ -105,6 +110,7 @@ std::string Metrics::prometheus(const Gauges& g, std::string_view model, bool al
   value(out, "toccata_containers", "gauge", "Conversations whose interpreter and pages are kept.", count(static_cast<std::int64_t>(g.n_containers)));
   value(out, "toccata_agent_turns_total", "counter", "Turns of agents that ran here.", count(agent_turns_));
   value(out, "toccata_agent_output_tokens_total", "counter", "Tokens sampled in them.", count(agent_output_tokens_));
+  value(out, "toccata_sandbox_cpu_seconds_total", "counter", "CPU time of programs in the sandbox.", std::chrono::duration<double>(sandbox_cpu_).count());
   first_token_.print(out, "toccata_time_to_first_token_seconds", "From the start of a model call to its first token.");
   per_token_.print(out, "toccata_time_per_output_token_seconds", "Mean seconds between tokens of a model call.");
   if (aliases) {

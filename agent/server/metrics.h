@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -24,6 +25,8 @@ class Metrics {
   void step_done(const Step& step);
   // One turn of an agent that ran here. Its model calls are not among the steps.
   void agent_turn_done(std::int64_t output_tokens);
+  // By programs in the sandbox, of agents and of tools that the server runs for requests.
+  void sandbox_cpu_used(std::chrono::microseconds time);
 
   struct Gauges {
     std::size_t n_waiting = 0, n_running = 0, n_sessions = 0;
@@ -55,6 +58,7 @@ class Metrics {
   std::map<std::pair<std::string, int>, std::int64_t> requests_;
   Totals totals_;
   std::int64_t agent_turns_ = 0, agent_output_tokens_ = 0;
+  std::chrono::microseconds sandbox_cpu_{0};
   Histogram first_token_, per_token_;
 };
 

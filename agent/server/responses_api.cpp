@@ -211,6 +211,7 @@ void create_response(Services& services, const std::shared_ptr<Exchange>& exchan
   auto run = std::make_shared<Run>();
   run->call = read_responses(parse_object(exchange->request().body), services, owner_of(exchange->request()));
   ResponsesCall& call = run->call;
+  call.step.traceparent = call.tools.traceparent = traceparent_of(exchange->request());
   run->response = std::make_shared<StoredResponse>(
       call.response["id"].get<std::string>(), std::move(call.input), call.background
   );

@@ -17,6 +17,7 @@ struct RunOrder {
   std::string reasoning;  // "low", "medium", "high"; empty: as configured
   // Of those of tools(), what the model may call; of a run that goes on, those that it began with. None: all.
   std::optional<std::vector<std::string>> tools = {};
+  std::string traceparent = {};  // W3C trace context that the turn belongs to; "" = one of its own
 };
 
 // Any thread, several at once.

@@ -8,6 +8,7 @@
 #include "agent/server/access_policy.h"
 #include "agent/server/json_fields.h"
 #include "agent/server/query_fields.h"
+#include "agent/server/turn_metrics.h"
 #include "core/base/image_type.h"
 
 namespace toccata::server {
@@ -129,11 +130,6 @@ class Writing {
   std::string id_;
 };
 
-void count_turn(Metrics& metrics, const agent::Event& event) {
-  if (const auto* done = std::get_if<agent::TurnCompleted>(&event)) metrics.agent_turn_done(done->usage.output_tokens);
-  if (const auto* failed = std::get_if<agent::TurnFailed>(&event)) metrics.agent_turn_done(failed->usage.output_tokens);
-}
-
 void run_agent(Services& services, Exchange& exchange, const RunOrder& order) {
   RunDesk& desk = services.desk;
   Writing writing(desk);
@@ -141,7 +137,7 @@ void run_agent(Services& services, Exchange& exchange, const RunOrder& order) {
   bool begun = false;
   const auto sink = [&](const agent::Event& event) {
     if (const auto* started = std::get_if<agent::ThreadStarted>(&event)) (void)writing.begin(started->thread_id);
-    count_turn(services.metrics, event);
+    count_event(services.metrics, event);
     if (!std::exchange(begun, true)) exchange.start_stream("text/event-stream");
     const Json json = agent::to_json(event);
     exchange.send(sse(json, json["type"].get<std::string>()));
@@ -156,7 +152,8 @@ void start_run(Services& services, const std::shared_ptr<Exchange>& exchange) {
   if (services.desk.host == nullptr) {
     throw ApiError(403, "this server runs no agents; start it with --agent", "agent_off");
   }
-  const RunOrder order = read_order(exchange->request(), services.desk.host->tools());
+  RunOrder order = read_order(exchange->request(), services.desk.host->tools());
+  order.traceparent = traceparent_of(exchange->request());
   const auto stream_error = [](const ApiError& error) {
     return sse({{"type", "error"}, {"message", error.what()}}, "error");
   };

@@ -47,6 +47,11 @@ void submit(
   }
 }
 
+std::string traceparent_of(const HttpRequest& request) {
+  const std::string_view named = request.header("traceparent");
+  return agent::parse_traceparent(named) ? std::string(named) : std::string();
+}
+
 std::string make_id(const std::string& prefix) {
   thread_local std::mt19937_64 random(
       (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}()
@@ -93,6 +98,7 @@ class PromptRunner {
     auto lease = services_.pool.acquire(prompt_.tokens);
     if (!lease) throw api_error(lease.error());
     lease->introduce(prompt_.opening);
+    lease->trace(options_.traceparent);
     std::int64_t n_read = std::ssize(prompt_.tokens) - lease->n_cached();
     listener_.begun(std::ssize(prompt_.tokens), lease->n_cached());
     if (tools_ != nullptr) tools_->begin(std::span(prompt_.tokens).first(prompt_.tokens.size() - opening_.size()));

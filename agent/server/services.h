@@ -90,6 +90,9 @@ void submit(
     std::function<std::string(const ApiError&)> stream_error = {}
 );
 
+// The request's W3C "traceparent"; "" when there is none that can be read.
+std::string traceparent_of(const HttpRequest& request);
+
 // "chatcmpl-5f0c...": `prefix` and 24 random hexadecimal digits.
 std::string make_id(const std::string& prefix);
 std::int64_t unix_time();

@@ -41,6 +41,8 @@ class SessionPool {
     const Tokens& timeline() const { return timeline_; }
     // As TokenSession::introduce().
     void introduce(std::span<const harmony::Message> opening) { session_->introduce(opening); }
+    // As TokenSession::trace().
+    void trace(const std::string& traceparent) { session_->trace(traceparent); }
     Result<void> append(std::span<const Token> tokens);
     Result<agent::Sampled> sample(
         const SamplingParams& params, std::optional<agent::TokenMask> mask, std::stop_token stop

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <memory>
 
+#include "core/base/base64.h"
+
 namespace toccata::server {
 namespace {
 
@@ -25,19 +27,6 @@ const unsigned char* raw(std::string_view text) { return reinterpret_cast<const 
 
 void must(bool ok, const char* what) {
   if (!ok) throw Exception(ErrorCode::kUnavailable, std::string("OpenSSL cannot ") + what);
-}
-
-std::string to_base64url(std::string_view bytes) {
-  std::string text;
-  text.reserve(bytes.size() * 4 / 3 + 3);
-  unsigned bits = 0;
-  int n_bits = 0;
-  for (const unsigned char byte : bytes) {
-    bits = (bits << 8 | byte) & 0xffff;
-    for (n_bits += 8; n_bits >= 6; n_bits -= 6) text += kAlphabet[bits >> (n_bits - 6) & 63];
-  }
-  if (n_bits > 0) text += kAlphabet[bits << (6 - n_bits) & 63];
-  return text;
 }
 
 std::optional<std::string> from_base64url(std::string_view text) {
@@ -133,7 +122,7 @@ std::string TokenSeal::close(const store::SampledStep& step) const {
   ok = ok && EVP_EncryptFinal_ex(cipher.get(), raw(box) + kNonceBytes + plain.size(), &n) == 1;
   ok = ok && EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_GET_TAG, kTagBytes, raw(box) + kNonceBytes + plain.size()) == 1;
   must(ok, "seal tokens");
-  return std::string(kPrefix) + to_base64url(box);
+  return std::string(kPrefix) + base64url(box);
 }
 
 bool TokenSeal::is_ours(std::string_view text) { return text.starts_with(kPrefix); }

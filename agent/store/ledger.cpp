@@ -12,7 +12,7 @@ namespace toccata::store {
 namespace {
 
 constexpr std::int64_t kApplicationId = 0x546f6363;  // "Tocc"
-constexpr std::int64_t kSchemaVersion = 5;
+constexpr std::int64_t kSchemaVersion = 6;
 
 std::int64_t system_time_ms() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -87,6 +87,15 @@ void upgrade_from_4(Database& db) {
   transaction.commit();
 }
 
+// From version 5, which did not say how much CPU time calls used.
+void upgrade_from_5(Database& db) {
+  Transaction transaction(db);
+  if (db.query_integer("PRAGMA user_version") == 5) {
+    db.execute("ALTER TABLE calls ADD COLUMN sandbox_cpu_us INTEGER; PRAGMA user_version = 6");
+  }
+  transaction.commit();
+}
+
 struct Header {
   std::int64_t application = 0, version = 0;
   bool empty = false;
@@ -127,6 +136,7 @@ void prepare_file(Database& db) {
   if (!header.empty && header.version < 3) upgrade_from_2(db);
   if (!header.empty && header.version < 4) upgrade_from_3(db);
   if (!header.empty && header.version < 5) upgrade_from_4(db);
+  if (!header.empty && header.version < 6) upgrade_from_5(db);
 }
 
 }  // namespace

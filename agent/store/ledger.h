@@ -124,6 +124,7 @@ struct CallResult {
   // The whole output where `content` is only a part of it; read by Ledger::call_output(), not by load_run().
   std::string full_output = {};
   std::vector<SessionFile> files = {};  // that changed with it
+  std::int64_t sandbox_cpu_us = 0;      // CPU time that its programs used in the sandbox
 };
 struct CallRow {
   int call = 0;  // 1, 2, ... over the whole run
@@ -150,6 +151,7 @@ struct RunSummary {
   std::optional<int> exit_code;
   std::string terminal_reason;
   int n_steps = 0, n_calls = 0;
+  std::int64_t sandbox_cpu_us = 0;  // of all calls
   std::string parent = {};  // id of the run this one was forked from; empty: none
   int parent_step = 0;      // the last step it shares with it
   Caller caller = {};

@@ -56,7 +56,7 @@ struct WriteStatements {
         finish_call(
             db,
             "UPDATE calls SET finished_ms = ?3, status = ?4, author = ?5, content = ?6,"
-            " metadata = ?7, content_blob = ?8, full_blob = ?9 WHERE run = ?1 AND call = ?2"
+            " metadata = ?7, content_blob = ?8, full_blob = ?9, sandbox_cpu_us = nullif(?10, 0) WHERE run = ?1 AND call = ?2"
         ),
         add_file(db, "INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
         add_note(db, "INSERT INTO notes VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),

@@ -36,10 +36,10 @@ constexpr const char* kCopies[] = {
     "INSERT INTO pieces SELECT ?2, seq, piece, text FROM pieces WHERE run = ?1"
     " AND seq IN (SELECT seq FROM messages WHERE run = ?2 AND step <= ?3)",
     "INSERT INTO calls (run, call, step, recipient, arguments, effect, idempotency_key, started_ms,"
-    " finished_ms, status, author, content, metadata, arguments_blob, content_blob, full_blob)"
+    " finished_ms, status, author, content, metadata, arguments_blob, content_blob, full_blob, sandbox_cpu_us)"
     " SELECT ?2, call, step, recipient, arguments, effect, idempotency_key, started_ms,"
     " finished_ms, status, author, content, metadata, arguments_blob, content_blob,"
-    " full_blob FROM calls WHERE run = ?1 AND step <= ?3",
+    " full_blob, sandbox_cpu_us FROM calls WHERE run = ?1 AND step <= ?3",
     "INSERT INTO files SELECT ?2, call, path, size, bytes, bytes_blob FROM files WHERE run = ?1"
     " AND call IN (SELECT call FROM calls WHERE run = ?2 AND step <= ?3)",
     "INSERT INTO notes SELECT ?2, seq, step, at_ms, kind, detail FROM notes"

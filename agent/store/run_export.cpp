@@ -44,6 +44,7 @@ std::vector<std::pair<std::string, std::string>> facts(const RunRecord& run) {
       {"Size",
        std::to_string(s.n_steps) + " model calls, " + std::to_string(s.n_calls) + " tool calls, " +
            std::to_string(run.timeline().size()) + " tokens"}};
+  if (s.sandbox_cpu_us > 0) facts.emplace_back("CPU time in the sandbox", seconds_text(s.sandbox_cpu_us));
   if (!s.caller.run.empty()) {
     facts.emplace_back("Made by", s.caller.run + (s.caller.call > 0 ? ", call " + std::to_string(s.caller.call) : ""));
   }

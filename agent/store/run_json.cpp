@@ -1,5 +1,7 @@
 #include "agent/store/run_json.h"
 
+#include <cstdio>
+
 #include "core/base/json.h"
 
 namespace toccata::store {
@@ -32,6 +34,7 @@ ordered_json to_json(const RunSummary& run) {
       {"terminal_reason", run.terminal_reason},
       {"steps", run.n_steps},
       {"calls", run.n_calls}};
+  if (run.sandbox_cpu_us > 0) json["sandbox_cpu_us"] = run.sandbox_cpu_us;
   if (run.finished_ms) json["finished_ms"] = *run.finished_ms;
   if (run.exit_code) json["exit_code"] = *run.exit_code;
   const Caller& caller = run.caller;
@@ -66,6 +69,7 @@ ordered_json to_json(const CallRow& call) {
         {"author", call.result->author},
         {"content", call.result->content},
         {"metadata", parsed(call.result->metadata)}};
+    if (call.result->sandbox_cpu_us > 0) json["result"]["sandbox_cpu_us"] = call.result->sandbox_cpu_us;
     for (const SessionFile& file : call.result->files) {
       ordered_json& shown = json["files"].emplace_back(ordered_json{{"path", file.path}, {"size", nullptr}});
       if (file.size) shown["size"] = *file.size;
@@ -112,6 +116,12 @@ ordered_json to_json(const RunRecord& run) {
   json["notes"] = list_of(run.notes);
   if (!run.children.empty()) json["children"] = list_of(run.children);
   return json;
+}
+
+std::string seconds_text(std::int64_t microseconds) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f s", static_cast<double>(microseconds) / 1e6);
+  return text;
 }
 
 std::string dump_line(const ordered_json& value) {

@@ -19,6 +19,9 @@ nlohmann::ordered_json to_json(const RunRecord& run);
 nlohmann::ordered_json head_json(const RunRecord& run);
 
 // One line without a newline; bytes that are not UTF-8 become U+FFFD.
+// "1.25 s".
+std::string seconds_text(std::int64_t microseconds);
+
 std::string dump_line(const nlohmann::ordered_json& value);
 
 }  // namespace toccata::store

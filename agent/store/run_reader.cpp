@@ -12,7 +12,7 @@ namespace {
 constexpr const char* kSummaryColumns =
     "SELECT n, id, created_ms, finished_ms, task, model, exit_code, terminal_reason, process,"
     " (SELECT count(*) FROM steps WHERE run = n), (SELECT count(*) FROM calls WHERE run = n),"
-    " params, sandbox, message, final, usage, parent, parent_step,"
+    " (SELECT coalesce(sum(sandbox_cpu_us), 0) FROM calls WHERE run = n), params, sandbox, message, final, usage, parent, parent_step,"
     " caller, caller_call, caller_part FROM runs ";
 
 RunStatus status_of(const RunSummary& summary, const std::string& process) {
@@ -34,9 +34,10 @@ RunSummary read_summary(const Statement& row) {
   summary.status = status_of(summary, row.text(8));
   summary.n_steps = static_cast<int>(row.integer(9));
   summary.n_calls = static_cast<int>(row.integer(10));
-  summary.parent = row.text(16);
-  summary.parent_step = static_cast<int>(row.integer(17));
-  summary.caller = {row.text(18), static_cast<int>(row.integer(19)), static_cast<int>(row.integer(20))};
+  summary.sandbox_cpu_us = row.integer(11);
+  summary.parent = row.text(17);
+  summary.parent_step = static_cast<int>(row.integer(18));
+  summary.caller = {row.text(19), static_cast<int>(row.integer(20)), static_cast<int>(row.integer(21))};
   return summary;
 }
 
@@ -130,7 +131,7 @@ std::vector<CallRow> read_calls(Database& db, std::int64_t run) {
       "SELECT call, step, recipient,"
       " coalesce((SELECT bytes FROM blobs WHERE n = arguments_blob), arguments),"
       " effect, idempotency_key, started_ms, finished_ms, status, author,"
-      " coalesce((SELECT bytes FROM blobs WHERE n = content_blob), content), metadata"
+      " coalesce((SELECT bytes FROM blobs WHERE n = content_blob), content), metadata, sandbox_cpu_us"
       " FROM calls WHERE run = ?1 ORDER BY call"
   );
   std::vector<CallRow> calls;
@@ -143,7 +144,8 @@ std::vector<CallRow> read_calls(Database& db, std::int64_t run) {
     call.started_ms = row.integer(6);
     call.finished_ms = row.integer(7);
     if (!row.is_null(8)) {
-      call.result = CallResult{row.text(8), row.text(9), row.text(10), row.text(11), {}};
+      call.result = CallResult{row.text(8), row.text(9), row.text(10), row.text(11)};
+      call.result->sandbox_cpu_us = row.integer(12);
     }
     calls.push_back(std::move(call));
   }
@@ -221,11 +223,11 @@ RunRecord read_run(Database& db, const std::string& id) {
   TOCCATA_CHECK(row.bind(id).next(), "the id was found in this snapshot");
   const std::int64_t run = row.integer(0);
   record.summary = read_summary(row);
-  record.params = row.text(11);
-  record.sandbox = row.text(12);
-  record.message = row.text(13);
-  record.final = row.text(14);
-  record.usage = row.text(15);
+  record.params = row.text(12);
+  record.sandbox = row.text(13);
+  record.message = row.text(14);
+  record.final = row.text(15);
+  record.usage = row.text(16);
   record.segments = read_segments(db, run);
   record.steps = read_steps(db, run);
   record.messages = read_messages(db, run);

@@ -228,7 +228,7 @@ class RunWriter::Impl {
           .finish_call
           .bind(
               run_, call, at_ms, result.status, result.author, content, result.metadata, blob,
-              put_text(result.full_output)
+              put_text(result.full_output), result.sandbox_cpu_us
           )
           .run();
       for (const SessionFile& file : result.files) write_file(call, file);

@@ -1,4 +1,4 @@
--- The ledger, version 5. One row in `runs` per run; every other table is clustered by (run, ...) and only ever appended
+-- The ledger, version 6. One row in `runs` per run; every other table is clustered by (run, ...) and only ever appended
 -- to, except where a column says it is filled in later. Times are milliseconds since 1970.
 --
 -- Texts and token segments of kBlobBytes and more stand in `blobs`, once, however many rows and forks use them: the
@@ -99,6 +99,7 @@ CREATE TABLE calls (
   arguments_blob INTEGER,
   content_blob INTEGER,
   full_blob INTEGER,              -- the whole output, where content is a part of it
+  sandbox_cpu_us INTEGER,         -- CPU time its programs used in the sandbox; NULL: none did, or not known
   PRIMARY KEY (run, call)
 ) STRICT, WITHOUT ROWID;
 

@@ -19,6 +19,7 @@ Value settings_json(const Settings& settings, const Scope& scope) {
   put(json, "temperature", settings.temperature);
   put(json, "seed", settings.seed);
   put(json, "timeout_s", settings.timeout_s);
+  put(json, "max_sandbox_cpu_s", settings.max_sandbox_cpu_s);
   put(json, "max_turns", settings.max_turns);
   put(json, "budget_tokens", settings.budget_tokens);
   put(json, "max_step_tokens", settings.max_step_tokens);

@@ -18,7 +18,7 @@ using Kind = YamlNode::Kind;
 
 const std::vector<std::string> kSettingKeys = {"model",    "tools",     "reasoning",     "temperature",     "seed",
                                                "max_turns", "timeout",  "budget_tokens", "max_step_tokens", "max_reasoning_tokens",
-                                               "subagents", "best_of",  "judge", "tool_files"};
+                                               "subagents", "best_of",  "judge", "tool_files", "max_sandbox_cpu"};
 
 std::vector<std::string> operator+(std::vector<std::string> a, const std::vector<std::string>& b) {
   a.insert(a.end(), b.begin(), b.end());
@@ -176,6 +176,7 @@ class TaskParser {
     settings.seed = fields_.integer(node, "seed", 0);
     settings.max_turns = fields_.integer(node, "max_turns", 1);
     settings.timeout_s = fields_.duration(node, "timeout");
+    settings.max_sandbox_cpu_s = fields_.duration(node, "max_sandbox_cpu");
     settings.budget_tokens = fields_.integer(node, "budget_tokens", 1);
     settings.max_step_tokens = fields_.integer(node, "max_step_tokens", 1);
     settings.max_reasoning_tokens = fields_.integer(node, "max_reasoning_tokens", 1);

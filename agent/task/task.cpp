@@ -49,6 +49,7 @@ void Settings::fill_from(const Settings& other) {
   fill(tool_files, other.tool_files);
   fill(temperature, other.temperature);
   fill(timeout_s, other.timeout_s);
+  fill(max_sandbox_cpu_s, other.max_sandbox_cpu_s);
   fill(seed, other.seed);
   fill(max_turns, other.max_turns);
   fill(budget_tokens, other.budget_tokens);

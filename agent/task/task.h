@@ -53,7 +53,7 @@ struct Settings {
   std::optional<std::string> reasoning;
   std::optional<std::vector<std::string>> tools;
   std::optional<std::vector<std::string>> tool_files;  // that declare further ones; paths found from any folder
-  std::optional<double> temperature, timeout_s;
+  std::optional<double> temperature, timeout_s, max_sandbox_cpu_s;
   std::optional<std::int64_t> seed, max_turns, budget_tokens, max_step_tokens, max_reasoning_tokens;
   std::optional<std::int64_t> subagents, best_of;  // as the options of `run`
   std::optional<std::string> judge;                // of the candidates

@@ -5,16 +5,12 @@
 #include <utility>
 
 #include "core/base/json.h"
+#include "core/base/overloaded.h"
 
 namespace toccata::telemetry {
 namespace {
 
 constexpr const char* kProvider = "toccata";
-
-template <class... Cases>
-struct Overloaded : Cases... {
-  using Cases::operator()...;
-};
 
 std::int64_t milliseconds_between(std::chrono::system_clock::time_point a, std::chrono::system_clock::time_point b) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(b - a).count();
@@ -61,40 +57,55 @@ ToolView tool_view(const agent::Item& item) {
   );
 }
 
+// The conventions want a class of errors, not their words.
+std::string error_type(const agent::CallNote& note) {
+  if (note.out_of_time) return "timeout";
+  if (note.status == "failed") return "tool_error";
+  if (note.status == "stops_run") return "tool_unavailable";
+  return note.status;  // refused, denied, unknown_tool, malformed, unknown, unfinished
+}
+
 }  // namespace
 
 RunSpans::RunSpans(OtlpExporter& exporter, RunSpansOptions options, Clock clock)
     : exporter_(exporter), options_(std::move(options)), clock_(std::move(clock)) {}
 
-Span RunSpans::begin(std::string name, const char* operation, Span::Kind kind) const {
+Span RunSpans::begin(std::string name, const char* operation, Span::Kind kind, const std::string& run, Time at) const {
   Span span;
-  span.trace_id = turn_.trace_id;
+  span.trace_id = trace_->id();
   span.span_id = new_span_id();
-  span.parent_id = turn_.span_id;
+  if (const auto turn = turns_.find(run); turn != turns_.end()) span.parent_id = turn->second.span.span_id;
   span.name = std::move(name);
   span.kind = kind;
-  span.begin = clock_();
-  span.attributes = {{"gen_ai.operation.name", operation}, {"gen_ai.provider.name", kProvider}, {"gen_ai.conversation.id", run_id_}};
+  span.begin = at;
+  span.attributes = {{"gen_ai.operation.name", operation}, {"gen_ai.provider.name", kProvider}, {"gen_ai.conversation.id", run}};
   return span;
 }
 
-void RunSpans::begin_turn(const agent::TurnStarted& turn) {
-  turn_ = {};
-  tools_.clear();
-  final_.clear();
-  turn_ = begin("invoke_agent " + options_.agent, "invoke_agent", Span::Kind::kInternal);
-  turn_.trace_id = new_trace_id();
-  turn_.attributes.emplace_back("gen_ai.agent.name", options_.agent);
-  turn_.attributes.emplace_back("gen_ai.request.model", options_.model);
-  if (options_.capture_content && !turn.input.empty()) {
-    turn_.attributes.emplace_back("gen_ai.input.messages", message_json("user", turn.input));
+void RunSpans::begin_turn(const agent::TurnStarted& turn, const std::string& run, Time at, const agent::ChildEvent* made_by) {
+  turns_.erase(run);
+  Span span = begin("invoke_agent " + options_.agent, "invoke_agent", Span::Kind::kInternal, run, at);
+  span.parent_id = trace_->parent();
+  auto& to = span.attributes;
+  to.emplace_back("gen_ai.agent.name", options_.agent);
+  to.emplace_back("gen_ai.request.model", options_.model);
+  if (made_by != nullptr) {
+    const auto maker = turns_.find(made_by->caller);
+    span.parent_id = made_by->call > 0          ? trace_->span_of_call(made_by->caller, made_by->call)
+                     : maker != turns_.end() ? maker->second.span.span_id
+                                             : std::string();
+    to.emplace_back("toccata.made_by.run", made_by->caller);
+    if (made_by->call > 0) to.emplace_back("toccata.made_by.call", std::int64_t{made_by->call});
+    to.emplace_back("toccata.made_by.part", std::int64_t{made_by->part});
   }
+  if (options_.capture_content && !turn.input.empty()) to.emplace_back("gen_ai.input.messages", message_json("user", turn.input));
+  turns_[run] = Turn{std::move(span)};
 }
 
 void RunSpans::model_call(const agent::ModelCall& call) {
-  if (turn_.name.empty()) return;
-  Span span = begin("chat " + options_.model, "chat", Span::Kind::kClient);
-  span.begin = call.begin;
+  if (!turns_.contains(call.run)) return;
+  Span span = begin("chat " + options_.model, "chat", Span::Kind::kClient, call.run, call.begin);
+  span.span_id = trace_->span_of_step(call.run, call.step);
   span.end = call.end;
   auto& to = span.attributes;
   to.emplace_back("gen_ai.request.model", options_.model);
@@ -114,46 +125,56 @@ void RunSpans::model_call(const agent::ModelCall& call) {
   exporter_.add(std::move(span));
 }
 
-void RunSpans::begin_tool(const agent::Item& item) {
-  const ToolView tool = tool_view(item);
-  if (tool.name.empty() || turn_.name.empty()) return;
-  Span span = begin("execute_tool " + tool.name, "execute_tool", Span::Kind::kInternal);
+void RunSpans::begin_tool(const agent::ItemStarted& started, const std::string& run, Time at) {
+  const ToolView tool = tool_view(started.item);
+  const auto turn = turns_.find(run);
+  if (tool.name.empty() || turn == turns_.end()) return;
+  Span span = begin("execute_tool " + tool.name, "execute_tool", Span::Kind::kInternal, run, at);
+  if (started.call > 0) span.span_id = trace_->span_of_call(run, started.call);
   span.attributes.emplace_back("gen_ai.tool.name", tool.name);
   span.attributes.emplace_back("gen_ai.tool.type", "function");
-  span.attributes.emplace_back("gen_ai.tool.call.id", item.id);
+  span.attributes.emplace_back("gen_ai.tool.call.id", started.item.id);
   if (options_.capture_content) span.attributes.emplace_back("gen_ai.tool.call.arguments", tool.arguments);
-  tools_.insert_or_assign(item.id, std::move(span));
+  turn->second.tools.insert_or_assign(started.item.id, std::move(span));
 }
 
-void RunSpans::end_item(const agent::Item& item) {
+void RunSpans::end_item(const agent::ItemCompleted& completed, const std::string& run, Time at) {
+  const agent::Item& item = completed.item;
+  const auto turn = turns_.find(run);
+  if (turn == turns_.end()) return;
   if (const auto* said = std::get_if<agent::AgentMessageItem>(&item.details)) {
-    if (said->phase == agent::AgentMessageItem::Phase::kFinal) final_ = said->text;
+    if (said->phase == agent::AgentMessageItem::Phase::kFinal) turn->second.final = said->text;
     return;
   }
-  auto open = tools_.extract(item.id);
+  auto open = turn->second.tools.extract(item.id);
   if (open.empty()) return;
   Span& span = open.mapped();
   const ToolView tool = tool_view(item);
-  span.end = clock_();
+  const agent::CallNote note = completed.call.value_or(agent::CallNote{.status = "failed", .begin = span.begin, .end = at});
+  // Calls that went on side by side are told together: the tool's own times count.
+  span.begin = note.begin;
+  span.end = note.end;
   if (options_.capture_content) span.attributes.emplace_back("gen_ai.tool.call.result", tool.result);
+  if (item.sandbox_cpu_us > 0) span.attributes.emplace_back("toccata.sandbox_cpu_us", item.sandbox_cpu_us);
   if (tool.failed) {
-    span.attributes.emplace_back("error.type", "tool_error");
-    span.error = options_.capture_content ? tool.result.substr(0, 500) : "the tool failed";
+    span.attributes.emplace_back("error.type", error_type(note));
+    span.error = options_.capture_content ? tool.result.substr(0, 500) : error_type(note);
   }
   exporter_.add(std::move(span));
 }
 
-void RunSpans::end_turn(const agent::TokenUsage& usage, const agent::TurnFailed* failed) {
-  if (turn_.name.empty()) return;
-  for (auto& [id, span] : tools_) {  // cut off by whatever ended the turn
-    span.end = clock_();
+void RunSpans::end_turn(const std::string& run, Time at, const agent::TokenUsage& usage, const agent::TurnFailed* failed) {
+  auto open = turns_.extract(run);
+  if (open.empty()) return;
+  Turn& turn = open.mapped();
+  for (auto& [id, span] : turn.tools) {  // cut off by whatever ended the turn
+    span.end = at;
     span.attributes.emplace_back("error.type", "cancelled");
     span.error = "cut off";
     exporter_.add(std::move(span));
   }
-  tools_.clear();
-  turn_.end = clock_();
-  auto& to = turn_.attributes;
+  turn.span.end = at;
+  auto& to = turn.span.attributes;
   to.emplace_back("gen_ai.usage.input_tokens", usage.input_tokens);
   to.emplace_back("gen_ai.usage.cache_read.input_tokens", usage.cached_input_tokens);
   to.emplace_back("gen_ai.usage.output_tokens", usage.output_tokens);
@@ -162,22 +183,28 @@ void RunSpans::end_turn(const agent::TokenUsage& usage, const agent::TurnFailed*
   if (failed != nullptr) {
     to.emplace_back("error.type", failed->terminal_reason);
     // The reason in words may quote what a tool or the model said.
-    turn_.error = options_.capture_content ? failed->message : failed->terminal_reason;
+    turn.span.error = options_.capture_content ? failed->message : failed->terminal_reason;
   } else if (options_.capture_content) {
-    to.emplace_back("gen_ai.output.messages", message_json("assistant", final_));
+    to.emplace_back("gen_ai.output.messages", message_json("assistant", turn.final));
   }
-  exporter_.add(std::exchange(turn_, {}));
+  exporter_.add(std::move(turn.span));
 }
 
 void RunSpans::event(const agent::Event& event) {
+  if (const auto* started = std::get_if<agent::ThreadStarted>(&event)) run_id_ = started->thread_id;
+  const auto* child = std::get_if<agent::ChildEvent>(&event);
+  if (child == nullptr) return take(event, run_id_, clock_(), nullptr);
+  take(child->event->event, child->run_id, child->at, child);
+}
+
+void RunSpans::take(const agent::Event& event, const std::string& run, Time at, const agent::ChildEvent* made_by) {
   std::visit(
       Overloaded{
-          [&](const agent::ThreadStarted& e) { run_id_ = e.thread_id; },
-          [&](const agent::TurnStarted& e) { begin_turn(e); },
-          [&](const agent::ItemStarted& e) { begin_tool(e.item); },
-          [&](const agent::ItemCompleted& e) { end_item(e.item); },
-          [&](const agent::TurnCompleted& e) { end_turn(e.usage, nullptr); },
-          [&](const agent::TurnFailed& e) { end_turn(e.usage, &e); },
+          [&](const agent::TurnStarted& e) { begin_turn(e, run, at, made_by); },
+          [&](const agent::ItemStarted& e) { begin_tool(e, run, at); },
+          [&](const agent::ItemCompleted& e) { end_item(e, run, at); },
+          [&](const agent::TurnCompleted& e) { end_turn(run, at, e.usage, nullptr); },
+          [&](const agent::TurnFailed& e) { end_turn(run, at, e.usage, &e); },
           [](const auto&) {},
       },
       event

@@ -88,7 +88,7 @@ class ToolFileReader {
   }
 
   void read_tool(const YamlNode& node) {
-    const std::vector<std::string> known = {"name", "description", "parameters", "effect", "approval", "untrusted", "timeout", "output_bytes", "http", "command"};
+    const std::vector<std::string> known = {"name", "description", "parameters", "effect", "approval", "concurrent", "untrusted", "timeout", "output_bytes", "http", "command"};
     if (!fields_.mapping(node, "a function", known)) return;
     Definition tool;
     tool.name_space = name_space_;
@@ -104,6 +104,7 @@ class ToolFileReader {
     CallReader reader(fields_, folder_, names);
     if (http != nullptr) tool.call = reader.read_http(*http);
     if (command != nullptr) tool.call = reader.read_command(*command);
+    read_concurrent(node, tool);
     tool.untrusted = fields_.boolean(node, "untrusted").value_or(http != nullptr);
     tool.secrets.assign(names.secrets.begin(), names.secrets.end());
     for (const std::string& secret : tool.secrets) tool_file_.secrets.try_emplace(secret);
@@ -152,6 +153,19 @@ class ToolFileReader {
       tool.objection = [schema = std::move(*compiled)](const nlohmann::ordered_json& value) { return task::schema_breach(schema, value); };
     }
     return names;
+  }
+
+  // A session runs one command at a time.
+  void read_concurrent(const YamlNode& node, Definition& tool) {
+    const bool in_session = tool.command() != nullptr && !tool.command()->on_host;
+    const auto said = fields_.boolean(node, "concurrent");
+    if (said == true && in_session) {
+      fields_.problem(node.find("concurrent")->place, "found 'concurrent' of a command in the sandbox, which runs one at a time; expected it with 'http' or 'where: host'");
+    }
+    if (said == true && tool.effect == tools::Effect::kEffectful) {
+      fields_.problem(node.find("concurrent")->place, "found 'concurrent' of an effectful function, expected it of one that is pure or keyed");
+    }
+    tool.concurrent = said.value_or(tool.effect == tools::Effect::kPure && !in_session);
   }
 
   void read_traits(const YamlNode& node, Definition& tool) {

@@ -176,6 +176,7 @@ class ScriptedTool final : public tools::Tool {
  public:
   ScriptedTool(tools::ToolSpec spec, std::shared_ptr<Answers> answers) : spec_(std::move(spec)), answers_(std::move(answers)) {
     spec_.stateful = false;
+    spec_.concurrent = false;  // answers are used up in the order of the calls
     spec_.reaches_out = false;
   }
   const tools::ToolSpec& spec() const override { return spec_; }

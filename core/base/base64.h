@@ -1,4 +1,4 @@
-// Base64 as in RFC 4648, with padding.
+// Base64 as in RFC 4648.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,9 @@
 namespace toccata {
 
 std::string base64(std::string_view bytes);
-// nullopt when it is not base64: other characters, wrong padding.
+// Section 5: '-' and '_' in place of '+' and '/', without padding.
+std::string base64url(std::string_view bytes);
+// nullopt when it is not base64 with padding: other characters, wrong padding.
 std::optional<std::string> from_base64(std::string_view text);
 
 }  // namespace toccata

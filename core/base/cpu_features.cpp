@@ -28,6 +28,7 @@ const CpuFeatures& cpu_features() {
     f.avx2_fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
     f.avx_vnni = f.avx2_fma && has_avx_vnni();
     f.avx512_vnni = f.avx2_fma && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni");
+    f.avx512_vbmi = f.avx512_vnni && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512dq");
 #endif
     return f;
   }();

@@ -22,6 +22,7 @@ struct Blas::Api {
   int (*create)(void**) = nullptr;
   int (*destroy)(void*) = nullptr;
   int (*set_stream)(void*, void*) = nullptr;
+  int (*set_workspace)(void*, void*, std::size_t) = nullptr;
   int (*gemm)(
       void*, int, int, int, int, int, const void*, const void*, int, int, const void*, int, int, const void*, void*, int, int,
       int, int
@@ -40,7 +41,7 @@ struct Blas::Api {
       return function != nullptr;
     };
     return find(create, "cublasCreate_v2") && find(destroy, "cublasDestroy_v2") &&
-           find(set_stream, "cublasSetStream_v2") && find(gemm, "cublasGemmEx") &&
+           find(set_stream, "cublasSetStream_v2") && find(set_workspace, "cublasSetWorkspace_v2") && find(gemm, "cublasGemmEx") &&
            find(status_name, "cublasGetStatusName");
   }
 };
@@ -59,19 +60,25 @@ Blas::~Blas() {
   if (handle_ != nullptr) api()->destroy(handle_);
 }
 
+void Blas::check(int status, const char* call) {
+  if (status == 0) return;
+  throw Exception(
+      status == kAllocFailed ? ErrorCode::kResourceExhausted : ErrorCode::kUnavailable,
+      std::string(call) + ": " + api()->status_name(status)
+  );
+}
+
+void Blas::prepare(void* stream, void* workspace, std::size_t bytes) {
+  if (handle_ == nullptr) return;
+  check(api()->set_stream(handle_, stream), "cublasSetStream");  // which takes an earlier workspace away
+  check(api()->set_workspace(handle_, workspace, bytes), "cublasSetWorkspace");
+}
+
 void Blas::multiply(
-    const std::uint16_t* w, const std::uint16_t* x, int n, int n_out, int n_in, bool add, float* out, void* stream
+    const std::uint16_t* w, const std::uint16_t* x, int n, int n_out, int n_in, bool add, float* out
 ) {
-  const auto check = [](int status, const char* call) {
-    if (status == 0) return;
-    throw Exception(
-        status == kAllocFailed ? ErrorCode::kResourceExhausted : ErrorCode::kUnavailable,
-        std::string(call) + ": " + api()->status_name(status)
-    );
-  };
   const float one = 1;
   const float beta = add ? 1 : 0;
-  check(api()->set_stream(handle_, stream), "cublasSetStream");
   // cuBLAS counts by columns: W^T is [n_in, n_out], x^T is [n_in, n].
   check(
       api()->gemm(

@@ -86,7 +86,8 @@ struct Thread {
   std::unique_ptr<std::byte[]> stack;
   State state = State::kRunnable;
   Index3 index;
-  std::uint64_t given = 0;
+  std::uint64_t given[2] = {};  // in exchanges of even and of odd number: who is one ahead overwrites nothing
+  unsigned n_exchanges = 0;
   const void* shown = nullptr;
 };
 
@@ -104,18 +105,19 @@ class Block {
     }
   }
 
+  // Runs the next thread that can, or goes back to step() when there is none after this one.
   void wait(State state) {
     Thread& me = threads_[current_];
     me.state = state;
-    switch_to(me.context, scheduler_);
+    switch_to(me.context, to_next(current_ + 1) ? threads_[current_].context : scheduler_);
   }
   std::uint64_t exchange(std::uint64_t value, unsigned lane) {
-    threads_[current_].given = value;
+    Thread& me = threads_[current_];
+    const unsigned turn = me.n_exchanges++ % 2;
+    me.given[turn] = value;
     wait(State::kAtWarpBarrier);
     const unsigned source = current_ / kWarp * kWarp + lane % kWarp;
-    const std::uint64_t got = source < n_ ? threads_[source].given : value;
-    wait(State::kAtWarpBarrier);  // nobody gives again before all have read
-    return got;
+    return source < n_ ? threads_[source].given[turn] : value;
   }
   void show(const void* mine) {
     threads_[current_].shown = mine;
@@ -128,6 +130,7 @@ class Block {
   void start(unsigned i) {
     Thread& thread = threads_[i];
     thread.state = State::kRunnable;
+    thread.n_exchanges = 0;
     const Index3 size = where_.block;
     thread.index = {i % size.x, i / size.x % size.y, i / size.x / size.y};
 #if defined(__SANITIZE_ADDRESS__)
@@ -140,13 +143,8 @@ class Block {
 
   // Runs every runnable thread to its next barrier, then opens the barriers that are complete. False when all are done.
   bool step() {
-    bool ran = false;
-    for (current_ = 0; current_ < n_; ++current_) {
-      if (threads_[current_].state != State::kRunnable) continue;
-      ran = true;
-      where_.thread_index = threads_[current_].index;
-      switch_to(scheduler_, threads_[current_].context);
-    }
+    const bool ran = to_next(0);
+    if (ran) switch_to(scheduler_, threads_[current_].context);  // and from there through all others
     bool opened = false;
     for (unsigned first = 0; first < n_; first += kWarp) {
       opened |= open(first, std::min(first + kWarp, n_), State::kAtWarpBarrier);
@@ -154,6 +152,16 @@ class Block {
     if (!opened) opened = open(0, n_, State::kAtBlockBarrier);
     TOCCATA_CHECK(ran || opened, "threads of one block wait at different barriers");
     return opened;
+  }
+  // Makes the first thread from `first` on that can run the current one.
+  bool to_next(unsigned first) {
+    for (; first < n_; ++first) {
+      if (threads_[first].state != State::kRunnable) continue;
+      current_ = first;
+      where_.thread_index = threads_[first].index;
+      return true;
+    }
+    return false;
   }
   bool open(unsigned first, unsigned end, State barrier) {
     unsigned waiting = 0;

@@ -1,10 +1,11 @@
 // Device memory, streams, launches and captured graphs. On the emulated device memory is ordinary memory, a stream does
-// everything at once, and a graph is the function that was captured.
+// everything at once, and a graph is a list of launches and copies with the arguments they were captured with.
 #pragma once
 
 #include <cstddef>
 #include <functional>
 #include <span>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -139,9 +140,16 @@ class Stream {
   void wait() const {}
   void overlap_launches(bool on) { overlapped_ = on; }
   bool overlapped() const { return overlapped_; }
+  // Does it now, or, while a graph is captured, when that is replayed: with the arguments that it has now.
+  template <class Work>
+  void put(Work work) const {
+    recorded_ != nullptr ? recorded_->push_back(std::move(work)) : work();
+  }
+  void record(std::vector<std::function<void()>>* into) const { recorded_ = into; }
 
  private:
   bool overlapped_ = false;
+  mutable std::vector<std::function<void()>>* recorded_ = nullptr;
 };
 
 template <class... Parameters, class... Arguments>
@@ -149,34 +157,45 @@ void launch(
     const Stream& stream, void (*kernel)(Parameters...), Grid grid, Grid block, std::size_t shared_bytes,
     const Arguments&... arguments
 ) {
-  emulation::launch(
-      grid, block, shared_bytes, [&] { kernel(static_cast<Parameters>(arguments)...); }, stream.overlapped()
-  );
+  stream.put([=, overlapped = stream.overlapped(), values = std::tuple<Parameters...>(static_cast<Parameters>(arguments)...)] {
+    emulation::launch(grid, block, shared_bytes, [&] { std::apply(kernel, values); }, overlapped);
+  });
 }
 inline void* allocate_device(std::size_t bytes) { return ::operator new(bytes, std::align_val_t{256}); }
 inline void free_device(void* memory) { ::operator delete(memory, std::align_val_t{256}); }
 inline void* allocate_pinned(std::size_t bytes) { return allocate_device(bytes); }
 inline void free_pinned(void* memory) { free_device(memory); }
-inline void copy_bytes(void* to, const void* from, std::size_t bytes, const Stream&) {
-  std::memcpy(to, from, bytes);
+inline void copy_bytes(void* to, const void* from, std::size_t bytes, const Stream& stream) {
+  stream.put([=] { std::memcpy(to, from, bytes); });
 }
-inline void zero_bytes(void* at, std::size_t bytes, const Stream&) { std::memset(at, 0, bytes); }
+inline void zero_bytes(void* at, std::size_t bytes, const Stream& stream) {
+  stream.put([=] { std::memset(at, 0, bytes); });
+}
 template <class Kernel>
 void allow_shared(Kernel*, std::size_t) {}
 inline std::size_t shared_bytes_max() { return std::size_t{227} << 10; }
 
 class Graph {
  public:
-  static Graph capture(const Stream&, std::function<void()> launches) {
+  static Graph capture(const Stream& stream, const std::function<void()>& launches) {
     if (emulation::capturing_fails()) throw Exception(ErrorCode::kUnavailable, "the emulated device was told not to capture");
     Graph graph;
-    graph.launches_ = std::move(launches);
+    stream.record(&graph.work_);
+    try {
+      launches();
+    } catch (...) {
+      stream.record(nullptr);
+      throw;
+    }
+    stream.record(nullptr);
     return graph;
   }
-  void launch(const Stream&) const { launches_(); }
+  void launch(const Stream&) const {
+    for (const auto& work : work_) work();
+  }
 
  private:
-  std::function<void()> launches_;
+  std::vector<std::function<void()>> work_;
 };
 
 #endif

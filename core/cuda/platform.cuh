@@ -17,7 +17,7 @@
 
 #include "core/cuda/check.h"
 
-#define TOCCATA_KERNEL __global__
+#define TOCCATA_KERNEL static __global__  // they stand in headers
 #define TOCCATA_DEVICE __device__ __forceinline__
 #define TOCCATA_BOTH __host__ __device__ __forceinline__
 #define TOCCATA_SHARED(type, name)                        \
@@ -36,6 +36,8 @@ TOCCATA_DEVICE int shuffle(int value, int lane) { return __shfl_sync(0xFFFFFFFFU
 TOCCATA_DEVICE int shuffle_xor(int value, int mask) { return __shfl_xor_sync(0xFFFFFFFFU, value, mask); }
 TOCCATA_DEVICE float as_float(std::uint32_t bits) { return __uint_as_float(bits); }
 TOCCATA_DEVICE std::uint32_t as_bits(float value) { return __float_as_uint(value); }
+TOCCATA_DEVICE float from_half(std::uint16_t bits) { return __half2float(__ushort_as_half(bits)); }
+TOCCATA_DEVICE unsigned long long double_bits(double value) { return static_cast<unsigned long long>(__double_as_longlong(value)); }
 // Launches may begin while the one before still runs (Stream::overlap_launches): this waits for all earlier ones to be
 // complete, then lets the next one begin. What no launch writes (weights) may be read before it.
 TOCCATA_DEVICE void await_earlier_launches() {
@@ -76,6 +78,7 @@ TOCCATA_DEVICE T load_from_others(const T* at) {
 #include <bit>
 #include <utility>
 
+#include "core/base/f16.h"
 #include "core/cuda/emulation.h"
 
 #define TOCCATA_KERNEL inline
@@ -119,6 +122,8 @@ inline int shuffle_xor(int value, int mask) {
 }
 inline float as_float(std::uint32_t bits) { return std::bit_cast<float>(bits); }
 inline std::uint32_t as_bits(float value) { return std::bit_cast<std::uint32_t>(value); }
+inline float from_half(std::uint16_t bits) { return f16_to_f32(bits); }
+inline unsigned long long double_bits(double value) { return std::bit_cast<unsigned long long>(value); }
 inline void await_earlier_launches() { emulation::await_earlier_launches(); }
 inline void prefetch(const void*) {}
 inline void copy_async(void* to, const void* from, bool valid) {

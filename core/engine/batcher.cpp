@@ -21,24 +21,13 @@ Batcher::Batcher(const Model& model)
 
 double Batcher::price() const {
   const std::scoped_lock lock(mutex_);
-  return price_;
+  return price_.price();
 }
 
 void Batcher::learn(std::span<const Part> parts, std::chrono::steady_clock::duration took) {
   const double seconds = std::chrono::duration<double>(took).count();
-  learn_price(parts, seconds);
+  price_.learn(parts, seconds);
   learn_pace(parts, seconds);
-}
-
-// From passes of one session that decodes, each with a weight of a fifth.
-void Batcher::learn_price(std::span<const Part> parts, double seconds) {
-  if (parts.size() != 1 || parts[0].n_logits != static_cast<int>(parts[0].tokens.size())) return;
-  const auto mix = [](double& known, double now) { known = known == 0 ? now : known + (now - known) / 5; };
-  if (parts[0].n_logits == 1) {
-    mix(one_, seconds);
-  } else if (one_ > 0) {
-    mix(price_, std::max(0.0, seconds - one_) / one_ / (parts[0].n_logits - 1));
-  }
 }
 
 // From passes that read prompts only.

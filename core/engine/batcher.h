@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/engine/forward.h"
+#include "core/engine/guess_price.h"
 #include "core/engine/pass_batcher.h"
 
 namespace toccata::engine {
@@ -25,11 +26,10 @@ class Batcher : public PassBatcher<Part> {
 
  private:
   void learn(std::span<const Part> parts, std::chrono::steady_clock::duration took) override;
-  void learn_price(std::span<const Part> parts, double seconds);
   void learn_pace(std::span<const Part> parts, double seconds);
 
   Activations activations_;
-  double one_ = 0, price_ = 0;  // seconds of a pass of one token; see price()
+  GuessPrice price_;
   double pace_ = 0;             // seconds a token of a prompt takes; 0 until it is known
 };
 

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <mutex>
+#include <set>
+#include <utility>
 
 #include "core/cuda/device.h"
 #include "core/engine/cuda_transformer.h"
+#include "core/engine/guess_price.h"
 
 namespace toccata::engine {
 namespace {
@@ -24,6 +27,24 @@ std::size_t host_bytes() {
   return std::min(kHostBytesMax, pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) / kHostShare);
 }
 
+class CudaBatcher : public PassBatcher<Item> {
+ public:
+  using PassBatcher::PassBatcher;
+  double price() const {
+    const std::lock_guard lock(mutex_);
+    return price_.price();
+  }
+  // The pass in hand did what later ones like it will not: a graph was captured.
+  void forget_pass() { is_odd_ = true; }
+
+ private:
+  void learn(std::span<const Item> parts, std::chrono::steady_clock::duration took) override {
+    if (!std::exchange(is_odd_, false)) price_.learn(parts, std::chrono::duration<double>(took).count());
+  }
+  GuessPrice price_;
+  bool is_odd_ = false;
+};
+
 // The transformer, whose turn it is, and what makes one pass of what several sessions ask for. Sequences keep it alive.
 struct Shared {
   Shared(std::shared_ptr<const model::Weights> weights, const CudaOptions& options)
@@ -34,8 +55,11 @@ struct Shared {
 
   void pass(std::span<const Item> items, std::span<std::exception_ptr> failures) {
     const std::lock_guard lock(mutex);
+    const std::int64_t graphs = transformer.counts().graphs;
     try {
-      return transformer.forward(items);
+      transformer.forward(items);
+      if (transformer.counts().graphs != graphs) batcher.forget_pass();
+      return;
     } catch (const Exception& e) {
       if (e.code() != ErrorCode::kResourceExhausted || items.size() == 1) throw;
     }
@@ -51,7 +75,7 @@ struct Shared {
 
   std::mutex mutex;
   CudaTransformer transformer;
-  PassBatcher<Item> batcher;
+  CudaBatcher batcher;
 };
 
 // A sequence that is given back under the lock.
@@ -82,6 +106,33 @@ class Held {
   std::unique_ptr<CudaSequence> sequence_;
 };
 
+class CudaKept : public KeptKv {
+ public:
+  CudaKept(std::shared_ptr<Shared> shared, std::unique_ptr<CudaSequence> sequence)
+      : held_(std::move(shared), std::move(sequence)), size_(held_.sequence().size()) {}
+  std::int64_t size() const override { return size_; }
+  bool can_roll_back(std::int64_t size) const override {
+    return held_.shared().transformer.can_roll_back(held_.sequence(), size);
+  }
+  std::size_t add_pages(std::set<const void*>& seen) const override {
+    return held_.shared().transformer.add_pages(held_.sequence(), seen);
+  }
+  // Passes go on while the bytes go to a disk: a page is looked for anew each time, and nobody writes to it.
+  void save(const PutBytes& put) const override {
+    std::unique_lock lock(held_.shared().mutex);
+    held_.shared().transformer.save(held_.sequence(), [&](std::span<const std::byte> bytes) {
+      lock.unlock();
+      put(bytes);
+      lock.lock();
+    });
+  }
+  const Held& held() const { return held_; }
+
+ private:
+  Held held_;
+  std::int64_t size_;
+};
+
 class CudaTimeline : public Timeline {
  public:
   CudaTimeline(std::shared_ptr<Shared> shared, std::unique_ptr<CudaSequence> sequence)
@@ -96,23 +147,30 @@ class CudaTimeline : public Timeline {
     held_.shared().transformer.forward({&item, 1});
   }
   bool draws() const override { return true; }
-  std::optional<Result<ops::Draw>> forward_and_draw(std::span<const Token> tokens, const DrawRequest* request) override {
+  std::optional<Result<ops::Draw>> forward_and_draw(std::span<const Token> tokens, int n_logits, const DrawRequest* request) override {
     std::optional<Result<ops::Draw>> draw;
-    held_.shared().batcher.run({&held_.sequence(), tokens, 1, nullptr, request, &draw});
+    held_.shared().batcher.run({&held_.sequence(), tokens, n_logits, nullptr, request, &draw});
     return draw;
   }
-  bool has_logits() const override { return held_.sequence().has_logits(); }
-  Result<ops::Draw> draw(const DrawRequest& request) override {
+  Result<ops::Draw> draw(std::int64_t size, const DrawRequest& request) override {
     const std::lock_guard lock(held_.shared().mutex);
-    return held_.shared().transformer.draw(held_.sequence(), request);
+    return held_.shared().transformer.draw(held_.sequence(), size, request);
   }
-  void copy_logits(float* logits) const override {
+  void copy_logits(std::int64_t size, float* logits) const override {
     const std::lock_guard lock(held_.shared().mutex);
-    held_.shared().transformer.copy_logits(held_.sequence(), logits);
+    held_.shared().transformer.copy_logits(held_.sequence(), size, logits);
+  }
+  // As many as go the decode way, whose bits do not depend on what is read together.
+  Ahead ahead() const override {
+    const Shared& shared = held_.shared();
+    if (!shared.batcher.alone()) return {};
+    return {static_cast<std::size_t>(shared.transformer.decode_tokens_max() - 1), shared.batcher.price()};
   }
   std::unique_ptr<Timeline> fork() const override {
     return std::make_unique<CudaTimeline>(held_.owner(), held_.copy());
   }
+
+  std::shared_ptr<const KeptKv> keep() const override { return std::make_shared<CudaKept>(held_.owner(), copy_without_logits()); }
 
   struct CudaSnapshot : Snapshot {
     CudaSnapshot(std::shared_ptr<Shared> shared, std::unique_ptr<CudaSequence> sequence)
@@ -120,10 +178,7 @@ class CudaTimeline : public Timeline {
     Held held;
   };
   std::shared_ptr<const Snapshot> snapshot() const override {
-    auto copy = held_.copy();
-    const std::lock_guard lock(held_.shared().mutex);
-    copy->forget_logits();
-    return std::make_shared<CudaSnapshot>(held_.owner(), std::move(copy));
+    return std::make_shared<CudaSnapshot>(held_.owner(), copy_without_logits());
   }
   void restore(const Snapshot& snapshot) override {
     held_.replace(static_cast<const CudaSnapshot&>(snapshot).held.copy());
@@ -140,6 +195,12 @@ class CudaTimeline : public Timeline {
   }
 
  private:
+  std::unique_ptr<CudaSequence> copy_without_logits() const {
+    auto copy = held_.copy();
+    const std::lock_guard lock(held_.shared().mutex);
+    copy->forget_logits();
+    return copy;
+  }
   Held held_;
 };
 
@@ -149,6 +210,21 @@ class CudaDeviceImpl : public CudaDevice {
   std::unique_ptr<Timeline> open_timeline(std::shared_ptr<const Model>) const override {
     const std::lock_guard lock(shared_->mutex);
     return std::make_unique<CudaTimeline>(shared_, shared_->transformer.new_sequence());
+  }
+  std::unique_ptr<Timeline> open_timeline(const KeptKv& kept, std::int64_t n_tokens) const override {
+    auto timeline = std::make_unique<CudaTimeline>(shared_, static_cast<const CudaKept&>(kept).held().copy());
+    timeline->rollback(n_tokens);
+    return timeline;
+  }
+  std::shared_ptr<const KeptKv> load(const GetBytes& get) const override {
+    std::unique_lock lock(shared_->mutex);
+    auto sequence = shared_->transformer.load([&](std::span<std::byte> bytes) {  // into pages that nobody else knows yet
+      lock.unlock();
+      const bool good = get(bytes);
+      lock.lock();
+      return good;
+    });
+    return sequence != nullptr ? std::make_shared<CudaKept>(shared_, std::move(sequence)) : nullptr;
   }
   std::string describe() const override {
     const std::lock_guard lock(shared_->mutex);
@@ -194,7 +270,7 @@ std::shared_ptr<const CudaDevice> open_cuda_device(
   cuda_options.graphs = options.graphs;
   cuda_options.overlap_launches = options.graphs;
   cuda_options.device_bytes = options.device_bytes;
-  cuda_options.kv_host_bytes = host_bytes();
+  cuda_options.kv_host_bytes = options.kv_host_bytes.value_or(host_bytes());
   if (options.n_sequences > 0) cuda_options.n_sequences = options.n_sequences;
   return std::make_shared<CudaDeviceImpl>(std::make_shared<Shared>(std::move(weights), cuda_options));
 }

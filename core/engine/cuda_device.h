@@ -19,6 +19,10 @@ class CudaDevice {
   };
   virtual ~CudaDevice() = default;
   virtual std::unique_ptr<Timeline> open_timeline(std::shared_ptr<const Model> model) const = 0;
+  // With the first n_tokens of what was kept here.
+  virtual std::unique_ptr<Timeline> open_timeline(const KeptKv& kept, std::int64_t n_tokens) const = 0;
+  // As a KvLoader does; pages stand in host memory until a pass needs them.
+  virtual std::shared_ptr<const KeptKv> load(const GetBytes& get) const = 0;
   // What stands where, in a sentence.
   virtual std::string describe() const = 0;
   virtual PassCounts counts() const = 0;

@@ -3,32 +3,39 @@
 #include "core/engine/cuda_transformer.h"
 
 #include <algorithm>
-#include <map>
-#include <tuple>
+#include <cstdio>
 
 #include "core/cuda/bandwidth.cuh"
 #include "core/engine/cuda/batch_way.cuh"
 #include "core/engine/cuda/decode_way.cuh"
+#include "core/engine/cuda/graphs.cuh"
 #include "core/engine/cuda/sampler.cuh"
 
 namespace toccata::engine {
 
 using namespace device_side;  // NOLINT
 
+namespace {
+
+constexpr int kGraphTokensMax = 256;                          // of passes of the many-token way that are captured
+constexpr std::size_t kBlasWorkspace = std::size_t{32} << 20;  // what cuBLAS asks for on Hopper
+
+}  // namespace
+
 class CudaTransformer::Impl {
  public:
   Impl(std::shared_ptr<const model::Weights> weights, const CudaOptions& options)
-      : source_(std::move(weights)),
-        c_(source_->config),
-        o_(checked(*source_, options)),
+      : c_(weights->config),
+        o_(checked(c_, options)),
         scratch_(c_, o_, stream_),
         kv_(c_, o_),
         sampler_(c_.n_vocab, stream_, ops_),
         host_sampler_(c_.n_vocab) {
-    needs_ = needs();
+    needs_ = needs(*weights);
     placement_ = plan_placement(needs_).value_or_throw();
-    weights_.load(*source_, placement_);
+    weights_.load(*weights, placement_);
     kv_.make(c_, placement_.kv_bytes, o_.n_sequences, o_.chunk_tokens, stream_);
+    blas_.prepare(stream_.handle(), blas_workspace_.data(), blas_workspace_.bytes());
     const Parts parts{c_, o_, stream_, weights_, kv_, scratch_, ops_, blas_};
     decode_.emplace(parts);
     batch_.emplace(parts);
@@ -41,11 +48,13 @@ class CudaTransformer::Impl {
   const DeviceKv& kv() const { return kv_; }
   Memory memory() const {
     return {
-        weights_.device_bytes(), kv_.bytes(), kv_.used_bytes(), scratch_.bytes + sampler_.bytes(), weights_.host_bytes(),
+        weights_.device_bytes(), kv_.bytes(), kv_.used_bytes(), scratch_.bytes + blas_workspace_.bytes() + sampler_.bytes(), weights_.host_bytes(),
         kv_.host_bytes()};
   }
   Counts counts() const {
     Counts all = counts_;
+    all.graphs = graphs_.captured();
+    all.graph_launches = graphs_.launched();
     all.page_spills = kv_.spills();
     all.page_returns = kv_.returns();
     return all;
@@ -54,8 +63,12 @@ class CudaTransformer::Impl {
     const Memory m = memory();
     std::string text = placement_.describe(needs_) + "; of keys and values " + megabytes(m.kv_used) + " of " + megabytes(m.kv) +
                        " MB in use, " + megabytes(m.kv_host) + " MB in host memory; " + megabytes(m.scratch) + " MB scratch; ";
-    text += graph_failure_.empty() ? (o_.graphs ? "decoding replays graphs" : "decoding launch by launch")
-                                   : "decoding launch by launch, since graphs cannot be captured: " + graph_failure_;
+    text += graphs_.describe();
+    if (weights_.rounding() > 0) {
+      char error[32];
+      std::snprintf(error, sizeof error, "%.1g", static_cast<double>(weights_.rounding()));
+      text += "; matrices of the checkpoint were rounded to bf16, by at most " + std::string(error) + " of a value";
+    }
     return text;
   }
   OpTimer& ops() { return ops_; }
@@ -164,10 +177,8 @@ class CudaTransformer::Impl {
   }
 
  private:
-  static CudaOptions checked(const model::Weights& weights, CudaOptions o) {
-    const model::Config& c = weights.config;
+  static CudaOptions checked(const model::Config& c, CudaOptions o) {
     check_shape(c);
-    check_types(weights);
     if (o.n_context <= 0 || o.n_context > c.max_context) o.n_context = c.max_context;
     o.decode_tokens_max = std::clamp(o.decode_tokens_max, 1, kDecodeMax);
     while (o.decode_tokens_max > 1 && decode_shared_bytes(c, o.decode_tokens_max) > shared_bytes_max()) {
@@ -178,69 +189,51 @@ class CudaTransformer::Impl {
     return o;
   }
   static std::string megabytes(std::size_t bytes) { return std::to_string((bytes + 500000) / 1000000); }
-  PlacementNeeds needs() const {
+  PlacementNeeds needs(const model::Weights& source) const {
     PlacementNeeds n;
     const std::size_t free = free_device_bytes();
     const std::size_t kept = std::min<std::size_t>(free / 32, std::size_t{512} << 20);  // for cuBLAS and the graphs
     n.free = o_.device_bytes != 0 ? std::min(o_.device_bytes, free) : free - kept;
-    n.embedding = source_->embedding.size_bytes();
-    n.dense = dense_bytes(*source_);
+    const model::Linear table = embedding_of(source);
+    n.embedding = matrix_bytes(table, stays_q8(table));
+    n.dense = dense_bytes(source);
     n.n_layers = c_.n_layers;
-    n.layer_experts = expert_bytes(source_->layers[0].gate_up) + expert_bytes(source_->layers[0].down);
+    n.layer_experts = expert_bytes(source.layers[0].gate_up) + expert_bytes(source.layers[0].down);
     n.kv_wanted = o_.kv_bytes != 0 ? std::min(o_.kv_bytes, kv_.wanted_bytes()) : kv_.wanted_bytes();
     n.kv_least = std::min(kv_.least_bytes(), n.kv_wanted);
     return n;
   }
 
-  // One graph for each number of tokens and each doubling of the context: launch sizes are part of a graph.
   void decode(int n, int highest, bool with_logits) {
-    std::int64_t reach = 8 * kSplit;
-    while (reach <= highest) reach *= 2;
-    const int position_max = static_cast<int>(std::min(reach, o_.n_context) - 1);
-    const auto launches = [this, n, position_max, with_logits] {
-      stream_.overlap_launches(o_.overlap_launches && !ops_.timing());
-      decode_->run(n, position_max, with_logits);
-      stream_.overlap_launches(false);
-    };
-    if (!o_.graphs || ops_.timing() || !graph_failure_.empty()) return launches();
-    const auto key = std::tuple(n, position_max, with_logits);
-    auto found = graphs_.find(key);
-    if (found == graphs_.end()) {
-      std::optional<Graph> graph = capture(launches);
-      if (!graph) return launches();
-      found = graphs_.emplace(key, std::move(*graph)).first;
-      ++counts_.graphs;
-    }
-    found->second.launch(stream_);
-    ++counts_.graph_launches;
-  }
-  // First as asked for, then without overlap; nothing, and a note why, when neither can be captured.
-  std::optional<Graph> capture(const std::function<void()>& launches) {
-    for (;;) {
-      try {
-        return Graph::capture(stream_, launches);
-      } catch (const Exception& e) {
-        stream_.overlap_launches(false);
-        if (!o_.overlap_launches) {
-          graph_failure_ = e.what();
-          return std::nullopt;
-        }
-        o_.overlap_launches = false;
-      }
-    }
+    const int reach = Graphs::reach_of(highest, o_.n_context);
+    graphs_.run(with_logits ? Graphs::Kind::kDecodeWithLogits : Graphs::Kind::kDecode, n, reach, [this, n, reach, with_logits] {
+      decode_->run(n, reach, with_logits);
+    });
   }
 
   void batch(int n, int highest, std::span<const Item> items, int n_logits) {
-    batch_->run(n, highest);
+    // Sessions that all decode come again as they are; prompts do not.
+    const bool decoding = static_cast<int>(items.size()) == n && n <= kGraphTokensMax;
+    if (decoding) {
+      const int reach = Graphs::reach_of(highest, o_.n_context);
+      graphs_.run(Graphs::Kind::kBatch, n, reach, [this, n, reach] { batch_->run(n, reach); });
+    } else {
+      batch_->run(n, highest);
+    }
     const std::size_t hidden = size(c_.hidden);
     const std::size_t width = size(c_.n_vocab);
     int row = 0;
     int kept = 0;
-    for (const Item& item : items) {
-      row += static_cast<int>(item.tokens.size());
-      const float* from = scratch_.x.data() + size(row - item.n_logits) * hidden;
-      copy_bytes(scratch_.last.data() + size(kept) * hidden, from, size(item.n_logits) * hidden * sizeof(float), stream_);
-      kept += item.n_logits;
+    for (std::size_t i = 0; i < items.size();) {  // neighbours go together
+      int count = 0;
+      const int first = row + static_cast<int>(items[i].tokens.size()) - items[i].n_logits;
+      do {
+        row += static_cast<int>(items[i].tokens.size());
+        count += items[i].n_logits;
+        ++i;
+      } while (i < items.size() && items[i].n_logits == static_cast<int>(items[i].tokens.size()));
+      copy_bytes(scratch_.last.data() + size(kept) * hidden, scratch_.x.data() + size(first) * hidden, size(count) * hidden * sizeof(float), stream_);
+      kept += count;
     }
     TOCCATA_CHECK(kept == n_logits);
     // Room for so many rows of logits at once: whole items, or parts of one that wants many.
@@ -282,18 +275,21 @@ class CudaTransformer::Impl {
     const std::size_t width = size(c_.n_vocab);
     for (std::size_t i = 0; i < items.size(); ++i) {
       const Item& item = items[i];
-      item.sequence->logits_ = nullptr;
+      item.sequence->rows_.clear();
       if (item.n_logits == 0) continue;
       if (item.logits != nullptr) {
         for (int r = 0; r < item.n_logits; ++r) download(rows[i] + size(r) * width, item.logits + size(r) * width);
         continue;
       }
-      item.sequence->logits_ = row_to_keep();
-      if (item.request != nullptr) {
-        drawn.push_back({rows[i], item.sequence->logits_.get(), item.request});
-        who.push_back(i);
-      } else {
-        copy_bytes(item.sequence->logits_.get(), rows[i], width * sizeof(float), stream_);
+      for (int r = 0; r < item.n_logits; ++r) {
+        const float* from = rows[i] + size(r) * width;
+        float* const to = item.sequence->rows_.emplace_back(row_to_keep()).get();
+        if (r == 0 && item.request != nullptr) {
+          drawn.push_back({from, to, item.request});
+          who.push_back(i);
+        } else {
+          copy_bytes(to, from, width * sizeof(float), stream_);
+        }
       }
     }
     if (!drawn.empty()) {
@@ -312,12 +308,12 @@ class CudaTransformer::Impl {
     return {row, [this](float* back) { spare_rows_.push_back(back); }};
   }
 
-  std::shared_ptr<const model::Weights> source_;
-  const model::Config& c_;
+  const model::Config c_;
   CudaOptions o_;
   Stream stream_;
   OpTimer ops_;
   Blas blas_;
+  Array<std::byte> blas_workspace_{blas_.available() ? kBlasWorkspace : 0};
   Scratch scratch_;
   DeviceKv kv_;
   DeviceWeights weights_;
@@ -327,8 +323,7 @@ class CudaTransformer::Impl {
   Placement placement_;
   std::optional<DecodeWay> decode_;
   std::optional<BatchWay> batch_;
-  std::map<std::tuple<int, int, bool>, Graph> graphs_;
-  std::string graph_failure_;
+  Graphs graphs_{stream_, o_, ops_};
   std::vector<Array<float>> kept_rows_;
   std::vector<float*> spare_rows_;
   Counts counts_;
@@ -358,7 +353,7 @@ bool CudaTransformer::can_roll_back(const CudaSequence& s, std::int64_t to) cons
 
 bool CudaTransformer::rollback(CudaSequence& s, std::int64_t to) {
   if (!can_roll_back(s, to)) return false;
-  if (to != s.size_) s.logits_ = nullptr;
+  s.rows_.resize(size(std::max<std::int64_t>(0, static_cast<std::int64_t>(s.rows_.size()) - (s.size_ - to))));
   s.size_ = to;
   s.full_pages_.resize(std::min(s.full_pages_.size(), size(pages_for(to))));
   return true;
@@ -369,8 +364,8 @@ void CudaTransformer::forward(std::span<const Item> items) {
   for (const Item& item : items) {
     TOCCATA_CHECK(item.sequence != nullptr && !item.tokens.empty());
     TOCCATA_CHECK(item.n_logits >= 0 && size(item.n_logits) <= item.tokens.size());
-    TOCCATA_CHECK(item.logits != nullptr || item.n_logits <= 1);
-    TOCCATA_CHECK(item.request == nullptr || (item.logits == nullptr && item.n_logits == 1 && item.draw != nullptr));
+    TOCCATA_CHECK(item.logits != nullptr || item.n_logits <= kDecodeMax);
+    TOCCATA_CHECK(item.request == nullptr || (item.logits == nullptr && item.n_logits >= 1 && item.draw != nullptr));
     TOCCATA_CHECK(item.sequence->size_ + static_cast<std::int64_t>(item.tokens.size()) <= impl_->options().n_context);
     n += item.tokens.size();
   }
@@ -383,19 +378,73 @@ void CudaTransformer::forward(std::span<const Item> items) {
   }
 }
 
-Result<ops::Draw> CudaTransformer::draw(const CudaSequence& sequence, const DrawRequest& request) {
-  TOCCATA_CHECK(sequence.has_logits());
-  return impl_->draw({{sequence.logits_.get(), nullptr, &request}}).front();
+Result<ops::Draw> CudaTransformer::draw(const CudaSequence& s, std::int64_t at, const DrawRequest& request) {
+  TOCCATA_CHECK(s.has_logits(at));
+  return impl_->draw({{s.rows_[s.rows_.size() - 1 - size(s.size_ - at)].get(), nullptr, &request}}).front();
 }
 
-void CudaTransformer::copy_logits(const CudaSequence& sequence, float* logits) {
-  TOCCATA_CHECK(sequence.has_logits());
-  impl_->download(sequence.logits_.get(), logits);
+void CudaTransformer::copy_logits(const CudaSequence& s, std::int64_t at, float* logits) {
+  TOCCATA_CHECK(s.has_logits(at));
+  impl_->download(s.rows_[s.rows_.size() - 1 - size(s.size_ - at)].get(), logits);
 }
+
+int CudaTransformer::decode_tokens_max() const { return impl_->options().decode_tokens_max; }
 
 std::size_t CudaTransformer::kv_bytes(const CudaSequence& s) const {
   const auto n_ring = std::count_if(s.ring_pages_.begin(), s.ring_pages_.end(), [](const auto& page) { return page != nullptr; });
   return impl_->kv().bytes_of(static_cast<std::int64_t>(s.full_pages_.size()), n_ring);
+}
+
+std::size_t CudaTransformer::add_pages(const CudaSequence& s, std::set<const void*>& seen) const {
+  std::size_t n = 0;
+  for (const auto* pages : {&s.full_pages_, &s.ring_pages_}) {
+    const std::size_t bytes = impl_->kv().page_bytes(pages == &s.ring_pages_);
+    for (const auto& page : *pages) n += page != nullptr && seen.insert(page.get()).second ? bytes : 0;
+  }
+  return n;
+}
+
+// The size, the highest position, the full pages, then for each place of the ring whether it is there, and what.
+void CudaTransformer::save(const CudaSequence& s, const PutBytes& put) {
+  const auto put_number = [&](const auto& number) { put(std::as_bytes(std::span(&number, 1))); };
+  put_number(s.size_);
+  put_number(s.highest_);
+  std::vector<std::byte> bytes(impl_->kv().page_bytes(false));
+  for (std::int64_t i = 0; i < pages_for(s.size_); ++i) {
+    impl_->kv().read(*s.full_pages_[size(i)], bytes.data(), impl_->stream());
+    put(bytes);
+  }
+  bytes.resize(impl_->kv().page_bytes(true));
+  for (const auto& page : s.ring_pages_) {
+    put_number(static_cast<std::uint8_t>(page != nullptr ? 1 : 0));
+    if (page == nullptr) continue;
+    impl_->kv().read(*page, bytes.data(), impl_->stream());
+    put(bytes);
+  }
+}
+
+std::unique_ptr<CudaSequence> CudaTransformer::load(const GetBytes& get) {
+  const auto take = [&](auto& number) { return get(std::as_writable_bytes(std::span(&number, 1))); };
+  DeviceKv& kv = impl_->kv();
+  auto sequence = new_sequence();
+  CudaSequence& s = *sequence;
+  if (!take(s.size_) || !take(s.highest_) || s.size_ < 0 || s.highest_ < s.size_ || s.highest_ > impl_->options().n_context) return nullptr;
+  for (std::int64_t i = 0; i < pages_for(s.size_); ++i) {
+    s.full_pages_.push_back(kv.page_in_host_memory(false));
+    if (!get(DeviceKv::bytes_in_host_memory(*s.full_pages_.back()))) return nullptr;
+  }
+  for (auto& page : s.ring_pages_) {
+    std::uint8_t is_there = 0;
+    if (!take(is_there) || is_there > 1) return nullptr;
+    if (is_there == 0) continue;
+    page = kv.page_in_host_memory(true);
+    if (!get(DeviceKv::bytes_in_host_memory(*page))) return nullptr;
+  }
+  if (!can_roll_back(s, s.size_)) return nullptr;
+  for (std::int64_t position = std::max<std::int64_t>(0, s.size_ - kv.window() + 1); position < s.size_; ++position) {
+    if (s.ring_pages_[size(position % kv.ring_slots() / kPagePositions)] == nullptr) return nullptr;
+  }
+  return sequence;
 }
 
 CudaTransformer::Memory CudaTransformer::memory() const { return impl_->memory(); }

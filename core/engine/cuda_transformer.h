@@ -1,5 +1,5 @@
-// gpt-oss on one GPU: weights in device memory as shipped (MXFP4 experts, bf16 the rest), a paged KV cache, and one
-// forward pass for any mix of sequences. Weights that the card has no room for stay in pinned host memory and are read over
+// gpt-oss on one GPU: weights in device memory as shipped (MXFP4 experts; the rest bf16, or eight bits from a GGUF), a paged
+// KV cache, and one forward pass for any mix of sequences. Weights that the card has no room for stay in pinned host memory and are read over
 // the bus; pages that no sequence needed for long go there too when they run out. Tokens are drawn on the device.
 //
 // Two ways through a layer. Few tokens (decode): seven launches a layer, each reading its weights once, replayed as one
@@ -12,12 +12,14 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "core/base/op_time.h"
 #include "core/base/token.h"
+#include "core/engine/kept_kv.h"
 #include "core/engine/timeline.h"
 #include "core/model/weights.h"
 
@@ -47,8 +49,9 @@ class CudaSequence {
   ~CudaSequence();
   CudaSequence& operator=(const CudaSequence&) = delete;
   std::int64_t size() const { return size_; }  // positions held
-  bool has_logits() const { return logits_ != nullptr; }  // of the last position, on the device
-  void forget_logits() { logits_ = nullptr; }
+  // Whether the logits that follow the first `size` positions are kept on the device.
+  bool has_logits(std::int64_t size) const { return size <= size_ && size_ - size < static_cast<std::int64_t>(rows_.size()); }
+  void forget_logits() { rows_.clear(); }
 
  private:
   friend class CudaTransformer;
@@ -58,7 +61,7 @@ class CudaSequence {
   std::int64_t highest_ = 0;     // one past the last position ever written: tells what a ring has lost
   std::vector<std::shared_ptr<KvPage>> full_pages_;  // of the layers that see everything
   std::vector<std::shared_ptr<KvPage>> ring_pages_;  // of the windowed layers; null: not yet there
-  std::shared_ptr<float> logits_;                    // [n_vocab] in device memory; a fork shares them
+  std::vector<std::shared_ptr<float>> rows_;  // of the last positions: [n_vocab] each in device memory; a fork shares them
 };
 
 // One thread at a time.
@@ -85,10 +88,10 @@ class CudaTransformer {
     CudaSequence* sequence = nullptr;
     std::span<const Token> tokens;
     int n_logits = 0;
-    // [n_logits, n_vocab] in host memory, of the last n_logits tokens. Null, with n_logits = 1: the sequence keeps the
-    // last one's on the device.
+    // [n_logits, n_vocab] in host memory, of the last n_logits tokens. Null, with few of them: the sequence keeps them on the
+    // device.
     float* logits = nullptr;
-    const DrawRequest* request = nullptr;  // with kept logits: draws from them
+    const DrawRequest* request = nullptr;  // with kept logits: draws from the first of them
     std::optional<Result<ops::Draw>>* draw = nullptr;
 
     // For the batcher: a beginning of it, and what is left after that. Of items without logits in host memory.
@@ -110,11 +113,17 @@ class CudaTransformer {
   // Exception(kResourceExhausted) when the pages run out: no sequence has grown then.
   void forward(std::span<const Item> items);
   // From kept logits.
-  Result<ops::Draw> draw(const CudaSequence& sequence, const DrawRequest& request);
-  void copy_logits(const CudaSequence& sequence, float* logits);
+  Result<ops::Draw> draw(const CudaSequence& sequence, std::int64_t size, const DrawRequest& request);
+  void copy_logits(const CudaSequence& sequence, std::int64_t size, float* logits);
+  // Up to so many tokens go the decode way.
+  int decode_tokens_max() const;
 
-  // Bytes of keys and values that a sequence refers to, shared ones included.
+  // Bytes of keys and values that a sequence refers to, shared ones included; of those pages that are not among `seen`.
   std::size_t kv_bytes(const CudaSequence& sequence) const;
+  std::size_t add_pages(const CudaSequence& sequence, std::set<const void*>& seen) const;
+  // All that a sequence holds, and back; see KeptKv::save() and KvLoader.
+  void save(const CudaSequence& sequence, const PutBytes& put);
+  std::unique_ptr<CudaSequence> load(const GetBytes& get);
   struct Memory {
     std::size_t weights = 0, kv = 0, kv_used = 0, scratch = 0;  // bytes on the device
     std::size_t host_weights = 0, kv_host = 0;                  // in host memory

@@ -1,7 +1,6 @@
 #include "core/engine/kv_cache.h"
 
 #include <algorithm>
-#include <set>
 
 namespace toccata::engine {
 namespace {
@@ -177,16 +176,20 @@ std::size_t KvCache::bytes() const {
   return n;
 }
 
+std::size_t KvCache::add_pages(std::set<const void*>& seen) const {
+  std::size_t n = 0;
+  for (const Layer& layer : layers_) {
+    for (const auto& page : layer.pages) {
+      if (page != nullptr && seen.insert(page.get()).second) n += page->size();
+    }
+  }
+  return n;
+}
+
 std::size_t distinct_bytes(std::span<const KvCache* const> caches) {
   std::size_t n = 0;
   std::set<const void*> seen;
-  for (const KvCache* cache : caches) {
-    for (const KvCache::Layer& layer : cache->layers_) {
-      for (const auto& page : layer.pages) {
-        if (page != nullptr && seen.insert(page.get()).second) n += page->size();
-      }
-    }
-  }
+  for (const KvCache* cache : caches) n += cache->add_pages(seen);
   return n;
 }
 

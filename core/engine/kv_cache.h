@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -47,8 +48,8 @@ class KvCache {
 
   // Bytes of the pages this cache refers to, shared ones included.
   std::size_t bytes() const;
-  // Of several caches together, each shared page counted once.
-  friend std::size_t distinct_bytes(std::span<const KvCache* const> caches);
+  // Bytes of those that are not among `seen`, which they are afterwards.
+  std::size_t add_pages(std::set<const void*>& seen) const;
 
  private:
   using Page = std::vector<std::byte>;  // keys of kPage positions, head by head, then their values
@@ -71,6 +72,7 @@ class KvCache {
   std::vector<Layer> layers_;
 };
 
+// Of several caches together, each shared page counted once.
 std::size_t distinct_bytes(std::span<const KvCache* const> caches);
 
 // As the options of the model say, with nothing in it.

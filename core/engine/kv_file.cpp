@@ -129,8 +129,8 @@ std::uint64_t checksum(std::span<const std::byte> bytes, std::uint64_t so_far) {
   return sum ^ (sum >> 32);
 }
 
-Result<void> write_kv_file(const fs::path& path, std::uint64_t model, std::span<const Token> tokens, const KvCache& cache) {
-  TOCCATA_CHECK(cache.size() == static_cast<std::int64_t>(tokens.size()));
+Result<void> write_kv_file(const fs::path& path, std::uint64_t model, std::span<const Token> tokens, const KeptKv& kept) {
+  TOCCATA_CHECK(kept.size() == static_cast<std::int64_t>(tokens.size()));
   fs::path temporary = path;
   temporary += "." + std::to_string(getpid()) + ".part";
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -142,7 +142,7 @@ Result<void> write_kv_file(const fs::path& path, std::uint64_t model, std::span<
   head.n_tokens = tokens.size();
   writer.put(std::as_bytes(std::span(&head, 1)));
   writer.put(std::as_bytes(tokens));
-  cache.save([&](std::span<const std::byte> bytes) { writer.put(bytes); });
+  kept.save([&](std::span<const std::byte> bytes) { writer.put(bytes); });
   bool good = writer.finish();
   good = close(fd) == 0 && good;
   if (good && rename(temporary.c_str(), path.c_str()) == 0) return {};
@@ -153,13 +153,17 @@ Result<void> write_kv_file(const fs::path& path, std::uint64_t model, std::span<
 
 Result<Tokens> read_kv_tokens(const fs::path& path, std::uint64_t model) { return Reader(path, model).tokens(); }
 
-Result<KvCache> read_kv_file(const fs::path& path, std::uint64_t model, KvCache empty) {
+Result<std::shared_ptr<const KeptKv>> read_kv_file(const fs::path& path, std::uint64_t model, const KvLoader& load) {
   Reader reader(path, model);
   const auto tokens = reader.tokens();
   if (!tokens) return tokens.error();
-  const bool whole = empty.load([&](std::span<std::byte> out) { return reader.get(out); }) && reader.ends_well();
-  if (!whole || empty.size() != static_cast<std::int64_t>(tokens->size())) return damaged(path);
-  return empty;
+  try {
+    std::shared_ptr<const KeptKv> kept = load([&](std::span<std::byte> out) { return reader.get(out); });
+    if (kept == nullptr || !reader.ends_well() || kept->size() != static_cast<std::int64_t>(tokens->size())) return damaged(path);
+    return kept;
+  } catch (const Exception& no_room) {
+    return no_room.error();
+  }
 }
 
 }  // namespace toccata::engine

@@ -7,6 +7,7 @@
 #include "core/engine/kv_file.h"
 #include "core/engine/prefix_cache.h"
 #include "core/engine/repack.h"
+#include "core/engine/timeline.h"
 
 namespace toccata::engine {
 namespace {
@@ -62,6 +63,7 @@ std::uint64_t fingerprint_of(const model::Weights& weights, const Options& optio
   const model::Config& c = weights.config;
   Fingerprint print;
   print.add(kArithmeticVersion);
+  if (options.device != ops::Device::kCpu) print.add(static_cast<int>(options.device));
   for (const int n : {c.n_layers, c.n_experts, c.n_experts_per_token, c.hidden, c.intermediate, c.n_heads, c.n_kv_heads, c.head_dim, c.n_vocab,
                       c.sliding_window, c.initial_context, options.chunk_tokens, static_cast<int>(options.exact), static_cast<int>(*options.kv)}) {
     print.add(n);
@@ -90,7 +92,7 @@ std::shared_ptr<const Model> Model::load(
   struct Made : Model {  // make_shared needs a public constructor
     Made(std::shared_ptr<const model::Weights> weights, const Options& o) : Model(std::move(weights), o) {}
   };
-  return std::make_shared<const Made>(model::load_weights(std::move(files)), options);
+  return std::make_shared<const Made>(model::load_weights(std::move(files), options.n_threads), options);
 }
 
 Model::Model(std::shared_ptr<const model::Weights> weights, const Options& options)
@@ -116,13 +118,16 @@ Model::Model(std::shared_ptr<const model::Weights> weights, const Options& optio
                                      std::to_string(config().head_dim) + "; keep them as f16 or f32"
     );
   }
-  if (!on_gpu && options_.prefix_bytes > 0) {
-    prefixes_ = std::make_unique<PrefixCache>(PrefixCache::Limits{options_.prefix_bytes, options_.prefix_folder}, fingerprint, new_cache(*this));
-  }
   if (on_gpu) {
     cuda_ = open_cuda_device(weights_, options_);
+    auto rest = std::make_shared<model::Weights>();  // the device has copies of the weights
+    rest->config = config();
+    weights_ = std::move(rest);
   } else {
     batcher_ = std::make_unique<Batcher>(*this);
+  }
+  if (options_.prefix_bytes > 0) {
+    prefixes_ = std::make_unique<PrefixCache>(PrefixCache::Limits{options_.prefix_bytes, options_.prefix_folder}, fingerprint, kv_loader(*this));
   }
 }
 

@@ -23,15 +23,17 @@ struct Options {
   bool exact = true;
   // On the CPU, how keys and values are kept; none: f32 when exact, else f16.
   std::optional<ops::KvType> kv = std::nullopt;
-  // On the CPU, while one session decodes: reads guessed tokens ahead (drafter.h). Never changes what is sampled.
+  // While one session decodes: reads guessed tokens ahead (drafter.h). Never changes what is sampled.
   bool speculate = true;
-  // On the CPU, keys and values kept for sessions that begin alike (prefix_cache.h): bytes in memory, 0: none; and a folder, empty: none.
+  // Keys and values kept for sessions that begin alike (prefix_cache.h): bytes in memory, 0: none; and a folder, empty: none.
   std::size_t prefix_bytes = 0;
   std::filesystem::path prefix_folder = {};
   int n_sequences = 0;         // on a GPU: whole contexts that the KV cache has room for; 0: what fits, at most 64
   std::int64_t n_context = 0;  // most tokens of a session; 0: what the model was made for
   bool graphs = true;          // on a GPU: decoding replays captured graphs with overlapping launches; else one by one
   std::size_t device_bytes = 0;  // on a GPU: most memory for weights, keys and values; 0: what is free
+  // On a GPU, of host memory for pages that it has no room for; none: a quarter of the machine's, at most 16 GiB.
+  std::optional<std::size_t> kv_host_bytes = std::nullopt;
 };
 
 // A loaded model: weights, threads and tables, shared by any number of sessions. Immutable; sessions may run on different
@@ -44,7 +46,7 @@ class Model {
   );
 
   const model::Config& config() const { return weights_->config; }
-  const model::Weights& weights() const { return *weights_; }
+  const model::Weights& weights() const { return *weights_; }  // on a GPU the config alone
   const ops::RopeTable& rope() const { return rope_; }
   const Options& options() const { return options_; }
   std::int64_t n_context() const { return options_.n_context; }

@@ -76,7 +76,7 @@ class PassBatcher {
   using Clock = std::chrono::steady_clock;
   // The part of a pass's time, and the most, that is spent waiting for sessions that are choosing their next token.
   static constexpr int kPatience = 8;
-  static constexpr std::chrono::milliseconds kPatienceMax{2};
+  static constexpr std::chrono::milliseconds kPatienceMax{10};
 
   struct Request {
     Part part;  // what is left of it
@@ -108,7 +108,7 @@ class PassBatcher {
     led_ = false;
   }
 
-  // Sessions that decoded in the last pass sample at this moment. Starting without them would make two half passes of one.
+  // Sessions of the last pass sample at this moment. Starting without them would make two half passes of one.
   void await_others(std::unique_lock<std::mutex>& lock) {
     if (n_expected_ <= waiting_.size()) return;
     const auto patience = std::min<Clock::duration>(last_pass_ / kPatience, kPatienceMax);
@@ -129,7 +129,9 @@ class PassBatcher {
       return request.part.n_logits == static_cast<int>(request.part.tokens.size());
     };
     for (Request* request : waiting_) {
-      if (decodes(*request) && room > 0) add(request, std::min(request->part.tokens.size(), room));
+      const std::size_t n = request->part.tokens.size();
+      // A token and what is guessed after it stay together.
+      if (decodes(*request) && room > 0 && (n <= room || taken_.empty())) add(request, std::min(n, room));
     }
     if (!taken_.empty()) room = std::min(room, limits_.prefill_beside_decode);
     for (Request* request : waiting_) {
@@ -141,7 +143,8 @@ class PassBatcher {
   void settle() {
     ++counts_.passes;
     if (parts_.size() > 1) ++counts_.shared_passes;
-    n_expected_ = taken_.size();
+    // Those that came too late for this pass count as well, or else two halves would take turns for ever.
+    n_expected_ = waiting_.size();
     for (std::size_t i = 0; i < taken_.size(); ++i) {
       Request& request = *taken_[i];
       const std::size_t n = parts_[i].tokens.size();
@@ -162,7 +165,7 @@ class PassBatcher {
   std::vector<Part> parts_;          // of it
   std::vector<std::exception_ptr> failures_;
   bool led_ = false;
-  std::size_t n_expected_ = 0;       // sessions of the last pass: they will likely come again
+  std::size_t n_expected_ = 0;       // sessions that asked during the last pass or before: they will likely come again
   Clock::duration last_pass_{};
   PassCounts counts_;
 };

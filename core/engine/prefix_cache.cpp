@@ -28,8 +28,8 @@ std::string hex(std::uint64_t number) {
 
 }  // namespace
 
-PrefixCache::PrefixCache(Limits limits, std::uint64_t model, KvCache empty)
-    : limits_(std::move(limits)), model_(model), empty_(std::move(empty)) {
+PrefixCache::PrefixCache(Limits limits, std::uint64_t model, KvLoader load)
+    : limits_(std::move(limits)), model_(model), load_(std::move(load)) {
   if (!limits_.folder.empty()) find_files();
 }
 
@@ -40,7 +40,7 @@ void PrefixCache::find_files() {
   for (fs::directory_iterator files(limits_.folder, failure), end; !failure && files != end; files.increment(failure)) {
     const fs::path& file = files->path();
     if (file.extension() != kEnding || !file.filename().string().starts_with(hex(model_))) continue;
-    if (auto tokens = read_kv_tokens(file, model_)) kept_.push_back({std::move(*tokens), std::nullopt, file, 0});
+    if (auto tokens = read_kv_tokens(file, model_)) kept_.push_back({std::move(*tokens), nullptr, file, 0});
   }
 }
 
@@ -55,16 +55,15 @@ PrefixCache::Start PrefixCache::begin(std::span<const Token> tokens) {
     const std::int64_t common = common_length(head, kept.tokens);
     common_max = std::max(common_max, common);
     if (common <= start.n_tokens || common < kWorthwhile) continue;
-    if (!kept.cache) bring(kept);
-    if (kept.cache && kept.cache->can_roll_back(common)) {
+    if (kept.kv == nullptr) bring(kept);
+    if (kept.kv != nullptr && kept.kv->can_roll_back(common)) {
       start.n_tokens = common;
       best = &kept;
     }
   }
   if (best != nullptr) {
     best->used = ++tick_;
-    start.cache = best->cache;
-    start.cache->rollback(start.n_tokens);
+    start.kept = best->kv;
     std::error_code failure;
     if (!best->file.empty()) fs::last_write_time(best->file, fs::file_time_type::clock::now(), failure);  // of use
   }
@@ -73,27 +72,27 @@ PrefixCache::Start PrefixCache::begin(std::span<const Token> tokens) {
   return start;
 }
 
-void PrefixCache::keep(std::span<const Token> tokens, const KvCache& cache, std::int64_t n_new) {
-  TOCCATA_CHECK(cache.size() == static_cast<std::int64_t>(tokens.size()));
-  if (cache.size() < kWorthwhile) return;
+void PrefixCache::keep(std::span<const Token> tokens, std::shared_ptr<const KeptKv> kept, std::int64_t n_new) {
+  TOCCATA_CHECK(kept->size() == static_cast<std::int64_t>(tokens.size()));
+  if (kept->size() < kWorthwhile) return;
   const std::scoped_lock lock(mutex_);
-  const auto same = std::ranges::find_if(kept_, [&](const Kept& kept) { return std::ranges::equal(kept.tokens, tokens); });
+  const auto same = std::ranges::find_if(kept_, [&](const Kept& other) { return std::ranges::equal(other.tokens, tokens); });
   if (same != kept_.end()) {
     same->used = ++tick_;
-    if (!same->cache) same->cache = cache;
+    if (same->kv == nullptr) same->kv = std::move(kept);
   } else {
-    kept_.push_back({Tokens(tokens.begin(), tokens.end()), cache, {}, ++tick_});
+    kept_.push_back({Tokens(tokens.begin(), tokens.end()), std::move(kept), {}, ++tick_});
     if (!limits_.folder.empty() && n_new >= kWorthwhileOnDisk) write(kept_.back());
   }
   make_room();
 }
 
-// What cannot be read is forgotten, and read anew by whoever needs it.
+// What cannot be read is forgotten, and read anew by whoever needs it; what there is no room for may come later.
 void PrefixCache::bring(Kept& kept) {
-  auto cache = read_kv_file(kept.file, model_, empty_);
-  if (cache) {
-    kept.cache = std::move(*cache);
-  } else {
+  auto kv = read_kv_file(kept.file, model_, load_);
+  if (kv) {
+    kept.kv = std::move(*kv);
+  } else if (kv.error().code != ErrorCode::kResourceExhausted) {
     kept.tokens.clear();
     kept.file.clear();
   }
@@ -101,19 +100,28 @@ void PrefixCache::bring(Kept& kept) {
 
 void PrefixCache::write(Kept& kept) {
   const fs::path file = limits_.folder / (hex(model_) + "-" + hex(checksum(std::as_bytes(std::span(kept.tokens)))) + kEnding);
-  if (!write_kv_file(file, model_, kept.tokens, *kept.cache)) return;  // a full disk costs no more than the time to read again
+  if (!write_kv_file(file, model_, kept.tokens, *kept.kv)) return;  // a full disk costs no more than the time to read again
   kept.file = file;
   make_room_on_disk();
 }
 
 void PrefixCache::make_room() {
-  std::erase_if(kept_, [](const Kept& kept) { return !kept.cache && kept.file.empty(); });
-  const auto n_in_memory = [&] { return static_cast<std::size_t>(std::ranges::count_if(kept_, [](const Kept& kept) { return kept.cache.has_value(); })); };
-  for (std::size_t n = n_in_memory(); n > 0 && (n > kKeptMax || total_bytes() > limits_.bytes); --n) {
-    const auto oldest = std::ranges::min_element(kept_, {}, [](const Kept& kept) { return kept.cache ? kept.used : UINT64_MAX; });
-    oldest->cache.reset();
-    if (oldest->file.empty()) kept_.erase(oldest);
-  }
+  std::erase_if(kept_, [](const Kept& kept) { return kept.kv == nullptr && kept.file.empty(); });
+  const auto n_in_memory = [&] { return static_cast<std::size_t>(std::ranges::count_if(kept_, [](const Kept& kept) { return kept.kv != nullptr; })); };
+  for (std::size_t n = n_in_memory(); n > 0 && (n > kKeptMax || total_bytes() > limits_.bytes); --n) drop_oldest();
+}
+
+bool PrefixCache::drop_oldest() {
+  const auto oldest = std::ranges::min_element(kept_, {}, [](const Kept& kept) { return kept.kv != nullptr ? kept.used : UINT64_MAX; });
+  if (oldest == kept_.end() || oldest->kv == nullptr) return false;
+  oldest->kv.reset();
+  if (oldest->file.empty()) kept_.erase(oldest);
+  return true;
+}
+
+bool PrefixCache::forget_oldest() {
+  const std::scoped_lock lock(mutex_);
+  return drop_oldest();
 }
 
 void PrefixCache::make_room_on_disk() const {
@@ -144,11 +152,10 @@ void PrefixCache::make_room_on_disk() const {
 }
 
 std::size_t PrefixCache::total_bytes() const {
-  std::vector<const KvCache*> caches;
-  for (const Kept& kept : kept_) {
-    if (kept.cache) caches.push_back(&*kept.cache);
-  }
-  return distinct_bytes(caches);
+  std::set<const void*> seen;
+  std::size_t n = 0;
+  for (const Kept& kept : kept_) n += kept.kv != nullptr ? kept.kv->add_pages(seen) : 0;
+  return n;
 }
 
 std::size_t PrefixCache::bytes() const {

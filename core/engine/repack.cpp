@@ -65,6 +65,8 @@ Repacked repack_q8(const model::Weights& weights, ThreadPool& threads) {
     const std::size_t size = packed_bytes(*w);
     if (size == 0) continue;
     pack(*w, threads, at);
+    // A matrix that was dequantised when loaded is not needed any more.
+    std::erase_if(fast->made, [&](const auto& made) { return made->data() == w->weight.data(); });
     w->type = model::DenseType::kQ8_0;
     w->packed = {at, size};
     w->weight = {};

@@ -16,7 +16,8 @@ struct Repacked {
 };
 
 // bf16 matrices of attention and the unembedding as Q8_0: half the bytes to read for each token. The router, which decides
-// between experts, and matrices whose rows are not whole blocks of 32 stay as they are.
+// between experts, and matrices whose rows are not whole blocks of 32 stay as they are. Of what a GGUF's loader made, the
+// result keeps what is not repacked.
 Repacked repack_q8(const model::Weights& weights, ThreadPool& threads);
 
 }  // namespace toccata::engine

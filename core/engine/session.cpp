@@ -82,15 +82,36 @@ void Session::close_guess() {
 }
 
 std::optional<Result<ops::Draw>> Session::pass(std::size_t n, const DrawRequest* request) {
+  for (;;) {
+    try {
+      return pass_once(n, request);
+    } catch (const Exception& failure) {
+      const auto read = static_cast<std::size_t>(timeline_->size() - n_read_);  // a beginning
+      count_read(read);
+      n -= read;
+      const bool full = failure.code() == ErrorCode::kResourceExhausted;
+      if (!full || model_->prefixes() == nullptr || !model_->prefixes()->forget_oldest()) throw;
+    }
+  }
+}
+
+std::optional<Result<ops::Draw>> Session::pass_once(std::size_t n, const DrawRequest* request) {
   const auto n_vocab = static_cast<std::size_t>(model_->config().n_vocab);
   std::span<const Token> input = std::span(tokens_).subspan(static_cast<std::size_t>(n_read_), n);
   const bool last = n == n_unread();
   Tokens ahead;
-  if (last && n == 1 && n_sampled_unread_ == 1 && model_->options().speculate && model_->batcher() != nullptr &&
-      model_->batcher()->alone()) {
-    const auto room = std::min<std::int64_t>(model_->options().chunk_tokens - 1, model_->n_context() - n_tokens());
-    const auto guess = drafter_.guess(tokens_, static_cast<std::size_t>(room), model_->batcher()->price());
+  if (last && n == 1 && n_sampled_unread_ == 1 && model_->options().speculate) {
+    const Timeline::Ahead may = timeline_->ahead();
+    const auto room = std::min(may.n_max, static_cast<std::size_t>(model_->n_context() - n_tokens()));
+    const auto guess = drafter_.guess(tokens_, room, may.price);
     ahead.assign(guess.begin(), guess.end());
+    usage_.guessed += static_cast<std::int64_t>(ahead.size());
+  }
+  Tokens both;
+  if (!ahead.empty()) {
+    both.assign(input.begin(), input.end());
+    both.insert(both.end(), ahead.begin(), ahead.end());
+    input = both;
   }
   const std::size_t n_rows = last ? 1 + ahead.size() : 0;
   row_.reset();
@@ -98,23 +119,22 @@ std::optional<Result<ops::Draw>> Session::pass(std::size_t n, const DrawRequest*
   if (!on_device_ && rows_.size() < n_rows * n_vocab) rows_.resize(n_rows * n_vocab);
   std::optional<Result<ops::Draw>> draw;
   if (on_device_) {
-    draw = timeline_->forward_and_draw(input, request);
-  } else if (ahead.empty()) {
-    timeline_->forward(input, static_cast<int>(n_rows), rows_.data());
+    draw = timeline_->forward_and_draw(input, static_cast<int>(n_rows), request);
   } else {
-    Tokens both(input.begin(), input.end());
-    both.insert(both.end(), ahead.begin(), ahead.end());
-    timeline_->forward(both, static_cast<int>(n_rows), rows_.data());
-    usage_.guessed += static_cast<std::int64_t>(ahead.size());
+    timeline_->forward(input, static_cast<int>(n_rows), rows_.data());
   }
   guess_ = std::move(ahead);
   n_right_ = 0;
   if (last) row_ = 0;
+  count_read(n);
+  return draw;
+}
+
+void Session::count_read(std::size_t n) {
   const std::size_t sampled = std::min(n, n_sampled_unread_);
   n_sampled_unread_ -= sampled;
   n_read_ += static_cast<std::int64_t>(n);
   usage_.prefilled += static_cast<std::int64_t>(n - sampled);
-  return draw;
 }
 
 std::size_t Session::chunk() const {
@@ -122,35 +142,37 @@ std::size_t Session::chunk() const {
   return static_cast<std::size_t>(model_->options().chunk_tokens);
 }
 
+bool Session::shares() const { return begins_ && model_->prefixes() != nullptr; }
+
 void Session::join() {
-  if (n_read_ > 0) return;
+  if (n_read_ > 0 || !shares()) return;
   PrefixCache::Start start = model_->prefixes()->begin(tokens_);
   branch_ = start.branch;
-  if (!start.cache) return;
-  timeline_ = open_timeline(model_, std::move(*start.cache));
+  if (start.kept == nullptr) return;
+  timeline_ = open_timeline(model_, *start.kept, start.n_tokens);
   n_read_ = start.n_tokens;
   usage_.shared += start.n_tokens;
 }
 
 void Session::leave() {
+  if (!shares()) return;
   const bool at_branch = branch_ > 0 && n_read_ == branch_;
   if (!at_branch && n_unread() > 1) return;
   if (at_branch) branch_ = 0;
   if (n_unread() <= 1) begins_ = false;
   if (timeline_->size() != n_read_) return;
-  model_->prefixes()->keep(std::span(tokens_).first(static_cast<std::size_t>(n_read_)), *timeline_->cpu_cache(), n_read_ - usage_.shared);
+  model_->prefixes()->keep(std::span(tokens_).first(static_cast<std::size_t>(n_read_)), timeline_->keep(), n_read_ - usage_.shared);
 }
 
 Result<void> Session::read(std::size_t keep, std::stop_token stop) {
-  const bool shares = begins_ && model_->prefixes() != nullptr;
-  if (shares && n_unread() > keep) join();
+  if (n_unread() > keep) join();
   while (n_unread() > keep) {
     if (stop.stop_requested()) return cancelled();
     try {
       std::size_t n = std::min(n_unread() - keep, chunk());
       if (branch_ > n_read_) n = std::min(n, static_cast<std::size_t>(branch_ - n_read_));
       pass(n);
-      if (shares && begins_) leave();
+      leave();
     } catch (const Exception& failure) {  // a device that is full, or gone
       return failure.error();
     }
@@ -170,7 +192,7 @@ Result<std::span<const float>> Session::logits(std::stop_token stop) {
   if (on_device_) {
     if (rows_.size() < n_vocab) rows_.resize(n_vocab);
     try {
-      timeline_->copy_logits(rows_.data());
+      timeline_->copy_logits(n_read_, rows_.data());
     } catch (const Exception& failure) {
       return failure.error();
     }
@@ -181,14 +203,23 @@ Result<std::span<const float>> Session::logits(std::stop_token stop) {
 
 Result<ops::Draw> Session::read_and_draw(const DrawRequest& request, std::stop_token stop) {
   if (n_tokens() == 0) return empty();
-  if (auto done = read(std::min(n_unread(), chunk()), stop); !done) return done.error();
+  try {
+    join();
+  } catch (const Exception& failure) {
+    return failure.error();
+  }
+  std::size_t last = std::min(n_unread(), chunk());
+  if (branch_ > n_read_) last = std::min(last, static_cast<std::size_t>(n_tokens() - branch_));
+  if (auto done = read(last, stop); !done) return done.error();
   if (stop.stop_requested()) return cancelled();
   try {
     if (n_unread() > 0) {
-      if (auto draw = pass(n_unread(), &request)) return std::move(*draw);
+      auto draw = pass(n_unread(), &request);
+      leave();
+      if (draw) return std::move(*draw);
     }
     if (!row_) return no_row();
-    return timeline_->draw(request);
+    return timeline_->draw(n_read_, request);
   } catch (const Exception& failure) {
     return failure.error();
   }

@@ -70,11 +70,15 @@ class Session {
   const Model& model() const { return *model_; }
   std::size_t kv_bytes() const { return timeline_->kv_bytes(); }
   const KvCache* cpu_cache() const { return timeline_->cpu_cache(); }
+  // What was read so far, for a prefix cache.
+  std::shared_ptr<const KeptKv> keep() const { return timeline_->keep(); }
 
  private:
   Session(const Session& other);  // fork()
   // Reads tokens until `keep` are unread.
   Result<void> read(std::size_t keep, std::stop_token stop);
+  // Whether what is read is of use to sessions that begin alike.
+  bool shares() const;
   // Before the first read: what others have read is taken over, and it is settled where to leave something for others.
   void join();
   // After a pass: leaves it there.
@@ -83,8 +87,12 @@ class Session {
   Result<ops::Draw> read_and_draw(const DrawRequest& request, std::stop_token stop);
   Result<ops::Draw> draw_here(const DrawRequest& request, std::stop_token stop);
   std::size_t chunk() const;
-  // Reads `n` tokens, and after the last one of all what the drafter guesses. `request`: see read_and_draw().
+  // Reads `n` tokens, and after the last one of all what the drafter guesses. `request`: see read_and_draw(). When a device's
+  // memory is full it is tried again with ever fewer kept prefixes.
   std::optional<Result<ops::Draw>> pass(std::size_t n, const DrawRequest* request = nullptr);
+  std::optional<Result<ops::Draw>> pass_once(std::size_t n, const DrawRequest* request);
+  // `n` tokens more are read.
+  void count_read(std::size_t n);
   // Whether the model has read it already, because it was guessed.
   bool add(Token token);
   // Takes back what was read ahead and did not come.

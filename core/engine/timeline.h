@@ -9,6 +9,7 @@
 #include <span>
 
 #include "core/base/token.h"
+#include "core/engine/kept_kv.h"
 #include "core/engine/model.h"
 #include "core/ops/sampling.h"
 
@@ -34,16 +35,28 @@ class Timeline {
   //   logits [n_logits, n_vocab] f32, of the last n_logits tokens
   // Throws Exception(kResourceExhausted) when a device's memory for keys and values is full; nothing was read then.
   virtual void forward(std::span<const Token> tokens, int n_logits, float* logits) = 0;
-  // Where tokens are chosen on the device, logits need not come to the host: it keeps those that follow the last token.
+  // Where tokens are chosen on the device, logits need not come to the host: it keeps those that follow the last tokens.
   virtual bool draws() const { return false; }
-  // Reads tokens as forward() does and keeps the logits of the last one; `request`: draws from them, all in one pass.
-  virtual std::optional<Result<ops::Draw>> forward_and_draw(std::span<const Token>, const DrawRequest*) { return std::nullopt; }
-  // From the logits that are kept, if has_logits(): a fork has them too, any other change of the timeline forgets them.
-  virtual bool has_logits() const { return false; }
-  virtual Result<ops::Draw> draw(const DrawRequest&) { return ops::Draw{}; }
-  virtual void copy_logits(float*) const {}
+  // Reads tokens as forward() does and keeps the logits of the last n_logits; `request`: draws from the first of these, all
+  // in one pass.
+  virtual std::optional<Result<ops::Draw>> forward_and_draw(std::span<const Token>, int /*n_logits*/, const DrawRequest*) {
+    return std::nullopt;
+  }
+  // From the kept logits that follow the first `size` tokens. Reading on forgets them, a fork has them too, and rollback()
+  // keeps those up to where it goes.
+  virtual Result<ops::Draw> draw(std::int64_t /*size*/, const DrawRequest&) { return ops::Draw{}; }
+  virtual void copy_logits(std::int64_t /*size*/, float*) const {}
+  // Guessed tokens that may be read with the next one (drafter.h), and what each costs in passes of one token. None while
+  // others read too.
+  struct Ahead {
+    std::size_t n_max = 0;
+    double price = 0;
+  };
+  virtual Ahead ahead() const = 0;
   // An independent copy that shares what was read.
   virtual std::unique_ptr<Timeline> fork() const = 0;
+  // The same for a prefix cache.
+  virtual std::shared_ptr<const KeptKv> keep() const = 0;
   // What is needed to come back to the present size, by reference.
   struct Snapshot {
     virtual ~Snapshot() = default;
@@ -62,7 +75,9 @@ class Timeline {
 
 // On the device of the model.
 std::unique_ptr<Timeline> open_timeline(std::shared_ptr<const Model> model);
-// On the CPU, with what was read already.
-std::unique_ptr<Timeline> open_timeline(std::shared_ptr<const Model> model, KvCache read);
+// With the first n_tokens of what another of the model has kept.
+std::unique_ptr<Timeline> open_timeline(std::shared_ptr<const Model> model, const KeptKv& kept, std::int64_t n_tokens);
+// Of kept ones of the model, which must outlive it.
+KvLoader kv_loader(const Model& model);
 
 }  // namespace toccata::engine

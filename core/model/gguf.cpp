@@ -245,7 +245,18 @@ std::optional<GgufBlock> block_of(GgufType type) {
     case GgufType::kF32: return GgufBlock{1, 4};
     case GgufType::kF16:
     case GgufType::kBf16: return GgufBlock{1, 2};
+    case GgufType::kQ4_0:
+    case GgufType::kIQ4_NL: return GgufBlock{32, 18};
+    case GgufType::kQ4_1: return GgufBlock{32, 20};
+    case GgufType::kQ5_0: return GgufBlock{32, 22};
+    case GgufType::kQ5_1: return GgufBlock{32, 24};
     case GgufType::kQ8_0: return GgufBlock{32, 34};
+    case GgufType::kQ2_K: return GgufBlock{256, 84};
+    case GgufType::kQ3_K: return GgufBlock{256, 110};
+    case GgufType::kQ4_K: return GgufBlock{256, 144};
+    case GgufType::kQ5_K: return GgufBlock{256, 176};
+    case GgufType::kQ6_K: return GgufBlock{256, 210};
+    case GgufType::kIQ4_XS: return GgufBlock{256, 136};
     case GgufType::kMxfp4: return GgufBlock{32, 17};
   }
   return std::nullopt;

@@ -17,8 +17,25 @@
 namespace toccata::model {
 
 // Tensor types by their number in the file; others are carried along and refused by name when a weight needs them.
-enum class GgufType : std::uint32_t { kF32 = 0, kF16 = 1, kQ8_0 = 8, kBf16 = 30, kMxfp4 = 39 };
-std::string to_string(GgufType type);  // "Q4_K" too
+enum class GgufType : std::uint32_t {
+  kF32 = 0,
+  kF16 = 1,
+  kQ4_0 = 2,
+  kQ4_1 = 3,
+  kQ5_0 = 6,
+  kQ5_1 = 7,
+  kQ8_0 = 8,
+  kQ2_K = 10,
+  kQ3_K = 11,
+  kQ4_K = 12,
+  kQ5_K = 13,
+  kQ6_K = 14,
+  kIQ4_NL = 20,
+  kIQ4_XS = 23,
+  kBf16 = 30,
+  kMxfp4 = 39
+};
+std::string to_string(GgufType type);  // "Q8_K" too
 
 struct GgufBlock {
   std::int64_t values = 0;

@@ -22,6 +22,6 @@ Result<std::unique_ptr<CheckpointFiles>> gguf_in_memory(std::string name, std::s
 Result<std::unique_ptr<CheckpointFiles>> open_gguf(const std::filesystem::path& file);
 
 // Fills `weights` (its config is read already). Throws Exception as load_weights does.
-void load_gguf_weights(CheckpointFiles& files, Weights& weights);
+void load_gguf_weights(CheckpointFiles& files, Weights& weights, int n_threads);
 
 }  // namespace toccata::model

@@ -1,8 +1,13 @@
 #include <algorithm>
+#include <atomic>
+#include <cmath>
 #include <cstring>
+#include <optional>
 
+#include "core/base/thread_pool.h"
 #include "core/model/gguf.h"
 #include "core/model/gguf_checkpoint.h"
+#include "core/model/gguf_quants.h"
 #include "core/model/safetensors.h"
 
 namespace toccata::model {
@@ -10,13 +15,17 @@ namespace {
 
 using Shape = std::vector<std::int64_t>;
 
+// Matrices below this are dequantised before a second thread has started.
+constexpr std::size_t kSmallMatrix = std::size_t{1} << 20;
+
 class Loader {
  public:
-  Loader(CheckpointFiles& files, Weights& weights)
+  Loader(CheckpointFiles& files, Weights& weights, int n_threads)
       : name_(files.name()),
         gguf_(parse_gguf(files.read(kGgufFile).value_or_throw(), name_).value_or_throw()),
         weights_(weights),
-        c_(weights.config) {}
+        c_(weights.config),
+        n_threads_(n_threads) {}
 
   void load() {
     weights_.embedding_rows = matrix("token_embd.weight", c_.n_vocab, c_.hidden);
@@ -69,7 +78,39 @@ class Loader {
     return *weights_.made.emplace_back(std::make_shared<const std::vector<Bf16>>(std::move(values)));
   }
 
-  Linear matrix(const std::string& tensor, int n_out, int n_in) const {
+  // The matrix as bf16. A value that is no number is an error: it could only come from a damaged scale.
+  std::span<const Bf16> dequantized(const std::string& tensor, const GgufTensor& t, std::size_t n_out, std::size_t n_in) {
+    std::vector<Bf16> values(n_out * n_in);
+    const std::size_t row_bytes = t.data.size() / n_out;
+    std::atomic<std::size_t> bad_row = n_out;
+    const auto rows = [&](std::size_t begin, std::size_t end) {
+      std::vector<float> row(n_in);
+      for (std::size_t r = begin; r < end; ++r) {
+        dequantize(t.type, t.data.data() + r * row_bytes, n_in, row.data());
+        bool finite = true;
+        for (std::size_t i = 0; i < n_in; ++i) {
+          finite = finite && std::isfinite(row[i]);
+          values[r * n_in + i] = to_bf16(row[i]);
+        }
+        if (!finite) bad_row = r;
+      }
+    };
+    if (values.size() < kSmallMatrix) {
+      rows(0, n_out);
+    } else {
+      if (!threads_) threads_.emplace(n_threads_);
+      threads_->parallel_for(n_out, 64, rows);
+    }
+    if (bad_row != n_out) {
+      throw Exception(
+          ErrorCode::kCorrupt, name_ + ": tensor " + tensor + " (" + to_string(t.type) + "): a scale in row " +
+                                   std::to_string(bad_row) + " is infinite or NaN: the file is damaged"
+      );
+    }
+    return keep(std::move(values));
+  }
+
+  Linear matrix(const std::string& tensor, int n_out, int n_in) {
     const GgufTensor& t = get(tensor, {n_out, n_in});
     Linear linear;
     linear.n_out = n_out;
@@ -81,13 +122,16 @@ class Loader {
       case GgufType::kF32: linear.type = DenseType::kF32; break;
       case GgufType::kF16: linear.type = DenseType::kF16; break;
       case GgufType::kQ8_0: linear.type = DenseType::kQ8_0; break;
-      default: refuse(tensor, t.type, "BF16, F32, F16 or Q8_0");
+      default:
+        if (!is_quantized(t.type)) refuse(tensor, t.type, "BF16, F32, F16, Q8_0, Q4_0 to Q5_1, Q2_K to Q6_K, IQ4_NL or IQ4_XS");
+        linear.weight = dequantized(tensor, t, static_cast<std::size_t>(n_out), static_cast<std::size_t>(n_in));
+        return linear;
     }
     linear.packed = t.data;
     return linear;
   }
 
-  Linear with_bias(const std::string& name, int n_out, int n_in) const {
+  Linear with_bias(const std::string& name, int n_out, int n_in) {
     Linear linear = matrix(name + ".weight", n_out, n_in);
     linear.bias = vector(name + ".bias", {n_out});
     return linear;
@@ -95,7 +139,7 @@ class Loader {
 
   // Published files widen the router to f32; where nothing was lost by that it goes back to bf16, so that its sums are
   // those of the other layouts.
-  Linear router(const std::string& name) const {
+  Linear router(const std::string& name) {
     Linear linear = with_bias(name, c_.n_experts, c_.hidden);
     if (linear.type != DenseType::kF32) return linear;
     std::vector<Bf16> values(linear.packed.size() / sizeof(float));
@@ -150,7 +194,7 @@ class Loader {
     return e;
   }
 
-  LayerWeights layer(const std::string& p) const {
+  LayerWeights layer(const std::string& p) {
     LayerWeights layer;
     layer.attention_norm = vector(p + "attn_norm.weight", {c_.hidden});
     layer.q = with_bias(p + "attn_q", c_.q_size(), c_.hidden);
@@ -169,10 +213,12 @@ class Loader {
   Gguf gguf_;
   Weights& weights_;
   const Config& c_;
+  int n_threads_;
+  std::optional<ThreadPool> threads_;  // when a matrix is large enough
 };
 
 }  // namespace
 
-void load_gguf_weights(CheckpointFiles& files, Weights& weights) { Loader(files, weights).load(); }
+void load_gguf_weights(CheckpointFiles& files, Weights& weights, int n_threads) { Loader(files, weights, n_threads).load(); }
 
 }  // namespace toccata::model

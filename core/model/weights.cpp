@@ -195,14 +195,14 @@ LayerWeights load_layer(const Tensors& tensors, const Names& names, const Config
 
 }  // namespace
 
-std::shared_ptr<const Weights> load_weights(std::shared_ptr<CheckpointFiles> files) {
+std::shared_ptr<const Weights> load_weights(std::shared_ptr<CheckpointFiles> files, int n_threads) {
   auto weights = std::make_shared<Weights>();
   const auto config_bytes = files->read("config.json").value_or_throw();
   weights->config =
       parse_config(as_text(config_bytes), files->name() + "/config.json").value_or_throw();
   const Config& c = weights->config;
   if (files->has(kGgufFile)) {
-    load_gguf_weights(*files, *weights);
+    load_gguf_weights(*files, *weights, n_threads);
     weights->files = std::move(files);
     return weights;
   }

@@ -1,6 +1,6 @@
 // A checkpoint as the forward pass wants it: every weight by role, its shape checked, its bytes where they lie in the
 // file. Both safetensors layouts, Hugging Face and OpenAI's original/, come out alike; GGUF keeps its own block order and
-// types, which the kernels read as they are.
+// types, which the kernels read as they are, but for matrices in K-quants and their like, which become bf16.
 #pragma once
 
 #include <memory>
@@ -63,13 +63,15 @@ struct Weights {
   std::vector<LayerWeights> layers;
   std::span<const Bf16> norm;         // [hidden]
   Linear unembedding;                 // [n_vocab, hidden], no bias
-  // Small vectors a GGUF holds as f32. Spans point into them, from copies of this object too.
+  // What a GGUF holds in other types: small vectors in f32, matrices in the formats of gguf_quants.h. Spans point into them,
+  // from copies of this object too.
   std::vector<std::shared_ptr<const std::vector<Bf16>>> made;
   std::shared_ptr<CheckpointFiles> files;  // what the spans point into
 };
 
 // Reads config.json, the shards and their index. Throws Exception: kNotFound (file or tensor), kCorrupt (wrong shape or
 // type: tensor, file, found, expected), kUnsupported (experts that are not MXFP4, a GGUF type we do not read).
-std::shared_ptr<const Weights> load_weights(std::shared_ptr<CheckpointFiles> files);
+// Matrices that have to be dequantised are by `n_threads`, 0 being as many as the machine has processors.
+std::shared_ptr<const Weights> load_weights(std::shared_ptr<CheckpointFiles> files, int n_threads = 0);
 
 }  // namespace toccata::model

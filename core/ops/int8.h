@@ -46,6 +46,12 @@ struct Panel {
   alignas(64) float scales[kPanelBlocks][kPanelRows];
 };
 
+// Memory that is read next, asked for a little at every block of a panel: four places, each `step` bytes a block.
+struct Next {
+  const std::uint8_t* at[4];
+  int step;
+};
+
 inline constexpr int kDotTokens = 3;    // most tokens of one dot
 inline constexpr int kPanelAtOnce = 4;  // and of one panel_dot
 
@@ -53,8 +59,10 @@ struct Int8Format {
   // Rows 0..7 from rows[0], 8..15 from rows[1], here and below: out[t][r] = row r . x[t], r < 16, t < n_tokens.
   void (*dot)(const Rows8 rows[2], const Int8Block* const x[], int n_tokens, int n_blocks, float* const out[]);
   void (*unpack)(const Rows8 rows[2], int first, int n_blocks, Panel& panel);
-  // sums[t][r] += the panel's part of row r . x[t]; x[t] points at the panel's first block.
-  void (*panel_dot)(const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[]);
+  // sums[t][r] += the panel's part of row r . x[t]; x[t] points at the panel's first block. `next` may be null.
+  void (*panel_dot)(
+      const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[], const Next* next
+  );
 };
 
 struct Int8Kernels {
@@ -70,5 +78,6 @@ const Int8Kernels& scalar_int8_kernels();
 const Int8Kernels* avx2_int8_kernels();
 const Int8Kernels* avx_vnni_int8_kernels();
 const Int8Kernels* avx512_vnni_int8_kernels();
+const Int8Kernels* avx512_vbmi_int8_kernels();
 
 }  // namespace toccata::ops

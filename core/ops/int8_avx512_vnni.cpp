@@ -157,11 +157,14 @@ TOCCATA_ISA void dot_wide(const Rows8 rows[2], const Int8Block* const x[], int n
 
 // Sixteen rows are one register. Two sums a token, so that one instruction does not wait for the one before.
 template <class Format, int kTokens>
-TOCCATA_ISA inline void panel_wide_of(const Panel& panel, const Int8Block* const x[], int n_blocks, float* const out[]) {
+TOCCATA_ISA inline void panel_wide_of(
+    const Panel& panel, const Int8Block* const x[], int n_blocks, float* const out[], const Next* next
+) {
   __m512 sums[kTokens];
 #pragma GCC unroll 4
   for (int t = 0; t < kTokens; ++t) sums[t] = _mm512_loadu_ps(out[t]);
   for (int b = 0; b < n_blocks; ++b) {
+    if (next != nullptr) ask(*next, b);
     __m512i even[kTokens], odd[kTokens];
 #pragma GCC unroll 4
     for (int t = 0; t < kTokens; ++t) {
@@ -190,10 +193,12 @@ TOCCATA_ISA inline void panel_wide_of(const Panel& panel, const Int8Block* const
 }
 
 template <class Format>
-TOCCATA_ISA void panel_wide(const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[]) {
+TOCCATA_ISA void panel_wide(
+    const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[], const Next* next
+) {
   static_assert(kPanelAtOnce == 4 && kPanelRows == 16);
-  if (n_tokens == 4) return panel_wide_of<Format, 4>(panel, x, n_blocks, sums);
-  for (int t = 0; t < n_tokens; ++t) panel_wide_of<Format, 1>(panel, x + t, n_blocks, sums + t);
+  if (n_tokens == 4) return panel_wide_of<Format, 4>(panel, x, n_blocks, sums, next);
+  for (int t = 0; t < n_tokens; ++t) panel_wide_of<Format, 1>(panel, x + t, n_blocks, sums + t, t == 0 ? next : nullptr);
 }
 
 constexpr Int8Kernels kKernels = {

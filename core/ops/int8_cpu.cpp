@@ -84,7 +84,9 @@ void unpack(const Rows8 rows[2], int first, int n_blocks, Panel& panel) {
 }
 
 template <class Format>
-void panel_dot(const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[]) {
+void panel_dot(
+    const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[], const Next* /*next*/
+) {
   for (int t = 0; t < n_tokens; ++t) {
     for (int b = 0; b < n_blocks; ++b) {
       for (int r = 0; r < kPanelRows; ++r) {
@@ -129,7 +131,7 @@ const Int8Kernels& scalar_int8_kernels() { return kScalar; }
 
 const Int8Kernels& int8_kernels() {
   static const Int8Kernels* const best = [] {
-    for (const auto kernels : {avx512_vnni_int8_kernels, avx_vnni_int8_kernels, avx2_int8_kernels}) {
+    for (const auto kernels : {avx512_vbmi_int8_kernels, avx512_vnni_int8_kernels, avx_vnni_int8_kernels, avx2_int8_kernels}) {
       if (const Int8Kernels* found = kernels()) return found;
     }
     return &kScalar;

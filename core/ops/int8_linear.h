@@ -62,6 +62,32 @@ struct Rows16 {
   Rows8 halves[2];
 };
 
+// Asks the memory for the sixteen rows that are read next, while this thread is busy with these: of each half its first four
+// rows and the other four, or the fours of two matrices in turn (see Rows8::ahead).
+class NextRows {
+ public:
+  NextRows(const Rows16& rows, int n_blocks) : step_(4 * std::ptrdiff_t{rows.halves[0].code_step}) {
+    const std::ptrdiff_t row = std::ptrdiff_t{n_blocks} * rows.halves[0].code_step;
+    const bool two_matrices = rows.halves[0].codes[2] - rows.halves[0].codes[0] == row;
+    for (int half = 0; half < 2; ++half) {
+      const Rows8& from = rows.halves[half];
+      begin_[2 * half] = from.codes[0] + 2 * from.ahead;
+      begin_[2 * half + 1] = two_matrices ? from.codes[1] + 2 * from.ahead : begin_[2 * half] + 4 * row;
+    }
+  }
+  // Part i of n of blocks [first, first + depth), for a kernel that goes through `depth` blocks meanwhile.
+  Next part(int first, int depth, int i, int n) const {
+    Next next;
+    next.step = static_cast<int>(step_ / n);
+    for (int s = 0; s < 4; ++s) next.at[s] = begin_[s] + first * step_ + std::ptrdiff_t{i} * depth * next.step;
+    return next;
+  }
+
+ private:
+  const std::uint8_t* begin_[4];
+  std::ptrdiff_t step_;
+};
+
 // emit(i, sums[16]) with the product of the rows and input(i), for i < n_tokens. More than a few tokens have rows unpacked
 // for them; the bits are the same either way.
 template <class Input, class Emit>
@@ -84,6 +110,7 @@ void rows_times_tokens(
   constexpr int kTokens = 64;
   Panel panel;
   alignas(64) float sums[kTokens][kPanelRows];
+  const NextRows next(rows, n_blocks);
   for (int begin = 0; begin < n_tokens; begin += kTokens) {
     const int count = std::min(kTokens, n_tokens - begin);
     std::memset(sums, 0, sizeof sums);
@@ -98,7 +125,11 @@ void rows_times_tokens(
           x[t] = input(begin + i + t) + first;
           to[t] = sums[i + t];
         }
-        kernels.panel_dot(panel, x, some, depth, to);
+        // Spread over the first two calls: asked for all at once, what comes next would be waited for.
+        const int n_calls = std::min(2, (count + kPanelAtOnce - 1) / kPanelAtOnce);
+        const int call = i / kPanelAtOnce;
+        const Next part = next.part(first, depth, std::min(call, n_calls - 1), n_calls);
+        kernels.panel_dot(panel, x, some, depth, to, begin == 0 && call < n_calls ? &part : nullptr);
       }
     }
     for (int i = 0; i < count; ++i) emit(begin + i, sums[i]);

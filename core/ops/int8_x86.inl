@@ -206,15 +206,24 @@ TOCCATA_ISA void unpack(const Rows8 rows[2], int first, int n_blocks, Panel& pan
   }
 }
 
+inline void ask(const Next& next, int block) {
+  for (const std::uint8_t* at : next.at) {
+    at += block * next.step;
+    _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T1);
+    if (next.step > 64) _mm_prefetch(reinterpret_cast<const char*>(at + 64), _MM_HINT_T1);
+  }
+}
+
 template <class Format>
 TOCCATA_ISA inline void panel_by2(
-    const Panel& panel, int n_blocks, const Int8Block* x0, const Int8Block* x1, float* sums0, float* sums1
+    const Panel& panel, int n_blocks, const Int8Block* x0, const Int8Block* x1, float* sums0, float* sums1, const Next* next
 ) {
   __m256 s00 = _mm256_loadu_ps(sums0);
   __m256 s01 = _mm256_loadu_ps(sums0 + 8);
   __m256 s10 = _mm256_loadu_ps(sums1);
   __m256 s11 = _mm256_loadu_ps(sums1 + 8);
   for (int b = 0; b < n_blocks; ++b) {
+    if (next != nullptr) ask(*next, b);
     __m256i w00 = Format::start(x0[b]);
     __m256i w01 = w00;
     __m256i w10 = Format::start(x1[b]);
@@ -246,12 +255,14 @@ TOCCATA_ISA inline void panel_by2(
 }
 
 template <class Format>
-TOCCATA_ISA void panel_dot(const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[]) {
+TOCCATA_ISA void panel_dot(
+    const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[], const Next* next
+) {
   for (int t = 0; t < n_tokens; t += 2) {
     // A token without another one is paired with itself; the other sum is left alone.
     float spare[kPanelRows];
     const bool two = t + 1 < n_tokens;
-    panel_by2<Format>(panel, n_blocks, x[t], x[two ? t + 1 : t], sums[t], two ? sums[t + 1] : spare);
+    panel_by2<Format>(panel, n_blocks, x[t], x[two ? t + 1 : t], sums[t], two ? sums[t + 1] : spare, t == 0 ? next : nullptr);
   }
 }
 

@@ -17,8 +17,9 @@ RopeTable RopeTable::make(const model::Config& config) {
     return half * std::log(config.initial_context / (turns * 2 * std::numbers::pi)) /
            std::log(config.rope_theta);
   };
-  const double low = bound(config.rope_beta);
-  const double high = bound(config.rope_alpha);
+  // A short original context would put them outside the head: kept inside, as transformers does.
+  const double low = std::max(bound(config.rope_beta), 0.0);
+  const double high = std::max(std::min(bound(config.rope_alpha), config.head_dim - 1.0), low + 0.001);
   for (int i = 0; i < half; ++i) {
     const double plain = std::pow(config.rope_theta, -static_cast<double>(i) / half);
     const double ramp = config.rope_factor > 1 ? std::clamp((i - low) / (high - low), 0.0, 1.0) : 0;

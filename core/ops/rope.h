@@ -1,5 +1,5 @@
 // Rotary position embedding with YaRN, bounds unrounded.
-// Source: openai/gpt-oss gpt_oss/torch/model.py, RotaryEmbedding.
+// Source: openai/gpt-oss gpt_oss/torch/model.py, RotaryEmbedding; bounds outside the head: transformers, modeling_rope_utils.py.
 #pragma once
 
 #include <cstdint>

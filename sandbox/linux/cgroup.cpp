@@ -142,6 +142,7 @@ Cgroup& Cgroup::operator=(Cgroup&& other) noexcept {
   folders_ = std::move(other.folders_);
   other.folders_.clear();
   memory_folder_ = std::move(other.memory_folder_);
+  cpu_account_ = std::move(other.cpu_account_);
   return *this;
 }
 
@@ -164,9 +165,24 @@ Result<Cgroup> Cgroup::create(const CgroupLimits& limits) {
       group.folders_.push_back(folder);
     }
     if (controller == "memory") group.memory_folder_ = folder;
+    if (controller == "cpu" && parent->v2) group.cpu_account_ = folder / "cpu.stat";
     if (const auto done = limit(folder, controller, parent->v2, limits); !done) return done.error();
   }
+  if (group.cpu_account_.empty()) group.open_account(name);
   return group;
+}
+
+// Version 1 keeps the account in a hierarchy of its own, or in that of "cpu". Sessions can do without it.
+void Cgroup::open_account(const std::string& name) {
+  const auto parent = own_folder("cpuacct");
+  if (!parent) return;
+  const fs::path folder = *parent / name;
+  if (std::find(folders_.begin(), folders_.end(), folder) == folders_.end()) {
+    sweep_leftovers(*parent);
+    if (mkdir(folder.c_str(), 0755) != 0) return;
+    folders_.push_back(folder);
+  }
+  cpu_account_ = folder / "cpuacct.usage";
 }
 
 Result<void> Cgroup::add(pid_t process) {
@@ -186,6 +202,20 @@ std::uint64_t Cgroup::oom_kills() const {
     }
   }
   return 0;
+}
+
+std::optional<std::chrono::microseconds> Cgroup::cpu_time() const {
+  if (cpu_account_.empty()) return std::nullopt;
+  std::ifstream in(cpu_account_);
+  std::int64_t value = 0;
+  if (cpu_account_.filename() == "cpuacct.usage") {
+    if (in >> value) return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::nanoseconds(value));
+    return std::nullopt;
+  }
+  for (std::string key; in >> key >> value;) {
+    if (key == "usage_usec") return std::chrono::microseconds(value);
+  }
+  return std::nullopt;
 }
 
 void Cgroup::remove() {

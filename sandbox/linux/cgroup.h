@@ -3,8 +3,10 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,12 +32,16 @@ class Cgroup {
   Result<void> add(pid_t process);
   // Processes of the group killed for want of memory so far.
   std::uint64_t oom_kills() const;
+  // What all that ever were in the group have used; none where the kernel keeps no such account.
+  std::optional<std::chrono::microseconds> cpu_time() const;
 
  private:
   Cgroup() = default;
   void remove();
+  void open_account(const std::string& name);
   std::vector<std::filesystem::path> folders_;
   std::filesystem::path memory_folder_;
+  std::filesystem::path cpu_account_;  // a file; empty: none
 };
 
 }  // namespace toccata::sandbox

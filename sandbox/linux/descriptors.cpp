@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <span>
@@ -32,6 +33,20 @@ int hand_over_workspace(Containment& child) {
   const int error = send_report(child.fds[kSyncFd], {ChildReport::kWorkspaceReady, 0}, fd);
   close(fd);
   return error;
+}
+
+// The child is a copy of its host, which may be killed at any moment: with the host's ends of its own channels in hand it
+// would never see them close, nor would the sessions beside it see theirs.
+int close_what_is_the_hosts(Containment& child) {
+  ChildFds own = child.fds;
+  std::sort(own.begin(), own.end());
+  unsigned first = 0;
+  for (const int fd : own) {
+    const auto kept = static_cast<unsigned>(fd);
+    if (kept > first && syscall(SYS_close_range, first, kept - 1, 0) != 0) return errno;
+    first = kept + 1;
+  }
+  return syscall(SYS_close_range, first, ~0U, 0) == 0 ? 0 : errno;
 }
 
 // ChildFd from 0 up, nothing else; only the sync socket closes at exec.

@@ -47,8 +47,10 @@ int install_filter(Containment& child);
 // lifetime.cpp
 int leave_terminal(Containment& child);
 int die_with_host(Containment& child);
+int still_die_with_host(Containment& child);
 
 // descriptors.cpp
+int close_what_is_the_hosts(Containment& child);
 int hand_over_workspace(Containment& child);
 int move_descriptors(Containment& child);
 int send_report(int socket, ChildReport report, int attached);  // 0, or errno; attached: a descriptor, or -1

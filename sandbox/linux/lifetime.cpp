@@ -14,17 +14,22 @@ namespace toccata::sandbox {
 // A session of its own has no terminal to push keystrokes into.
 int leave_terminal(Containment&) { return setsid() >= 0 ? 0 : errno; }
 
-// After the last change of uid, which clears the death signal.
+// From the first moment on. A host that died before has closed its end of the socket, or is about to: whoever then still
+// waits for its word reads the end of it (await_host, await_limits), and the keeper does on its channel.
 int die_with_host(Containment& child) {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return errno;
+  pollfd host = {child.fds[kSyncFd], POLLIN, 0};
+  if (poll(&host, 1, 0) > 0 && (host.revents & POLLHUP) != 0) return EPIPE;
+  return 0;
+}
+
+// After the last change of uid, which clears the death signal.
+int still_die_with_host(Containment& child) {
   // Without a pid namespace, orphans come to the keeper, which ends them.
   if (child.plan.level > Level::kNoProc && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
     return errno;
   }
-  // The host may have died before the signal was asked for.
-  pollfd host = {child.fds[kSyncFd], POLLIN, 0};
-  if (poll(&host, 1, 0) > 0 && (host.revents & POLLHUP) != 0) return EPIPE;
-  return 0;
+  return die_with_host(child);
 }
 
 }  // namespace toccata::sandbox

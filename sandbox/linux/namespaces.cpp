@@ -1,7 +1,6 @@
 // Identity: the child waits until the host has written its id maps, then becomes an ordinary user of its own user
 // namespace. When the host is root, that user is `kOutsideId` of the host, never uid 0.
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -39,10 +38,6 @@ int write_own_maps(int process) {
 
 // The host's word to go on; to a fork of the zygote it comes with a descriptor.
 int await_host(Containment& child) {
-  // A host that was killed just now leaves no end of channel behind: the child still holds the host's side of it too.
-  constexpr int kHostTimeMs = 20'000;
-  pollfd host = {child.fds[kSyncFd], POLLIN, 0};
-  if (poll(&host, 1, kHostTimeMs) == 0) return ETIMEDOUT;
   char go = 0;
   int process = -1;
   const ssize_t n = receive_message(child.fds[kSyncFd], &go, 1, std::span(&process, 1));

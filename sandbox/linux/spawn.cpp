@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -17,6 +18,7 @@
 #include <span>
 
 #include "sandbox/contain.h"
+#include "sandbox/linux/cpu_time.h"
 #include "sandbox/linux/deadline.h"
 #include "sandbox/linux/errno_text.h"
 #include "sandbox/linux/fd_message.h"
@@ -216,6 +218,28 @@ Processes::~Processes() {
   waitid(P_PIDFD, static_cast<id_t>(first.get()), &info, WEXITED | WNOHANG);
   first.reset();
   cgroup.reset();
+}
+
+std::chrono::microseconds Processes::take_cpu_time() {
+  const std::lock_guard lock(mutex_);
+  std::optional<std::chrono::microseconds> whole = cgroup ? cgroup->cpu_time() : std::nullopt;
+  if (!whole && first) {
+    const pid_t root = pid_of(first.get());
+    whole = root > 0 ? cpu_time_of_tree(root) : std::chrono::microseconds(0);
+  }
+  // A tree that lost a process between two looks is a moment younger than it was.
+  const std::chrono::microseconds taken = std::max(whole.value_or(cpu_taken_), cpu_taken_) - cpu_taken_;
+  cpu_taken_ += taken;
+  return taken;
+}
+
+pid_t pid_of(int pidfd) {
+  std::ifstream in("/proc/self/fdinfo/" + std::to_string(pidfd));
+  std::string key;
+  for (pid_t value = -1; in >> key;) {
+    if (key == "Pid:" && in >> value) return value;
+  }
+  return -1;
 }
 
 Result<Offshoot> offshoot(const Child& origin) {

@@ -3,8 +3,10 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -27,6 +29,14 @@ struct Processes {
   Processes& operator=(const Processes&) = delete;
   // Kills every one and reaps the first, in at most a few seconds.
   ~Processes();
+
+  // What they have used of CPU time since anybody asked this before: each microsecond is told once, whichever of the sessions that
+  // share them asks. Any thread. Without a control group, as cpu_time_of_tree() can tell.
+  std::chrono::microseconds take_cpu_time();
+
+ private:
+  std::mutex mutex_;
+  std::chrono::microseconds cpu_taken_{0};
 };
 
 // An interpreter with its channels. Several may stand behind the same walls (`offshoot`); destroying the last of them
@@ -41,6 +51,7 @@ class Child {
   bool running() const;
   // The pidfd of the first process; -1 without one.
   int process() const { return processes ? processes->first.get() : -1; }
+  std::chrono::microseconds take_cpu_time() const { return processes ? processes->take_cpu_time() : std::chrono::microseconds(0); }
   // 0 without a control group.
   std::uint64_t oom_kills() const { return processes && processes->cgroup ? processes->cgroup->oom_kills() : 0; }
   void end();
@@ -59,6 +70,9 @@ struct Offshoot {
   UniqueFd cells, out, err, keeper;
 };
 Result<Offshoot> offshoot(const Child& origin);
+
+// As this process's /proc counts; -1 when it is gone.
+pid_t pid_of(int pidfd);
 
 // Where a spawn failed: an index into layers(), or one of these.
 struct SpawnFailure {

@@ -50,16 +50,6 @@ int receive_answer(int socket, int* pidfd) {
   return error;
 }
 
-// As this process's /proc counts; -1 when it is gone.
-pid_t pid_of(int pidfd) {
-  std::ifstream in("/proc/self/fdinfo/" + std::to_string(pidfd));
-  std::string key;
-  for (pid_t value = -1; in >> key;) {
-    if (key == "Pid:" && in >> value) return value;
-  }
-  return -1;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Zygote>> Zygote::start(

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/base/f16.h"
+#include "core/base/huge_pages.h"
 #include "core/ops/experts.h"
 
 #if defined(__x86_64__)
@@ -25,17 +26,18 @@ constexpr int kWidth = 2880;
 constexpr int kExperts = 32;
 constexpr int kPerToken = 4;
 
-std::vector<std::uint8_t> random_rows(std::size_t n_rows) {
+HugeVector<std::uint8_t> random_rows(std::size_t n_rows) {
   std::mt19937_64 rng(1);
-  std::vector<std::uint8_t> rows(n_rows * kWidth / 32 * model::kGgufMxfp4Bytes);
+  HugeVector<std::uint8_t> rows(n_rows * kWidth / 32 * model::kGgufMxfp4Bytes);
   for (auto& byte : rows) byte = static_cast<std::uint8_t>(rng());
   for (std::size_t at = 0; at < rows.size(); at += model::kGgufMxfp4Bytes) rows[at] = 120;
   return rows;
 }
 
+// On large pages, as a mapped file stands in the page cache.
 struct Layer {
   std::size_t n = std::size_t{kExperts} * kWidth;
-  std::vector<std::uint8_t> gate = random_rows(n), up = random_rows(n), down = random_rows(n);
+  HugeVector<std::uint8_t> gate = random_rows(n), up = random_rows(n), down = random_rows(n);
   std::vector<Bf16> gate_up_bias = std::vector<Bf16>(2 * n), down_bias = std::vector<Bf16>(n);
   model::ExpertLinear gate_up_experts = {{}, {}, gate_up_bias, kExperts, 2 * kWidth, kWidth, gate, up};
   model::ExpertLinear down_experts = {{}, {}, down_bias, kExperts, kWidth, kWidth, down, {}};

@@ -19,6 +19,9 @@
 #include <random>
 #include <string>
 
+#include "core/engine/cuda/common.cuh"
+#include "core/engine/cuda/layout.h"
+#include "core/engine/cuda/placement.h"
 #include "core/engine/cuda_transformer.h"
 #include "core/cuda/bandwidth.cuh"
 
@@ -180,15 +183,64 @@ std::unique_ptr<CudaSequence> read_some(CudaTransformer& t, const Shape& s, int 
   return sequence;
 }
 
-Decoding at_depth(CudaTransformer& t, const Shape& s, int batch, int depth) {
+// Each sequence with keys of its own where reading so many tokens takes less than a minute or so and there is room for them;
+// otherwise forks of one, whose keys come from the cache more often than they would.
+constexpr std::int64_t kReadMax = 600000;
+struct AtDepth {
+  Decoding decoding;
+  bool own_keys;
+};
+AtDepth at_depth(CudaTransformer& t, const Shape& s, int batch, int depth) {
+  bool own = std::int64_t{batch} * depth <= kReadMax;
   std::vector<std::unique_ptr<CudaSequence>> sequences;
-  sequences.push_back(read_some(t, s, depth, chunk_of(s), 7));
+  try {
+    for (int i = 0; own && i < batch; ++i) sequences.push_back(read_some(t, s, depth, chunk_of(s), unsigned(7 + i)));
+  } catch (const Exception& e) {
+    if (e.code() != ErrorCode::kResourceExhausted) throw;
+    own = false;
+    sequences.clear();
+  }
+  if (sequences.empty()) sequences.push_back(read_some(t, s, depth, chunk_of(s), 7));
   while (int(sequences.size()) < batch) sequences.push_back(t.fork(*sequences[0]));
-  return {t, s, std::move(sequences)};
+  return {{t, s, std::move(sequences)}, own};
+}
+
+// Most device memory that was taken since `start`.
+class Peak {
+ public:
+  void look() { least_free_ = std::min(least_free_, device_side::free_device_bytes()); }
+  double gigabytes() const { return double(start_ - least_free_) / 1e9; }
+
+ private:
+  std::size_t start_ = device_side::free_device_bytes(), least_free_ = start_;
+};
+
+// What stands where on a card of 80 GB with one session of 32k positions: computed, for any card that this runs on.
+void placement(const model::Weights& w, const Shape& s, Report& report) {
+  constexpr double kCard = 80e9, kOther = 1.5e9;  // buffers of a pass, cuBLAS, graphs, the driver's own
+  constexpr int kPositions = 32768;
+  const model::Linear table = embedding_of(w);
+  const double page_row = 2.0 * s.kv_heads * s.head_dim * 2;  // bytes of a position of a layer
+  PlacementNeeds needs;
+  needs.free = std::size_t(kCard - kOther);
+  needs.embedding = matrix_bytes(table, stays_q8(table));
+  needs.dense = dense_bytes(w);
+  needs.n_layers = s.layers;
+  needs.layer_experts = expert_bytes(w.layers[0].gate_up) + expert_bytes(w.layers[0].down);
+  // The windowed half keeps the window and a chunk, and as much again for a checkpoint.
+  needs.kv_least = std::size_t(page_row * (0.5 * s.layers * kPositions + 0.5 * s.layers * 2 * (128 + 1024 + 64)));
+  needs.kv_wanted = needs.kv_least;
+  const auto plan = plan_placement(needs);
+  const bool fits = plan && plan->host_weights == 0 && plan->kv_bytes >= needs.kv_least;
+  report.line(
+      std::string("{\"what\":\"placement\",\"model\":\"") + s.name + "\"" + number("card_gb", kCard / 1e9) + number("positions", kPositions) +
+      number("weights_gb", plan ? double(plan->device_weights) / 1e9 : 0) + number("kv_gb", double(needs.kv_least) / 1e9) +
+      number("other_gb", kOther / 1e9) + ",\"fits\":" + (fits ? "true" : "false") + "}"
+  );
 }
 
 void decode(CudaTransformer& t, const Shape& s, int batch, int depth, int n_tokens, double bandwidth, const char* how, Report& report) {
-  Decoding decoding = at_depth(t, s, batch, depth);
+  auto [decoding, own_keys] = at_depth(t, s, batch, depth);
   for (int i = 0; i < 3; ++i) decoding.step();
   const auto before = t.counts();
   std::vector<double> times;
@@ -201,12 +253,13 @@ void decode(CudaTransformer& t, const Shape& s, int batch, int depth, int n_toke
       std::string("{\"what\":\"decode\",\"model\":\"") + s.name + "\",\"how\":\"" + how + "\"" + number("batch", batch) +
       number("depth", depth) + number("tok_s", batch / step) + number("step_ms", step * 1e3) + number("floor_ms", floor * 1e3) +
       number("of_limit", floor / step) + number("up_bytes_a_token", double(after.uploaded - before.uploaded) / n) +
-      number("down_bytes_a_token", double(after.downloaded - before.downloaded) / n) + "}"
+      number("down_bytes_a_token", double(after.downloaded - before.downloaded) / n) + ",\"keys\":\"" +
+      (own_keys ? "own" : "shared") + "\"}"
   );
 }
 
 void profile(CudaTransformer& t, const Shape& s, int depth, int n_tokens, double bandwidth, Report& report) {
-  Decoding decoding = at_depth(t, s, 1, depth);
+  Decoding decoding = std::move(at_depth(t, s, 1, depth).decoding);
   decoding.step();
   t.start_profile();
   for (int i = 0; i < n_tokens; ++i) decoding.step();
@@ -275,6 +328,8 @@ int run(int argc, char** argv) {
   const bool small = chunk < 512;
   const double bandwidth = cuda::copy_bandwidth(std::size_t{1} << (small ? 24 : 30));
   const RandomWeights weights(shape);
+  placement(*weights.get(), shape, report);
+  Peak peak;
   CudaOptions options{.n_context = small ? 512 : 40960, .n_sequences = small ? 4 : n_requests, .chunk_tokens = int(chunk)};
   const auto start = std::chrono::steady_clock::now();
   auto transformer = std::make_unique<CudaTransformer>(weights.get(), options);
@@ -287,23 +342,35 @@ int run(int argc, char** argv) {
       number("scratch_gb", double(memory.scratch) / 1e9) + number("copy_gb_s", bandwidth / 1e9) + ",\"where\":\"" +
       transformer->describe() + "\"}"
   );
+  // The first position stands for depth 0: something must have been read.
   const std::vector<int> depths = small ? std::vector{1, 20} : std::vector{1, 1024, 8192, 32768};
-  const std::vector<int> batches = small ? std::vector{2, 9} : std::vector{2, 4, 8, 16, 64, 256};
+  const std::vector<int> batches = small ? std::vector{1, 9} : std::vector{1, 8, 64, 256};
   const std::vector<int> lengths = small ? std::vector{40} : std::vector{512, 2048, 8192};
-  for (const int depth : depths) decode(*transformer, shape, 1, depth, n_tokens, bandwidth, "graph", report);
-  for (const int batch : batches) decode(*transformer, shape, batch, depths[1], n_tokens, bandwidth, batch <= 8 ? "graph" : "batch", report);
+  for (const int batch : batches) {
+    for (const int depth : depths) {
+      decode(*transformer, shape, batch, depth, n_tokens, bandwidth, batch <= 8 ? "graph" : "graph, many tokens", report);
+      peak.look();
+    }
+  }
+  if (!small) {
+    for (const int batch : {2, 4, 16}) decode(*transformer, shape, batch, depths[1], n_tokens, bandwidth, batch <= 8 ? "graph" : "graph, many tokens", report);
+  }
   for (const int length : lengths) prefill(*transformer, shape, length, chunk, report);
+  peak.look();
   profile(*transformer, shape, depths[1], small ? 1 : 16, bandwidth, report);
   const int n_in = small ? 10 : 1000;
   throughput(*transformer, shape, small ? 2 : n_requests, n_in, small ? 2 : 1000, report);
+  peak.look();
+  report.line(std::string("{\"what\":\"memory\",\"model\":\"") + shape.name + "\"" + number("peak_gb", peak.gigabytes()) + "}");
   // Launch by launch, and with graphs that do not overlap: what each of the two is worth.
   transformer.reset();
   for (const bool graphs : {false, true}) {
     options.graphs = graphs;
     options.overlap_launches = false;
-    options.n_sequences = 1;
+    options.n_sequences = small ? 4 : 64;
     CudaTransformer other(weights.get(), options);
     decode(other, shape, 1, depths[1], n_tokens, bandwidth, graphs ? "graph without overlap" : "launches", report);
+    if (!graphs && !small) decode(other, shape, 64, depths[1], n_tokens, bandwidth, "launches", report);
   }
   return 0;
 }

@@ -46,7 +46,11 @@ def markdown(all_: dict) -> str:
         model = load["model"]
         mine = lambda what: [r for r in of(what) if r["model"] == model]
         text += f"## {model}\n\nLoaded in {load['seconds']:.1f} s ({load['gb_s']:.1f} GB/s); {load['weights_gb']:.1f} GB of weights on the device and {load['host_weights_gb']:.1f} in host memory, {load['kv_gb']:.1f} GB for keys and values, {load['scratch_gb']:.1f} GB scratch; copies reach {load['copy_gb_s']:.0f} GB/s. {load['where']}.\n\n"
-        text += table(mine("decode"), [("decode: batch", "batch", "g"), ("depth", "depth", "g"), ("how", "how", ""), ("tok/s", "tok_s", ".0f"), ("step, ms", "step_ms", ".3f"), ("floor, ms", "floor_ms", ".3f"), ("of the limit", "of_limit", ".0%"), ("bytes up", "up_bytes_a_token", ".0f"), ("down a token", "down_bytes_a_token", ".0f")])
+        for r in mine("placement"):
+            text += f"Computed, not measured: on a card of {r['card_gb']:.0f} GB, {r['weights_gb']:.1f} GB of weights, {r['kv_gb']:.1f} GB for a session of {r['positions']:.0f} positions and {r['other_gb']:.1f} GB for the rest " + ("fit.\n\n" if r["fits"] else "do NOT fit.\n\n")
+        for r in mine("memory"):
+            text += f"At most {r['peak_gb']:.1f} GB of device memory were taken.\n\n"
+        text += table(mine("decode"), [("decode: batch", "batch", "g"), ("depth", "depth", "g"), ("how", "how", ""), ("tok/s", "tok_s", ".0f"), ("step, ms", "step_ms", ".3f"), ("floor, ms", "floor_ms", ".3f"), ("of the limit", "of_limit", ".0%"), ("bytes up", "up_bytes_a_token", ".0f"), ("down a token", "down_bytes_a_token", ".0f"), ("keys", "keys", "")])
         text += table(mine("prefill"), [("prefill, tokens", "tokens", "g"), ("tok/s", "tok_s", ".0f")])
         text += table(mine("throughput"), [("requests", "requests", "g"), ("in", "tokens_in", "g"), ("out", "tokens_out", "g"), ("output tok/s", "output_tok_s", ".0f"), ("prefill tok/s", "prefill_tok_s", ".0f")])
         operations = mine("operation")

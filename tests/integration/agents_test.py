@@ -39,6 +39,23 @@ class AgentsTest(unittest.TestCase):
         self.assertEqual(0, shown.returncode, shown.stderr)
         return json.loads(shown.stdout)
 
+    def test_sub_agents_share_the_cpu_time_of_their_maker(self):
+        forever = PYTHON.format("while True: pass")
+        model = self.model(
+            [delegate(task="part one") + START + delegate(task="part two"), FINAL.format("none")],
+            [{"when": part, "completions": [forever, FINAL.format("given up")]} for part in ("part one", "part two")],
+        )
+        done = self.program.run("run", "-m", model, "--subagents", "--max-sandbox-cpu", "0.6", "go")
+        self.assertEqual((0, "none\n"), (done.returncode, done.stdout), done.stderr)
+        run = self.show()
+        self.assertEqual(0, run.get("sandbox_cpu_us", 0), "each call's time stands once")
+        below = [self.show(child["id"]) for child in run["children"]]
+        for child in below:
+            self.assertIn("used up the CPU time", child["calls"][0]["result"]["content"])
+        used = sum(child["sandbox_cpu_us"] for child in below)
+        self.assertGreaterEqual(used, 600_000)
+        self.assertLess(used, 900_000, "both together")
+
     def test_sub_agents_stand_in_a_tree_with_their_maker(self):
         done = self.program.run("run", "-m", TWO_PARTS, "--subagents", "How many primes?")
         self.assertEqual((0, "25 below 100, 46 below 200\n"), (done.returncode, done.stdout), done.stderr)
@@ -173,6 +190,60 @@ class AgentsTest(unittest.TestCase):
         done = self.program.run("task", "validate", "task.yaml")
         self.assertEqual(2, done.returncode)
         self.assertIn("first-valid", done.stderr)
+
+
+class LookAheadTest(unittest.TestCase):
+    """Two calls of a program: the first waits until the second has begun, if it is told to."""
+
+    def setUp(self):
+        self.program = Program()
+        self.addCleanup(self.program.close)
+
+    def ask(self, *flags, waits: bool) -> subprocess.CompletedProcess:
+        seen = self.program.home / f"seen{len(list(self.program.home.glob('tools*')))}"
+        shell = f'if [ "$ARG_city" = Rome ]; then touch {seen}; fi; '
+        if waits:
+            shell += f'for i in $(seq 600); do [ "$ARG_city" = Rome ] || [ -e {seen} ] && break; sleep 0.1; done; [ -e {seen} ] || exit 1; '
+        tool = {"name": "weather", "description": "The weather.", "effect": "pure",
+                "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+                "command": {"shell": shell + 'echo "sunny in $ARG_city"', "where": "host"}}
+        path = self.program.home / f"tools{len(list(self.program.home.glob('tools*')))}.yaml"
+        path.write_text(json.dumps({"tools": [tool]}))
+        call = '<|channel|>commentary to=functions.weather <|constrain|>json<|message|>{{"city":"{}"}}<|call|>'
+        model = self.program.script(call.format("Oslo"), call.format("Rome"), FINAL.format("Sunny."))
+        return self.program.run("run", "--json", "-m", model, "--tools", "none", "--tool-file", str(path), *flags, "Weather?")
+
+    def tokens(self) -> list:
+        exported = self.program.run("runs", "export", "last", "--format", "jsonl")
+        self.assertEqual(0, exported.returncode, exported.stderr)
+        return [json.loads(line).get("tokens") for line in exported.stdout.splitlines() if '"tokens"' in line]
+
+    def test_a_call_is_made_while_the_one_before_it_runs_and_the_log_is_the_same(self):
+        done = self.ask(waits=True)
+        self.assertEqual(0, done.returncode, done.stderr + done.stdout)
+        usage = events(done)[-1]["usage"]
+        self.assertEqual((1, 1), (usage["guessed_calls"], usage["used_guesses"]))
+        self.assertGreater(usage["guessed_tokens"], 0)
+        shown = json.loads(self.program.run("runs", "show", "last", "--json").stdout)
+        self.assertEqual(["sunny in Oslo\n", "sunny in Rome\n"], [call["result"]["content"] for call in shown["calls"]])
+        ahead = self.tokens()
+        done = self.ask("--look-ahead", "off", waits=False)
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertNotIn("guessed_calls", events(done)[-1]["usage"])
+        self.assertTrue(ahead)
+        self.assertEqual(ahead, self.tokens())
+        replayed = self.program.run("runs", "replay", "last", "--recorded-tools")
+        self.assertEqual(0, replayed.returncode, replayed.stderr)
+
+    def test_other_values_are_refused(self):
+        for value in ("many", "-1", "65"):
+            done = self.program.run("run", f"--look-ahead={value}", "Weather?")
+            self.assertEqual(2, done.returncode, value)
+            self.assertIn("expected off or a number from 0 to 64", done.stderr)
+        (self.program.home / "toccata.toml").write_text('look_ahead = "far"\n')
+        self.assertEqual(2, self.program.run("run", "Weather?").returncode)
+        (self.program.home / "toccata.toml").write_text('look_ahead = "off"\n')
+        self.assertEqual(0, self.ask(waits=False).returncode)
 
 
 if __name__ == "__main__":

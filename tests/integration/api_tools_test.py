@@ -352,6 +352,14 @@ class ApiToolsTest(ServerCase):
         server = self.tools(python("print(1)"), python("print(2)"), says("x"), args=("--max-calls", "python=1"))
         self.assertEqual("failed", server.post("/v1/responses", {"input": "x", "tools": [CODE]})["output"][1]["status"])
 
+    def test_cpu_time_of_a_response_is_limited_and_counted(self):
+        server = self.tools(python("while True: pass"), python("print(1)"), says("x"), args=("--max-sandbox-cpu", "0.2"))
+        output = server.post("/v1/responses", {"input": "x", "tools": [CODE], "include": INCLUDE})["output"]
+        self.assertIn("used up the CPU time", output[0]["outputs"][0]["logs"])
+        self.assertEqual("failed", output[1]["status"])
+        self.assertGreaterEqual(server.metric("toccata_sandbox_cpu_seconds_total"), 0.2)
+        self.assertLess(server.metric("toccata_sandbox_cpu_seconds_total"), 0.5)
+
     def test_private_text_does_not_leave_after_a_strangers_page(self):
         page = self.web.url + "/tides"
         server = self.tools(

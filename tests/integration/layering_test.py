@@ -26,7 +26,7 @@ ALLOWED = {
     "core/engine": ["core/base", "core/model", "core/ops", "core/cuda"],
     "sandbox": ["core/base"],
     "prompts": [],
-    "tools": ["core/base", "core/net", "sandbox", "prompts"],
+    "tools": ["core/base", "core/digest", "core/net", "sandbox", "prompts"],
     "agent/harmony": ["core/base", "core/tokenizer", "core/grammar"],
     "agent/model": ["core/base", "core/tokenizer", "core/net", "agent/harmony"],
     "agent/store": ["core/base"],

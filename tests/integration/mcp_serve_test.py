@@ -148,6 +148,17 @@ class StdioTest(unittest.TestCase):
             self.assertEqual({"dot.png", "notes.txt"}, listed)
             read = client.ask("resources/read", {"uri": "toccata://default/mnt/data/notes.txt"})["result"]["contents"][0]
             self.assertEqual("kept\n", read["text"])
+            self.assertEqual({}, client.ask("resources/subscribe", {"uri": "toccata://default/mnt/data/notes.txt"})["result"])
+            client.call("python", code="open('other.txt','w').write('x')")
+            client.call("shell", command="echo more >> notes.txt && rm other.txt")
+            updated = [n["params"]["uri"] for n in client.notifications if n["method"] == "notifications/resources/updated"]
+            self.assertEqual(["toccata://default/mnt/data/notes.txt"], updated)
+            template = client.ask("resources/templates/list")["result"]["resourceTemplates"][0]["uriTemplate"]
+            complete = lambda name, value: client.ask(
+                "completion/complete", {"ref": {"type": "ref/resource", "uri": template}, "argument": {"name": name, "value": value}}
+            )["result"]["completion"]["values"]
+            self.assertEqual((["notes.txt"], ["dot.png", "notes.txt"], []), (complete("path", "no"), sorted(complete("path", "")), complete("path", "x")))
+            self.assertEqual((["default"], []), (complete("session", "de"), complete("other", "")))
             for uri in ("toccata://default/mnt/data/../../etc/passwd", "toccata://nobody/mnt/data/notes.txt", "file:///etc/passwd"):
                 self.assertEqual(-32002, client.ask("resources/read", {"uri": uri})["error"]["code"], uri)
             self.assertEqual(0, client.close())

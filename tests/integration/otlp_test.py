@@ -10,6 +10,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from live_server import Server  # noqa: E402
 from program import Program  # noqa: E402
 
 FINAL = "<|channel|>final<|message|>a secret answer<|return|>"
@@ -73,6 +74,38 @@ class OtlpTest(unittest.TestCase):
         self.assertEqual(("/v1/traces", "application/json"), (path, headers["Content-Type"]))
         self.assertNotIn("secret", json.dumps(body))
 
+    def test_a_family_is_one_trace_that_goes_on_from_its_callers(self):
+        collector = self.collector()
+        trace, caller = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+        self.program.env["TRACEPARENT"] = f"00-{trace}-{caller}-01"
+        start = "<|start|>assistant"
+        delegate = "<|channel|>commentary to=functions.delegate <|constrain|>json<|message|>"
+        family = {
+            "completions": ["".join(f'{delegate}{{"task": "part {n}"}}<|call|>{start}' for n in "ab").removesuffix(start), FINAL],
+            "branches": [{"when": f"part {n}", "completions": [f"<|channel|>analysis to=python code<|message|>sum(range(10**6))<|call|>", FINAL]} for n in "ab"],
+        }
+        model = self.program.home / "family.json"
+        model.write_text(json.dumps(family))
+        done = self.program.run("run", "-m", f"script:{model}", "--subagents", "--otlp", collector.url, "go")
+        self.assertEqual(0, done.returncode, done.stderr)
+        spans = {s["spanId"]: s for s in collector.spans()}
+        self.assertEqual({trace}, {s["traceId"] for s in spans.values()})
+        self.assertEqual([caller], [s["parentSpanId"] for s in spans.values() if s["parentSpanId"] not in spans])
+
+        def tree(parent: str) -> list:
+            below = sorted((s for s in spans.values() if s["parentSpanId"] == parent), key=lambda s: s["name"])
+            for span in below:
+                if parent in spans:
+                    self.assertLessEqual(int(spans[parent]["startTimeUnixNano"]), int(span["startTimeUnixNano"]))
+                    self.assertGreaterEqual(int(spans[parent]["endTimeUnixNano"]), int(span["endTimeUnixNano"]))
+            return [(s["name"], tree(s["spanId"])) for s in below]
+
+        chat, code = ("chat scripted", []), ("execute_tool python", [])
+        sub_agent = ("execute_tool delegate", [("invoke_agent toccata", [chat, chat, code])])
+        self.assertEqual([("invoke_agent toccata", [chat, chat, sub_agent, sub_agent])], tree(caller))
+        told = [a for s in spans.values() for a in s["attributes"] if a["key"] == "toccata.sandbox_cpu_us"]
+        self.assertEqual(2, len(told))
+
     def test_the_variables_of_opentelemetry_are_read(self):
         collector = self.collector()
         self.program.env.update(
@@ -97,6 +130,22 @@ class OtlpTest(unittest.TestCase):
             done = self.run_with("--otlp", collector.url)
             self.assertIn("spans did not reach the trace collector", done.stderr)
             self.assertLess(time.monotonic() - begin, 60)
+
+    def test_an_agent_of_the_server_goes_on_in_the_trace_of_its_request(self):
+        if "serve" not in self.program.run("--help").stdout:
+            self.skipTest("built without the server")
+        collector = self.collector()
+        server = Server(self.program, "-m", self.program.script(FINAL), "--agent", "--tools", "none", "--otlp", collector.url)
+        self.addCleanup(server.close)
+        trace, caller = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+        for header in (f"00-{trace}-{caller}-01", "nonsense"):
+            status, _, body = server.request("POST", "/v1/toccata/runs", {"input": "go"}, {"traceparent": header}.items())
+            self.assertEqual(200, status, body)
+        self.assertEqual(0, server.stop())
+        first, second = (s for s in collector.spans() if s["name"] == "invoke_agent toccata")
+        self.assertEqual((trace, caller), (first["traceId"], first["parentSpanId"]))
+        self.assertNotIn("parentSpanId", second)
+        self.assertNotEqual(trace, second["traceId"])
 
     def test_a_bad_address_is_a_usage_error_of_the_flag_and_a_warning_of_the_variable(self):
         done = self.program.run("run", "-m", self.program.script(FINAL), "--tools", "none", "--otlp", "nowhere", "task")

@@ -9,6 +9,7 @@ import threading
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from live_server import Server  # noqa: E402
 from program import Program  # noqa: E402
 
 CALL = "<|channel|>analysis to=python code<|message|>print(6 * 7)<|call|>"
@@ -22,7 +23,7 @@ class CompletionsServer(http.server.ThreadingHTTPServer):
 
     def __init__(self, completions: list[list[int]], cut_after: int | None = None):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.completions, self.cut_after, self.requests = completions, cut_after, []
+        self.completions, self.cut_after, self.requests, self.traceparents = completions, cut_after, [], []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -47,6 +48,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         server = self.server
         server.requests.append(request)
+        server.traceparents.append(self.headers.get("traceparent"))
         tokens = server.completions[min(len(server.requests), len(server.completions)) - 1]
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
@@ -74,6 +76,29 @@ class RemoteTest(unittest.TestCase):
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
         return server
+
+    def test_requests_carry_the_trace_that_the_program_was_started_in(self):
+        server = self.serve(FINAL)
+        named = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        for value, expected in ((None, None), ("nonsense", None), (named, named)):
+            if value:
+                self.program.env["TRACEPARENT"] = value
+            done = self.program.run("run", "-m", server.url, "--tools", "none", "6 times 7?")
+            self.assertEqual(0, done.returncode, done.stderr)
+            self.assertEqual(expected, server.traceparents[-1])
+
+    def test_a_server_in_front_passes_the_trace_of_each_request_on(self):
+        if "serve" not in self.program.run("--help").stdout:
+            self.skipTest("built without the server")
+        backend = self.serve(FINAL)
+        server = Server(self.program, "-m", backend.url)
+        self.addCleanup(server.close)
+        named = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        chat, responses = {"messages": [{"role": "user", "content": "Hi"}]}, {"input": "Hi"}
+        for path, body in (("/v1/chat/completions", chat), ("/v1/responses", responses), ("/v1/messages", {**chat, "max_tokens": 99}), ("/v1/completions", {"prompt": "Hi"})):
+            for header, expected in ((named, named), ("nonsense", None)):
+                status, _, answer = server.request("POST", path, body, {"traceparent": header}.items())
+                self.assertEqual((200, expected), (status, backend.traceparents[-1]), (path, answer))
 
     def test_a_whole_run_over_http(self):
         server = self.serve(CALL, FINAL)

@@ -316,6 +316,26 @@ class LimitsTest(Case):
         self.assertEqual("two\n", self.run_ok("runs", "resume", "last", "--max-calls", "python=2").stdout)
         self.assertIn("--max-calls is 'x'", self.run_ok("run", "--max-calls", "x", "go", code=2).stderr)
 
+    def test_cpu_time_in_the_sandbox_is_limited_and_told(self):
+        burn = "import time\nend = time.process_time() + {}\nwhile time.process_time() < end: pass\nprint('burnt')"
+        calls = [CALL + burn.format(s) + "<|call|>" for s in (0.3, 0.3, 0.01)]
+        model = self.program.script(*calls, FINAL + "done<|return|>")
+        done = self.run_ok("run", "-m", model, "--max-sandbox-cpu", "0.5", "--json", "go", code=4)
+        self.assertIn("the budget of 0.5 seconds of CPU time in the sandbox is used up", done.stdout)
+        items = [e["item"] for e in map(json.loads, done.stdout.splitlines()) if e["type"] == "item.completed"]
+        used = [i["sandbox_cpu_us"] for i in items if i["type"] == "command_execution"]
+        run = self.show()
+        self.assertEqual(used, [c["result"]["sandbox_cpu_us"] for c in run["calls"]])
+        self.assertEqual((2, sum(used)), (len(used), run["sandbox_cpu_us"]))
+        self.assertIn("burnt", run["calls"][0]["result"]["content"])
+        self.assertIn("used up the CPU time that was left", run["calls"][1]["result"]["content"])
+        self.assertGreaterEqual(sum(used), 500_000)
+        self.assertLess(sum(used), 800_000, "the rest, and at most the grace")
+        self.assertRegex(self.run_ok("runs", "show", "last").stdout, r"0\.[5-7]\d s of CPU time in the sandbox")
+        self.assertRegex(self.run_ok("runs", "export", "last", "--format", "markdown").stdout, r"CPU time in the sandbox: ` 0\.[5-7]\d s `")
+        self.run_ok("runs", "resume", "last", code=4)  # what was spent stays spent
+        self.assertEqual("done\n", self.run_ok("runs", "resume", "last", "--max-sandbox-cpu", "5").stdout)
+
     def test_a_part_of_an_output_can_be_recalled(self):
         code = "print('a' * 5000 + ' middle ' + 'b' * 5000)"
         recall = "<|channel|>commentary to=context.recall <|constrain|>json<|message|>" + json.dumps({"call": 1, "offset": 4990, "bytes": 40})

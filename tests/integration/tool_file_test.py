@@ -367,6 +367,27 @@ class SecretTest(Case):
         self.assertIn("the secret TOKEN is not there: set the variable TOKEN", done.stderr)
 
 
+    def test_what_a_server_says_of_itself_is_searched_before_it_is_kept(self):
+        self.program.env["TOKEN"] = PLAIN
+        server = str(ROOT / "tests" / "tools" / "mcp" / "server.py")
+        config = self.file("mcp.json", {"mcpServers": {"test": {"command": sys.executable, "args": [server, "both", "tells"], "env": {"T": "${secret:TOKEN}"}}}})
+        kept = self.program.home / ".local/share/toccata/mcp"
+        for turn in ("asked", "kept"):
+            done = self.program.run("run", "-m", self.program.script(call("test.echo", text="x"), FINAL), "--tools", "none", "--mcp", config, "--json", "go")
+            self.assertEqual(0, done.returncode, done.stderr)
+            self.assertIn("[secret TOKEN]: there is a secret in its name", done.stderr, turn)
+            (file,) = kept.glob("*.json")
+            self.assertNotIn(PLAIN, file.read_text(), turn)
+            self.assertIn("Does echo. For [secret TOKEN].", file.read_text())
+            developer = self.program.run("runs", "export", "last").stdout
+            self.assertIn("Does echo. For [secret TOKEN].", developer)
+            self.assert_nowhere(PLAIN, done.stdout, done.stderr, developer)
+        # A file of a time when nobody looked.
+        file.write_text(file.read_text().replace("[secret TOKEN]", PLAIN))
+        done = self.program.run("run", "-m", self.program.script(FINAL), "--tools", "none", "--mcp", config, "go")
+        self.assert_nowhere(PLAIN, done.stdout, done.stderr, self.program.run("runs", "export", "last").stdout, apart_from=(file.name,))
+
+
 class ApprovalTest(Case):
     def tools(self):
         return [self.http_tool(http={"method": "POST", "json": {"a": "{a}"}})]  # effectful: asks

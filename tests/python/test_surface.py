@@ -119,7 +119,7 @@ class OptionsTest(unittest.TestCase):
     def test_the_keywords_are_the_options_of_the_extension(self):
         keywords = set(inspect.signature(toccata.Agent).parameters)
         with self.assertRaises(ValueError) as caught:
-            _toccata.Agent('{"nonesuch": 1}', [], False)
+            _toccata.Agent('{"nonesuch": 1}', [])
         self.assertEqual(set(str(caught.exception).split("known: ")[1].split(", ")), keywords)
 
     def test_files_and_shell_work_in_their_places(self):

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -117,10 +118,25 @@ inline std::vector<std::byte> encode_dense(const std::vector<float>& values, Ggu
   return out;
 }
 
+struct GgufMatrix {
+  std::uint32_t type;
+  std::vector<std::byte> data;
+};
+// How a matrix with rows of n_in values is stored.
+using GgufEncoder = std::function<GgufMatrix(const std::vector<float>& values, int n_in)>;
+
+inline GgufEncoder dense_encoder(GgufDense dense) {
+  return [dense](const std::vector<float>& values, int) {
+    constexpr std::uint32_t kTypes[] = {30, 0, 1, 8};  // of GgufDense
+    return GgufMatrix{kTypes[static_cast<int>(dense)], encode_dense(values, dense)};
+  };
+}
+
 // The same model as a TinyCheckpoint, in GGUF: other names, other block order, f32 vectors.
 class TinyGguf {
  public:
-  explicit TinyGguf(const TinyCheckpoint& from, GgufDense dense = GgufDense::kBf16) : from_(from), dense_(dense) {
+  explicit TinyGguf(const TinyCheckpoint& from, GgufDense dense = GgufDense::kBf16) : TinyGguf(from, dense_encoder(dense)) {}
+  TinyGguf(const TinyCheckpoint& from, GgufEncoder encode) : from_(from), encode_(std::move(encode)) {
     add_metadata();
     const TinyShape& s = from.shape();
     matrix("token_embd.weight", "model.embed_tokens.weight", s.vocab, s.hidden);
@@ -134,17 +150,9 @@ class TinyGguf {
   std::vector<std::byte> bytes() const { return writer_.bytes(); }
 
  private:
-  std::uint32_t type() const {
-    switch (dense_) {
-      case GgufDense::kBf16: return 30;
-      case GgufDense::kF32: return 0;
-      case GgufDense::kF16: return 1;
-      case GgufDense::kQ8: return 8;
-    }
-    return 0;
-  }
   void matrix(const std::string& name, const std::string& hf, int n_out, int n_in) {
-    writer_.tensor(name, type(), {n_out, n_in}, encode_dense(from_.values(hf), dense_));
+    const GgufMatrix matrix = encode_(from_.values(hf), n_in);
+    writer_.tensor(name, matrix.type, {n_out, n_in}, matrix.data);
   }
   void vector(const std::string& name, const std::string& hf, const std::vector<int>& shape) {
     const std::vector<float> values = from_.values(hf);
@@ -230,7 +238,7 @@ class TinyGguf {
   }
 
   const TinyCheckpoint& from_;
-  GgufDense dense_;
+  GgufEncoder encode_;
   GgufWriter writer_;
 };
 

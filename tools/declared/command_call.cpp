@@ -239,7 +239,7 @@ Result<CommandEnd> run_on_host(
 
 Result<CommandEnd> run_in_sandbox(
     const CommandCall& call, const CommandLine& line, sandbox::SessionSlot& slot, std::chrono::milliseconds timeout,
-    const std::function<void(std::string_view)>& on_output, std::stop_token stop
+    const ToolCall& listener, std::stop_token stop
 ) {
   const Result<sandbox::Session*> session = slot.open();
   if (!session) return session.error();
@@ -250,10 +250,10 @@ Result<CommandEnd> run_in_sandbox(
   }
   // Sessions give commands an empty stdin.
   if (line.input) argv.insert(argv.begin(), {"bash", "-c", R"(printf %s "$1" | { shift; exec "$@"; })", "toccata", *line.input});
-  (*session)->listen(on_output);
-  const sandbox::Outcome outcome = (*session)->run_command({argv, call.folder.empty() ? "." : call.folder.string()}, timeout, stop);
+  (*session)->listen(listener.on_output);
+  const sandbox::Outcome outcome = (*session)->run_command({argv, call.folder.empty() ? "." : call.folder.string()}, timeout, stop, listener.charge_cpu);
   (*session)->listen(nullptr);
-  CommandEnd end{outcome.status == sandbox::Status::kOk, outcome.output, outcome.exit_code};
+  CommandEnd end{outcome.status == sandbox::Status::kOk, outcome.output, outcome.exit_code, "{}", outcome.cpu};
   Json metadata = {{"where", "sandbox"}, {"level", sandbox::to_string(outcome.level)}, {"status", sandbox::to_string(outcome.status)},
                    {"duration_ms", outcome.duration.count()}, {"truncated", outcome.truncated}, {"artifacts", Json::array()}};
   if (outcome.exit_code) metadata["exit_code"] = *outcome.exit_code;

@@ -13,6 +13,7 @@
 #include "sandbox/session_slot.h"
 #include "tools/declared/arguments.h"
 #include "tools/declared/definition.h"
+#include "tools/tool.h"
 
 namespace toccata::tools::declared {
 
@@ -34,6 +35,7 @@ struct CommandEnd {
   std::string text;
   std::optional<int> exit_code;
   std::string metadata = "{}";  // JSON object
+  std::chrono::microseconds sandbox_cpu{0};
 };
 
 // On this machine, as the user: in a process group of its own, which ends with the program, at the time-out, when it has printed more
@@ -45,10 +47,10 @@ Result<CommandEnd> run_on_host(
 );
 inline constexpr std::size_t kPrintedBytesMax = std::size_t{16} << 20;
 
-// In the session, as a command of the shell tool.
+// In the session, as a command of the shell tool. `listener`: who hears its output, and pays for its CPU time.
 Result<CommandEnd> run_in_sandbox(
     const CommandCall& call, const CommandLine& line, sandbox::SessionSlot& slot, std::chrono::milliseconds timeout,
-    const std::function<void(std::string_view)>& on_output, std::stop_token stop
+    const ToolCall& listener, std::stop_token stop
 );
 
 }  // namespace toccata::tools::declared

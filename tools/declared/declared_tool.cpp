@@ -27,6 +27,8 @@ class DeclaredTool final : public Tool {
     spec_.effect = definition_.effect;
     spec_.needs_approval = definition_.needs_approval;
     spec_.stateful = command != nullptr && !command->on_host;  // the session's files
+    spec_.concurrent = definition_.concurrent && !spec_.stateful;
+    spec_.in_sandbox = command != nullptr && !command->on_host;
     spec_.reaches_out = command == nullptr || definition_.untrusted;
     spec_.timeout = definition_.timeout + kSlack;
   }
@@ -86,11 +88,12 @@ class DeclaredTool final : public Tool {
     result.provenance = provenance(line->argv.at(0), /*is_private=*/true);
     Result<CommandEnd> end = command.on_host
                                  ? run_on_host(command, *line, around_.environment, definition_.timeout, stop)
-                                 : run_in_sandbox(command, *line, *around_.slot, definition_.timeout, call.on_output, stop);
+                                 : run_in_sandbox(command, *line, *around_.slot, definition_.timeout, call, stop);
     if (!end) return end.error();
     result.status = end->ok ? ToolStatus::kOk : ToolStatus::kFailed;
     result.content = std::move(end->text);
     result.metadata = std::move(end->metadata);
+    result.sandbox_cpu = end->sandbox_cpu;
     return {};
   }
 

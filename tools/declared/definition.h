@@ -60,6 +60,7 @@ struct Definition {
   std::chrono::milliseconds timeout{60'000};
   std::size_t output_bytes_max = std::size_t{64} << 10;
   bool needs_approval = true;
+  bool concurrent = false;  // its calls may run beside others, and, of a pure one, be guessed; not of commands in the sandbox
   bool untrusted = false;  // its answers are words of strangers, and what it is asked may leave this machine
   std::variant<HttpCall, CommandCall> call;
   std::vector<std::string> secrets = {};  // that it names

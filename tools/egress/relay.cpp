@@ -86,6 +86,12 @@ struct Moved {
   }
 };
 
+// Whether the other end has said all it will say, and all of it was read.
+bool has_closed(int fd) {
+  char next = 0;
+  return ::recv(fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 short events_of(const Way& reads, const Way& writes) {
   return static_cast<short>((reads.wants_to_read() ? POLLIN : 0) | (writes.wants_to_write() ? POLLOUT : 0));
 }
@@ -103,7 +109,10 @@ Result<void> relay(
     // A far side that nothing is wanted of is not polled: its hanging up would wake this for ever.
     pollfd fds[] = {{code, code_events, 0}, {far_events != 0 ? far : -1, far_events, 0}, {stop.get(), POLLIN, 0}};
     ::poll(fds, 3, std::min(end.poll_ms(), idle.poll_ms()));
-    if (fds[2].revents != 0) return Error{ErrorCode::kCancelled, "the execution had ended"};
+    if (fds[2].revents != 0) {
+      if (in.done() || has_closed(code)) return {};  // its end and the program's come together
+      return Error{ErrorCode::kCancelled, "the execution had ended"};
+    }
     if (end.passed()) return Error{ErrorCode::kTimeout, "the connection lasted too long"};
     if (idle.passed()) return Error{ErrorCode::kTimeout, "nothing moved for too long"};
     if (code_events == 0 && (fds[0].revents & (POLLHUP | POLLERR)) != 0) return {};  // nobody is there to hear the answer

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "tools/mcp/content.h"
 
@@ -42,6 +43,11 @@ ServerFacts Client::facts() const {
   return facts_;
 }
 
+bool Client::take_tools_changed() {
+  const std::scoped_lock lock(mutex_);
+  return std::exchange(tools_changed_, false);
+}
+
 int Client::n_starts() const {
   const std::scoped_lock lock(mutex_);
   return n_starts_;
@@ -68,6 +74,7 @@ Outgoing Client::request(const Exchange& exchange) {
     meta["io.modelcontextprotocol/protocolVersion"] = version_;
     meta["io.modelcontextprotocol/clientInfo"] = {{"name", options_.name}, {"version", options_.version}};
     meta["io.modelcontextprotocol/clientCapabilities"] = client_capabilities();
+    if (!exchange.traceparent.empty()) meta["traceparent"] = exchange.traceparent;
     message.headers = exchange.headers;
   }
   if (!meta.empty()) params["_meta"] = std::move(meta);
@@ -85,6 +92,7 @@ std::optional<std::string> Client::hear(
     const Result<Json> reply = answer_question(message.body, stop);
     return reply ? result_text(message.id, *reply) : error_text(message.id, kInvalidParams, reply.error().message);
   }
+  if (message.method == "notifications/tools/list_changed") tools_changed_ = true;
   if (message.method != "notifications/progress" || !exchange.on_progress || !message.body.is_object()) return std::nullopt;
   if (message.body.value("progressToken", Json()) != id) return std::nullopt;
   const Json text = message.body.value("message", Json());
@@ -256,7 +264,8 @@ Result<CallResult> Client::call_tool(
   auto headers = headers_for(options.headers, *parsed);
   Result<Json> result =
       ask({.method = "tools/call", .params = {{"name", name}, {"arguments", std::move(*parsed)}}, .name = name,
-           .headers = std::move(headers), .timeout = options.timeout, .on_progress = options.on_progress},
+           .headers = std::move(headers), .timeout = options.timeout, .on_progress = options.on_progress,
+           .traceparent = options.traceparent},
           stop);
   if (!result) return result.error();
   Result<CallResult> read = read_result(*result, options_.text_bytes_max);
@@ -286,7 +295,7 @@ Result<CallResult> Client::list_resources(const CallOptions&, std::stop_token st
 Result<CallResult> Client::read_resource(const std::string& uri, const CallOptions& options, std::stop_token stop) {
   const std::scoped_lock lock(mutex_);
   Result<Json> result =
-      ask({.method = "resources/read", .params = {{"uri", uri}}, .name = uri, .timeout = options.timeout}, stop);
+      ask({.method = "resources/read", .params = {{"uri", uri}}, .name = uri, .timeout = options.timeout, .traceparent = options.traceparent}, stop);
   if (!result) return result.error();
   Result<CallResult> read = read_contents(*result, options_.text_bytes_max);
   if (!read) return named({read.error().code, excerpt(uri) + ": " + read.error().message});

@@ -61,6 +61,7 @@ struct CallOptions {
   std::chrono::milliseconds timeout{120'000};
   std::function<void(const Progress&)> on_progress = {};  // on the caller's thread
   std::vector<HeaderParam> headers = {};                  // of the tool's schema
+  std::string traceparent = {};  // W3C trace context; told to servers of the modern era
 };
 
 struct CallResult {
@@ -91,6 +92,8 @@ class Client {
   Result<CallResult> read_resource(const std::string& uri, const CallOptions& options = {}, std::stop_token stop = {});
   // Of the last connection; empty before the first.
   ServerFacts facts() const;
+  // Whether the server has said, since the last time this was asked, that it offers other tools now.
+  bool take_tools_changed();
   // How often it was started.
   int n_starts() const;
   void close();
@@ -104,6 +107,7 @@ class Client {
     std::vector<std::pair<std::string, std::string>> headers = {};
     std::chrono::milliseconds timeout{0};
     std::function<void(const Progress&)> on_progress = {};
+    std::string traceparent = {};
   };
   enum class Era { kUnknown, kModern, kLegacy };
 
@@ -145,6 +149,7 @@ class Client {
   int n_starts_ = 0;
   int n_failures_ = 0;    // starts and deaths since a request succeeded
   int n_unanswered_ = 0;  // requests in a row
+  bool tools_changed_ = false;
   std::vector<std::string> declined_;  // questions for the user
   Clock::time_point next_start_{};
 };

@@ -1,6 +1,7 @@
 #include "tools/mcp/config.h"
 
 #include <fnmatch.h>
+#include <strings.h>
 
 #include <algorithm>
 
@@ -23,9 +24,18 @@ bool fits(const std::vector<std::string>& patterns, const std::string& name) {
 // Reads the entry of one server; the first thing wrong with it is thrown as an Exception and returned at the top.
 class EntryReader {
  public:
-  EntryReader(const std::filesystem::path& file, std::string name, const Json& entry, const Variables& variables)
-      : where_(file.string() + ": mcpServers." + std::move(name)), entry_(entry), variables_(variables) {
-    if (!entry.is_object()) fail("", "is no object");
+  EntryReader(const std::filesystem::path& file, const std::string& name, const Json& entry, const Variables& variables)
+      : EntryReader(file.string() + ": mcpServers." + name, entry, variables) {}
+
+  // The object of that key, which may be missing.
+  EntryReader inside(const char* key) const {
+    static const Json kNothing = Json::object();
+    const Json* value = find(key);
+    return EntryReader(where_ + "." + key, value == nullptr ? kNothing : *value, variables_);
+  }
+  bool is_false(const char* key) const {
+    const Json* value = find(key);
+    return value != nullptr && value->is_boolean() && !value->get<bool>();
   }
 
   std::string text(const char* key) const {
@@ -54,6 +64,12 @@ class EntryReader {
     if (!value->is_boolean()) fail(key, "is neither true nor false");
     return value->get<bool>();
   }
+  int port(const char* key) const {
+    const Json* value = find(key);
+    if (value == nullptr) return 0;
+    if (!value->is_number_integer() || *value < 1 || *value > 65535) fail(key, "is no port between 1 and 65535");
+    return value->get<int>();
+  }
   void duration(const char* key, double unit_ms, std::chrono::milliseconds& to) const {
     const Json* value = find(key);
     if (value == nullptr) return;
@@ -66,6 +82,10 @@ class EntryReader {
   }
 
  private:
+  EntryReader(std::string where, const Json& entry, const Variables& variables) : where_(std::move(where)), entry_(entry), variables_(variables) {
+    if (!entry.is_object()) fail("", "is no object");
+  }
+
   const Json* find(const char* key) const {
     const auto value = entry_.find(key);
     return value == entry_.end() || value->is_null() ? nullptr : &*value;
@@ -120,6 +140,49 @@ void read_address(const EntryReader& entry, ServerConfig& config) {
   }
 }
 
+// "oauth": an object, or false.
+std::optional<OAuthSettings> read_oauth(const EntryReader& entry) {
+  if (entry.is_false("oauth")) return std::nullopt;
+  const EntryReader oauth = entry.inside("oauth");
+  OAuthSettings settings;
+  settings.client_id = oauth.text("clientId");
+  settings.client_secret = oauth.text("clientSecret");
+  settings.issuer = oauth.text("issuer");
+  settings.client_metadata_url = oauth.text("clientMetadataUrl");
+  settings.token_auth_method = oauth.text("tokenEndpointAuthMethod");
+  settings.private_key = oauth.text("privateKey");
+  settings.assertion = oauth.text("assertion");
+  settings.scopes = oauth.texts("scopes");
+  settings.origins = oauth.texts("origins");
+  settings.callback_port = oauth.port("callbackPort");
+  const EntryReader identity = oauth.inside("identityProvider");
+  settings.identity = {identity.text("tokenEndpoint"), identity.text("clientId"), identity.text("clientSecret"), identity.text("idToken")};
+  const std::string grant = oauth.text("grant");
+  const bool exchanges = !settings.assertion.empty() || !settings.identity.token_endpoint.empty();
+  if (grant == "client_credentials") {
+    settings.grant = Grant::kClientCredentials;
+  } else if (grant == "jwt_bearer" || (grant.empty() && exchanges)) {
+    settings.grant = Grant::kJwtBearer;
+  } else if (!grant.empty() && grant != "authorization_code") {
+    oauth.fail("grant", "is '" + excerpt(grant, 40) + "'; known: authorization_code, client_credentials, jwt_bearer");
+  }
+  if (settings.grant == Grant::kClientCredentials && settings.client_id.empty()) oauth.fail("clientId", "is missing, and the grant client_credentials needs it");
+  if (settings.grant == Grant::kJwtBearer && !exchanges) oauth.fail("assertion", "is missing, and there is no identityProvider: the grant jwt_bearer needs one of them");
+  if (!settings.identity.token_endpoint.empty() && settings.identity.id_token.empty()) identity.fail("idToken", "is missing");
+  const std::string& method = settings.token_auth_method;
+  if (!method.empty() && method != "none" && method != "client_secret_basic" && method != "client_secret_post" && method != "private_key_jwt") {
+    oauth.fail("tokenEndpointAuthMethod", "is '" + excerpt(method, 40) + "'; known: none, client_secret_basic, client_secret_post, private_key_jwt");
+  }
+  if (!settings.client_metadata_url.empty() && !settings.client_metadata_url.starts_with("https://")) {
+    oauth.fail("clientMetadataUrl", "is no https URL: " + excerpt(settings.client_metadata_url));
+  }
+  return settings;
+}
+
+bool has_authorization(const ServerConfig& config) {
+  return std::any_of(config.headers.begin(), config.headers.end(), [](const auto& header) { return strcasecmp(header.first.c_str(), "authorization") == 0; });
+}
+
 ServerConfig read_server(const EntryReader& entry, const std::string& name) {
   ServerConfig config{.name = name};
   read_address(entry, config);
@@ -130,6 +193,7 @@ ServerConfig read_server(const EntryReader& entry, const std::string& name) {
   }
   config.process.folder = entry.text("cwd");
   config.headers = entry.pairs("headers");
+  if (!config.url.empty() && !has_authorization(config)) config.oauth = read_oauth(entry);
   config.optional = entry.flag("optional", false);
   entry.duration("timeout", 1, config.timeout);
   entry.duration("tool_timeout_sec", 1000, config.timeout);

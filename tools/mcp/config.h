@@ -1,5 +1,5 @@
 // mcp.json, the file that MCP clients share: {"mcpServers": {NAME: {"command", "args", "env", "cwd"} | {"type": "http",
-// "url", "headers"}}}. ${VAR} and ${VAR:-otherwise} stand for variables in every text of a server.
+// "url", "headers", "oauth"}}}. ${VAR} and ${VAR:-otherwise} stand for variables in every text of a server.
 #pragma once
 
 #include <chrono>
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "tools/mcp/oauth_settings.h"
 #include "tools/mcp/process.h"
 
 namespace toccata::tools::mcp {
@@ -21,6 +22,8 @@ struct ServerConfig {
   ProcessOrder process = {};  // its environment: what the file names, nothing else; program "" = a server at `url`
   std::string url = {};
   std::vector<std::pair<std::string, std::string>> headers = {};
+  // How it is logged in to; none: a program, headers with an Authorization of the user's, or "oauth": false.
+  std::optional<OAuthSettings> oauth = {};
   bool optional = false;                       // a run goes on without it
   std::chrono::milliseconds timeout{120'000};  // of one call: "timeout" (ms) or "tool_timeout_sec"
   std::chrono::milliseconds start_timeout{30'000};  // "startup_timeout_sec"

@@ -64,6 +64,7 @@ void HttpTransport::close() {
   goodbye.connect_timeout = goodbye.total_timeout = kGoodbyeTime;
   goodbye.proxy = order_.proxy;
   goodbye.body_bytes_max = kRefusalBytesMax;
+  authorize(goodbye);
   (void)client_.send(goodbye).ok();  // nothing depends on it
 }
 
@@ -84,6 +85,36 @@ net::Request HttpTransport::post(const Outgoing& message, const std::string& tex
   request.body_bytes_max = limits_.request_bytes_max;
   request.proxy = order_.proxy;
   return request;
+}
+
+void HttpTransport::authorize(net::Request& request) const {
+  if (!order_.authorization) return;
+  if (std::string value = order_.authorization->current(); !value.empty()) request.headers.emplace_back("Authorization", std::move(value));
+}
+
+Result<net::Exchange> HttpTransport::start(const Outgoing& message, const std::string& text, Wait& wait) {
+  if (order_.authorization) order_.authorization->prepare(wait);
+  for (int n_refused = 0;; ++n_refused) {
+    net::Request request = post(message, text, wait);
+    authorize(request);
+    Result<net::Exchange> exchange = client_.start(request, wait.stop);
+    if (!exchange || !order_.authorization) return exchange;
+    const net::Response& response = exchange->response();
+    if (response.status != 401 && response.status != 403) return exchange;
+    Refusal refusal{.status = response.status, .n_before = n_refused};
+    for (const auto& [name, value] : response.headers) {
+      if (name == "www-authenticate") refusal.challenges.push_back(value);
+    }
+    for (const auto& [name, value] : request.headers) {
+      if (name == "Authorization") refusal.carried = value;
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    const Result<bool> renewed = order_.authorization->renew(refusal, wait);
+    wait.deadline += std::chrono::steady_clock::now() - begin;
+    // Not a matter of the connection, and not of the era that the server speaks.
+    if (!renewed) return Error{wait.stop.stop_requested() ? ErrorCode::kCancelled : ErrorCode::kPermissionDenied, renewed.error().message};
+    if (!*renewed) return exchange;
+  }
 }
 
 Error HttpTransport::lost(Error error) {
@@ -110,6 +141,7 @@ void HttpTransport::listen(net::Request order, std::promise<void> tried, std::st
   for (int n_silent = 0; n_silent < kResumesMax; ++n_silent) {
     net::Request rest = order;
     rest.method = "GET";
+    authorize(rest);
     if (!events.last_id().empty()) rest.headers.emplace_back("Last-Event-ID", events.last_id());
     Result<net::Exchange> stream = client.start(rest, stop);
     if (n_starts++ == 0) tried.set_value();
@@ -126,6 +158,7 @@ void HttpTransport::listen(net::Request order, std::promise<void> tried, std::st
         net::Request answer = order;
         answer.body = hear(*read).value_or("");
         answer.total_timeout = answer.idle_timeout = kGoodbyeTime * 30;
+        authorize(answer);
         if (!answer.body.empty()) (void)answers.send(answer, stop).ok();  // the server waits, or asks again
       }
     }
@@ -145,8 +178,8 @@ Result<Message> HttpTransport::request(const Outgoing& message, const Wait& wait
   return answer;
 }
 
-Result<Message> HttpTransport::send_request(const Outgoing& message, const Wait& wait) {
-  Result<net::Exchange> exchange = client_.start(post(message, message.text, wait), wait.stop);
+Result<Message> HttpTransport::send_request(const Outgoing& message, Wait wait) {
+  Result<net::Exchange> exchange = start(message, message.text, wait);
   if (!exchange) return lost(exchange.error());
   const int status = exchange->response().status;
   if (status != 200) return read_refusal(*exchange, message, wait);
@@ -199,6 +232,7 @@ Result<Message> HttpTransport::read_events(net::Exchange& exchange, const Outgoi
     net::Request rest = post(message, {}, wait);
     rest.method = "GET";
     rest.headers.emplace_back("Last-Event-ID", id);
+    authorize(rest);
     Result<net::Exchange> again = client_.start(rest, wait.stop);
     if (!again) return lost(again.error());
     if (again->response().status != 200 || !is_kind(again->response(), "text/event-stream")) return lost(ended);
@@ -228,7 +262,9 @@ Result<std::optional<Message>> HttpTransport::read_stream(
       Outgoing about = message;
       about.method.clear();
       about.modern = false;  // only the legacy era has requests of servers
-      Result<net::Response> sent = client_.send(post(about, *reply, wait), wait.stop);
+      net::Request answer = post(about, *reply, wait);
+      authorize(answer);
+      Result<net::Response> sent = client_.send(answer, wait.stop);
       if (!sent) return sent.error();
     }
   }
@@ -254,9 +290,11 @@ Result<Message> HttpTransport::read_refusal(net::Exchange& exchange, const Outgo
 Result<void> HttpTransport::notify(const Outgoing& message, const Wait& wait) {
   // The modern era has no notifications of clients: a request ends with its connection.
   if (message.modern) return {};
-  Result<net::Response> sent = client_.send(post(message, message.text, wait), wait.stop);
+  Wait left = wait;
+  Result<net::Exchange> sent = start(message, message.text, left);
   if (!sent) return sent.error();
-  if (sent->status < 200 || sent->status > 299) return status_error(sent->status, sent->body);
+  const Result<std::string> body = sent->read_all(kRefusalBytesMax, wait.stop);
+  if (const int status = sent->response().status; status < 200 || status > 299) return status_error(status, body ? *body : "");
   if (message.method == "notifications/initialized" && !session_.empty()) {
     net::Request order = post(message, {}, {std::chrono::steady_clock::now() + kListenTime, {}});
     // What a server asks before it has this stream is lost. One that gives it no headers is not waited for.

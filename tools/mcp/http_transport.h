@@ -1,6 +1,7 @@
 #pragma once
 
 #include <future>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "core/net/client.h"
+#include "tools/mcp/authorization.h"
 #include "tools/mcp/event_reader.h"
 #include "tools/mcp/transport.h"
 
@@ -17,6 +19,7 @@ struct HttpOrder {
   std::string url;
   std::vector<std::pair<std::string, std::string>> headers = {};  // of the user: Authorization and such
   std::string proxy = {};
+  std::shared_ptr<Authorization> authorization = {};  // null: none but what `headers` have
 };
 
 // A server at an address ("streamable HTTP"): each message is a POST, answered by one JSON message or by a stream of
@@ -24,6 +27,7 @@ struct HttpOrder {
 // may give a session, which is ended with the transport, and a stream that broke is gone on with where it gave its events ids.
 // In a session the server may also ask outside of any answer: a thread reads what it says there. Listeners are called by that
 // thread too, one at a time and only while a request is under way, and there hear of nothing but requests.
+// Every request carries what the authorization has; nothing is redirected, so that it goes to the url and nowhere else.
 class HttpTransport final : public Transport {
  public:
   HttpTransport(HttpOrder order, TransportLimits limits) : order_(std::move(order)), limits_(limits) {}
@@ -38,7 +42,11 @@ class HttpTransport final : public Transport {
 
  private:
   net::Request post(const Outgoing& message, const std::string& text, const Wait& wait) const;
-  Result<Message> send_request(const Outgoing& message, const Wait& wait);
+  // With what the authorization has now.
+  void authorize(net::Request& request) const;
+  // Sends a message until the server does not refuse it for want of authorization; moves `wait` on by the time that took.
+  Result<net::Exchange> start(const Outgoing& message, const std::string& text, Wait& wait);
+  Result<Message> send_request(const Outgoing& message, Wait wait);
   Result<Message> read_answer(net::Exchange& exchange, const Outgoing& message, const Wait& wait);
   Result<Message> read_events(net::Exchange& exchange, const Outgoing& message, const Wait& wait);
   Result<std::optional<Message>> read_stream(net::Exchange& exchange, EventReader& events, const Outgoing& message, const Wait& wait);

@@ -47,7 +47,7 @@ class McpTool final : public Tool {
 
  private:
   Result<CallResult> ask(const ToolCall& call, std::stop_token stop) {
-    CallOptions options{.timeout = server_->config().timeout, .headers = headers_};
+    CallOptions options{.timeout = server_->config().timeout, .headers = headers_, .traceparent = call.traceparent};
     if (call.on_output) {
       options.on_progress = [&](const Progress& progress) { call.on_output(progress.message + "\n"); };
     }

@@ -74,8 +74,26 @@ Result<Manifest> manifest_from_json(std::string_view text) {
   }
 }
 
-Server::Server(ServerConfig config, std::unique_ptr<Client> client, fs::path manifest_file)
-    : config_(std::move(config)), client_(std::move(client)), manifest_file_(std::move(manifest_file)) {}
+Manifest redacted(Manifest manifest, const Redact& redact) {
+  if (!redact) return manifest;
+  manifest.facts.name = redact(manifest.facts.name);
+  manifest.facts.instructions = redact(manifest.facts.instructions);
+  std::erase_if(manifest.tools, [&](const ToolInfo& tool) {
+    const std::string name = redact(tool.name);
+    if (name == tool.name) return false;
+    manifest.left_out.push_back(name + ": there is a secret in its name");
+    return true;
+  });
+  for (ToolInfo& tool : manifest.tools) {
+    tool.description = redact(tool.description);
+    tool.parameters = redact(tool.parameters);
+  }
+  for (std::string& why : manifest.left_out) why = redact(why);
+  return manifest;
+}
+
+Server::Server(ServerConfig config, std::unique_ptr<Client> client, fs::path manifest_file, Redact redact)
+    : config_(std::move(config)), client_(std::move(client)), manifest_file_(std::move(manifest_file)), redact_(std::move(redact)) {}
 
 std::optional<Manifest> Server::kept(std::chrono::seconds age_max) const {
   std::error_code missing;
@@ -83,7 +101,8 @@ std::optional<Manifest> Server::kept(std::chrono::seconds age_max) const {
   if (missing || fs::file_time_type::clock::now() - written > age_max) return std::nullopt;
   const Result<std::string> text = read_text_file(manifest_file_, kManifestBytesMax);
   Result<Manifest> manifest = text ? manifest_from_json(*text) : Result<Manifest>(text.error());
-  return manifest ? std::optional(std::move(*manifest)) : std::nullopt;
+  // Written when other secrets were known, or by a program that did not look for them.
+  return manifest ? std::optional(redacted(std::move(*manifest), redact_)) : std::nullopt;
 }
 
 Result<Manifest> Server::ask(std::stop_token stop) {
@@ -92,6 +111,7 @@ Result<Manifest> Server::ask(std::stop_token stop) {
   if (!tools) return tools.error();
   manifest.tools = std::move(*tools);
   manifest.facts = client_->facts();
+  manifest = redacted(std::move(manifest), redact_);
   const std::scoped_lock lock(mutex_);
   asked_ = true;
   if (!manifest_file_.empty()) write_whole(manifest_file_, to_json_text(manifest));
@@ -99,9 +119,10 @@ Result<Manifest> Server::ask(std::stop_token stop) {
 }
 
 void Server::keep_up(std::stop_token stop) {
+  const bool changed = client_->take_tools_changed();
   {
     const std::scoped_lock lock(mutex_);
-    if (std::exchange(asked_, true)) return;
+    if (std::exchange(asked_, true) && !changed) return;
   }
   (void)ask(stop).ok();
 }
@@ -113,12 +134,14 @@ bool Server::was_restarted() {
   return before > 0 && n_starts > before;
 }
 
-std::unique_ptr<Client> make_client(const ServerConfig& config, const ClientOptions& options, const std::string& proxy) {
+std::unique_ptr<Client> make_client(
+    const ServerConfig& config, const ClientOptions& options, const std::string& proxy, std::shared_ptr<Authorization> authorization
+) {
   std::unique_ptr<Transport> transport;
   if (config.url.empty()) {
     transport = std::make_unique<StdioTransport>(config.process, TransportLimits{});
   } else {
-    transport = std::make_unique<HttpTransport>(HttpOrder{config.url, config.headers, proxy}, TransportLimits{});
+    transport = std::make_unique<HttpTransport>(HttpOrder{config.url, config.headers, proxy, std::move(authorization)}, TransportLimits{});
   }
   return std::make_unique<Client>(config.name, std::move(transport), options);
 }

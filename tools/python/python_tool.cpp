@@ -61,6 +61,7 @@ PythonTool::PythonTool(
           .needs_approval = false,
           .stateful = true,
           .reaches_out = slot_->has_network(),
+          .in_sandbox = true,
           .runs_code = true,
           .timeout = timeout + kGrace,
       } {}
@@ -69,7 +70,7 @@ ToolResult PythonTool::call(const ToolCall& call, std::stop_token stop) {
   const Result<sandbox::Session*> session = slot_->open();
   if (!session) return no_sandbox(session.error());
   (*session)->listen(call.on_output);
-  const sandbox::Outcome outcome = (*session)->execute(cell_code(call.arguments), timeout_, stop);
+  const sandbox::Outcome outcome = (*session)->execute(cell_code(call.arguments), timeout_, stop, call.charge_cpu);
   (*session)->listen(nullptr);
   return {
       .status = outcome.status == sandbox::Status::kOk ? ToolStatus::kOk : ToolStatus::kFailed,
@@ -77,6 +78,7 @@ ToolResult PythonTool::call(const ToolCall& call, std::stop_token stop) {
       .content = outcome.output,
       .metadata = metadata(outcome),
       .provenance = provenance_of(**session),
+      .sandbox_cpu = outcome.cpu,
   };
 }
 

@@ -53,6 +53,7 @@ ShellTool::ShellTool(std::shared_ptr<sandbox::SessionSlot> slot, std::chrono::mi
   spec_.effect = Effect::kEffectful;
   spec_.stateful = true;  // its files
   spec_.reaches_out = slot_->has_network();
+  spec_.in_sandbox = true;
   spec_.runs_code = true;
   spec_.timeout = longest + kGrace;
 }
@@ -66,10 +67,10 @@ ToolResult ShellTool::call(const ToolCall& call, std::stop_token stop) {
   const auto asked = arguments->timeout.count() > 0 ? arguments->timeout : longest_;
   (*session)->listen(call.on_output);
   const sandbox::Outcome outcome =
-      (*session)->run_command(arguments->command, std::min(asked, longest_), stop);
+      (*session)->run_command(arguments->command, std::min(asked, longest_), stop, call.charge_cpu);
   (*session)->listen(nullptr);
   const bool ok = outcome.status == sandbox::Status::kOk;
-  return {ok ? ToolStatus::kOk : ToolStatus::kFailed, kAuthor, outcome.output, metadata(outcome), provenance_of(**session)};
+  return {ok ? ToolStatus::kOk : ToolStatus::kFailed, kAuthor, outcome.output, metadata(outcome), provenance_of(**session), outcome.cpu};
 }
 
 }  // namespace toccata::tools

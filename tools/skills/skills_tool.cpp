@@ -86,6 +86,7 @@ SkillsTool::SkillsTool(std::map<std::string, Skill> skills) : skills_(std::move(
   for (const auto& [name, skill] : skills_) spec_.description += "\n- " + name + ": " + skill.description;
   spec_.functions = {{"read", "Shows a skill.", kParameters}};
   spec_.effect = Effect::kPure;
+  spec_.concurrent = true;
 }
 
 ToolResult SkillsTool::call(const ToolCall& call, std::stop_token) {

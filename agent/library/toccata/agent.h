@@ -38,6 +38,9 @@ struct Function {
   // model, which may try again; masks keep the arguments inside the schema where the model takes masks.
   std::function<std::string(const std::string& arguments)> call;
   bool pure = false;  // changes nothing: a resumed run may call it again
+  // May be called at the same time as others, itself too, on other threads. What is pure as well may be called before the model asks
+  // for it (look_ahead), and for nothing.
+  bool concurrent = false;
 };
 
 struct Options {

@@ -93,8 +93,11 @@ class Agent:
     max_calls: "20" in all, "browser=5" of one tool
     subagents: how many sub-agents the model may hand parts of the task to; functions are then called on their threads too,
         one at a time
+    look_ahead: how many calls of tools that only read may be begun before the model asks for them, guessed by a fork of it
+        while another runs; 0: none. Functions are guessed that are pure and concurrent
     best_of, judge: candidates for each answer, and which is taken: "majority", "first-valid", "model", "command=..."
     timeout, tool_timeout: seconds, of a run (0: no limit) and of one call of python or shell
+    max_sandbox_cpu: seconds of CPU time that programs in the sandbox may use, in the life of the agent (0: no limit)
 
     Every option is one of `toccata run`, with underscores; None is its default (AGENTS.md is not read here). Raises
     ValueError naming an option of the wrong kind, FileNotFoundError for a model that is not there, RuntimeError for one
@@ -123,11 +126,13 @@ class Agent:
         max_decode_tokens: int | None = None,
         subagents: int | None = None,
         subagent_depth: int | None = None,
+        look_ahead: int | None = None,
         best_of: int | None = None,
         judge: str | None = None,
         context_tokens: int | None = None,
         timeout: float | None = None,
         tool_timeout: float | None = None,
+        max_sandbox_cpu: float | None = None,
         sandbox: Literal["full", "full-nocg", "noproc", "landlock", "seccomp", "none"] | None = None,
         sandbox_start: Literal["zygote", "cold"] | None = None,
         python: str | os.PathLike[str] | None = None,
@@ -185,8 +190,7 @@ class Agent:
         }
         self._agent = _toccata.Agent(
             json.dumps(settings),
-            [(f.name, f.description, json.dumps(f.parameters), f._call) for f in functions],
-            bool(functions) and all(f.pure for f in functions),
+            [(f.name, f.description, json.dumps(f.parameters), f._call, f.pure, f.concurrent) for f in functions],
         )
 
     @property

@@ -105,10 +105,12 @@ class Tool:
     hint that has no schema and for arguments that cannot be given by name.
     """
 
-    def __init__(self, function: Callable[..., Any], *, name: str | None = None, description: str | None = None, pure: bool = False):
+    def __init__(self, function: Callable[..., Any], *, name: str | None = None, description: str | None = None, pure: bool = False,
+                 concurrent: bool = False):
         self.function = function
         self.name = name or function.__name__
         self.pure = pure
+        self.concurrent = concurrent
         documented, arguments = _parse_docstring(function.__doc__)
         self.description = documented if description is None else description
         self._hints = typing.get_type_hints(function, include_extras=True)
@@ -151,9 +153,11 @@ class Tool:
 
 
 def tool(function: Callable[..., Any] | None = None, **options: Any) -> Any:
-    """Makes a function a tool: `@tool`, or `@tool(name=..., description=..., pure=True)`.
+    """Makes a function a tool: `@tool`, or `@tool(name=..., description=..., pure=True, concurrent=True)`.
 
     `pure`: it changes nothing, so an interrupted run may call it again when it is resumed.
+    `concurrent`: it may run on several threads at a time. What is pure as well may be called before the model asks for it
+    (look_ahead), and for nothing.
     """
     if function is None:
         return lambda f: Tool(f, **options)

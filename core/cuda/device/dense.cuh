@@ -1,4 +1,4 @@
-// Dense bf16 layers for few tokens: every weight is read once from memory, which is what their time is.
+// Dense layers in bf16 or eight bits for few tokens: every weight is read once from memory, which is what their time is.
 //
 // A block keeps its token vectors in shared memory, split in two planes of float4 (elements 8j .. 8j+3 and 8j+4 .. 8j+7),
 // so that the 32 lanes of a warp read 32 neighbouring float4: no bank conflicts. A warp owns two rows of the matrix.
@@ -9,11 +9,15 @@
 
 namespace toccata::cuda {
 
-// y = W x + b: weight [n_out, n_in] bf16, 16-byte aligned, n_in a multiple of 8; bias [n_out] or null.
+// y = W x + b: weight [n_out, n_in] bf16, 16-byte aligned, n_in a multiple of 8; bias [n_out] or null. Or in eight bits, as
+// GGUF's Q8_0 has them: codes [n_out, n_in] times scales [n_out, n_in / 32] f16, n_in a multiple of 32.
 struct Dense {
   const std::uint16_t* weight = nullptr;
   const std::uint16_t* bias = nullptr;
   int n_out = 0, n_in = 0;
+  const std::int8_t* codes = nullptr;
+  const std::uint16_t* scales = nullptr;
+  TOCCATA_BOTH bool q8() const { return codes != nullptr; }
 };
 
 inline constexpr int kDenseThreads = 256;
@@ -70,28 +74,63 @@ TOCCATA_DEVICE float dot8(const uint4& w, const float4& low, const float4& high,
   return fmaf(bf16_high(w.w), high.w, sum);
 }
 
+// One of four codes.
+TOCCATA_DEVICE float q8_value(std::uint32_t word, int i) { return static_cast<float>(static_cast<std::int8_t>(word >> (8 * i) & 0xFFU)); }
+TOCCATA_DEVICE float dot8(const uint2& w, float scale, const float4& low, const float4& high, float sum) {
+  float share = q8_value(w.x, 0) * low.x;
+  share = fmaf(q8_value(w.x, 1), low.y, share);
+  share = fmaf(q8_value(w.x, 2), low.z, share);
+  share = fmaf(q8_value(w.x, 3), low.w, share);
+  share = fmaf(q8_value(w.y, 0), high.x, share);
+  share = fmaf(q8_value(w.y, 1), high.y, share);
+  share = fmaf(q8_value(w.y, 2), high.z, share);
+  share = fmaf(q8_value(w.y, 3), high.w, share);
+  return fmaf(share, scale, sum);
+}
+
 // The products of rows a and b with every token vector, in every lane of the warp. The order of the sums depends on
 // n_in alone.
-template <int kTokens>
+template <int kTokens, bool kQ8>
 TOCCATA_DEVICE void dot_two_rows(
     const Dense& w, int row_a, int row_b, const float4* planes, float (&a)[kTokens], float (&b)[kTokens]
 ) {
   const int n_vec = w.n_in / 8;
   const auto stride = static_cast<std::size_t>(n_vec);
-  const uint4* weights = reinterpret_cast<const uint4*>(w.weight);
-  const uint4* at_a = weights + static_cast<std::size_t>(row_a) * stride;
-  const uint4* at_b = weights + static_cast<std::size_t>(row_b) * stride;
   TOCCATA_UNROLL
   for (int t = 0; t < kTokens; ++t) a[t] = b[t] = 0;
-  for (int j = static_cast<int>(threadIdx.x % kWarpSize); j < n_vec; j += kWarpSize) {
-    const uint4 wa = at_a[j];
-    const uint4 wb = at_b[j];
-    TOCCATA_UNROLL
-    for (int t = 0; t < kTokens; ++t) {
-      const float4 low = planes[2 * t * n_vec + j];
-      const float4 high = planes[(2 * t + 1) * n_vec + j];
-      a[t] = dot8(wa, low, high, a[t]);
-      b[t] = dot8(wb, low, high, b[t]);
+  if constexpr (kQ8) {
+    const uint2* codes = reinterpret_cast<const uint2*>(w.codes);
+    const uint2* at_a = codes + static_cast<std::size_t>(row_a) * stride;
+    const uint2* at_b = codes + static_cast<std::size_t>(row_b) * stride;
+    const std::uint16_t* scales_a = w.scales + static_cast<std::size_t>(row_a) * (stride / 4);
+    const std::uint16_t* scales_b = w.scales + static_cast<std::size_t>(row_b) * (stride / 4);
+    for (int j = static_cast<int>(threadIdx.x % kWarpSize); j < n_vec; j += kWarpSize) {
+      const uint2 wa = at_a[j];
+      const uint2 wb = at_b[j];
+      const float scale_a = from_half(scales_a[j / 4]);
+      const float scale_b = from_half(scales_b[j / 4]);
+      TOCCATA_UNROLL
+      for (int t = 0; t < kTokens; ++t) {
+        const float4 low = planes[2 * t * n_vec + j];
+        const float4 high = planes[(2 * t + 1) * n_vec + j];
+        a[t] = dot8(wa, scale_a, low, high, a[t]);
+        b[t] = dot8(wb, scale_b, low, high, b[t]);
+      }
+    }
+  } else {
+    const uint4* weights = reinterpret_cast<const uint4*>(w.weight);
+    const uint4* at_a = weights + static_cast<std::size_t>(row_a) * stride;
+    const uint4* at_b = weights + static_cast<std::size_t>(row_b) * stride;
+    for (int j = static_cast<int>(threadIdx.x % kWarpSize); j < n_vec; j += kWarpSize) {
+      const uint4 wa = at_a[j];
+      const uint4 wb = at_b[j];
+      TOCCATA_UNROLL
+      for (int t = 0; t < kTokens; ++t) {
+        const float4 low = planes[2 * t * n_vec + j];
+        const float4 high = planes[(2 * t + 1) * n_vec + j];
+        a[t] = dot8(wa, low, high, a[t]);
+        b[t] = dot8(wb, low, high, b[t]);
+      }
     }
   }
   TOCCATA_UNROLL
@@ -107,31 +146,43 @@ inline std::size_t dense_shared_bytes(int n_tokens, int width) {
 
 // The lines of two rows that a warp is going to read, on their way into the L2 cache. Weights are never written, so this may
 // stand before await_earlier_launches(): memory is kept busy while the launch before drains.
+template <bool kQ8>
 TOCCATA_DEVICE void prefetch_rows(const Dense& w, int row_a, int row_b) {
   const std::size_t n_in = static_cast<std::size_t>(w.n_in);
-  for (std::size_t i = threadIdx.x % kWarpSize * 64; i < n_in; i += kWarpSize * 64) {
-    prefetch(w.weight + static_cast<std::size_t>(row_a) * n_in + i);
-    prefetch(w.weight + static_cast<std::size_t>(row_b) * n_in + i);
+  if constexpr (kQ8) {
+    for (std::size_t i = threadIdx.x % kWarpSize * 128; i < n_in; i += kWarpSize * 128) {
+      prefetch(w.codes + static_cast<std::size_t>(row_a) * n_in + i);
+      prefetch(w.codes + static_cast<std::size_t>(row_b) * n_in + i);
+    }
+    for (std::size_t i = threadIdx.x % kWarpSize * 64; i < n_in / 32; i += kWarpSize * 64) {
+      prefetch(w.scales + static_cast<std::size_t>(row_a) * (n_in / 32) + i);
+      prefetch(w.scales + static_cast<std::size_t>(row_b) * (n_in / 32) + i);
+    }
+  } else {
+    for (std::size_t i = threadIdx.x % kWarpSize * 64; i < n_in; i += kWarpSize * 64) {
+      prefetch(w.weight + static_cast<std::size_t>(row_a) * n_in + i);
+      prefetch(w.weight + static_cast<std::size_t>(row_b) * n_in + i);
+    }
   }
 }
 
 // out = W x + b, or out += W x + b; x normed first when `scale` is given.
 //   grid: (n_out / (2 * kDenseWarps) rounded up); block: kDenseThreads; shared: dense_shared_bytes(kTokens, n_in)
 //   x [kTokens, n_in], out [n_tokens, n_out] f32, n_tokens <= kTokens
-template <int kTokens, bool kAdd>
+template <int kTokens, bool kAdd, bool kQ8>
 TOCCATA_KERNEL void __launch_bounds__(kDenseThreads)
     linear_kernel(const float* x, const std::uint16_t* scale, float eps, Dense w, int n_tokens, float* out) {
   TOCCATA_SHARED(float4, planes);
   float* scratch = reinterpret_cast<float*>(planes + kTokens * w.n_in / 4);
   const int row = static_cast<int>(blockIdx.x * kDenseWarps + threadIdx.x / kWarpSize) * 2;
   const int second = row + 1 < w.n_out ? row + 1 : row;
-  if (row < w.n_out) prefetch_rows(w, row, second);
+  if (row < w.n_out) prefetch_rows<kQ8>(w, row, second);
   await_earlier_launches();
   load_planes(x, scale, eps, w.n_in, kTokens, planes, scratch);
   if (row >= w.n_out) return;
   float a[kTokens];
   float b[kTokens];
-  dot_two_rows<kTokens>(w, row, second, planes, a, b);
+  dot_two_rows<kTokens, kQ8>(w, row, second, planes, a, b);
   if (threadIdx.x % kWarpSize != 0) return;
   const float bias_a = bias_at(w, row);
   const float bias_b = bias_at(w, second);
@@ -152,7 +203,7 @@ struct QkvWeights {
   Dense q, k, v;
   int head_dim = 0;
 };
-template <int kTokens, class Kv>
+template <int kTokens, class Kv, bool kQ8>
 TOCCATA_KERNEL void __launch_bounds__(kDenseThreads) qkv_kernel(
     const float* x, const std::uint16_t* scale, float eps, QkvWeights w, const float* cos, const float* sin,
     BatchView batch, KvLayer<Kv> kv, float* q
@@ -168,18 +219,23 @@ TOCCATA_KERNEL void __launch_bounds__(kDenseThreads) qkv_kernel(
   const bool is_k = pair >= n_q && !is_v;
   // Field by field: a pointer to one of the three would put them all into local memory.
   Dense matrix;
-  matrix.weight = is_v ? w.v.weight : is_k ? w.k.weight : w.q.weight;
+  if constexpr (kQ8) {
+    matrix.codes = is_v ? w.v.codes : is_k ? w.k.codes : w.q.codes;
+    matrix.scales = is_v ? w.v.scales : is_k ? w.k.scales : w.q.scales;
+  } else {
+    matrix.weight = is_v ? w.v.weight : is_k ? w.k.weight : w.q.weight;
+  }
   matrix.bias = is_v ? w.v.bias : is_k ? w.k.bias : w.q.bias;
   matrix.n_in = w.q.n_in;
   pair -= is_v ? n_q + n_k : is_k ? n_q : 0;
   const int row = pair / half * w.head_dim + pair % half;
-  if (there) prefetch_rows(matrix, row, row + half);
+  if (there) prefetch_rows<kQ8>(matrix, row, row + half);
   await_earlier_launches();
   load_planes(x, scale, eps, w.q.n_in, kTokens, planes, scratch);
   if (!there) return;
   float a[kTokens];
   float b[kTokens];
-  dot_two_rows<kTokens>(matrix, row, row + half, planes, a, b);
+  dot_two_rows<kTokens, kQ8>(matrix, row, row + half, planes, a, b);
   if (threadIdx.x % kWarpSize != 0) return;
   const float bias_a = bias_at(matrix, row);
   const float bias_b = bias_at(matrix, row + half);
@@ -209,11 +265,16 @@ TOCCATA_KERNEL void __launch_bounds__(kDenseThreads) qkv_kernel(
 }
 
 // x[t] = table[tokens[t]].   grid: (n tokens); block: any
-TOCCATA_KERNEL void embed_kernel(const std::uint16_t* table, const int* tokens, int hidden, float* x) {
+template <bool kQ8>
+TOCCATA_KERNEL void embed_kernel(Dense table, const int* tokens, int hidden, float* x) {
   await_earlier_launches();
   const std::size_t width = static_cast<std::size_t>(hidden);
-  const std::uint16_t* row = table + static_cast<std::size_t>(tokens[blockIdx.x]) * width;
-  for (std::size_t i = threadIdx.x; i < width; i += blockDim.x) x[blockIdx.x * width + i] = from_bf16(row[i]);
+  const std::size_t first = static_cast<std::size_t>(tokens[blockIdx.x]) * width;
+  for (std::size_t i = threadIdx.x; i < width; i += blockDim.x) {
+    const float value = kQ8 ? static_cast<float>(table.codes[first + i]) * from_half(table.scales[(first + i) / 32])
+                            : from_bf16(table.weight[first + i]);
+    x[blockIdx.x * width + i] = value;
+  }
 }
 
 }  // namespace toccata::cuda

@@ -5,6 +5,8 @@
 // one kernel serves the fast and the exact mode.
 #pragma once
 
+#include <type_traits>
+
 #include "core/cuda/device/dense.cuh"
 #include "core/cuda/device/mma.cuh"
 #include "core/cuda/device/mxfp4.cuh"
@@ -91,13 +93,15 @@ TOCCATA_KERNEL void split_kernel(const float* x, std::size_t n_values, std::uint
 //   line_of(slot)      the line of x in slot 0 .. n_lines - 1
 //   fetch(step, raw)   asks for what the lane needs of its two rows in a step
 //   decode(raw, a)     a[0..1][r], a[0..1][r + 2]: the lane's four pairs of row row0 + 8r
+//   scales(raw, by)    with kScaled: what the products of the step's 32 elements are multiplied by, row by row
 //   parts [kParts, n_values / n_in, n_in] bf16; tiles: shared memory, tile_shared_bytes(kParts)
 constexpr std::size_t tile_shared_bytes(int parts) {
   return 2 * static_cast<std::size_t>(parts) * kTileSlots * kSlotStride * sizeof(uint4);
 }
-template <int kParts, class Raw, class LineOf, class Fetch, class Decode>
+template <int kParts, bool kScaled, class Raw, class LineOf, class Fetch, class Decode, class Scales>
 TOCCATA_DEVICE void tile_product(
     const std::uint16_t* parts, std::size_t n_values, int n_in, int n_lines, LineOf line_of, Fetch fetch, Decode decode,
+    [[maybe_unused]] Scales scales,
     uint4* tiles, float (&sums)[kTileSlots / 8][4]
 ) {
   constexpr int kSteps = kTileDepth / 32;
@@ -148,16 +152,36 @@ TOCCATA_DEVICE void tile_product(
       if (step >= n_steps) break;
       std::uint32_t a[2][4];
       decode(raw[step], a);
-      TOCCATA_UNROLL
-      for (int part = 0; part < kParts; ++part) {
+      if constexpr (kScaled) {
+        float by[2];
+        scales(raw[step], by);
         TOCCATA_UNROLL
         for (int column = 0; column < kTileSlots / 8; ++column) {
-          if (column * 8 >= n_lines) break;  // a tile that is not full costs what it holds
-          const uint4 x = tile[(part * kTileSlots + column * 8 + g) * kSlotStride + step * 4 + i];
-          const std::uint32_t first[2] = {x.x, x.y};
-          const std::uint32_t second[2] = {x.z, x.w};
-          mma_bf16(sums[column], a[0], first);
-          mma_bf16(sums[column], a[1], second);
+          if (column * 8 >= n_lines) break;
+          float products[4] = {};
+          TOCCATA_UNROLL
+          for (int part = 0; part < kParts; ++part) {
+            const uint4 x = tile[(part * kTileSlots + column * 8 + g) * kSlotStride + step * 4 + i];
+            const std::uint32_t first[2] = {x.x, x.y};
+            const std::uint32_t second[2] = {x.z, x.w};
+            mma_bf16(products, a[0], first);
+            mma_bf16(products, a[1], second);
+          }
+          TOCCATA_UNROLL
+          for (int e = 0; e < 4; ++e) sums[column][e] = fmaf(products[e], by[e / 2], sums[column][e]);
+        }
+      } else {
+        TOCCATA_UNROLL
+        for (int part = 0; part < kParts; ++part) {
+          TOCCATA_UNROLL
+          for (int column = 0; column < kTileSlots / 8; ++column) {
+            if (column * 8 >= n_lines) break;  // a tile that is not full costs what it holds
+            const uint4 x = tile[(part * kTileSlots + column * 8 + g) * kSlotStride + step * 4 + i];
+            const std::uint32_t first[2] = {x.x, x.y};
+            const std::uint32_t second[2] = {x.z, x.w};
+            mma_bf16(sums[column], a[0], first);
+            mma_bf16(sums[column], a[1], second);
+          }
         }
       }
     }
@@ -191,7 +215,7 @@ TOCCATA_KERNEL void __launch_bounds__(kBatchThreads) experts_kernel(
     std::uint32_t codes[2];
     std::uint8_t scales[2];
   };
-  tile_product<kParts, Raw>(
+  tile_product<kParts, false, Raw>(
       parts, n_values, w.n_in, n_slots, [&](int slot) { return order[slot] / divisor; },
       [&](int step, Raw& raw) {
         TOCCATA_UNROLL
@@ -214,7 +238,7 @@ TOCCATA_KERNEL void __launch_bounds__(kBatchThreads) experts_kernel(
           a[1][r + 2] = mxfp4_bf16_pair(raw.codes[r], 3, raw.scales[r]);
         }
       },
-      tile, sums
+      0, tile, sums
   );
   TOCCATA_UNROLL
   for (int column = 0; column < kTileSlots / 8; ++column) {
@@ -237,44 +261,80 @@ TOCCATA_KERNEL void __launch_bounds__(kBatchThreads) experts_kernel(
   }
 }
 
-// out = W x + b, or out += W x + b, of a dense layer: what runs where cuBLAS is not.
+// What a lane needs of its two rows of a dense layer in a step, and its pairs in the order of split_kernel<., true>.
+struct DenseWords {
+  uint4 words[2];
+};
+TOCCATA_DEVICE void fetch_dense(const Dense& w, int row0, int i, int step, DenseWords& raw) {
+  TOCCATA_UNROLL
+  for (int r = 0; r < 2; ++r) {
+    raw.words[r] = {0, 0, 0, 0};
+    if (row0 + 8 * r >= w.n_out) continue;
+    const std::uint16_t* row = w.weight + static_cast<std::size_t>(row0 + 8 * r) * static_cast<std::size_t>(w.n_in);
+    raw.words[r] = *reinterpret_cast<const uint4*>(row + static_cast<std::size_t>(32 * step + 8 * i));
+  }
+}
+TOCCATA_DEVICE void decode_dense(const DenseWords& both, std::uint32_t (&a)[2][4]) {
+  TOCCATA_UNROLL
+  for (int r = 0; r < 2; ++r) {
+    const uint4& raw = both.words[r];
+    a[0][r] = (raw.x & 0xFFFFU) | raw.z << 16;          // elements 0 4
+    a[0][r + 2] = raw.x >> 16 | (raw.z & 0xFFFF0000U);  // 1 5
+    a[1][r] = (raw.y & 0xFFFFU) | raw.w << 16;          // 2 6
+    a[1][r + 2] = raw.y >> 16 | (raw.w & 0xFFFF0000U);  // 3 7
+  }
+}
+
+// The same in eight bits: codes are whole numbers that bf16 holds, their scale comes after the product.
+struct Q8Words {
+  uint2 words[2];
+  std::uint16_t scales[2];
+};
+TOCCATA_DEVICE void fetch_dense(const Dense& w, int row0, int i, int step, Q8Words& raw) {
+  TOCCATA_UNROLL
+  for (int r = 0; r < 2; ++r) {
+    raw.words[r] = {0, 0};
+    raw.scales[r] = 0;
+    if (row0 + 8 * r >= w.n_out) continue;
+    const std::size_t first = static_cast<std::size_t>(row0 + 8 * r) * static_cast<std::size_t>(w.n_in) + static_cast<std::size_t>(32 * step);
+    raw.words[r] = *reinterpret_cast<const uint2*>(w.codes + first + static_cast<std::size_t>(8 * i));
+    raw.scales[r] = w.scales[first / 32];
+  }
+}
+TOCCATA_DEVICE void decode_dense(const Q8Words& both, std::uint32_t (&a)[2][4]) {
+  const auto pair = [](const uint2& raw, int j) {
+    return to_bf16_bits(q8_value(raw.x, j)) | static_cast<std::uint32_t>(to_bf16_bits(q8_value(raw.y, j))) << 16;
+  };
+  TOCCATA_UNROLL
+  for (int r = 0; r < 2; ++r) {
+    a[0][r] = pair(both.words[r], 0);
+    a[0][r + 2] = pair(both.words[r], 1);
+    a[1][r] = pair(both.words[r], 2);
+    a[1][r + 2] = pair(both.words[r], 3);
+  }
+}
+
+// out = W x + b, or out += W x + b, of a dense layer: what runs where cuBLAS is not, or weights are in eight bits.
 //   grid: (n_out / kTileRows rounded up, n / kTileSlots rounded up); block: kBatchThreads; shared: tile_shared_bytes(kParts)
 //   parts [kParts, n, n_in] bf16, shuffled, n_in a multiple of 32; out [n, n_out] f32
-template <int kParts>
+template <int kParts, bool kQ8>
 TOCCATA_KERNEL void __launch_bounds__(kBatchThreads)
     dense_batch_kernel(const std::uint16_t* parts, int n, Dense w, bool add, float* out) {
   TOCCATA_SHARED(uint4, tile);
+  using Raw = std::conditional_t<kQ8, Q8Words, DenseWords>;
   const int line0 = static_cast<int>(blockIdx.y) * kTileSlots;
   const int n_lines = n - line0 < kTileSlots ? n - line0 : kTileSlots;
   const int thread = static_cast<int>(threadIdx.x);
   const int i = thread % 4;
   const int row0 = static_cast<int>(blockIdx.x) * kTileRows + thread / kWarpSize * 16 + thread % kWarpSize / 4;
-  const std::size_t n_in = static_cast<std::size_t>(w.n_in);
   float sums[kTileSlots / 8][4] = {};
-  struct Raw {
-    uint4 words[2];
-  };
-  tile_product<kParts, Raw>(
-      parts, static_cast<std::size_t>(n) * n_in, w.n_in, n_lines, [&](int slot) { return line0 + slot; },
-      [&](int step, Raw& raw) {
-        TOCCATA_UNROLL
-        for (int r = 0; r < 2; ++r) {
-          raw.words[r] = {0, 0, 0, 0};
-          if (row0 + 8 * r < w.n_out) {
-            const std::uint16_t* row = w.weight + static_cast<std::size_t>(row0 + 8 * r) * n_in;
-            raw.words[r] = *reinterpret_cast<const uint4*>(row + static_cast<std::size_t>(32 * step + 8 * i));
-          }
-        }
-      },
-      [](const Raw& both, std::uint32_t (&a)[2][4]) {
-        TOCCATA_UNROLL
-        for (int r = 0; r < 2; ++r) {
-          const uint4& raw = both.words[r];
-          a[0][r] = (raw.x & 0xFFFFU) | raw.z << 16;          // elements 0 4
-          a[0][r + 2] = raw.x >> 16 | (raw.z & 0xFFFF0000U);  // 1 5
-          a[1][r] = (raw.y & 0xFFFFU) | raw.w << 16;          // 2 6
-          a[1][r + 2] = raw.y >> 16 | (raw.w & 0xFFFF0000U);  // 3 7
-        }
+  tile_product<kParts, kQ8, Raw>(
+      parts, static_cast<std::size_t>(n) * static_cast<std::size_t>(w.n_in), w.n_in, n_lines, [&](int slot) { return line0 + slot; },
+      [&](int step, Raw& raw) { fetch_dense(w, row0, i, step, raw); },
+      [](const Raw& raw, std::uint32_t (&a)[2][4]) { decode_dense(raw, a); },
+      [](const auto& raw, float (&by)[2]) {
+        by[0] = from_half(raw.scales[0]);
+        by[1] = from_half(raw.scales[1]);
       },
       tile, sums
   );

@@ -29,7 +29,7 @@ TOCCATA_KERNEL void __launch_bounds__(kRouterThreads) route_kernel(
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
   const int row = static_cast<int>(blockIdx.x) * kRouterRows + 2 * warp;
   const int second = row + 1 < router.n_out ? row + 1 : row;
-  if (row < router.n_out) prefetch_rows(router, row, second);
+  if (row < router.n_out) prefetch_rows<false>(router, row, second);
   await_earlier_launches();
   load_planes(x + token * static_cast<std::size_t>(hidden), scale, eps, hidden, 1, planes, scratch);
   if (blockIdx.x == 0) {
@@ -40,7 +40,7 @@ TOCCATA_KERNEL void __launch_bounds__(kRouterThreads) route_kernel(
   if (row < router.n_out) {
     float a[1];
     float b[1];
-    dot_two_rows<1>(router, row, second, planes, a, b);
+    dot_two_rows<1, false>(router, row, second, planes, a, b);
     if (lane == 0) {
       of_token[row] = a[0] + bias_at(router, row);
       if (second != row) of_token[second] = b[0] + bias_at(router, second);

@@ -6,122 +6,10 @@
 // by about 1e-11 of the whole.
 #pragma once
 
-#include "core/cuda/platform.cuh"
+#include "core/cuda/device/sampling_row.cuh"
+#include "core/cuda/device/sampling_wide.cuh"
 
 namespace toccata::cuda {
-
-inline constexpr int kSampleThreads = 256;
-inline constexpr int kSampleChunk = 2048;  // tokens a block
-inline constexpr int kSampleOwn = kSampleChunk / kSampleThreads;
-// Candidates stand in bins by how far their logit is below the best: bins_a_unit bins for 1, the last bin open.
-inline constexpr int kSampleBins = 2048;
-inline constexpr float kSampleBinsAUnit = 64;
-inline constexpr int kSampleListMax = 2048;  // candidates that can be put in order; more go to the host
-inline constexpr int kSampleTopMax = 20;
-inline constexpr double kSampleUnit = 35184372088832.0;  // 2^45
-
-using Mass = unsigned long long;
-TOCCATA_DEVICE Mass mass_of(double exponent) { return static_cast<Mass>(exp(exponent) * kSampleUnit + 0.5); }
-
-// A token whose logit is changed: `times` times by the penalty of repetition, then by `bias`.
-struct LogitChange {
-  int token = 0;
-  int times = 0;
-  float bias = 0;
-};
-
-// What one row is to be sampled with. Pointers to device memory.
-struct SampleRow {
-  const float* logits = nullptr;        // [n_vocab]
-  float* keep = nullptr;                // where they are copied to, or null
-  const std::uint32_t* mask = nullptr;  // a bit a token; null: all
-  const LogitChange* changes = nullptr;
-  int n_changes = 0;
-  int n_legal = 0;  // ids at or above it are never chosen
-  float repetition = 1;
-  float temperature = 1;  // <= 0: greedy
-  float top_p = 1;
-  float min_p = 0;
-  int top_k = 0;
-  int n_top = 0;
-  double uniform = 0;
-  // Whether tokens are drawn in order of probability, and whether the list of the likeliest is made.
-  TOCCATA_BOTH bool cuts() const { return temperature > 0 && (top_k > 0 || top_p < 1 || min_p > 0); }
-  TOCCATA_BOTH bool lists() const { return cuts() || n_top > 0; }
-};
-
-enum class SampleStatus : int { kDone = 0, kToHost = 1 };  // kToHost: too many candidates, or none
-struct SampleResult {
-  SampleStatus status = SampleStatus::kDone;
-  int token = 0;
-  float logit = 0;           // of the token, as the model gave it
-  float best = 0;            // the highest of the allowed
-  Mass total = 0;            // sum over the allowed of exp(logit - best)
-  int n_top = 0;
-  int top[kSampleTopMax] = {};
-  float top_logits[kSampleTopMax] = {};
-};
-
-// Between the launches: one for each row.
-struct SampleState {
-  float* changed = nullptr;   // [n_vocab] logits after changes; NaN: not allowed
-  float* best = nullptr;      // [n_chunks] highest logit of a chunk, as the model gave it; -inf: no candidate
-  float* best_changed = nullptr;
-  int* best_id = nullptr;     // who has best_changed; the lower id when equal
-  Mass* raw_mass = nullptr;   // [n_chunks]
-  Mass* mass = nullptr;       // [n_chunks]
-  int* counts = nullptr;      // [kSampleBins]
-  Mass* masses = nullptr;     // [kSampleBins]
-  int* listed = nullptr;      // [2] last bin of the list (-1: too long), entries so far
-  float* list_logits = nullptr;  // [kSampleListMax]
-  int* list_ids = nullptr;       // [kSampleListMax]
-  int* arrivals = nullptr;       // [1] zero before and after
-};
-struct SampleView {
-  const SampleRow* rows = nullptr;      // [n]
-  const SampleState* states = nullptr;  // [n]
-  SampleResult* results = nullptr;      // [n]
-  int n_vocab = 0, n_chunks = 0;
-};
-
-TOCCATA_DEVICE bool likelier(float a, int a_id, float b, int b_id) { return a > b || (a == b && a_id < b_id); }
-TOCCATA_DEVICE int sample_bin(float best, float logit) {
-  const float bin = (best - logit) * kSampleBinsAUnit;
-  return bin < static_cast<float>(kSampleBins - 1) ? static_cast<int>(bin) : kSampleBins - 1;
-}
-
-// The highest of the values of a block's threads, with its id, in every thread. scratch: two words a thread.
-TOCCATA_DEVICE void block_best(float& value, int& id, float* values, int* ids) {
-  const int me = static_cast<int>(threadIdx.x);
-  block_sync();
-  values[me] = value;
-  ids[me] = id;
-  for (int half = kSampleThreads / 2; half > 0; half /= 2) {
-    block_sync();
-    if (me < half && likelier(values[me + half], ids[me + half], values[me], ids[me])) {
-      values[me] = values[me + half];
-      ids[me] = ids[me + half];
-    }
-  }
-  block_sync();
-  value = values[0];
-  id = ids[0];
-}
-// Sum over the threads before this one; `total` over all. scratch: a Mass a thread.
-TOCCATA_DEVICE Mass block_prefix(Mass value, Mass* scratch, Mass& total) {
-  const int me = static_cast<int>(threadIdx.x);
-  block_sync();
-  scratch[me] = value;
-  for (int step = 1; step < kSampleThreads; step *= 2) {
-    block_sync();
-    const Mass before = me >= step ? scratch[me - step] : 0;
-    block_sync();
-    scratch[me] += before;
-  }
-  block_sync();
-  total = scratch[kSampleThreads - 1];
-  return scratch[me] - value;
-}
 
 // Mask and changes.   grid: (n_chunks, n rows); block: kSampleThreads; shared: sample_scan_shared_bytes()
 inline std::size_t sample_scan_shared_bytes() { return (kSampleChunk + 2 * kSampleThreads) * sizeof(float); }
@@ -186,22 +74,6 @@ TOCCATA_KERNEL void __launch_bounds__(kSampleThreads) sample_scan_kernel(SampleV
     }
     if (me == 0) state.listed[1] = 0;
   }
-}
-
-// The best of all chunks, in every thread: as the model gave it, and after the changes.
-TOCCATA_DEVICE void best_of_chunks(const SampleState& state, int n_chunks, float* values, int* ids, float& raw, float& changed, int& id) {
-  raw = changed = -INFINITY;
-  id = 0x7FFFFFFF;
-  int nobody = 0;
-  for (int c = static_cast<int>(threadIdx.x); c < n_chunks; c += kSampleThreads) {
-    raw = fmaxf(raw, state.best[c]);
-    if (likelier(state.best_changed[c], state.best_id[c], changed, id)) {
-      changed = state.best_changed[c];
-      id = state.best_id[c];
-    }
-  }
-  block_best(raw, nobody, values, ids);
-  block_best(changed, id, values, ids);
 }
 
 // Sums of probabilities, and where the list of the likeliest ends.   grid, block as above; shared: sample_mass_shared_bytes()
@@ -283,7 +155,7 @@ TOCCATA_KERNEL void __launch_bounds__(kSampleThreads) sample_mass_kernel(SampleV
   Mass mass_all;
   Mass count_here = block_prefix(own_count, scratch, n_all);
   Mass mass_here = block_prefix(own_mass, scratch, mass_all);
-  if (me == 0) flags[1] = row.cuts() ? kSampleBins - 1 : -1;
+  if (me == 0) flags[1] = row.cuts_by_list() ? kSampleBins - 1 : -1;
   block_sync();
   const double wanted_mass = static_cast<double>(row.top_p) * static_cast<double>(mass_all);
   const Mass wanted_count = row.top_k > 0 && static_cast<Mass>(row.top_k) < n_all ? static_cast<Mass>(row.top_k) : n_all;
@@ -302,16 +174,16 @@ TOCCATA_KERNEL void __launch_bounds__(kSampleThreads) sample_mass_kernel(SampleV
     const Mass n_top = static_cast<Mass>(row.n_top) < n_all ? static_cast<Mass>(row.n_top) : n_all;
     if (row.n_top > 0 && before < n_top && count_here >= n_top) top = b;
   }
-  if (row.cuts() && row.min_p > 0 && (row.top_k == 0 || row.top_p >= 1)) {
+  if (row.cuts_by_list() && row.min_p > 0 && (row.top_k == 0 || row.top_p >= 1)) {
     // One bin more than the border's: it is compared exactly later.
     const double border = -heat * log(static_cast<double>(row.min_p)) * kSampleBinsAUnit + 1;
     if (border < last) last = static_cast<int>(border);
   }
   // Least `last` and `top` over the threads, through shared memory.
-  ids[me] = row.cuts() ? last : -1;
+  ids[me] = row.cuts_by_list() ? last : -1;
   block_sync();
   if (me == 0) {
-    int least = row.cuts() ? kSampleBins - 1 : -1;
+    int least = row.cuts_by_list() ? kSampleBins - 1 : -1;
     for (int t = 0; t < kSampleThreads; ++t) least = ids[t] >= 0 && ids[t] < least ? ids[t] : least;
     flags[1] = least;
   }
@@ -373,11 +245,11 @@ TOCCATA_KERNEL void __launch_bounds__(kSampleThreads) sample_pick_kernel(SampleV
   float best;
   int best_id;
   best_of_chunks(state, view.n_chunks, values, ids, raw_best, best, best_id);
-  const bool lists = row.lists();
-  if (best_id >= view.n_vocab || (lists && state.listed[0] < 0)) {
+  if (best_id >= view.n_vocab) {
     if (me == 0) result.status = SampleStatus::kToHost;
     return;
   }
+  const bool lists = row.lists() && state.listed[0] >= 0;
   Mass own_raw = 0;
   Mass own = 0;
   for (int c = me; c < view.n_chunks; c += kSampleThreads) own_raw += state.raw_mass[c];
@@ -422,7 +294,7 @@ TOCCATA_KERNEL void __launch_bounds__(kSampleThreads) sample_pick_kernel(SampleV
       result.top_logits[i] = logits[i];
     }
     if (me == 0) result.n_top = n_top;
-    if (row.cuts()) {
+    if (row.cuts_by_list()) {
       // until[i]: mass of the first i + 1.
       constexpr int kOwn = kSampleListMax / kSampleThreads;
       const int kept = row.top_k > 0 && row.top_k < n ? row.top_k : n;
@@ -469,8 +341,16 @@ TOCCATA_KERNEL void __launch_bounds__(kSampleThreads) sample_pick_kernel(SampleV
       }
     }
   }
+  const WideShared wide = {until, reinterpret_cast<int*>(logits), scratch, found};
+  if (!lists) {
+    const int n_top = wide_top(row.n_top, state.changed, view.n_vocab, values, ids, result);
+    if (me == 0) result.n_top = n_top;
+  }
   if (row.temperature <= 0) {
     if (me == 0) result.token = best_id;
+  } else if (row.cuts() && (!lists || row.typical())) {
+    const int token = wide_draw(row, state.changed, view.n_vocab, best, wide);
+    if (me == 0) result.token = token;
   } else if (!row.cuts()) {
     // In the order of ids: the chunk, then the token.
     if (me == 0) {
@@ -510,7 +390,6 @@ TOCCATA_KERNEL void __launch_bounds__(kSampleThreads) sample_pick_kernel(SampleV
   result.logit = row.logits[result.token];
   result.best = raw_best;
   result.total = raw_total;
-  if (!lists) result.n_top = 0;
 }
 
 }  // namespace toccata::cuda

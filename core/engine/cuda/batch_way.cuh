@@ -1,5 +1,5 @@
-// A pass over many tokens: cuBLAS for the dense layers (or a kernel of our own where it is not), experts grouped by token
-// on the tensor cores.
+// A pass over many tokens: cuBLAS for the dense layers (or a kernel of our own where it is not, or they are in eight bits),
+// experts grouped by token on the tensor cores.
 #pragma once
 
 #include "core/cuda/device/batch.cuh"
@@ -13,7 +13,8 @@ class BatchWay : LayerOps {
   explicit BatchWay(const Parts& parts) : LayerOps(parts) {
     allow_shared(&plan_kernel, plan_shared_bytes());
     static_assert(tile_shared_bytes(1) <= std::size_t{48} << 10, "needs no leave");
-    allow_shared(&dense_batch_kernel<kPartsMax>, tile_shared_bytes(kPartsMax));
+    allow_shared(&dense_batch_kernel<kPartsMax, false>, tile_shared_bytes(kPartsMax));
+    allow_shared(&dense_batch_kernel<kPartsMax, true>, tile_shared_bytes(kPartsMax));
     allow_shared(&experts_kernel<kPartsMax, true>, tile_shared_bytes(kPartsMax));
     allow_shared(&experts_kernel<kPartsMax, false>, tile_shared_bytes(kPartsMax));
   }
@@ -27,7 +28,7 @@ class BatchWay : LayerOps {
   // logits of m rows of x
   void last_layer(const float* x, int m) {
     norm(x, p.weights.norm, m, s.normed.data());
-    split_for_dense(s.normed.data(), m, c.hidden);
+    split_for_dense(p.weights.unembedding, s.normed.data(), m);
     many("unembedding", p.weights.unembedding, m, false, s.logits.data());
   }
 
@@ -39,25 +40,27 @@ class BatchWay : LayerOps {
     if (s.parts > 1) kernel = shuffled ? &split_kernel<kPartsMax, true> : &split_kernel<kPartsMax, false>;
     go(kernel, grid(blocks), grid(256), 0, x, n_values, parts);
   }
-  // The input of many().
-  void split_for_dense(const float* x, int n, int width) {
-    const auto scope = op("to bf16", 6.0 * n * width, 0);
-    split(x, size(n) * size(width), !p.blas.available(), s.dense_parts.data());
+  bool by_blas(const Dense& w) const { return p.blas.available() && !w.q8(); }
+  // The input of many() with this matrix, or one of its kind.
+  void split_for_dense(const Dense& w, const float* x, int n) {
+    const auto scope = op("to bf16", 6.0 * n * w.n_in, 0);
+    split(x, size(n) * size(w.n_in), !by_blas(w), s.dense_parts.data());
   }
 
   // out (+)= W x + b; x stands in dense_parts.
   void many(const char* name, const Dense& w, int n, bool add, float* out) {
     const double activations = static_cast<double>(n) * (2.0 * w.n_in + 4.0 * w.n_out);
     const auto scope = op(name, dense_layer_bytes(w) + activations, 2.0 * n * w.n_out * w.n_in * s.parts);
-    if (!p.blas.available()) {
-      go(s.parts == 1 ? &dense_batch_kernel<1> : &dense_batch_kernel<kPartsMax>,
-         grid(ceil_div(w.n_out, kTileRows), ceil_div(n, kTileSlots)), grid(kBatchThreads), tile_shared_bytes(s.parts),
+    if (!by_blas(w)) {
+      auto* kernel = w.q8() ? &dense_batch_kernel<1, true> : &dense_batch_kernel<1, false>;
+      if (s.parts > 1) kernel = w.q8() ? &dense_batch_kernel<kPartsMax, true> : &dense_batch_kernel<kPartsMax, false>;
+      go(kernel, grid(ceil_div(w.n_out, kTileRows), ceil_div(n, kTileSlots)), grid(kBatchThreads), tile_shared_bytes(s.parts),
          s.dense_parts.data(), n, w, add, out);
       return;
     }
     for (int part = 0; part < s.parts; ++part) {
       const std::uint16_t* from = s.dense_parts.data() + size(part) * size(n) * size(w.n_in);
-      p.blas.multiply(w.weight, from, n, w.n_out, w.n_in, part > 0 || add, out, p.stream.handle());
+      p.blas.multiply(w.weight, from, n, w.n_out, w.n_in, part > 0 || add, out);
     }
     if (w.bias != nullptr) go(&bias_kernel, grid(n), grid(kDenseThreads), 0, w.bias, w.n_out, out);
   }
@@ -102,7 +105,7 @@ class BatchWay : LayerOps {
   void one_layer(int number, int n, int position_max) {
     const LayerOnDevice& layer = p.weights.layers[size(number)];
     norm(s.x.data(), layer.attention_norm, n, s.normed.data());
-    split_for_dense(s.normed.data(), n, c.hidden);
+    split_for_dense(layer.qkv.q, s.normed.data(), n);
     many("qkv", layer.qkv.q, n, false, s.q.data());
     many("qkv", layer.qkv.k, n, false, s.k.data());
     many("qkv", layer.qkv.v, n, false, s.v.data());
@@ -112,7 +115,7 @@ class BatchWay : LayerOps {
          c.head_dim, s.k.data(), s.v.data(), p.kv.layer<Kv>(number), s.q.data());
     }
     attention<Kv>(number, n, position_max);
-    split_for_dense(s.attended.data(), n, c.q_size());
+    split_for_dense(layer.output, s.attended.data(), n);
     many("output, residual", layer.output, n, true, s.x.data());
     route(layer, n);
     go(&plan_kernel, grid(1), grid(ceil_div(c.n_experts, kWarpSize) * kWarpSize), plan_shared_bytes(), s.expert_ids.data(),

@@ -18,10 +18,14 @@ class DecodeWay : LayerOps {
       if (n > p.o.decode_tokens_max) break;
       const std::size_t bytes = decode_shared_bytes(c, n);
       with_token_count(n, [&](auto count) {
-        allow_shared(&linear_kernel<count.value, true>, bytes);
-        allow_shared(&linear_kernel<count.value, false>, bytes);
-        allow_shared(&qkv_kernel<count.value, float>, bytes);
-        allow_shared(&qkv_kernel<count.value, std::uint16_t>, bytes);
+        for (const auto kernel : {&linear_kernel<count.value, true, true>, &linear_kernel<count.value, true, false>,
+                                  &linear_kernel<count.value, false, true>, &linear_kernel<count.value, false, false>}) {
+          allow_shared(kernel, bytes);
+        }
+        allow_shared(&qkv_kernel<count.value, float, true>, bytes);
+        allow_shared(&qkv_kernel<count.value, float, false>, bytes);
+        allow_shared(&qkv_kernel<count.value, std::uint16_t, true>, bytes);
+        allow_shared(&qkv_kernel<count.value, std::uint16_t, false>, bytes);
       });
     }
     allow_shared(&down_kernel, down_shared_bytes());
@@ -53,9 +57,10 @@ class DecodeWay : LayerOps {
     const LayerOnDevice& layer = p.weights.layers[size(number)];
     const int pairs = (c.q_size() + 2 * c.kv_size()) / 2;
     {
-      const auto scope = op("norm, qkv, rope, kv write", 4.0 * pairs * c.hidden, 4.0 * n * pairs * c.hidden);
+      const double bytes = dense_layer_bytes(layer.qkv.q) + dense_layer_bytes(layer.qkv.k) + dense_layer_bytes(layer.qkv.v);
+      const auto scope = op("norm, qkv, rope, kv write", bytes, 4.0 * n * pairs * c.hidden);
       with_token_count(n, [&](auto count) {
-        go(&qkv_kernel<count.value, Kv>, grid(ceil_div(pairs, kDenseWarps)), grid(kDenseThreads),
+        go(layer.qkv.q.q8() ? &qkv_kernel<count.value, Kv, true> : &qkv_kernel<count.value, Kv, false>, grid(ceil_div(pairs, kDenseWarps)), grid(kDenseThreads),
            dense_shared_bytes(count.value, c.hidden), s.x.data(), layer.attention_norm, c.norm_eps, layer.qkv, s.cos.data(),
            s.sin.data(), s.view(0, n), p.kv.layer<Kv>(number), s.q.data());
       });

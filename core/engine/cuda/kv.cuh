@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/engine/cuda/common.cuh"
@@ -132,6 +133,32 @@ class DeviceKv {
     pages[index] = std::move(page);
   }
 
+  // --- Pages apart from a pass ---------------------------------------------------------------------------------------
+
+  // Of all layers of its kind, one after the other, as in host memory.
+  std::size_t page_bytes(bool ring) const { return ring ? bytes_of(0, 1) : bytes_of(1, 0); }
+  void read(const KvPage& page, std::byte* to, const Stream& stream) {
+    if (page.number_ < 0) {
+      std::memcpy(to, page.away_.data(), page.away_.bytes());
+      return;
+    }
+    copy_layers(page.ring_, page.number_, to, false, stream);
+    stream.wait();
+  }
+  // A page in host memory, to be filled. Throws Exception(kResourceExhausted) when there is no room for it.
+  PageRef page_in_host_memory(bool ring) {
+    if (host_bytes_ + page_bytes(ring) > host_max_) {
+      throw Exception(
+          ErrorCode::kResourceExhausted, "keys and values take " + std::to_string(host_bytes_ >> 20) + " of " +
+                                             std::to_string(host_max_ >> 20) + " MiB of host memory: there is no room for more"
+      );
+    }
+    auto page = std::make_shared<KvPage>(*this, ring, -1);
+    page->away_ = take_host_page(ring);
+    return page;
+  }
+  static std::span<std::byte> bytes_in_host_memory(const KvPage& page) { return {page.away_.data(), page.away_.bytes()}; }
+
   // --- Tables --------------------------------------------------------------------------------------------------------
 
   // Row `row` of the page tables, on its way to the device.
@@ -206,21 +233,24 @@ class DeviceKv {
     pool.free.pop_back();
     return number;
   }
+  Pinned<std::byte> take_host_page(bool ring) {
+    auto& spare = spare_[ring ? 1 : 0];
+    if (spare.empty()) spare.emplace_back(page_bytes(ring));
+    Pinned<std::byte> page = std::move(spare.back());
+    spare.pop_back();
+    host_bytes_ += page.bytes();
+    return page;
+  }
   bool spill(bool ring, const Stream& stream) {
     Pool& pool = pools_[ring ? 1 : 0];
     KvPage* oldest = nullptr;
     for (KvPage* page : pool.resident) {
       if (page != nullptr && page->pass_ < pass_ && (oldest == nullptr || page->pass_ < oldest->pass_)) oldest = page;
     }
-    const std::size_t bytes = ring ? bytes_of(0, 1) : bytes_of(1, 0);
-    if (oldest == nullptr || host_bytes_ + bytes > host_max_) return false;
-    auto& spare = spare_[ring ? 1 : 0];
-    if (spare.empty()) spare.emplace_back(bytes);
-    oldest->away_ = std::move(spare.back());
-    spare.pop_back();
+    if (oldest == nullptr || host_bytes_ + page_bytes(ring) > host_max_) return false;
+    oldest->away_ = take_host_page(ring);
     copy_layers(ring, oldest->number_, oldest->away_.data(), false, stream);
     stream.wait();
-    host_bytes_ += bytes;
     pool.resident[size(oldest->number_)] = nullptr;
     pool.free.push_back(std::exchange(oldest->number_, -1));
     ++spills_;

@@ -25,7 +25,7 @@ struct Parts {
   Blas& blas;
 };
 
-inline double dense_layer_bytes(const Dense& w) { return 2.0 * w.n_out * w.n_in; }
+inline double dense_layer_bytes(const Dense& w) { return (w.q8() ? 34.0 / 32 : 2.0) * w.n_out * w.n_in; }
 inline double expert_layer_bytes(const Experts& w) { return static_cast<double>(w.n_out) * w.n_in * 17 / 32; }  // of one expert
 
 class LayerOps {
@@ -44,7 +44,7 @@ class LayerOps {
 
   void embed(int n) {
     const auto scope = op("embedding", 2.0 * n * c.hidden, 0);
-    go(&embed_kernel, grid(n), grid(kDenseThreads), 0, p.weights.embedding, s.ints.data(), c.hidden, s.x.data());
+    go(p.weights.embedding.q8() ? &embed_kernel<true> : &embed_kernel<false>, grid(n), grid(kDenseThreads), 0, p.weights.embedding, s.ints.data(), c.hidden, s.x.data());
   }
 
   // out (+)= W x + b for n <= kDecodeMax tokens; x normed first when `scale` is given.
@@ -52,7 +52,7 @@ class LayerOps {
   void few(const char* name, const Dense& w, const float* x, const std::uint16_t* scale, int n, float* out) {
     const auto scope = op(name, dense_layer_bytes(w), 2.0 * n * w.n_out * w.n_in);
     with_token_count(n, [&](auto count) {
-      go(&linear_kernel<count.value, kAdd>, grid(ceil_div(w.n_out, 2 * kDenseWarps)), grid(kDenseThreads),
+      go(w.q8() ? &linear_kernel<count.value, kAdd, true> : &linear_kernel<count.value, kAdd, false>, grid(ceil_div(w.n_out, 2 * kDenseWarps)), grid(kDenseThreads),
          dense_shared_bytes(count.value, w.n_in), x, scale, c.norm_eps, w, n, out);
     });
   }

@@ -67,7 +67,7 @@ class DeviceSampler {
   bool can(const DrawRequest& request) const {
     const SamplingParams& p = *request.params;
     const std::size_t n_changes = p.logit_bias.size() + (p.repetition != 1 ? p.repeated.size() : 0);
-    if (p.typical_p < 1 || n_changes > kChangesMax / kRowsMax) return false;
+    if (n_changes > kChangesMax / kRowsMax) return false;
     return p.n_top == 0 || (p.n_top <= kSampleTopMax && n_changes == 0);
   }
 
@@ -99,6 +99,7 @@ class DeviceSampler {
       one.temperature = p.temperature;
       one.top_p = p.top_p;
       one.min_p = p.min_p;
+      one.typical_p = p.typical_p;
       one.top_k = std::max(0, p.top_k);
       one.n_top = p.n_top;
       one.uniform = ops::uniform(p.seed, row.request->counter);
@@ -118,7 +119,7 @@ class DeviceSampler {
     launch(stream_, &sample_pick_kernel, grid(n), grid(kSampleThreads), sample_pick_shared_bytes(), view);
     copy_bytes(host_results_.data(), results_.data(), rows.size() * sizeof(SampleResult), stream_);
   }
-  // Waits. Row i's draw, or nullopt: it has to be drawn on the host, from its logits.
+  // Waits. Row i's draw, or nullopt: it has no candidate, and the host says so.
   std::vector<std::optional<ops::Draw>> results() {
     stream_.wait();
     std::vector<std::optional<ops::Draw>> draws;

@@ -12,6 +12,7 @@
 #include "core/cuda/device/dense.cuh"
 #include "core/cuda/device/mxfp4.cuh"
 #include "core/engine/cuda/common.cuh"
+#include "core/engine/cuda/layout.h"
 #include "core/engine/cuda/placement.h"
 #include "core/model/weights.h"
 
@@ -40,67 +41,55 @@ inline void check_shape(const model::Config& c) {
   if (c.n_experts > 1024) unsupported(std::to_string(c.n_experts) + " experts");
 }
 
-// The kernels read bf16 and packed MXFP4 blocks; a GGUF may hold other types.
-inline void check_types(const model::Weights& w) {
-  const auto dense = [](const model::Linear& l) {
-    if (l.type != model::DenseType::kBf16) unsupported("dense layers in any type but bf16");
-  };
-  if (w.embedding.empty()) unsupported("an embedding in any type but bf16");
-  dense(w.unembedding);
-  for (const model::LayerWeights& l : w.layers) {
-    for (const model::Linear* one : {&l.q, &l.k, &l.v, &l.output, &l.router}) dense(*one);
-    if (!l.gate_up.rows.empty() || !l.down.rows.empty()) unsupported("experts as a GGUF lays them out");
-  }
-}
-
-inline std::size_t expert_bytes(const model::ExpertLinear& w) {
-  return w.blocks.size_bytes() + w.scales.size_bytes() + w.bias.size_bytes();
-}
-inline std::size_t dense_bytes(const model::Weights& w) {
-  std::size_t n = w.norm.size_bytes() + w.unembedding.weight.size_bytes();
-  for (const model::LayerWeights& l : w.layers) {
-    n += l.attention_norm.size_bytes() + l.sinks.size_bytes() + l.mlp_norm.size_bytes();
-    for (const model::Linear* one : {&l.q, &l.k, &l.v, &l.output, &l.router}) n += one->weight.size_bytes() + one->bias.size_bytes();
-  }
-  return n;
-}
-
-// Copies arrays to device memory through pinned buffers: while one crosses the bus the next is filled by all threads,
-// which is what reads the mapped file. Or to pinned host memory, which kernels read in place.
+// Brings arrays to device memory through pinned buffers: while one crosses the bus the next is filled by all threads, which
+// is what reads the mapped file and changes its layout. Or to pinned host memory, which kernels read in place.
 class Uploader {
  public:
-  Uploader() : threads_(std::make_unique<ThreadPool>(static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 16U)))) {}
+  explicit Uploader(RoundingError& rounding)
+      : rounding_(rounding), threads_(std::make_unique<ThreadPool>(static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 16U)))) {}
 
   void keep_in_host_memory(bool yes) { in_host_ = yes; }
-  const void* upload(const void* from, std::size_t bytes) {
+  const void* upload(const Pieces& from) {
     if (in_host_) {
-      host_.emplace_back(std::max<std::size_t>(bytes, 16));
-      fill(host_.back().data(), from, bytes);
-      host_total_ += bytes;
+      host_.emplace_back(std::max<std::size_t>(from.bytes, 16));
+      fill(host_.back().data(), from, 0, from.bytes);
+      host_total_ += from.bytes;
       return host_.back().data();
     }
-    device_.emplace_back(std::max<std::size_t>(bytes, 16));
+    device_.emplace_back(std::max<std::size_t>(from.bytes, 16));
     std::byte* to = device_.back().data();
-    for (std::size_t at = 0; at < bytes; at += kStageBytes) {
-      const std::size_t n = std::min(kStageBytes, bytes - at);
+    const std::size_t step = kStageBytes / from.unit * from.unit;
+    for (std::size_t at = 0; at < from.bytes; at += step) {
+      const std::size_t n = std::min(step, from.bytes - at);
       Lane& lane = lanes_[next_++ % kLanes];
       lane.stream.wait();
       if (lane.buffer.size() == 0) lane.buffer = Pinned<std::byte>(kStageBytes);
-      fill(lane.buffer.data(), static_cast<const std::byte*>(from) + at, n);
+      fill(lane.buffer.data(), from, at, n);
       copy_bytes(to + at, lane.buffer.data(), n, lane.stream);
     }
     total_ += device_.back().bytes();
     return to;
   }
   const std::uint16_t* upload(std::span<const Bf16> values) {
-    return values.empty() ? nullptr : static_cast<const std::uint16_t*>(upload(values.data(), values.size_bytes()));
+    return values.empty() ? nullptr : static_cast<const std::uint16_t*>(upload(as_it_is(std::as_bytes(values))));
   }
-  Dense upload(const model::Linear& w) { return Dense{upload(w.weight), upload(w.bias), w.n_out, w.n_in}; }
+  Dense upload(const model::Linear& w, bool q8) {
+    Dense dense;
+    dense.n_out = w.n_out;
+    dense.n_in = w.n_in;
+    if (q8) {
+      dense.codes = static_cast<const std::int8_t*>(upload(q8_codes(w)));
+      dense.scales = static_cast<const std::uint16_t*>(upload(q8_scales(w)));
+    } else {
+      dense.weight = static_cast<const std::uint16_t*>(upload(as_bf16(w, rounding_)));
+    }
+    dense.bias = upload(w.bias);
+    return dense;
+  }
   Experts upload(const model::ExpertLinear& w) {
     return {
-        static_cast<const std::uint8_t*>(upload(w.blocks.data(), w.blocks.size_bytes())),
-        static_cast<const std::uint8_t*>(upload(w.scales.data(), w.scales.size_bytes())), upload(w.bias), w.n_experts,
-        w.n_out, w.n_in};
+        static_cast<const std::uint8_t*>(upload(expert_blocks(w))), static_cast<const std::uint8_t*>(upload(expert_scales(w))),
+        upload(w.bias), w.n_experts, w.n_out, w.n_in};
   }
   void finish() {
     for (Lane& lane : lanes_) {
@@ -119,11 +108,12 @@ class Uploader {
     Stream stream;
     Pinned<std::byte> buffer;
   };
-  void fill(std::byte* to, const void* from, std::size_t bytes) {
-    threads_->parallel_for(bytes, std::size_t{1} << 20, [&](std::size_t begin, std::size_t end) {
-      std::memcpy(to + begin, static_cast<const std::byte*>(from) + begin, end - begin);
+  void fill(std::byte* to, const Pieces& from, std::size_t at, std::size_t bytes) {
+    threads_->parallel_for(bytes / from.unit, (std::size_t{1} << 20) / from.unit, [&](std::size_t begin, std::size_t end) {
+      from.make(at + begin * from.unit, at + end * from.unit, to + begin * from.unit);
     });
   }
+  RoundingError& rounding_;
   std::unique_ptr<ThreadPool> threads_;
   Lane lanes_[kLanes];
   std::size_t next_ = 0;
@@ -135,21 +125,23 @@ class Uploader {
 
 class DeviceWeights {
  public:
-  const std::uint16_t* embedding = nullptr;
+  Dense embedding;
   const std::uint16_t* norm = nullptr;
   Dense unembedding;
   std::vector<LayerOnDevice> layers;
 
   void load(const model::Weights& w, const Placement& placement) {
-    Uploader& up = uploader_.emplace();
+    Uploader& up = uploader_.emplace(rounding_);
     up.keep_in_host_memory(!placement.embedding_on_device);
-    embedding = up.upload(w.embedding);
+    const model::Linear table = embedding_of(w);
+    embedding = up.upload(table, stays_q8(table));
     for (std::size_t n = 0; n < w.layers.size(); ++n) {
       const model::LayerWeights& l = w.layers[n];
       up.keep_in_host_memory(false);
+      const bool q8 = qkv_stays_q8(l);
       LayerOnDevice layer{
-          up.upload(l.attention_norm), {up.upload(l.q), up.upload(l.k), up.upload(l.v), w.config.head_dim},
-          up.upload(l.output), up.upload(l.sinks), up.upload(l.mlp_norm), up.upload(l.router), {}, {},
+          up.upload(l.attention_norm), {up.upload(l.q, q8), up.upload(l.k, q8), up.upload(l.v, q8), w.config.head_dim},
+          up.upload(l.output, stays_q8(l.output)), up.upload(l.sinks), up.upload(l.mlp_norm), up.upload(l.router, false), {}, {},
           w.config.windowed(static_cast<int>(n))};
       layer.experts_in_host_memory = static_cast<int>(n) >= placement.expert_layers_on_device;
       up.keep_in_host_memory(layer.experts_in_host_memory);
@@ -159,18 +151,20 @@ class DeviceWeights {
     }
     up.keep_in_host_memory(false);
     norm = up.upload(w.norm);
-    unembedding = up.upload(w.unembedding);
+    unembedding = up.upload(w.unembedding, stays_q8(w.unembedding));
     up.finish();
     if (placement.staging) {
       for (int i = 0; i < 2; ++i) {
         const model::ExpertLinear& one = i == 0 ? w.layers[0].gate_up : w.layers[0].down;
-        blocks_[i] = Array<std::byte>(one.blocks.size_bytes());
-        scales_[i] = Array<std::byte>(one.scales.size_bytes());
+        blocks_[i] = Array<std::byte>(expert_blocks(one).bytes);
+        scales_[i] = Array<std::byte>(expert_scales(one).bytes);
       }
     }
   }
   std::size_t device_bytes() const { return uploader_->total(); }
   std::size_t host_bytes() const { return uploader_->host_total(); }
+  // Of matrices that are no bf16 numbers in the checkpoint but are here.
+  float rounding() const { return rounding_.worst(); }
 
   // The layer with its experts in device memory: itself, or a copy that is good until the next call.
   LayerOnDevice staged(const LayerOnDevice& layer, const Stream& stream) {
@@ -187,6 +181,7 @@ class DeviceWeights {
   }
 
  private:
+  RoundingError rounding_;
   std::optional<Uploader> uploader_;  // owns the memory
   Array<std::byte> blocks_[2], scales_[2];
 };

@@ -76,6 +76,72 @@ TEST(BudgetTest, CallsOutputAndChildrenAreShared) {
   EXPECT_EQ(reader.refuses("files.read"), "the budget of 100 bytes of tool output is used up");
 }
 
+TEST(BudgetTest, GuessesHaveAShareAndCountInTheWhole) {
+  Limits family, none;
+  family.budget_tokens = 80;
+  Budget parent(family);
+  Budget child(none, &parent);
+  EXPECT_TRUE(child.admit_guess(4, 2));
+  EXPECT_TRUE(parent.admit_guess(0, 4));
+  EXPECT_FALSE(child.admit_guess(0, 1)) << "an eighth of 80 is spent";
+  EXPECT_FALSE(child.admit({.appended = 70}, 0, 0));
+  EXPECT_TRUE(child.admit({.appended = 70}, 0, 1));
+
+  Budget full(family);
+  EXPECT_FALSE(full.admit({.appended = 80}, 0, 0));
+  EXPECT_FALSE(full.admit_guess(0, 1)) << "the run has spent it all";
+  Budget open(none);
+  EXPECT_TRUE(open.admit_guess(1'000'000, 1'000'000));
+}
+
+TEST(BudgetTest, CallsAheadNeedRoomBesideThoseThatWereMade) {
+  Limits limits;
+  limits.calls_max = 3;
+  limits.calls_of_max = {{"web", 2}};
+  Budget budget(limits);
+  EXPECT_FALSE(budget.take_call("web.open"));
+  EXPECT_FALSE(budget.refuses("web.open", 0));
+  EXPECT_TRUE(budget.refuses("web.open", 1));
+  EXPECT_FALSE(budget.refuses("files.read", 1));
+  EXPECT_TRUE(budget.refuses("files.read", 2));
+}
+
+TEST(BudgetTest, CpuTimeIsSharedWhileItIsUsed) {
+  using std::chrono::milliseconds;
+  using std::chrono::microseconds;
+  Limits family, own, none;
+  family.sandbox_cpu_max = milliseconds(1000);
+  own.sandbox_cpu_max = milliseconds(300);
+  Budget parent(family);
+  Budget first(own, &parent), second(none, &parent);
+  EXPECT_EQ(first.charge_cpu(microseconds(0)), milliseconds(300));
+  EXPECT_EQ(second.charge_cpu(milliseconds(800)), milliseconds(200));
+  EXPECT_EQ(first.charge_cpu(milliseconds(50)), milliseconds(150)) << "the family's";
+  EXPECT_FALSE(first.refuses_sandbox());
+  EXPECT_EQ(second.charge_cpu(milliseconds(160)), milliseconds(-10));
+  EXPECT_EQ(first.refuses_sandbox(), "the budget of 1 seconds of CPU time in the sandbox is used up (shared with the run that made this one)");
+  EXPECT_FALSE(first.refuses("files.read")) << "other calls are none of it";
+  Budget free(none);
+  EXPECT_EQ(free.charge_cpu(std::chrono::hours(1)), microseconds::max());
+}
+
+TEST(BudgetTest, CpuTimeOfEarlierProcessesIsRecalled) {
+  Limits limits;
+  limits.sandbox_cpu_max = std::chrono::milliseconds(500);
+  Budget budget(limits);
+  store::CallRow call;
+  call.intent.recipient = "python";
+  call.result.emplace();
+  call.result->status = "failed";
+  call.result->sandbox_cpu_us = 300'000;
+  budget.recall({call});
+  store::RunRecord child;
+  child.calls = {call};
+  EXPECT_EQ(budget.charge_cpu({}), std::chrono::milliseconds(200));
+  budget.recall_child(child);
+  EXPECT_EQ(budget.refuses_sandbox(), "the budget of 0.5 seconds of CPU time in the sandbox is used up");
+}
+
 TEST(BudgetTest, ManyThreadsSpendExactlyWhatThereIs) {
   Limits family, none;
   family.budget_tokens = 10'007;

@@ -96,6 +96,34 @@ TEST_F(ContextTest, BytesOfToolOutputAreBudgeted) {
   EXPECT_EQ(made->size(), 3U) << "one call past the limit at most";
 }
 
+TEST_F(ContextTest, CpuTimeInTheSandboxIsBudgetedAndALargerBudgetGoesOn) {
+  std::vector<std::chrono::microseconds> left;
+  tools::ToolSpec spec{.name_space = "functions", .description = {}, .functions = {{"now", "The time.", ""}}};
+  spec.in_sandbox = true;
+  int n_calls = 0;
+  auto made = add(std::make_unique<testing::FakeTool>(spec, [&](const tools::ToolCall& call, std::stop_token) {
+    const auto used = std::chrono::milliseconds(400);
+    left.push_back(call.charge_cpu(used));
+    return tools::ToolResult{tools::ToolStatus::kOk, call.recipient, std::to_string(++n_calls), "{}", {}, used};
+  }));
+  std::vector<std::string> texts(4, calls("functions.now", "{}"));
+  texts.push_back(says_final("done"));
+  script_texts(texts);
+  config_.limits.sandbox_cpu_max = std::chrono::milliseconds(1000);
+  const RunOutcome outcome = run("go");
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_EQ(outcome.terminal_reason, "budget");
+  EXPECT_THAT(outcome.message, HasSubstr("1 seconds of CPU time in the sandbox"));
+  EXPECT_THAT(left, ::testing::ElementsAre(std::chrono::milliseconds(600), std::chrono::milliseconds(200), std::chrono::milliseconds(-200)));
+  EXPECT_EQ(record().calls[0].result->sandbox_cpu_us, 400'000);
+  EXPECT_EQ(completed_items()[0].sandbox_cpu_us, 400'000);
+  EXPECT_EQ(resume().terminal_reason, "budget") << "what was spent stays spent";
+  EXPECT_EQ(made->size(), 3U);
+  config_.limits.sandbox_cpu_max = std::chrono::milliseconds(2000);
+  EXPECT_EQ(resume().final, "done");
+  EXPECT_EQ(record().summary.sandbox_cpu_us, 1'600'000);
+}
+
 TEST_F(ContextTest, AResultThatDoesNotFitTheTokenBudgetIsKeptForLater) {
   auto made = add(fake_functions(answering(std::string(5000, 'a') + " end")));
   script_texts({calls("functions.now", "{}"), says_final("seen")});

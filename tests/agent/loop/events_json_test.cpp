@@ -51,6 +51,10 @@ TEST(EventsJsonTest, HasTheShapesOfCodexExec) {
       R"({"type":"turn.completed","usage":{"input_tokens":10,"cached_input_tokens":4,"output_tokens":3,"reasoning_output_tokens":1}})"
   );
   EXPECT_EQ(
+      line(TurnCompleted{{10, 4, 3, 1, 60, 3, 2}}),
+      R"({"type":"turn.completed","usage":{"input_tokens":10,"cached_input_tokens":4,"output_tokens":3,"reasoning_output_tokens":1,"guessed_tokens":60,"guessed_calls":3,"used_guesses":2}})"
+  );
+  EXPECT_EQ(
       line(TurnFailed{"no", "budget", 4, {}}),
       R"({"type":"turn.failed","error":{"message":"no"},"terminal_reason":"budget","exit_code":4,"usage":{"input_tokens":0,"cached_input_tokens":0,"output_tokens":0,"reasoning_output_tokens":0}})"
   );

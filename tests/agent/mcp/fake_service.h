@@ -47,6 +47,11 @@ class FakeService : public mcp::Service {
     if (found == resources.end()) return Error{ErrorCode::kNotFound, "none"};
     return mcp::resource_contents(uri, found->second);
   }
+  std::vector<std::string> complete(const std::string&, const mcp::Completion& what) override {
+    std::vector<std::string> values;
+    for (int i = 0; i < n_completions; ++i) values.push_back(what.prompt + what.uri_template + " " + what.argument + " " + what.value + std::to_string(i));
+    return values;
+  }
   std::vector<mcp::PromptInfo> prompts() const override { return offered_prompts; }
   Result<Json> prompt(const std::string& name, const std::map<std::string, std::string>& arguments) override {
     if (name == "broken") return Error{ErrorCode::kIo, "no disk"};
@@ -61,6 +66,7 @@ class FakeService : public mcp::Service {
 
   std::map<std::string, std::string> resources;
   std::vector<mcp::PromptInfo> offered_prompts;
+  int n_completions = 0;
   std::mutex mutex;
   std::vector<std::string> forgotten;
 

@@ -117,6 +117,67 @@ TEST_F(LineServerTest, PromptsAreListedAndGivenInBothEras) {
   EXPECT_EQ("no disk", get(R"({"name":"broken"})")["error"]["message"]);
 }
 
+TEST_F(LineServerTest, ArgumentsAreCompletedInBothEras) {
+  initialize();
+  EXPECT_EQ(-32601, ask(1, "completion/complete")["error"]["code"]) << "there is nothing to complete";
+  service.offered_prompts = {{"review", "", "", {{"what", "", true}}}};
+  service.n_completions = 2;
+  EXPECT_TRUE(ask(2, "server/discover", meta())["result"]["capabilities"].contains("completions"));
+  const std::string about = R"("ref":{"type":"ref/prompt","name":"review"},"argument":{"name":"what","value":"a"})";
+  const Json legacy = ask(3, "completion/complete", "{" + about + "}")["result"]["completion"];
+  EXPECT_EQ((Json{{"values", {"review what a0", "review what a1"}}, {"total", 2}, {"hasMore", false}}), legacy);
+  EXPECT_EQ(legacy, ask(4, "completion/complete", meta(about))["result"]["completion"]);
+  service.n_completions = 250;
+  const Json many = ask(5, "completion/complete", "{" + about + "}")["result"]["completion"];
+  EXPECT_EQ(100U, many["values"].size());
+  EXPECT_EQ(250, many["total"]);
+  EXPECT_EQ(true, many["hasMore"]);
+  int n = 10;
+  for (const char* wrong : {"{}", "[]", R"({"ref":7,"argument":7})", R"({"ref":{"type":"ref/prompt","name":"none"},"argument":{"name":"a","value":""}})",
+                            R"({"ref":{"type":"ref/resource","uri":"x://{y}"},"argument":{"name":"a","value":""}})",
+                            R"({"ref":{"type":"ref/prompt","name":"review"},"argument":{"name":"what"}})",
+                            R"({"ref":{"type":"other","name":"review"},"argument":{"name":"what","value":"a"}})"}) {
+    EXPECT_EQ(-32602, ask(++n, "completion/complete", wrong)["error"]["code"]) << wrong;
+  }
+  const std::string odd = R"({"ref":{"type":"ref/prompt","name":"review"},"argument":{"name":"what","value":"a"},"context":{"arguments":[1]}})";
+  EXPECT_TRUE(ask(++n, "completion/complete", odd).contains("result"));
+}
+
+TEST_F(LineServerTest, ChangesOfWatchedResourcesAreToldBehindTheCall) {
+  service.resources = {{"test://a", "one"}, {"test://b", "one"}};
+  service.add("write", "", [this](const Call& call) {
+    service.resources[call.arguments.value("z", "")] = call.arguments.value("a", "");
+    return saying("written");
+  });
+  EXPECT_EQ(true, ask(1, "initialize", R"({"protocolVersion":"2025-11-25","capabilities":{}})")["result"]["capabilities"]["resources"]["subscribe"]);
+  const auto told = [&] {
+    std::vector<std::string> uris;
+    for (const Json& message : inbox.all()) {
+      if (message.value("method", "") == "notifications/resources/updated") uris.push_back(message["params"]["uri"]);
+    }
+    return uris;
+  };
+  EXPECT_EQ(Json::object(), ask(2, "resources/subscribe", R"({"uri":"test://a"})")["result"]);
+  EXPECT_EQ(Json::object(), ask(3, "resources/subscribe", R"({"uri":"test://new"})")["result"]);
+  auto write = [&, n = 10](const char* uri, const char* text) mutable {
+    ask(++n, "tools/call", std::string(R"({"name":"write","arguments":{"z":")") + uri + R"(","a":")" + text + "\"}}");
+  };
+  write("test://a", "one");
+  write("test://b", "two");
+  EXPECT_EQ(std::vector<std::string>{}, told()) << "the same, and one that nobody watches";
+  write("test://a", "two");
+  write("test://new", "");
+  EXPECT_EQ((std::vector<std::string>{"test://a", "test://new"}), told());
+  EXPECT_EQ(Json::object(), ask(4, "resources/unsubscribe", R"({"uri":"test://a"})")["result"]);
+  write("test://a", "three");
+  EXPECT_EQ(2U, told().size());
+  EXPECT_EQ(-32602, ask(5, "resources/subscribe")["error"]["code"]);
+  EXPECT_EQ(-32602, ask(6, "resources/unsubscribe")["error"]["code"]);
+  for (int i = 0; i < 63; ++i) ask(100 + i, "resources/subscribe", R"({"uri":"test://)" + std::to_string(i) + "\"}");
+  EXPECT_EQ(-32000, ask(7, "resources/subscribe", R"({"uri":"test://too many"})")["error"]["code"]);
+  EXPECT_EQ(-32601, ask(8, "resources/subscribe", meta(R"("uri":"test://a")"))["error"]["code"]) << "2026-07-28 has another way";
+}
+
 TEST_F(LineServerTest, ModernRequestsNeedNoHandshake) {
   const Json discovered = ask(1, "server/discover", meta())["result"];
   EXPECT_EQ(Json::array({"2026-07-28"}), discovered["supportedVersions"]);

@@ -8,6 +8,8 @@
 #include <csignal>
 
 #include "agent/store/ledger.h"
+#include "agent/store/run_export.h"
+#include "agent/store/run_json.h"
 #include "tests/support/temp_folder.h"
 
 namespace toccata::store {
@@ -235,7 +237,7 @@ TEST_F(RunCareTest, ALedgerOfVersion1IsUpgraded) {
       "ALTER TABLE runs DROP COLUMN parent; ALTER TABLE runs DROP COLUMN parent_step;"
       "ALTER TABLE segments DROP COLUMN tokens_blob; ALTER TABLE messages DROP COLUMN content_blob;"
       "ALTER TABLE calls DROP COLUMN arguments_blob; ALTER TABLE calls DROP COLUMN content_blob;"
-      "ALTER TABLE calls DROP COLUMN full_blob;"
+      "ALTER TABLE calls DROP COLUMN full_blob; ALTER TABLE calls DROP COLUMN sandbox_cpu_us;"
       "UPDATE segments SET tokens = x'01000000' WHERE length(tokens) = 0;"
       "ALTER TABLE steps DROP COLUMN first_token_ms;"
       "DROP INDEX runs_made_by; ALTER TABLE runs DROP COLUMN caller; ALTER TABLE runs DROP COLUMN caller_call;"
@@ -243,9 +245,35 @@ TEST_F(RunCareTest, ALedgerOfVersion1IsUpgraded) {
   );
   ledger_ = Ledger::open(path_).value_or_throw();
   const RunRecord run = ledger_->load_run(id).value_or_throw();
-  EXPECT_EQ(run.calls.size(), 2U);
+  ASSERT_EQ(run.calls.size(), 2U);
+  EXPECT_EQ(run.calls[0].result->sandbox_cpu_us, 0);
+  EXPECT_EQ(run.summary.sandbox_cpu_us, 0);
   EXPECT_EQ(run.messages[2].content, std::string(100, 'c'));
   ledger_->open_run(id).value_or_throw().finish({});
+  EXPECT_THAT(ledger_->check(), IsEmpty());
+}
+
+TEST_F(RunCareTest, CpuTimeOfCallsIsKeptAndSummedAndForked) {
+  RunWriter writer = ledger_->create_run({.task = "t", .model = "m"});
+  writer.begin_step(1);
+  for (const std::int64_t used : {1'500'000, 0, 250'000}) {
+    const int call = writer.begin_call({.recipient = "python", .arguments = "1", .effect = "effectful"});
+    CallResult result{.status = "ok", .author = "python", .content = "1"};
+    result.sandbox_cpu_us = used;
+    writer.finish_call(call, result);
+  }
+  writer.finish_step(0, 1, "stop");
+  writer.finish({});
+  const std::string fork = ledger_->fork_run(writer.id(), 1).value_or_throw();
+  for (const std::string& id : {writer.id(), fork}) {
+    const RunRecord run = ledger_->load_run(id).value_or_throw();
+    EXPECT_EQ(run.summary.sandbox_cpu_us, 1'750'000);
+    EXPECT_EQ(run.calls[0].result->sandbox_cpu_us, 1'500'000);
+    EXPECT_EQ(run.calls[1].result->sandbox_cpu_us, 0);
+    EXPECT_EQ(to_json(run.calls[2])["result"]["sandbox_cpu_us"], 250'000);
+    EXPECT_FALSE(to_json(run.calls[1])["result"].contains("sandbox_cpu_us"));
+    EXPECT_THAT(to_markdown(run), HasSubstr("CPU time in the sandbox: ` 1.75 s `"));
+  }
   EXPECT_THAT(ledger_->check(), IsEmpty());
 }
 

@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <atomic>
 #include <set>
+#include <thread>
 
+#include "agent/loop/subagent_tool.h"
 #include "agent/telemetry/run_spans.h"
 #include "core/base/json.h"
 #include "tests/agent/loop/loop_fixture.h"
@@ -181,6 +184,8 @@ class RunSpansTest : public agent::LoopTest {
     const testing::LoopbackServer server(answering("200 OK"));
     OtlpExporter exporter(to(server));
     RunSpans spans(exporter, {.model = "scripted", .capture_content = capture_content});
+    config_.trace = spans.trace();
+    spans.trace()->set_parent(traceparent_);
     config_.on_model_call = [&](const agent::ModelCall& call) { spans.model_call(call); };
     on_event_ = [&](const agent::Event& event) { spans.event(event); };
     outcome_ = run(task);
@@ -193,7 +198,23 @@ class RunSpansTest : public agent::LoopTest {
     for (const std::string& body : bodies_) all += body;
     return all;
   }
+  // The spans whose parent is `id`, by name.
+  static std::vector<Json> below(const std::vector<Json>& spans, const Json& id) {
+    std::vector<Json> found;
+    for (const Json& one : spans) {
+      if (one.value("parentSpanId", Json()) == id) found.push_back(one);
+    }
+    std::sort(found.begin(), found.end(), [](const Json& a, const Json& b) { return a.at("name") < b.at("name"); });
+    return found;
+  }
+  static std::int64_t nanoseconds(const Json& one, const char* key) { return std::stoll(one.at(key).get<std::string>()); }
+  static void expect_inside(const Json& inner, const Json& outer) {
+    EXPECT_GE(nanoseconds(inner, "startTimeUnixNano"), nanoseconds(outer, "startTimeUnixNano"));
+    EXPECT_LE(nanoseconds(inner, "endTimeUnixNano"), nanoseconds(outer, "endTimeUnixNano"));
+    EXPECT_EQ(inner.at("traceId"), outer.at("traceId"));
+  }
   agent::RunOutcome outcome_;
+  std::string traceparent_;
   std::vector<std::string> bodies_;
 };
 
@@ -257,6 +278,184 @@ TEST_F(RunSpansTest, FailuresOfToolsModelsAndRunsAreErrors) {
   EXPECT_FALSE(spans[0].at("status").contains("code"));
   for (int i = 1; i < 4; ++i) EXPECT_EQ(spans[static_cast<std::size_t>(i)].at("status").at("code"), 2);
   EXPECT_THAT(everything(), Not(HasSubstr("secret")));
+}
+
+// --- Families, and the traces of others ----------------------------------------------------------------------------
+
+constexpr const char* kTraceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+std::vector<agent::ScriptedCompletion> completions(const std::vector<std::string>& texts) {
+  std::vector<agent::ScriptedCompletion> all;
+  for (const std::string& text : texts) all.push_back({.text = text});
+  return all;
+}
+
+class FamilySpansTest : public RunSpansTest {
+ protected:
+  FamilySpansTest() {
+    registry_.add(std::make_unique<agent::SubagentTool>());
+    config_.child_tools = [this] {
+      agent::ChildTools made;
+      made.tools.add(testing::fake_functions(testing::answering("noon")));
+      return made;
+    };
+  }
+  void script_family(const std::vector<std::string>& parent, const std::vector<std::pair<std::string, std::vector<std::string>>>& children) {
+    std::vector<agent::ScriptedBranch> branches;
+    for (const auto& [when, texts] : children) branches.push_back({.when = when, .seed = {}, .completions = completions(texts)});
+    model_ = std::make_unique<agent::ScriptedModel>(
+        tokenizer::Tokenizer::o200k_harmony(), completions(parent), agent::ScriptedOptions{}, std::move(branches)
+    );
+  }
+};
+
+TEST_F(FamilySpansTest, SubAgentsStandBelowTheCallsThatMadeThem) {
+  const std::string next = "<|start|>assistant";
+  script_family(
+      {testing::calls(agent::kDelegateRecipient, R"({"task":"part one"})") + next + testing::calls(agent::kDelegateRecipient, R"({"task":"part two"})"),
+       testing::says_final("both")},
+      {{"part one", {testing::calls("functions.now", "{}"), testing::says_final("1")}}, {"part two", {testing::says_final("2")}}}
+  );
+  const auto spans = trace(false, "go");
+  ASSERT_EQ(outcome_.exit_code, 0) << outcome_.message;
+  const Json& turn = spans.back();
+  EXPECT_EQ(turn.at("name"), "invoke_agent toccata");
+  EXPECT_FALSE(turn.contains("parentSpanId"));
+  std::set<std::string> ids;
+  for (const Json& one : spans) ids.insert(one.at("spanId").get<std::string>());
+  EXPECT_EQ(ids.size(), spans.size());
+  const auto top = below(spans, turn.at("spanId"));
+  ASSERT_EQ(top.size(), 4U) << "two model calls, two tool calls";
+  int n_chats = 0, n_tools = 0;
+  for (const Json* tool : {&top[2], &top[3]}) {
+    EXPECT_EQ(tool->at("name"), "execute_tool delegate");
+    expect_inside(*tool, turn);
+    const auto made = below(spans, tool->at("spanId"));
+    ASSERT_EQ(made.size(), 1U);
+    EXPECT_EQ(made[0].at("name"), "invoke_agent toccata");
+    EXPECT_EQ(attribute(made[0], "gen_ai.operation.name"), "\"invoke_agent\"");
+    EXPECT_EQ(attribute(made[0], "toccata.made_by.run"), '"' + outcome_.run_id + '"');
+    EXPECT_NE(attribute(made[0], "gen_ai.conversation.id"), '"' + outcome_.run_id + '"');
+    expect_inside(made[0], *tool);
+    for (const Json& inner : below(spans, made[0].at("spanId"))) {
+      expect_inside(inner, made[0]);
+      ++(inner.at("name") == "chat scripted" ? n_chats : n_tools);
+    }
+  }
+  EXPECT_EQ(n_chats, 3);
+  EXPECT_EQ(n_tools, 1);
+}
+
+TEST_F(FamilySpansTest, CandidatesStandBelowTheTurnTheyAreFor) {
+  script_family({testing::says_final("x")}, {});
+  std::vector<agent::ScriptedBranch> branches;
+  for (const std::uint64_t seed : {7, 8}) {
+    branches.push_back({.when = "go", .seed = seed, .completions = completions({testing::calls("functions.now", "{}"), testing::says_final("42")})});
+  }
+  model_ = std::make_unique<agent::ScriptedModel>(
+      tokenizer::Tokenizer::o200k_harmony(), completions({testing::says_final("x")}), agent::ScriptedOptions{}, std::move(branches)
+  );
+  config_.sampling.seed = 7;
+  config_.best_of.n = 2;
+  const auto spans = trace(false, "go");
+  ASSERT_EQ(outcome_.final, "42") << outcome_.message;
+  const Json& turn = spans.back();
+  const auto candidates = below(spans, turn.at("spanId"));
+  ASSERT_EQ(candidates.size(), 2U);
+  std::set<std::string> parts;
+  for (const Json& candidate : candidates) {
+    EXPECT_EQ(candidate.at("name"), "invoke_agent toccata");
+    expect_inside(candidate, turn);
+    parts.insert(attribute(candidate, "toccata.made_by.part"));
+    EXPECT_EQ(below(spans, candidate.at("spanId")).size(), 3U) << "two model calls and a tool";
+  }
+  EXPECT_EQ(parts.size(), 2U);
+}
+
+TEST_F(RunSpansTest, CallsSideBySideHaveTheTimesOfTheirTools) {
+  tools::ToolSpec spec{.name_space = "functions", .description = {}, .functions = {{"slow", "", ""}, {"quick", "", ""}}};
+  spec.effect = tools::Effect::kPure;
+  spec.concurrent = true;
+  std::atomic<bool> quick_done = false;
+  add(std::make_unique<testing::FakeTool>(spec, [&](const tools::ToolCall& call, std::stop_token) -> tools::ToolResult {
+    if (call.recipient == "functions.quick") {
+      quick_done = true;
+    } else {
+      while (!quick_done) std::this_thread::yield();
+      std::this_thread::sleep_for(milliseconds(30));
+    }
+    return {tools::ToolStatus::kOk, call.recipient, "x", "{}"};
+  }));
+  script_texts({testing::calls("functions.slow", "{}") + "<|start|>assistant" + testing::calls("functions.quick", "{}"), testing::says_final("x")});
+  const auto spans = trace(false, "go");
+  ASSERT_EQ(spans.size(), 5U);
+  const Json &slow = spans[1], &quick = spans[2];
+  ASSERT_EQ(slow.at("name"), "execute_tool slow");
+  EXPECT_GE(nanoseconds(slow, "endTimeUnixNano") - nanoseconds(quick, "endTimeUnixNano"), 30'000'000) << "told together, ended apart";
+}
+
+TEST_F(RunSpansTest, WhyACallFailedIsTheTypeOfItsError) {
+  tools::ToolSpec spec{.name_space = "functions", .description = {}, .functions = {{"now", "", R"({"type":"object"})"}}};
+  spec.timeout = milliseconds(1);
+  add(std::make_unique<testing::FakeTool>(spec, [](const tools::ToolCall& call, std::stop_token stop) -> tools::ToolResult {
+    while (!stop.stop_requested()) std::this_thread::yield();
+    return {tools::ToolStatus::kFailed, call.recipient, "late", "{}", {}, milliseconds(12)};
+  }));
+  script_texts({testing::calls("functions.now", "{}"), testing::calls("functions.now", "no json"), testing::calls("functions.none", "{}"), testing::says_final("x")});
+  const auto spans = trace(false, "go");
+  std::vector<std::string> types;
+  for (const Json& one : spans) {
+    if (attribute(one, "gen_ai.operation.name") != "\"execute_tool\"") continue;
+    types.push_back(attribute(one, "error.type"));
+    EXPECT_EQ(one.at("status").at("code"), 2);
+  }
+  EXPECT_THAT(types, ::testing::ElementsAre("\"timeout\"", "\"malformed\"", "\"unknown_tool\""));
+  EXPECT_EQ(attribute(spans[1], "toccata.sandbox_cpu_us"), "\"12000\"");
+}
+
+TEST_F(RunSpansTest, ATurnGoesOnFromTheTraceOfItsCallerAndItsRequestsNameTheirSpans) {
+  traceparent_ = kTraceparent;
+  const auto made = add(testing::fake_functions(testing::answering("noon")));
+  script_texts({testing::calls("functions.now", "{}"), testing::says_final("x")});
+  const auto spans = trace(false, "go");
+  ASSERT_EQ(spans.size(), 4U);
+  for (const Json& one : spans) EXPECT_EQ(one.at("traceId"), "0af7651916cd43dd8448eb211c80319c");
+  EXPECT_EQ(spans[3].at("parentSpanId"), "b7ad6b7169203331");
+  EXPECT_EQ(made->at(0).traceparent, "00-0af7651916cd43dd8448eb211c80319c-" + spans[1].at("spanId").get<std::string>() + "-01");
+}
+
+TEST(TraceTest, OnlyATraceparentIsRead) {
+  using agent::parse_traceparent;
+  const auto read = parse_traceparent(kTraceparent);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(*read, (agent::TraceParent{"0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "01"}));
+  EXPECT_TRUE(parse_traceparent(std::string("cc") + (kTraceparent + 2) + "-what-comes")) << "a later version";
+  for (const std::string& bad : {std::string(), std::string("00"), std::string(kTraceparent) + "-more", std::string("ff") + (kTraceparent + 2),
+                                 std::string("00-00000000000000000000000000000000-b7ad6b7169203331-01"),
+                                 std::string("00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01"),
+                                 std::string("00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01"),
+                                 std::string("00-0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331-01"),
+                                 std::string("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0\n")}) {
+    EXPECT_FALSE(parse_traceparent(bad)) << bad;
+  }
+}
+
+TEST(TraceTest, WithoutACollectorWhatCameIsPassedOnAndNothingElse) {
+  agent::Trace trace(/*exported=*/false);
+  trace.begin_turn();
+  EXPECT_EQ(trace.traceparent(trace.span_of_call("run", 1)), "");
+  trace.set_parent(kTraceparent);
+  trace.begin_turn();
+  EXPECT_EQ(trace.traceparent(trace.span_of_call("run", 1)), kTraceparent);
+  agent::Trace own(/*exported=*/true);
+  own.set_parent("nonsense");
+  own.begin_turn();
+  const std::string first = own.id();
+  EXPECT_TRUE(agent::parse_traceparent(own.traceparent(own.span_of_step("run", 1)))) << own.traceparent(own.span_of_step("run", 1));
+  EXPECT_NE(own.span_of_step("run", 1), own.span_of_call("run", 1));
+  EXPECT_NE(own.span_of_step("run", 1), own.span_of_step("run", 2));
+  own.begin_turn();
+  EXPECT_NE(own.id(), first) << "each turn is a trace";
 }
 
 }  // namespace

@@ -62,6 +62,7 @@ TEST(ToolFileTest, AWholeFileIsRead) {
   EXPECT_EQ(tools[0].name_space, "weather");
   EXPECT_EQ(tools[0].function.description, "The weather of a city.\nIn Celsius.");
   EXPECT_EQ(tools[0].effect, tools::Effect::kPure);
+  EXPECT_TRUE(tools[0].concurrent);
   EXPECT_EQ(tools[0].timeout, std::chrono::seconds(10));
   EXPECT_EQ(tools[0].output_bytes_max, 4000U);
   EXPECT_FALSE(tools[0].needs_approval);
@@ -72,6 +73,7 @@ TEST(ToolFileTest, AWholeFileIsRead) {
   EXPECT_THAT(tools[0].http()->show, ElementsAre(::testing::Pair("now", "/current/temp"), ::testing::Pair("then", "/daily")));
   EXPECT_EQ(tools[1].effect, tools::Effect::kKeyed);
   EXPECT_TRUE(tools[1].needs_approval);
+  EXPECT_FALSE(tools[1].concurrent);
   EXPECT_FALSE(tools[2].needs_approval);
   EXPECT_FALSE(tools[2].untrusted);
   EXPECT_FALSE(tools[2].command()->on_host);
@@ -90,6 +92,20 @@ TEST(ToolFileTest, JsonIsReadToo) {
       R"({"tools": [{"name": "now", "description": "The time.", "effect": "pure", "command": {"argv": ["date"]}}]})", "t.json", ".");
   EXPECT_THAT(parsed.problems, IsEmpty()) << task::text_of(parsed.problems);
   EXPECT_EQ(parsed.file.tools.at(0).function.name, "now");
+}
+
+TEST(ToolFileTest, WhatIsPureMayRunBesideOthersUnlessItSaysNoOrHasOneSession) {
+  const ParsedToolFile parsed = parse_tool_file(R"(
+tools:
+  - {name: a, description: d, effect: pure, command: {argv: [date], where: host}}
+  - {name: b, description: d, effect: pure, concurrent: false, command: {argv: [date], where: host}}
+  - {name: c, description: d, effect: pure, command: {argv: [date]}}
+  - {name: d, description: d, effect: keyed, concurrent: true, http: {url: "https://a.example/"}}
+)", "t.yaml", ".");
+  ASSERT_THAT(parsed.problems, IsEmpty()) << task::text_of(parsed.problems);
+  std::vector<bool> concurrent;
+  for (const auto& tool : parsed.file.tools) concurrent.push_back(tool.concurrent);
+  EXPECT_THAT(concurrent, ElementsAre(true, false, false, true));
 }
 
 std::string with(const std::string& call) {
@@ -117,6 +133,8 @@ INSTANTIATE_TEST_SUITE_P(Files, WrongToolFileTest, ::testing::Values(
     Wrong{"namespace: browser\ntools: [{name: a, description: x, command: {argv: [x]}}]", "t.yaml:1:12: found 'browser' for 'namespace'"},
     Wrong{"secrets: {K: {}}\ntools: [{name: a, description: x, command: {argv: [x]}}]", "expected one of them"},
     Wrong{with("effect: unknown\n    command: {argv: [x]}"), "expected one of pure, keyed, effectful"},
+    Wrong{with("effect: pure\n    concurrent: true\n    command: {argv: [x]}"), "found 'concurrent' of a command in the sandbox"},
+    Wrong{with("concurrent: true\n    http: {url: 'https://x.org/'}"), "found 'concurrent' of an effectful function"},
     Wrong{with("timeout: 2 weeks\n    command: {argv: [x]}"), "expected a time such as"},
     Wrong{with("timeout: 100h\n    command: {argv: [x]}"), "expected one within"},
     Wrong{with("output_bytes: 3\n    command: {argv: [x]}"), "expected a whole number from 256 up"},

@@ -12,6 +12,8 @@ TEST(Base64, BytesSurviveAndBrokenTextsDoNot) {
   EXPECT_EQ(all, from_base64(base64(all)));
   EXPECT_EQ("SGVsbG8=", base64("Hello"));
   EXPECT_EQ("+/+/", base64("\xfb\xff\xbf"));
+  EXPECT_EQ("-_-_", base64url("\xfb\xff\xbf"));
+  EXPECT_EQ("SGVsbG8", base64url("Hello"));
   for (const char* broken : {"SGVsbG8", "SGVs!!!bG8=", "SGVs bG8", "=", "====", "SG=s", "SGVs\n", "SGVsbG-_"}) {
     EXPECT_EQ(std::nullopt, from_base64(broken)) << broken;
   }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <barrier>
 #include <thread>
 
@@ -95,6 +96,30 @@ TEST_P(BatcherTest, LogitsOfEveryTokenOfAPromptThatPassesCut) {
     if (i < 10) continue;
     EXPECT_TRUE(std::equal(last.begin(), last.end(), logits.begin() + static_cast<std::ptrdiff_t>((i - 10) * n_vocab))) << i;
   }
+}
+
+// The second session comes while the first one's pass is under way. If only those of the last pass were waited for, the two
+// would take turns for ever.
+TEST(PassBatcherTest, TwoThatTakeTurnsFindEachOther) {
+  const Token token = 1;
+  float logits = 0;
+  const Part part{.tokens = std::span(&token, 1), .n_logits = 1, .logits = &logits};
+  std::atomic<int> n_begun = 0;
+  PassBatcher<Part> batcher({8, 8}, [&](std::span<const Part>, std::span<std::exception_ptr>) {
+    ++n_begun;
+    std::this_thread::sleep_for(std::chrono::milliseconds(40));
+  });
+  const auto run = [&] {
+    for (int i = 0; i < 100 && batcher.counts().shared_passes == 0; ++i) {
+      batcher.run(part);
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));  // chooses its next token
+    }
+  };
+  const std::jthread first(run);
+  while (n_begun == 0) std::this_thread::yield();
+  const std::jthread second(run);
+  while (batcher.counts().shared_passes == 0 && batcher.counts().passes < 200) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_GT(batcher.counts().shared_passes, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -13,7 +13,10 @@
 #include "core/cuda/device.h"
 #include "core/engine/cuda_device.h"
 #include "core/engine/cuda_transformer.h"
+#include "core/engine/prefix_cache.h"
 #include "core/engine/session.h"
+#include "core/model/gguf_checkpoint.h"
+#include "tests/support/gguf_writer.h"
 #include "tests/support/tiny_checkpoint.h"
 
 namespace toccata::engine {
@@ -81,10 +84,10 @@ TEST_F(CudaFeaturesTest, ATokenIsDrawnInThePassAndNoLogitsComeBack) {
     EXPECT_NEAR((*draw)->logprob, wanted.logprob, 1e-5);
     EXPECT_EQ((*other)->token, wanted.token) << "the same beside it";
     // The logits are kept: for a second draw, for a look at them, and in a fork.
-    EXPECT_EQ(t->draw(*sequence, request)->token, wanted.token);
+    EXPECT_EQ(t->draw(*sequence, sequence->size(), request)->token, wanted.token);
     const auto fork = t->fork(*sequence);
     std::vector<float> kept(kVocab);
-    t->copy_logits(*fork, kept.data());
+    t->copy_logits(*fork, fork->size(), kept.data());
     EXPECT_EQ(kept, logits);
     token = wanted.token;
   }
@@ -119,6 +122,39 @@ TEST_F(CudaFeaturesTest, GraphsAndPlainLaunchesGiveTheSameBits) {
   EXPECT_EQ(without->counts().graphs, 0);
   EXPECT_THAT(with->describe(), HasSubstr("replays graphs"));
   EXPECT_THAT(without->describe(), HasSubstr("launch by launch"));
+}
+
+// Sessions that decode together are replayed when they come again; what joins them in between is not.
+TEST_F(CudaFeaturesTest, ManySessionsThatDecodeAreReplayedToo) {
+  constexpr std::size_t kSessions = 11;
+  const auto decoded = [](CudaTransformer& t) {
+    std::vector<std::unique_ptr<CudaSequence>> sequences;
+    for (std::size_t i = 0; i < kSessions; ++i) {
+      sequences.push_back(t.new_sequence());
+      read(t, *sequences.back(), some_tokens(2 + static_cast<int>(i), static_cast<int>(i)), 32);
+    }
+    std::vector<float> all;
+    for (int step = 0; step < 4; ++step) {
+      const Tokens tokens = some_tokens(2 * kSessions, step);
+      std::vector<float> logits(kSessions * kVocab);
+      std::vector<CudaTransformer::Item> items;
+      for (std::size_t i = 0; i < kSessions; ++i) {
+        const bool more = step == 2 && i == 4;  // it says nothing and reads two
+        items.push_back({sequences[i].get(), std::span(tokens).subspan(2 * i, more ? 2 : 1), more ? 0 : 1, logits.data() + i * kVocab});
+      }
+      t.forward(items);
+      all.insert(all.end(), logits.begin(), logits.end());
+    }
+    return all;
+  };
+  auto with = make({.n_sequences = 12, .chunk_tokens = 32});
+  auto without = make({.n_sequences = 12, .chunk_tokens = 32, .graphs = false});
+  read(*with, *with->new_sequence(), some_tokens(3), 1);
+  const auto before = with->counts();
+  EXPECT_EQ(decoded(*with), decoded(*without));
+  const auto after = with->counts();
+  EXPECT_EQ(after.graph_launches - before.graph_launches, 7 + 2) << "prompts of two to eight tokens; the second and the last step";
+  EXPECT_EQ(without->counts().graph_launches, 0);
 }
 
 #if defined(TOCCATA_EMULATED)
@@ -159,6 +195,36 @@ TEST_F(CudaFeaturesTest, ExpertsInHostMemoryGiveTheSameBits) {
     EXPECT_EQ(read(*small, *b, some_tokens(3), 1), read(*large, *a, some_tokens(3), 1)) << "few";
   }
   EXPECT_GE(splits.size(), 3U) << "everything there, the embedding away, and a layer's experts";
+}
+
+// A GGUF is planned by what it becomes on the device, not by its bytes on disk.
+TEST_F(CudaFeaturesTest, AGgufFitsAsItWasPlannedAndSaysTheSameFromHostMemory) {
+  for (const auto dense : {toccata::testing::GgufDense::kQ8, toccata::testing::GgufDense::kF32}) {
+    const auto file = toccata::testing::TinyGguf(checkpoint_, dense).bytes();
+    const auto weights = model::load_weights(model::gguf_in_memory("tiny.gguf", file).value_or_throw());
+    CudaOptions options{.n_context = 512, .n_sequences = 1, .chunk_tokens = 32, .exact = true};
+    CudaTransformer large(weights, options);
+    const auto all = large.memory();
+    EXPECT_EQ(all.host_weights, 0U);
+    options.kv_bytes = all.kv;
+    std::set<std::size_t> splits;
+    for (std::size_t device = all.weights + all.kv; device > all.kv; device -= 500) {
+      options.device_bytes = device;
+      try {
+        CudaTransformer small(weights, options);
+        EXPECT_LE(small.memory().weights + small.memory().kv, device);
+        if (!splits.insert(small.memory().host_weights).second) continue;
+        auto a = large.new_sequence();
+        auto b = small.new_sequence();
+        EXPECT_EQ(read(small, *b, some_tokens(20), 20), read(large, *a, some_tokens(20), 20)) << "many tokens";
+        EXPECT_EQ(read(small, *b, some_tokens(3), 1), read(large, *a, some_tokens(3), 1)) << "few";
+      } catch (const Exception& e) {
+        EXPECT_EQ(e.code(), ErrorCode::kResourceExhausted);
+        break;
+      }
+    }
+    EXPECT_GE(splits.size(), 3U);
+  }
 }
 
 TEST_F(CudaFeaturesTest, PagesGoToHostMemoryAndComeBack) {
@@ -230,6 +296,29 @@ TEST_F(CudaFeaturesTest, AProfileNamesEveryOperationAndItsFloor) {
   EXPECT_EQ(t->counts().graphs, 0) << "timed launches are plain";
   read(*t, *sequence, some_tokens(1), 1);
   EXPECT_EQ(t->counts().graphs, 1);
+}
+
+// What is kept for others makes way for who is here.
+TEST(CudaSessionsTest, KeptPrefixesMakeWayWhenThePagesRunOut) {
+  if (const auto devices = cuda::list_devices(); !devices) GTEST_SKIP() << devices.error().message;
+  TinyCheckpoint tight_files, quiet_files;
+  Options options{.device = ops::Device::kCuda, .chunk_tokens = 8, .n_sequences = 1, .n_context = 128};
+  options.kv_host_bytes = 0;
+  const auto quiet = Model::load(quiet_files.files(), options);
+  options.prefix_bytes = std::size_t{64} << 20;
+  const auto tight = Model::load(tight_files.files(), options);
+  for (int i = 0; i < 3; ++i) {
+    const Tokens prompt = some_tokens(100, i);
+    const auto said = [&](const std::shared_ptr<const Model>& model) {
+      Session session(model);
+      session.append(prompt).value_or_throw();
+      Tokens all;
+      for (int step = 0; step < 3; ++step) all.push_back(session.sample({.temperature = 1, .seed = 8}, std::nullopt, 50, {}).value_or_throw().token);
+      return all;
+    };
+    EXPECT_EQ(said(tight), said(quiet)) << i;
+  }
+  EXPECT_LE(tight->prefixes()->size(), 1U);
 }
 
 // Sessions on many threads share passes, and none can tell.

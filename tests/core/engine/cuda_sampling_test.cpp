@@ -2,6 +2,7 @@
 // logits.
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <random>
 
 #include "core/cuda/device.h"
@@ -86,14 +87,15 @@ class CudaSamplingTest : public ::testing::Test {
   }
   void SetUp() override {
     if (const auto devices = cuda::list_devices(); !devices) GTEST_SKIP() << devices.error().message;
+    stream_.emplace();
   }
-  cuda::Stream stream_;
+  std::optional<cuda::Stream> stream_;  // where there is a device
   cuda::OpTimer ops_;
 };
 
 TEST_F(CudaSamplingTest, DrawsWhatTheCpuDraws) {
   for (const std::size_t n_vocab : {50U, 2048U, 5001U}) {
-    DeviceSampler sampler(static_cast<int>(n_vocab), stream_, ops_);
+    DeviceSampler sampler(static_cast<int>(n_vocab), *stream_, ops_);
     std::vector<Case> cases;
     for (int number = 1; number <= 60; ++number) cases.push_back(some_case(n_vocab, number));
     const auto draws = on_device(sampler, cases);
@@ -107,7 +109,7 @@ TEST_F(CudaSamplingTest, DrawsWhatTheCpuDraws) {
 
 TEST_F(CudaSamplingTest, TheWholeVocabularyOfGptOss) {
   constexpr std::size_t kVocab = 201088;
-  DeviceSampler sampler(kVocab, stream_, ops_);
+  DeviceSampler sampler(kVocab, *stream_, ops_);
   std::vector<Case> cases = {some_case(kVocab, 3), some_case(kVocab, 11)};
   cases[0].params = {.temperature = 1.0F, .seed = 5};
   cases[1].params = {.temperature = 0.7F, .top_k = 40, .seed = 6};
@@ -118,7 +120,7 @@ TEST_F(CudaSamplingTest, TheWholeVocabularyOfGptOss) {
 }
 
 TEST_F(CudaSamplingTest, FrequenciesFollowTheProbabilities) {
-  DeviceSampler sampler(50, stream_, ops_);
+  DeviceSampler sampler(50, *stream_, ops_);
   std::vector<int> seen(50);
   Case c;
   c.logits.assign(50, -30.0F);
@@ -137,13 +139,67 @@ TEST_F(CudaSamplingTest, FrequenciesFollowTheProbabilities) {
   EXPECT_NEAR(seen[49] / 1024.0, 0.2, 0.06);
 }
 
+// More candidates than a list holds, equal ones among them, and every cut on top.
+TEST_F(CudaSamplingTest, NearlyFlatLogitsAreDrawnInPlace) {
+  constexpr std::size_t kVocab = 6001;
+  DeviceSampler sampler(kVocab, *stream_, ops_);
+  std::vector<Case> cases;
+  for (int number = 1; number <= 24; ++number) {
+    Case c = some_case(kVocab, number);
+    c.params = {.temperature = 0.5F + 0.25F * static_cast<float>(number % 4), .top_p = 0.98F, .seed = static_cast<std::uint64_t>(number)};
+    const float spread = number % 3 == 0 ? 0.0F : number % 3 == 1 ? 0.01F : 0.3F;
+    for (std::size_t i = 0; i < kVocab; ++i) c.logits[i] = number % 5 == 0 && i % 2 == 0 ? -spread : c.logits[i] * spread - 1;
+    if (number % 4 == 1) c.params.top_p = 1, c.params.top_k = 3000 + number;
+    if (number % 4 == 2) c.params.top_k = 4000, c.params.top_p = 0.8F;
+    if (number % 6 == 3) c.params.min_p = 0.5F;
+    if (number % 8 == 4) c.params.n_top = 7;
+    cases.push_back(c);
+  }
+  const auto draws = on_device(sampler, cases);
+  for (std::size_t i = 0; i < cases.size(); ++i) expect_same(draws[i], cases[i], "case " + std::to_string(i + 1));
+}
+
+TEST_F(CudaSamplingTest, TypicalTokensAreThoseOfTheCpu) {
+  for (const std::size_t n_vocab : {50U, 3000U}) {
+    DeviceSampler sampler(static_cast<int>(n_vocab), *stream_, ops_);
+    std::vector<Case> cases;
+    for (int number = 1; number <= 48; ++number) {
+      Case c = some_case(n_vocab, number);
+      if (c.params.temperature == 0) c.params.temperature = 1;
+      c.params.typical_p = number % 9 == 0 ? 1e-6F : 0.1F * static_cast<float>(1 + number % 9);
+      if (number % 5 == 1) std::transform(c.logits.begin(), c.logits.end(), c.logits.begin(), [](float l) { return l * 0.02F; });
+      cases.push_back(c);
+    }
+    const auto draws = on_device(sampler, cases);
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+      const std::string what = std::to_string(n_vocab) + " tokens, case " + std::to_string(i + 1);
+      ASSERT_TRUE(sampler.can(cases[i].request())) << what;
+      expect_same(draws[i], cases[i], what);
+    }
+  }
+}
+
+TEST_F(CudaSamplingTest, ADrawKnowsNothingOfThoseBesideIt) {
+  DeviceSampler sampler(3000, *stream_, ops_);
+  std::vector<Case> cases;
+  for (int number = 1; number <= 12; ++number) {
+    Case c = some_case(3000, number);
+    if (number % 2 == 0) c.params.typical_p = 0.6F;
+    if (number % 3 == 0) c.logits.assign(3000, 0.25F), c.params.top_p = 0.95F;
+    cases.push_back(c);
+  }
+  const auto together = on_device(sampler, cases);
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    const auto alone = on_device(sampler, {cases[i]});
+    ASSERT_TRUE(alone[0] && together[i]);
+    EXPECT_EQ(alone[0]->token, together[i]->token) << i;
+    EXPECT_EQ(alone[0]->logprob, together[i]->logprob) << i;
+  }
+}
+
 TEST_F(CudaSamplingTest, WhatItCannotDoIsLeftToTheHost) {
-  DeviceSampler sampler(5000, stream_, ops_);
-  Case flat = some_case(5000, 1);
-  flat.logits.assign(5000, 0.25F);
-  flat.params = {.temperature = 1, .top_p = 0.9F, .seed = 3};  // 4500 tokens are kept
-  flat.mask.clear();
-  Case none = flat;
+  DeviceSampler sampler(5000, *stream_, ops_);
+  Case none = some_case(5000, 1);
   none.mask.assign(157, 0);
   none.params = {.temperature = 1};
   Case damaged = none;
@@ -152,15 +208,14 @@ TEST_F(CudaSamplingTest, WhatItCannotDoIsLeftToTheHost) {
   damaged.logits[4] = std::numeric_limits<float>::infinity();
   Case one = damaged;
   one.logits[4321] = -2.0F;
-  const auto draws = on_device(sampler, {flat, none, damaged, one});
-  EXPECT_FALSE(draws[0].has_value()) << "too many candidates";
-  EXPECT_FALSE(draws[1].has_value()) << "nothing allowed";
-  EXPECT_FALSE(draws[2].has_value()) << "no logit is a number";
-  expect_same(draws[3], one, "one number");
-  Case typical = flat;
-  typical.params.typical_p = 0.5F;
-  EXPECT_FALSE(sampler.can(typical.request()));
-  Case many = flat;
+  Case one_typical = one;
+  one_typical.params.typical_p = 0.5F;
+  const auto draws = on_device(sampler, {none, damaged, one, one_typical});
+  EXPECT_FALSE(draws[0].has_value()) << "nothing allowed";
+  EXPECT_FALSE(draws[1].has_value()) << "no logit is a number";
+  expect_same(draws[2], one, "one number");
+  expect_same(draws[3], one_typical, "one number, which is typical");
+  Case many = one;
   many.params.n_top = cuda::kSampleTopMax + 1;
   EXPECT_FALSE(sampler.can(many.request()));
 }

@@ -1,13 +1,15 @@
 // The CPU's 8-bit mode: near the exact one, and as free of accidents.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "core/base/f16.h"
 #include "core/engine/repack.h"
 #include "core/engine/session.h"
-#include "tests/support/tiny_checkpoint.h"
+#include "core/model/gguf_checkpoint.h"
+#include "tests/support/gguf_blocks.h"
 
 namespace toccata::engine {
 namespace {
@@ -79,6 +81,26 @@ TEST_F(FastModeTest, RepackedWeightsAreNearTheOnesTheyCameFrom) {
     }
   }
   EXPECT_EQ(fast.weights->layers[0].router.type, weights->layers[0].router.type);
+}
+
+TEST_F(FastModeTest, MatricesThatALoaderDequantisedAreLetGoOfWhenTheyAreRepacked) {
+  const TinyCheckpoint source(toccata::testing::kQuantizedShape);
+  const auto file = toccata::testing::TinyGguf(source, toccata::testing::quantized(/*as_bf16=*/false)).bytes();
+  const auto weights = model::load_weights(model::gguf_in_memory("tiny.gguf", file).value_or_throw());
+  ThreadPool threads(2);
+  const Repacked fast = repack_q8(*weights, threads);
+  const auto& shape = source.shape();
+  EXPECT_EQ(fast.weights->made.size(), weights->made.size() - static_cast<std::size_t>(1 + 4 * shape.layers));
+  EXPECT_EQ(fast.weights->embedding.data(), weights->embedding.data());
+  const auto kept = [&](std::span<const Bf16> values) {
+    return std::ranges::any_of(fast.weights->made, [&](const auto& made) { return made->data() == values.data(); });
+  };
+  EXPECT_TRUE(kept(fast.weights->embedding));
+  for (const model::LayerWeights& layer : fast.weights->layers) {
+    EXPECT_TRUE(kept(layer.router.weight));
+    EXPECT_TRUE(kept(layer.attention_norm));
+    EXPECT_TRUE(kept(layer.q.bias));
+  }
 }
 
 }  // namespace

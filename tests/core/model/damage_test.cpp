@@ -15,7 +15,7 @@
 #include "core/model/gguf.h"
 #include "core/model/gguf_checkpoint.h"
 #include "core/model/weights.h"
-#include "tests/support/gguf_writer.h"
+#include "tests/support/gguf_blocks.h"
 
 namespace {
 std::atomic<std::size_t> allocated_bytes;  // by every operator new since the test last set it to zero
@@ -41,7 +41,8 @@ using toccata::testing::TinyGguf;
 using Bytes = std::vector<std::byte>;
 using Json = nlohmann::ordered_json;
 
-enum class Format { kHuggingFace, kOriginal, kGguf };
+enum class Format { kHuggingFace, kOriginal, kGguf, kQuantizedGguf };
+constexpr const char* kFormatNames[] = {"HuggingFace", "Original", "Gguf", "QuantizedGguf"};
 
 Bytes as_bytes(std::string_view text) {
   const auto raw = std::as_bytes(std::span(text));
@@ -108,6 +109,9 @@ class DamageTest : public ::testing::TestWithParam<Format> {
         break;
       case Format::kOriginal: make_original(source_, header_, data_); break;
       case Format::kGguf: intact_ = TinyGguf(source_).bytes(); return;
+      case Format::kQuantizedGguf:
+        intact_ = TinyGguf(wide_, toccata::testing::quantized(/*as_bf16=*/false)).bytes();
+        return;
     }
     intact_ = safetensors(json_text(header_), data_);
   }
@@ -124,7 +128,7 @@ class DamageTest : public ::testing::TestWithParam<Format> {
   static std::string load(const Bytes& bytes, const Bytes& config) {
     try {
       std::shared_ptr<CheckpointFiles> files;
-      if (GetParam() == Format::kGguf) {
+      if (is_gguf()) {
         files = gguf_in_memory("/m/tiny", bytes).value_or_throw();
       } else {
         files = checkpoint_in_memory("/m/tiny", {{"config.json", config}, {"model.safetensors", bytes}});
@@ -141,7 +145,11 @@ class DamageTest : public ::testing::TestWithParam<Format> {
     return intact_.size() - data_.size() > 8 && !data_.empty() ? intact_.size() - data_.size() : intact_.size() / 8;
   }
 
+  static bool is_gguf() { return GetParam() == Format::kGguf || GetParam() == Format::kQuantizedGguf; }
+
   TinyCheckpoint source_{{.layers = 1, .experts = 2}};
+  // Rows of 256 and of 32 values.
+  TinyCheckpoint wide_{{.layers = 1, .experts = 1, .experts_per_token = 1, .hidden = 256, .intermediate = 32, .heads = 2, .vocab = 16}};
   Bytes config_ = as_bytes(source_.config());
   Json header_;  // of the safetensors formats
   Bytes data_;
@@ -203,7 +211,7 @@ TEST_P(DamageTest, AFileCutAnywhereInItsDataIsRefused) {
 
 // Every tensor of a safetensors file, its entry made wrong in each of these ways.
 TEST_P(DamageTest, AnEntryThatLiesIsRefusedByTheTensorsName) {
-  if (GetParam() == Format::kGguf) GTEST_SKIP() << "GGUF has no JSON header";
+  if (is_gguf()) GTEST_SKIP() << "GGUF has no JSON header";
   const std::vector<std::function<void(Json&)>> lies = {
       [](Json& e) { e["dtype"] = "F32"; },
       [](Json& e) { e["dtype"] = "F64"; },
@@ -240,7 +248,7 @@ TEST_P(DamageTest, AnEntryThatLiesIsRefusedByTheTensorsName) {
 
 // The same for GGUF, where an entry is: name, rank, dimensions (innermost first), type, offset.
 TEST_P(DamageTest, AGgufEntryThatLiesIsRefusedByTheTensorsName) {
-  if (GetParam() != Format::kGguf) GTEST_SKIP() << "JSON headers have a test of their own";
+  if (!is_gguf()) GTEST_SKIP() << "JSON headers have a test of their own";
   const auto parsed = parse_gguf(intact_, "x").value_or_throw();
   for (const auto& [name, tensor] : parsed.tensors) {
     std::string needle(8, '\0');
@@ -261,7 +269,7 @@ TEST_P(DamageTest, AGgufEntryThatLiesIsRefusedByTheTensorsName) {
         with(rank + 4, std::uint64_t{1} << 39),
         with(rank + 4, UINT64_MAX),
         with(rank + 4, static_cast<std::uint64_t>(tensor.shape.back()) + 32),
-        with(type, std::uint32_t{12}),
+        with(type, std::uint32_t{15}),
         with(type, std::uint32_t{77}),
         with(type, tensor.type == GgufType::kMxfp4 ? std::uint32_t{0} : std::uint32_t{39}),
         with(offset, std::uint64_t{8}),
@@ -278,7 +286,7 @@ TEST_P(DamageTest, AGgufEntryThatLiesIsRefusedByTheTensorsName) {
 
 // Values of every key that no model has: refused, or of no consequence to loading.
 TEST_P(DamageTest, ImpossibleNumbersInTheConfigAreSurvived) {
-  if (GetParam() == Format::kGguf) GTEST_SKIP() << "the random damage covers GGUF's keys";
+  if (is_gguf()) GTEST_SKIP() << "the random damage covers GGUF's keys";
   const Json config = json_from_valid<Json>(source_.config());
   const std::vector<Json> values = {-1, 0, 1e300, -1e300, INT32_MAX, INT64_MAX, UINT64_MAX, INT32_MAX / 4, 0.5, "x", true, nullptr, Json::array(), Json::object()};
   const auto survives = [&](const Json& spoilt, const std::string& key) {
@@ -302,7 +310,7 @@ TEST_P(DamageTest, ImpossibleNumbersInTheConfigAreSurvived) {
 }
 
 TEST_P(DamageTest, NestingWithoutEndIsRefused) {
-  if (GetParam() == Format::kGguf) GTEST_SKIP() << "GGUF has no JSON";
+  if (is_gguf()) GTEST_SKIP() << "GGUF has no JSON";
   const std::string open(300'000, '['), close(300'000, ']');
   const std::string deep = R"({"a":{"dtype":"U8","shape":)" + open + close + R"(,"data_offsets":[0,0]}})";
   EXPECT_THAT(outcome(safetensors(deep, {})), HasSubstr("nested"));
@@ -315,10 +323,8 @@ TEST_P(DamageTest, NestingWithoutEndIsRefused) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Formats, DamageTest, ::testing::Values(Format::kHuggingFace, Format::kOriginal, Format::kGguf),
-    [](const auto& test) {
-      return test.param == Format::kHuggingFace ? "HuggingFace" : test.param == Format::kOriginal ? "Original" : "Gguf";
-    }
+    Formats, DamageTest, ::testing::Values(Format::kHuggingFace, Format::kOriginal, Format::kGguf, Format::kQuantizedGguf),
+    [](const auto& test) { return std::string(kFormatNames[static_cast<int>(test.param)]); }
 );
 
 }  // namespace

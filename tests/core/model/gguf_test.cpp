@@ -79,8 +79,8 @@ TEST(GgufTest, AnUnknownTensorTypeIsRefusedByName) {
   auto bytes = gguf.bytes();
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const std::size_t at = text.find("output.weight") + std::strlen("output.weight") + 4 + 16;
-  bytes[at] = std::byte{12};
-  EXPECT_THAT(outcome(bytes), AllOf(HasSubstr("output.weight"), HasSubstr("Q4_K"), HasSubstr("expected BF16")));
+  bytes[at] = std::byte{15};
+  EXPECT_THAT(outcome(bytes), AllOf(HasSubstr("output.weight"), HasSubstr("Q8_K"), HasSubstr("expected BF16")));
 }
 
 TEST(GgufTest, AnotherArchitectureIsRefused) {

@@ -19,7 +19,7 @@ namespace {
 
 std::vector<const Int8Kernels*> all_kernels() {
   std::vector<const Int8Kernels*> kernels = {&scalar_int8_kernels()};
-  for (const auto of : {avx2_int8_kernels, avx_vnni_int8_kernels, avx512_vnni_int8_kernels}) {
+  for (const auto of : {avx2_int8_kernels, avx_vnni_int8_kernels, avx512_vnni_int8_kernels, avx512_vbmi_int8_kernels}) {
     if (of() != nullptr) kernels.push_back(of());
   }
   return kernels;
@@ -178,7 +178,7 @@ TEST_P(Int8Test, EveryFormGivesTheBitsOfTheScalarOne) {
           of(*kernels).unpack(rows.rows8, first, count, *panel);
           std::vector<const Int8Block*> from = tokens;
           for (const Int8Block*& x : from) x += first;
-          of(*kernels).panel_dot(*panel, from.data(), n_tokens, count, to.data());
+          of(*kernels).panel_dot(*panel, from.data(), n_tokens, count, to.data(), nullptr);
         }
         for (int t = 0; t < 4; ++t) {
           const auto& wanted = t % 2 == 0 ? wanted0 : wanted1;

@@ -305,6 +305,17 @@ TEST(RopeTest, FrequenciesAreThoseOfGptOss) {
   EXPECT_NEAR(table.concentration, 1.3465735902799727, 1e-7);
 }
 
+// An original context so short that the lower bound is negative: transformers' figures, which clamp it at 0.
+TEST(RopeTest, BoundsStayInsideTheHead) {
+  model::Config config;
+  config.head_dim = 64;
+  config.rope_factor = 32;
+  config.initial_context = 64;
+  const RopeTable table = RopeTable::make(config);
+  const std::pair<std::size_t, double> wanted[] = {{0, 1}, {1, 0.581929321}, {3, 0.174577053}, {6, 0.00719990308}, {7, 0.00230451776}, {31, 3.02351143e-07}};
+  for (const auto& [i, value] : wanted) EXPECT_NEAR(table.frequency[i] / value, 1, 1e-8) << i;
+}
+
 TEST(RouterTest, KeepsTheLowerIdOfEqualsAndSumsToOne) {
   const float logits[] = {1, 3, 3, 2, 3};
   std::int32_t experts[3];

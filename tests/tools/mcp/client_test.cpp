@@ -45,9 +45,31 @@ struct Server {
   }
 };
 
+TEST(McpClient, TheTraceIsToldToServersOfTheModernEra) {
+  const std::string traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  for (const auto& [era, expected] : {std::pair<std::string, std::string>{"modern", traceparent}, {"legacy", "None"}}) {
+    Server server({era});
+    const Result<CallResult> told = server.call("trace", {.traceparent = traceparent});
+    ASSERT_TRUE(told) << told.error().message;
+    EXPECT_EQ(told->text, expected) << era;
+    EXPECT_EQ(server.call("trace")->text, "None");
+  }
+}
+
 bool no_child_is_left() {
   errno = 0;
   return waitpid(-1, nullptr, WNOHANG) == -1 && errno == ECHILD;
+}
+
+TEST(McpClient, HearsThatTheToolsHaveChanged) {
+  for (const char* era : {"modern", "legacy"}) {
+    Server server({era});
+    EXPECT_EQ("echo: hi", server.answer("hi"));
+    EXPECT_FALSE(server.client->take_tools_changed());
+    EXPECT_EQ("echo: change", server.answer("change"));
+    EXPECT_TRUE(server.client->take_tools_changed());
+    EXPECT_FALSE(server.client->take_tools_changed()) << "it was heard";
+  }
 }
 
 TEST(McpClient, SpeaksTheEraOfTheServer) {

@@ -49,6 +49,39 @@ TEST(McpConfig, ReadsProgramsAndAddresses) {
   EXPECT_NE(files.identity(), web.identity());
 }
 
+TEST(McpConfig, SaysHowAServerIsLoggedInTo) {
+  const auto of = [](const std::string& rest) { return parse(R"({"url": "https://s.example/mcp")" + rest + "}").value_or_throw().at(0).oauth; };
+  EXPECT_EQ(OAuthSettings{}, of("")) << "any server at an address may want a login";
+  EXPECT_EQ(std::nullopt, of(R"(, "oauth": false)"));
+  EXPECT_EQ(std::nullopt, of(R"(, "headers": {"authorization": "Bearer mine"})")) << "the user has a token already";
+  EXPECT_EQ(std::nullopt, parse(R"({"command": "a"})").value_or_throw().at(0).oauth);
+  const auto all = of(R"(, "oauth": {"clientId": "id", "clientSecret": "${TOKEN}", "issuer": "https://a.example", "scopes": ["a", "b"],
+                          "callbackPort": 8971, "clientMetadataUrl": "https://me.example/c.json", "origins": ["https://10.0.0.1"]})");
+  OAuthSettings expected{.client_id = "id", .client_secret = "s3cret", .issuer = "https://a.example", .client_metadata_url = "https://me.example/c.json",
+                         .scopes = {"a", "b"}, .origins = {"https://10.0.0.1"}, .callback_port = 8971};
+  EXPECT_EQ(expected, all);
+  EXPECT_EQ(Grant::kClientCredentials, of(R"(, "oauth": {"grant": "client_credentials", "clientId": "x"})")->grant);
+  EXPECT_EQ(Grant::kJwtBearer, of(R"(, "oauth": {"assertion": "a.b.c"})")->grant);
+  EXPECT_EQ(Grant::kJwtBearer, of(R"(, "oauth": {"identityProvider": {"tokenEndpoint": "https://i/t", "idToken": "t"}})")->grant);
+  const std::pair<const char*, const char*> cases[] = {
+      {R"(7)", "x.oauth is no object"},
+      {R"({"grant": "password"})", "x.oauth.grant is 'password'; known: authorization_code, client_credentials, jwt_bearer"},
+      {R"({"grant": "client_credentials"})", "x.oauth.clientId is missing"},
+      {R"({"grant": "jwt_bearer"})", "x.oauth.assertion is missing"},
+      {R"({"identityProvider": {"tokenEndpoint": "https://i/t"}})", "x.oauth.identityProvider.idToken is missing"},
+      {R"({"callbackPort": 0})", "x.oauth.callbackPort is no port"},
+      {R"({"callbackPort": "8971"})", "x.oauth.callbackPort is no port"},
+      {R"({"scopes": "a b"})", "x.oauth.scopes is no list of texts"},
+      {R"({"tokenEndpointAuthMethod": "hope"})", "x.oauth.tokenEndpointAuthMethod is 'hope'"},
+      {R"({"clientMetadataUrl": "http://me.example/c.json"})", "x.oauth.clientMetadataUrl is no https URL"},
+      {R"({"clientSecret": "${MISSING}"})", "x.oauth.clientSecret names the variable MISSING"}};
+  for (const auto& [oauth, what] : cases) {
+    const auto servers = parse(R"({"url": "https://s.example/mcp", "oauth": )" + std::string(oauth) + "}");
+    ASSERT_FALSE(servers) << oauth;
+    EXPECT_THAT(servers.error().message, HasSubstr(what));
+  }
+}
+
 TEST(McpConfig, SaysWhereWhatIsWrong) {
   const std::pair<const char*, const char*> cases[] = {
       {"7", "mcp.json: mcpServers.x is no object"},
@@ -88,6 +121,22 @@ TEST(McpManifest, IsReadAsItWasWritten) {
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(manifest(), *read);
   for (const char* damaged : {"", "{}", R"({"format": 1})", R"({"format": 2})", "[1]"}) EXPECT_FALSE(manifest_from_json(damaged)) << damaged;
+}
+
+TEST(McpManifest, IsSearchedForSecretsInEachPlace) {
+  Manifest told = manifest();
+  told.facts.name = told.facts.instructions = told.tools[0].description = told.tools[2].name = "a token b";
+  told.tools[1].parameters = R"({"title":"token"})";
+  told.left_out = {"token: no schema"};
+  const Manifest safe = redacted(told, [](std::string_view text) {
+    std::string out(text);
+    if (const auto at = out.find("token"); at != std::string::npos) out.replace(at, 5, "*");
+    return out;
+  });
+  EXPECT_EQ(to_json_text(safe).find("token"), std::string::npos) << to_json_text(safe);
+  ASSERT_EQ(2u, safe.tools.size()) << "a tool is called by its name";
+  EXPECT_EQ("a * b: there is a secret in its name", safe.left_out.back());
+  EXPECT_EQ(manifest(), redacted(manifest(), {}));
 }
 
 TEST(McpTools, HintsDecideWhatMayBeRepeatedAndWhatIsAskedFor) {

@@ -33,6 +33,11 @@ def text(words, **more):
 def tools():
     schema = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
     named = [{"name": n, "description": f"Does {n}.", "inputSchema": schema} for n in ("echo", "get-weather", "sleep")]
+    if "tells" in words:  # what it was told, in each place
+        secret = os.environ["T"]
+        named[0]["description"] += f" For {secret}."
+        named[1]["inputSchema"] = {**schema, "description": f"As {secret}"}
+        named.append({"name": secret, "description": "x", "inputSchema": schema})
     named[0]["annotations"] = {"readOnlyHint": True}
     named[1]["annotations"] = {"idempotentHint": True}
     return named
@@ -105,6 +110,8 @@ def call(request):
         token = params.get("_meta", {}).get("progressToken")
         for i in (1, 2):
             send({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": token, "progress": i, "total": 2, "message": f"step {i}"}})
+    if what == "change":
+        send({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
     if what == "log":
         sys.stderr.write("x" * 1000000 + "the end of the log")
         sys.stderr.flush()
@@ -119,6 +126,8 @@ def call(request):
         return {"resultType": "input_required", "requestState": "again"}
     if what == "no result":
         return 7
+    if what == "trace":
+        return text(str(params.get("_meta", {}).get("traceparent")))
     if what == "env":
         return text(json.dumps(dict(os.environ)) + " in " + os.getcwd())
     if what == "ignored":  # the rest of its input, whatever comes
