@@ -118,7 +118,7 @@ constexpr Wall kWalls[] = {
     {"Signals",
      "os.kill(os.getpid(), 0) is None",
      "os.kill(1, 9) is None and os.path.exists('/proc/1')"},
-    {"Priority", "os.nice(1) >= 1", "stopped(lambda: os.nice(-10))"},
+    {"Priority", "os.nice(0) < os.nice(1)", "stopped(lambda: os.nice(-10))"},
     {"Clock",
      "__import__('time').time() > 0",
      "refused('settimeofday', b'\\0' * 16, None) and stopped(lambda: "
