@@ -7,6 +7,8 @@ Experts are MXFP4, the embedding, the unembedding and the four attention matrice
 ggml-org/gpt-oss-20b-GGUF holds. The spread of the weights keeps the residual near 1. There is no vocabulary
 ("no_vocab"): both engines then take ids as they come. The same seed gives the same file. Needs numpy.
 """
+from __future__ import annotations
+
 import argparse
 import dataclasses
 import os
@@ -14,13 +16,16 @@ import pathlib
 import struct
 import sys
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:  # main() says so
+    np = None
 
 ALIGNMENT = 32
 F32, Q8_0, MXFP4 = 0, 8, 39
 BLOCK = {F32: (1, 4), Q8_0: (32, 34), MXFP4: (32, 17)}  # values, bytes
-Q8_BLOCK = np.dtype([("scale", "<f2"), ("codes", "i1", 32)])
-MXFP4_BLOCK = np.dtype([("scale", "u1"), ("codes", "u1", 16)])
+Q8_BLOCK = np and np.dtype([("scale", "<f2"), ("codes", "i1", 32)])
+MXFP4_BLOCK = np and np.dtype([("scale", "u1"), ("codes", "u1", 16)])
 CHUNK_BYTES = 32 << 20
 
 
@@ -202,8 +207,7 @@ def traffic(s: Shape) -> tuple[int, int]:
 class Reader:
     """Tensors of a GGUF file as f32 arrays, decoded on demand."""
 
-    E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6], np.float32)
-    E2M1 = np.concatenate([E2M1, -E2M1])
+    E2M1 = np and np.float32([0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6])
 
     def __init__(self, path: pathlib.Path, s: Shape):
         self.bytes = np.memmap(path, np.uint8, "r")
@@ -241,6 +245,8 @@ def main() -> None:
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    if np is None:
+        sys.exit("synthetic_gguf.py: numpy is not installed; pip install numpy")
     write(args.out, SHAPES[args.shape], args.seed)
     n_bytes, macs = traffic(SHAPES[args.shape])
     print(f"{args.out}: {args.out.stat().st_size / 1e9:.2f} GB; a token reads {n_bytes / 1e9:.3f} GB; {macs / 1e9:.2f} G multiply-adds")
