@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 namespace toccata::sandbox {
@@ -35,7 +36,9 @@ ssize_t receive_message(int socket, void* bytes, std::size_t n, std::span<int> f
   message.msg_iovlen = 1;
   message.msg_control = space;
   message.msg_controllen = sizeof space;
-  const ssize_t got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags);
+  ssize_t got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags);
+  // Told once, and before what the peer has sent, when it closed with something of ours unread.
+  if (got < 0 && errno == ECONNRESET) got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags);
   const cmsghdr* header = got > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
   if (header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return got;
   int came[kMessageFdsMax];
