@@ -13,12 +13,16 @@ namespace toccata::ops {
 inline constexpr int kInt8Block = 32;
 // MXFP4 codes are taken as 0..24: doubled value + 12, so that they can stand on the unsigned side of a byte product.
 inline constexpr int kMxfp4Bias = 12;
+alignas(16) inline constexpr std::uint8_t kMxfp4Codes[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
 
 // 32 activations of one token.
 struct Int8Block {
   std::int8_t q[kInt8Block];   // round(x / scale), in the order the kernel wants
   float scale;                 // largest magnitude / 127; NaN when a value was not finite
   std::int16_t correction[2];  // -12 * sum of q[i] with i % 4 in {0, 1}; in {2, 3}
+
+  // What is too much in a sum of products of q with signed weights on the unsigned side, 128 too high, to be added.
+  int excess() const { return (correction[0] + correction[1]) / kMxfp4Bias * 128; }
 };
 static_assert(sizeof(Int8Block) == 40);
 
@@ -37,6 +41,24 @@ struct Rows8 {
   std::ptrdiff_t ahead = 0;
 };
 
+// Memory that is asked for a little at every block: four places, each `step` bytes further a block.
+struct Prefetch {
+  const std::uint8_t* at[4];
+  std::ptrdiff_t step;
+};
+
+// The sixteen rows behind these: of each half its first four rows and the other four, or the fours of two matrices in turn.
+inline Prefetch next_rows(const Rows8 rows[2], int n_blocks) {
+  const std::ptrdiff_t row = std::ptrdiff_t{n_blocks} * rows[0].code_step;
+  const bool two_matrices = rows[0].codes[2] - rows[0].codes[0] == row;
+  Prefetch next{{}, 4 * std::ptrdiff_t{rows[0].code_step}};
+  for (int half = 0; half < 2; ++half) {
+    next.at[2 * half] = rows[half].codes[0] + 2 * rows[half].ahead;
+    next.at[2 * half + 1] = two_matrices ? rows[half].codes[1] + 2 * rows[half].ahead : next.at[2 * half] + 4 * row;
+  }
+  return next;
+}
+
 // Blocks [first, first + n) of sixteen rows, unpacked once for many tokens.
 inline constexpr int kPanelRows = 16;
 inline constexpr int kPanelBlocks = 32;
@@ -44,12 +66,6 @@ struct Panel {
   // [block][i / 4][row][i % 4]: MXFP4 codes as 0..24, or Q8_0's int8.
   alignas(64) std::uint8_t codes[kPanelBlocks][8][kPanelRows][4];
   alignas(64) float scales[kPanelBlocks][kPanelRows];
-};
-
-// Memory that is read next, asked for a little at every block of a panel: four places, each `step` bytes a block.
-struct Next {
-  const std::uint8_t* at[4];
-  int step;
 };
 
 inline constexpr int kDotTokens = 3;    // most tokens of one dot
@@ -61,7 +77,7 @@ struct Int8Format {
   void (*unpack)(const Rows8 rows[2], int first, int n_blocks, Panel& panel);
   // sums[t][r] += the panel's part of row r . x[t]; x[t] points at the panel's first block. `next` may be null.
   void (*panel_dot)(
-      const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[], const Next* next
+      const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[], const Prefetch* next
   );
 };
 

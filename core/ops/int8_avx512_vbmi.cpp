@@ -6,7 +6,6 @@
 // A code's table look-up is one permutation by the low six bits of each byte, so neither nibble is masked. Scales that stand
 // between the codes are picked out of the same registers: a gather, in the form without VBMI, costs Zen 4 as much as all else.
 #include <cstring>
-#include <utility>
 
 #include "core/base/cpu_features.h"
 #include "core/ops/int8.h"
@@ -46,8 +45,6 @@ TOCCATA_ISA inline __m512 with_block(__m512 sum, __m512i whole, int correction, 
 }
 
 // --- MXFP4, four blocks at a time
-
-constexpr std::uint8_t kCodes[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
 
 // Scales apart from the codes (safetensors).
 struct Split {
@@ -168,44 +165,27 @@ TOCCATA_ISA inline __attribute__((always_inline)) void add_four(
   }
 }
 
-// Memory is asked for the rows that come sixteen later, as four streams: of each half its first four rows and the other
-// four, or two matrices' fours.
-class Ahead {
- public:
-  TOCCATA_ISA Ahead(const Rows8 rows[2], int n_blocks) : step_(4 * std::ptrdiff_t{rows[0].code_step}) {
-    const std::ptrdiff_t row = std::ptrdiff_t{n_blocks} * rows[0].code_step;
-    const bool two_matrices = rows[0].codes[2] - rows[0].codes[0] == row;
-    for (int half = 0; half < 2; ++half) {
-      next_[2 * half] = rows[half].codes[0] + 2 * rows[half].ahead;
-      next_[2 * half + 1] = two_matrices ? rows[half].codes[1] + 2 * rows[half].ahead : next_[2 * half] + 4 * row;
-    }
-  }
-  // A step of n blocks in sixteen rows.
-  template <int kBlocks>
-  TOCCATA_ISA void ask() {
+// Asks for kBlocks of the next rows.
+template <int kBlocks>
+TOCCATA_ISA inline void ask(Prefetch& next) {
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      const std::ptrdiff_t bytes = kBlocks * step_;
-      for (std::ptrdiff_t at = 0; at < bytes; at += 64) _mm_prefetch(reinterpret_cast<const char*>(next_[i] + at), _MM_HINT_T1);
-      next_[i] += bytes;
-    }
+  for (int i = 0; i < 4; ++i) {
+    const std::ptrdiff_t bytes = kBlocks * next.step;
+    for (std::ptrdiff_t at = 0; at < bytes; at += 64) _mm_prefetch(reinterpret_cast<const char*>(next.at[i] + at), _MM_HINT_T1);
+    next.at[i] += bytes;
   }
-
- private:
-  const std::uint8_t* next_[4];
-  std::ptrdiff_t step_;
-};
+}
 
 template <class Layout, int kTokens>
 TOCCATA_ISA void mxfp4_of(const Rows8 rows[2], const Int8Block* const x[], int n_blocks, float* const out[]) {
   const Layout layout(rows);
-  const __m512i table = _mm512_broadcast_i32x4(load16(kCodes));
-  Ahead ahead(rows, n_blocks);
+  const __m512i table = _mm512_broadcast_i32x4(load16(kMxfp4Codes));
+  Prefetch next = next_rows(rows, n_blocks);
   __m512 sums[kTokens];
   for (int t = 0; t < kTokens; ++t) sums[t] = _mm512_setzero_ps();
   int b = 0;
   for (; b + 4 <= n_blocks; b += 4) {
-    ahead.template ask<4>();
+    ask<4>(next);
     add_four<Layout, kTokens, true>(layout, table, rows, x, b, 4, sums);
   }
   if (b < n_blocks) add_four<Layout, kTokens, false>(layout, table, rows, x, b, n_blocks - b, sums);
@@ -260,12 +240,11 @@ TOCCATA_ISA inline __attribute__((always_inline)) void add_two(
       );
     };
     const __m512i ab = halves(0, 1), cd = halves(2, 3);  // group, block: 00 01 10 11
-    const auto excess = [](const Int8Block& b) { return (b.correction[0] + b.correction[1]) / kMxfp4Bias * 128; };
     const Int8Block& b0 = x[t][block];
-    sums[t] = with_block(sums[t], _mm512_shuffle_i32x4(ab, cd, 0x88), excess(b0), of_first, b0.scale);
+    sums[t] = with_block(sums[t], _mm512_shuffle_i32x4(ab, cd, 0x88), b0.excess(), of_first, b0.scale);
     if (kWhole) {
       const Int8Block& b1 = x[t][block + 1];
-      sums[t] = with_block(sums[t], _mm512_shuffle_i32x4(ab, cd, 0xDD), excess(b1), of_second, b1.scale);
+      sums[t] = with_block(sums[t], _mm512_shuffle_i32x4(ab, cd, 0xDD), b1.excess(), of_second, b1.scale);
     }
   }
 }
@@ -275,12 +254,12 @@ TOCCATA_ISA void q8_of(const Rows8 rows[2], const Int8Block* const x[], int n_bl
   alignas(64) std::uint16_t places[32];
   for (int i = 0; i < 32; ++i) places[i] = static_cast<std::uint16_t>(i % 2 * kQ8Step / 2 + i / 2 % 2 * 32);
   const __m512i scale_places = load64(places);
-  Ahead ahead(rows, n_blocks);
+  Prefetch next = next_rows(rows, n_blocks);
   __m512 sums[kTokens];
   for (int t = 0; t < kTokens; ++t) sums[t] = _mm512_setzero_ps();
   int b = 0;
   for (; b + 2 <= n_blocks; b += 2) {
-    ahead.ask<2>();
+    ask<2>(next);
     add_two<kTokens, true>(scale_places, rows, x, b, sums);
   }
   if (b < n_blocks) add_two<kTokens, false>(scale_places, rows, x, b, sums);

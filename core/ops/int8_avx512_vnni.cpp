@@ -23,7 +23,7 @@ struct Q8Wide {
   TOCCATA_ISA static inline __m512i codes(const std::uint8_t (&line)[kPanelRows][4]) {
     return _mm512_xor_si512(_mm512_load_si512(line), _mm512_set1_epi8(-128));
   }
-  TOCCATA_ISA static inline __m512i start(const Int8Block& x) { return _mm512_set1_epi32(excess(x)); }
+  TOCCATA_ISA static inline __m512i start(const Int8Block& x) { return _mm512_set1_epi32(x.excess()); }
 };
 
 TOCCATA_ISA inline __m512i spread4_wide(const void* p) {
@@ -100,24 +100,16 @@ class WidePlaces {
 template <int kTokens>
 TOCCATA_ISA inline void dot_wide_of(const Rows8 rows[2], const Int8Block* const x[], int n_blocks, float* const out[]) {
   WidePlaces places(rows);
-  const __m512i table = _mm512_broadcast_i32x4(load16(Mxfp4Rows::kCodes));
+  const __m512i table = _mm512_broadcast_i32x4(load16(kMxfp4Codes));
   const __m512i nibble = _mm512_set1_epi8(15);
   __m512 sums[kTokens];
   for (int t = 0; t < kTokens; ++t) sums[t] = _mm512_setzero_ps();
-  // What the next sixteen rows are read from: of each half its first four rows and the other four, or two matrices' fours.
-  const std::ptrdiff_t row = std::ptrdiff_t{n_blocks} * rows[0].code_step;
-  const bool two_matrices = rows[0].codes[2] - rows[0].codes[0] == row;
-  const std::uint8_t* next[4];
-  for (int half = 0; half < 2; ++half) {
-    next[2 * half] = rows[half].codes[0] + 2 * rows[half].ahead;
-    next[2 * half + 1] = two_matrices ? rows[half].codes[1] + 2 * rows[half].ahead : next[2 * half] + 4 * row;
-  }
-  const std::ptrdiff_t step = 4 * std::ptrdiff_t{rows[0].code_step};
+  Prefetch next = next_rows(rows, n_blocks);
   for (int b = 0; b < n_blocks; ++b) {
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
-      _mm_prefetch(reinterpret_cast<const char*>(next[i]), _MM_HINT_T1);
-      next[i] += step;
+      _mm_prefetch(reinterpret_cast<const char*>(next.at[i]), _MM_HINT_T1);
+      next.at[i] += next.step;
     }
     __m512i raw[4];
     places.transpose(raw);
@@ -158,7 +150,7 @@ TOCCATA_ISA void dot_wide(const Rows8 rows[2], const Int8Block* const x[], int n
 // Sixteen rows are one register. Two sums a token, so that one instruction does not wait for the one before.
 template <class Format, int kTokens>
 TOCCATA_ISA inline void panel_wide_of(
-    const Panel& panel, const Int8Block* const x[], int n_blocks, float* const out[], const Next* next
+    const Panel& panel, const Int8Block* const x[], int n_blocks, float* const out[], const Prefetch* next
 ) {
   __m512 sums[kTokens];
 #pragma GCC unroll 4
@@ -194,7 +186,7 @@ TOCCATA_ISA inline void panel_wide_of(
 
 template <class Format>
 TOCCATA_ISA void panel_wide(
-    const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[], const Next* next
+    const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[], const Prefetch* next
 ) {
   static_assert(kPanelAtOnce == 4 && kPanelRows == 16);
   if (n_tokens == 4) return panel_wide_of<Format, 4>(panel, x, n_blocks, sums, next);

@@ -85,7 +85,7 @@ void unpack(const Rows8 rows[2], int first, int n_blocks, Panel& panel) {
 
 template <class Format>
 void panel_dot(
-    const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[], const Next* /*next*/
+    const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[], const Prefetch* /*next*/
 ) {
   for (int t = 0; t < n_tokens; ++t) {
     for (int b = 0; b < n_blocks; ++b) {

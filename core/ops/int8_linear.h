@@ -62,31 +62,13 @@ struct Rows16 {
   Rows8 halves[2];
 };
 
-// Asks the memory for the sixteen rows that are read next, while this thread is busy with these: of each half its first four
-// rows and the other four, or the fours of two matrices in turn (see Rows8::ahead).
-class NextRows {
- public:
-  NextRows(const Rows16& rows, int n_blocks) : step_(4 * std::ptrdiff_t{rows.halves[0].code_step}) {
-    const std::ptrdiff_t row = std::ptrdiff_t{n_blocks} * rows.halves[0].code_step;
-    const bool two_matrices = rows.halves[0].codes[2] - rows.halves[0].codes[0] == row;
-    for (int half = 0; half < 2; ++half) {
-      const Rows8& from = rows.halves[half];
-      begin_[2 * half] = from.codes[0] + 2 * from.ahead;
-      begin_[2 * half + 1] = two_matrices ? from.codes[1] + 2 * from.ahead : begin_[2 * half] + 4 * row;
-    }
-  }
-  // Part i of n of blocks [first, first + depth), for a kernel that goes through `depth` blocks meanwhile.
-  Next part(int first, int depth, int i, int n) const {
-    Next next;
-    next.step = static_cast<int>(step_ / n);
-    for (int s = 0; s < 4; ++s) next.at[s] = begin_[s] + first * step_ + std::ptrdiff_t{i} * depth * next.step;
-    return next;
-  }
-
- private:
-  const std::uint8_t* begin_[4];
-  std::ptrdiff_t step_;
-};
+// Part i of n of blocks [first, first + depth), for a kernel that goes through `depth` blocks meanwhile.
+inline Prefetch part_of(const Prefetch& rows, int first, int depth, int i, int n) {
+  Prefetch part = rows;
+  part.step = rows.step / n;
+  for (const std::uint8_t*& at : part.at) at += first * rows.step + std::ptrdiff_t{i} * depth * part.step;
+  return part;
+}
 
 // emit(i, sums[16]) with the product of the rows and input(i), for i < n_tokens. More than a few tokens have rows unpacked
 // for them; the bits are the same either way.
@@ -110,7 +92,7 @@ void rows_times_tokens(
   constexpr int kTokens = 64;
   Panel panel;
   alignas(64) float sums[kTokens][kPanelRows];
-  const NextRows next(rows, n_blocks);
+  const Prefetch next = next_rows(rows.halves, n_blocks);
   for (int begin = 0; begin < n_tokens; begin += kTokens) {
     const int count = std::min(kTokens, n_tokens - begin);
     std::memset(sums, 0, sizeof sums);
@@ -128,7 +110,7 @@ void rows_times_tokens(
         // Spread over the first two calls: asked for all at once, what comes next would be waited for.
         const int n_calls = std::min(2, (count + kPanelAtOnce - 1) / kPanelAtOnce);
         const int call = i / kPanelAtOnce;
-        const Next part = next.part(first, depth, std::min(call, n_calls - 1), n_calls);
+        const Prefetch part = part_of(next, first, depth, std::min(call, n_calls - 1), n_calls);
         kernels.panel_dot(panel, x, some, depth, to, begin == 0 && call < n_calls ? &part : nullptr);
       }
     }

@@ -4,9 +4,8 @@ TOCCATA_ISA inline __m256i start_small(__m256i correction) {
   return _mm256_madd_epi16(correction, _mm256_set1_epi16(1));
 }
 TOCCATA_ISA inline __m256i whole_small(__m256i sum) { return sum; }
-// Signed weights stand on the unsigned side 128 too high: 128 times the activations' sum is taken off.
-inline int excess(const Int8Block& x) { return (x.correction[0] + x.correction[1]) / kMxfp4Bias * 128; }
-TOCCATA_ISA inline __m256i start_signed(const Int8Block& x) { return _mm256_set1_epi32(excess(x)); }
+// Signed weights stand on the unsigned side, 128 too high.
+TOCCATA_ISA inline __m256i start_signed(const Int8Block& x) { return _mm256_set1_epi32(x.excess()); }
 TOCCATA_ISA inline __m256i accumulate_signed(__m256i sum, __m256i w, __m256i s) {
   return accumulate_small(sum, _mm256_xor_si256(w, _mm256_set1_epi8(-128)), s);
 }

@@ -70,9 +70,8 @@ TOCCATA_ISA inline void transpose(const Places& rows, std::ptrdiff_t offset, __m
 }
 
 struct Mxfp4Rows {
-  __m256i table = _mm256_broadcastsi128_si256(load16(kCodes));
+  __m256i table = _mm256_broadcastsi128_si256(load16(kMxfp4Codes));
   __m256i nibble = _mm256_set1_epi8(15);
-  alignas(16) static constexpr std::uint8_t kCodes[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
 
   static constexpr int kLines = 2;  // 64-byte lines that eight rows are in a block, about
 
@@ -206,7 +205,7 @@ TOCCATA_ISA void unpack(const Rows8 rows[2], int first, int n_blocks, Panel& pan
   }
 }
 
-inline void ask(const Next& next, int block) {
+inline void ask(const Prefetch& next, int block) {
   for (const std::uint8_t* at : next.at) {
     at += block * next.step;
     _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T1);
@@ -216,7 +215,7 @@ inline void ask(const Next& next, int block) {
 
 template <class Format>
 TOCCATA_ISA inline void panel_by2(
-    const Panel& panel, int n_blocks, const Int8Block* x0, const Int8Block* x1, float* sums0, float* sums1, const Next* next
+    const Panel& panel, int n_blocks, const Int8Block* x0, const Int8Block* x1, float* sums0, float* sums1, const Prefetch* next
 ) {
   __m256 s00 = _mm256_loadu_ps(sums0);
   __m256 s01 = _mm256_loadu_ps(sums0 + 8);
@@ -256,7 +255,7 @@ TOCCATA_ISA inline void panel_by2(
 
 template <class Format>
 TOCCATA_ISA void panel_dot(
-    const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[], const Next* next
+    const Panel& panel, const Int8Block* const x[], int n_tokens, int n_blocks, float* const sums[], const Prefetch* next
 ) {
   for (int t = 0; t < n_tokens; t += 2) {
     // A token without another one is paired with itself; the other sum is left alone.
