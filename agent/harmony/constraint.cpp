@@ -12,9 +12,12 @@ using grammar::TokenMask;
 
 constexpr std::size_t kForcedBytesMax = 256;
 constexpr std::string_view kNoArguments = R"({"type": "object", "additionalProperties": false})";
+constexpr grammar::SchemaLimits kArgumentLimits{.closed_objects = true};
 
-Result<std::shared_ptr<const Grammar>> compile(const std::string& whose, std::string_view schema) {
-  grammar::CompiledSchema compiled = grammar::compile_schema_text(schema);
+Result<std::shared_ptr<const Grammar>> compile(
+    const std::string& whose, std::string_view schema, const grammar::SchemaLimits& limits = {}
+) {
+  grammar::CompiledSchema compiled = grammar::compile_schema_text(schema, limits);
   if (const auto* error = std::get_if<grammar::SchemaError>(&compiled)) {
     return Error{ErrorCode::kUnsupported, "the schema of " + whose + " cannot be enforced: " + error->text()};
   }
@@ -72,7 +75,7 @@ Result<std::shared_ptr<const ConstraintPlan>> ConstraintPlan::make(
   for (const ConstraintTool& tool : rules.tools) {
     plan->bodies_.emplace_back();
     if (!tool.parameters) continue;
-    auto compiled = compile("tool " + tool.recipient, tool.parameters->empty() ? kNoArguments : *tool.parameters);
+    auto compiled = compile("tool " + tool.recipient, tool.parameters->empty() ? kNoArguments : *tool.parameters, kArgumentLimits);
     if (!compiled) return compiled.error();
     plan->bodies_.back() = std::move(*compiled);
   }

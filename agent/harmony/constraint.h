@@ -22,7 +22,8 @@ namespace toccata::harmony {
 
 struct ConstraintTool {
   std::string recipient;  // as the model is told: "functions.get_weather", "python"
-  // JSON schema of the arguments; "" = an empty object; nullopt: the body is raw text.
+  // JSON schema of the arguments; "" = an empty object; nullopt: the body is raw text. Objects that list properties and do
+  // not speak of others are closed: the model writes listed ones only.
   std::optional<std::string> parameters;
 };
 

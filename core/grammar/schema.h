@@ -32,6 +32,9 @@ struct SchemaLimits {
   int nodes_max = 20'000;        // nodes, objects and arrays of the grammar
   int alternatives_max = 512;    // of one value
   int states_max = 100'000;      // of one string or number
+  // Narrower than the schema: an object that lists properties has no others, unless its schema speaks of others. What a
+  // caller of a function means, and what keeps a small model from inventing parameters.
+  bool closed_objects = false;
 };
 
 using CompiledSchema = std::variant<std::shared_ptr<const Grammar>, SchemaError>;

@@ -103,7 +103,21 @@ Flattener::Flattener(const Json& document, const SchemaLimits& limits) : referen
 std::vector<Flat> Flattener::expand(const All& all) {
   std::vector<Flat> result{Flat{}};
   for (const Json* schema : all) result = cross(result, expand_one(*schema, 0), "allOf", *schema);
+  if (limits_.closed_objects) std::for_each(result.begin(), result.end(), [&](Flat& flat) { close_object(flat); });
   return result;
+}
+
+// Two schemas that each list some of the properties leave each other room, and what must be there must have a place.
+void Flattener::close_object(Flat& flat) const {
+  static const Json kNothing = false;
+  if (flat.objects.size() != 1) return;
+  ObjectPart& part = flat.objects[0];
+  if (part.properties == nullptr || part.properties->empty() || part.patterns != nullptr || part.others != nullptr) return;
+  const auto listed = [&](const std::string& name) { return part.properties->contains(name); };
+  const bool all_listed =
+      std::all_of(flat.required.begin(), flat.required.end(), listed) &&
+      std::all_of(flat.needs.begin(), flat.needs.end(), [&](const auto& need) { return listed(need.second); });
+  if (all_listed && flat.properties_min <= static_cast<std::int64_t>(part.properties->size())) part.others = &kNothing;
 }
 
 std::vector<Flat> Flattener::expand_one(const Json& schema, int depth) {

@@ -89,6 +89,7 @@ class Flattener {
   void read_objects(const Json& schema, Flat& flat);
   void read_arrays(const Json& schema, Flat& flat);
   std::vector<Flat> cross(const std::vector<Flat>& a, const std::vector<Flat>& b, const char* keyword, const Json& at);
+  void close_object(Flat& flat) const;
   static std::optional<Flat> merge(const Flat& a, const Flat& b);
   std::vector<Flat> negate(const Json& schema, const Json& owner, int depth);
   void check_one_of(const std::vector<std::vector<Flat>>& alternatives, const Json& at);

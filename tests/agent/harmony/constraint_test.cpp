@@ -140,6 +140,11 @@ TEST(Constraint, ArgumentsKeepToTheirSchema) {
   EXPECT_TRUE(constraint.at_end());
   expect_accepted(constraint, header + "{\n  \"days\": 7,\n  \"location\": \"\\u00e9\"\n}<|call|>");
   expect_refused(constraint, "<|channel|>commentary to=functions.ping<|message|>{\"a\": 1}<|call|>");
+  ConstraintRules silent;  // of further properties
+  silent.tools = {{"functions.f", R"({"type": "object", "properties": {"a": {"type": "integer"}}})"}};
+  Constraint closed = make(silent);
+  expect_accepted(closed, "<|channel|>commentary to=functions.f<|message|>{\"a\": 1}<|call|>");
+  expect_refused(closed, "<|channel|>commentary to=functions.f<|message|>{\"a\": 1, \"b\": 1}<|call|>");
 }
 
 TEST(Constraint, AnswersKeepToTheirSchema) {

@@ -24,8 +24,8 @@ void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
 class SchemaTest : public testing::TestWithParam<Case> {};
 
-bool passes(const std::string& schema, const std::string& text) {
-  const CompiledSchema compiled = compile_schema_text(schema);
+bool passes(const std::string& schema, const std::string& text, const SchemaLimits& limits = {}) {
+  const CompiledSchema compiled = compile_schema_text(schema, limits);
   if (const auto* error = std::get_if<SchemaError>(&compiled)) {
     ADD_FAILURE() << error->text();
     return false;
@@ -133,6 +133,32 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"{", "", ""}
     )
 );
+
+TEST(SchemaLimitsTest, AnObjectThatListsItsPropertiesCanBeClosed) {
+  const auto text = [](const std::string& schema, const std::string& value) {
+    EXPECT_TRUE(passes(schema, value)) << schema << " is open to " << value;
+    return passes(schema, value, {.closed_objects = true});
+  };
+  const std::string flat = R"({"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}})";
+  EXPECT_TRUE(text(flat, R"({"b":1})"));
+  EXPECT_FALSE(text(flat, R"({"b":1,"c":2})"));
+  const std::string nested = R"({"type": "object", "properties": {"in": {"type": "object", "properties": {"a": {}}}}})";
+  EXPECT_TRUE(text(nested, R"({"in":{"a":{"free":1}}})"));
+  EXPECT_FALSE(text(nested, R"({"in":{"b":1}})"));
+  const std::string referred = R"({"$ref": "#/$defs/o", "$defs": {"o": {"type": "object", "properties": {"a": {}}}}})";
+  EXPECT_FALSE(text(referred, R"({"b":1})"));
+  // What says something of other properties is left alone, and so is what would have no value.
+  for (const std::string open : {
+           R"({"type": "object"})", R"({"type": "object", "properties": {}})",
+           R"({"type": "object", "properties": {"a": {}}, "additionalProperties": true})",
+           R"({"type": "object", "properties": {"a": {}}, "patternProperties": {"^x": {}}})",
+           R"({"type": "object", "properties": {"a": {}}, "required": ["b"]})",
+           R"({"type": "object", "properties": {"a": {}}, "minProperties": 2})",
+           R"({"type": "object", "properties": {"a": {}}, "dependentRequired": {"a": ["b"]}})",
+           R"({"type": "object", "allOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]})"}) {
+    EXPECT_TRUE(text(open, R"({"a":1,"b":2})")) << open;
+  }
+}
 
 TEST(SchemaLimitsTest, LargeSchemasCompileOrAreRefused) {
   nlohmann::ordered_json many = {{"type", "object"}, {"properties", nlohmann::ordered_json::object()}};
