@@ -339,11 +339,11 @@ def draw(rng: random.Random, wording: str, numeric: bool = False) -> Request:
 
 
 def long_result(rng: random.Random, wording: str) -> tuple[str, str, str]:
-    """(a record of many fields, one of them, its value)"""
+    """(a record of many fields, one of them, its value in JSON)"""
     names = rng.sample(sorted({*RESULT_KEYS, *TEXTS, *NUMBERS}), rng.randint(6, 22))
     record = {n: number_value(rng) if n in NUMBERS or rng.random() < 0.3 else text_value(rng, wording) for n in names}
     chosen = rng.choice(names)
-    return json.dumps(record), chosen, str(record[chosen])
+    return json.dumps(record), chosen, json.dumps(record[chosen])
 
 
 def misnamed(rng: random.Random, f: Function, box: list[Function]) -> str:

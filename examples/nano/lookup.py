@@ -30,19 +30,22 @@ THINGS = {
         "river": (["the river of {n}", "the river in {n}"], ["The river of {n} is the {v}.", "The {v} river flows through {n}.", "Its river is the {v}."], "name")}),
     "mountain": (["{n} is a mountain in the south.", "{n} is a high mountain.", "{n} is a mountain with three peaks."], {
         "height": (["the height of {n}", "the altitude of {n}"], ["The height of {n} is {v} meters.", "{n} is {v} meters high.", "Its height is {v} meters."], "height"),
-        "year": (["the year {n} was first climbed"], ["{n} was first climbed in {v}.", "It was first climbed in {v}.", "The first ascent was in {v}."], "year")}),
+        "year": (["the year {n} was first climbed"], ["{n} was first climbed in {v}.", "It was first climbed in {v}.", "The first people on it came in {v}."], "year")}),
     "company": (["{n} is a company that makes glass.", "{n} is a company that builds boats.", "{n} is a family company."], {
-        "founder": (["the founder of {n}"], ["The founder of {n} is {v}.", "{n} was started by {v}.", "Its founder is {v}."], "person"),
+        "founder": (["the founder of {n}"], ["The founder of {n} is {v}.", "{n} was founded by {v}.", "Its founder is {v}."], "person"),
         "employees": (["the number of employees of {n}", "the staff size of {n}"], ["{n} has {v} employees.", "The company has {v} employees.", "It employs {v} people."], "hundreds"),
-        "seat": (["the seat of {n}", "the headquarters of {n}"], ["The seat of {n} is {v}.", "Its headquarters are in {v}.", "The company has its seat in {v}."], "name")}),
+        "seat": (["the seat of {n}", "the headquarters of {n}"], ["The seat of {n} is {v}.", "Its seat is in {v}.", "The company has its seat in {v}."], "name")}),
     "book": (["{n} is a novel about the sea.", "{n} is a book for children.", "{n} is a long novel."], {
-        "author": (["the author of {n}", "the writer of {n}"], ["The author of {n} is {v}.", "{n} was written by {v}.", "Its author is {v}."], "person"),
+        "author": (["the author of {n}", "the writer of {n}"], ["The author of {n} is {v}.", "{v} is the author of {n}.", "Its author is {v}."], "person"),
         "pages": (["the number of pages of {n}", "the page count of {n}"], ["{n} has {v} pages.", "The book has {v} pages.", "It has {v} pages."], "hundreds"),
-        "year": (["the year {n} was published", "the publication year of {n}"], ["{n} was published in {v}.", "The book was published in {v}.", "It came out in {v}."], "year")}),
+        "year": (["the year {n} was published", "the publication year of {n}"], ["{n} was published in {v}.", "The book was published in {v}.", "It was first published in {v}."], "year")}),
     "river": (["{n} is a river in the west.", "{n} is a wide river.", "{n} is a river full of fish."], {
-        "length": (["the length of {n}"], ["The length of {n} is {v} km.", "{n} is {v} km long.", "Its length is {v} km."], "hundreds"),
-        "source": (["the source of {n}"], ["The source of {n} is {v}.", "{n} rises near {v}.", "It begins at {v}."], "name")}),
+        "length": (["the length of {n}"], ["The length of {n} is {v} km.", "{n} is {v} km long.", "It is {v} km long."], "hundreds"),
+        "source": (["the source of {n}"], ["The source of {n} is {v}.", "Its source is near {v}.", "{n} has its source at {v}."], "name")}),
 }
+# What `find` is asked for: part of every sentence that says it and of no other on such a page.
+PATTERNS = {"population": "population", "mayor": "mayor", "river": "river", "height": "meters", "founder": "founde", "employees": "employ", "seat": "seat", "author": "author", "pages": "pages", "length": "km", "source": "source"}
+YEARS = {"town": "founded", "mountain": "first", "book": "published"}  # the patterns of "year"
 NUMERIC = {"thousands", "height", "hundreds", "year"}
 FILLER = ["Many people visit it every summer.", "The weather is mild in spring.", "There is a small museum.", "It is known in the whole region.", "Every year there is a fair.", "Its history is long.", "Children learn about it at school.", "Little was written about it.",
           "A road leads to the coast.", "The old bridge is made of stone.", "In winter it is quiet.", "Some say it is the oldest of its kind.", "Painters like it.", "There are two inns nearby."]
@@ -124,7 +127,7 @@ def questions(rng: random.Random, documents: list[dict], n: int) -> list[dict]:
             continue
         have = {f["attribute"]: f for f in document["facts"]}
         lacking = [a for a in THINGS[document["kind"]][1] if a not in have]
-        if chance < 0.22 and lacking:
+        if chance < 0.3 and lacking:
             out.append({"name": document["title"], "kind": document["kind"], "attribute": rng.choice(lacking), "case": "lacking"})
             continue
         fact = rng.choice(document["facts"])
@@ -151,6 +154,10 @@ class Browser:
         self.process.stdout.close()
 
 
+def pattern(kind: str, attribute: str) -> str:
+    return YEARS[kind] if attribute == "year" else PATTERNS[attribute]
+
+
 def record(browser: Browser, session: int, question: dict) -> dict | None:
     """The question with what the browser answers; None when the answer cannot be reached this way."""
     out = {**question, "search": browser.call(session, "search", {"query": question["name"]})}
@@ -162,12 +169,13 @@ def record(browser: Browser, session: int, question: dict) -> dict | None:
         return None
     out["id"] = links[question["name"]]
     out["open"] = browser.call(session, "open", {"id": out["id"]})
+    # `find` says the line in one place, where a small model can read it off, or that it is not there.
+    out["pattern"] = pattern(question["kind"], question["attribute"])
+    out["find"] = browser.call(session, "find", {"pattern": out["pattern"]})
+    line = re.search(r"†match at L(\d+)】\n(?:L\d+: )(.*)", out["find"])
     if question["case"] == "lacking":
-        return out
-    # Its line: `find` says it in one place, where a small model can read it off.
-    out["find"] = browser.call(session, "find", {"pattern": question["sentence"]})
-    line = re.search(r"†match at L(\d+)】", out["find"])
-    return {**out, "line": int(line[1])} if line else None
+        return None if line else out
+    return {**out, "line": int(line[1])} if line and line[2] == question["sentence"] else None
 
 
 def recorded(toccata: str, rng: random.Random, n_documents: int, n_questions: int, folder: pathlib.Path) -> list[dict]:

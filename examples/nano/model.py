@@ -124,7 +124,7 @@ class Layer(nn.Module):
         if self.training:
             used = F.one_hot(chosen, c.experts).float().mean((0, 1))
             self.balance_loss = c.experts * (logits.softmax(-1).mean(0) * used).sum()
-        gate_up, down = self.expert_weights()
+        gate_up, down = (w.unbind() for w in self.expert_weights())  # one gradient for all, not one as large for each
         chosen = chosen.reshape(-1)
         order = chosen.argsort(stable=True)  # rows grouped by expert
         row = order // c.experts_per_token

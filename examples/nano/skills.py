@@ -91,14 +91,10 @@ class Talk:
             return 0
         self.b.call("browser.open", json.dumps({"id": r["id"]}), shifted(r["open"], self.pages), train)
         self.pages += 1
-        if r["case"] == "lacking":
-            return 0
         # What is cited is the page that was opened; the hits are a page of their own.
-        find = shifted(r["find"], self.pages)
-        self.b.call("browser.find", json.dumps({"pattern": r["sentence"]}), find, train)
+        self.b.call("browser.find", json.dumps({"pattern": r["pattern"]}), shifted(r["find"], self.pages), train)
         self.pages += 1
         return self.pages - 2
-
 
     def use(self, r: functions.Request, space: str, train):
         self.think(USING + r.function.name + ".", train)
@@ -173,7 +169,7 @@ class Errand:
     expression: str = ""  # what python is to compute
 
 
-CASES = {"one": 9, "field": 2, "two": 1.5, "compute": 2.5, "misnamed": 0.5, "missing": 2, "plain": 1.5}
+CASES = {"one": 9, "field": 2, "two": 2.5, "compute": 2.5, "misnamed": 0.5, "missing": 2, "plain": 1.5}
 
 
 def errand(rng: random.Random, python: bool, wording: str, case: str | None = None) -> Errand:
@@ -195,7 +191,7 @@ def errand(rng: random.Random, python: bool, wording: str, case: str | None = No
     if case == "field":
         result, key, value = functions.long_result(rng, wording)
         ask = rng.choice(functions.ASK_FIELD_UNSEEN if wording == "unseen" else functions.ASK_FIELD).format(k=key)
-        return Errand(case, joined(ask), [dataclasses.replace(r, result=result)], f"The {key} is {value}.")
+        return Errand(case, joined(ask), [dataclasses.replace(r, result=result)], f'The result says "{key}": {value}.')
     return Errand(case, r.question, [r], functions.MISSING if case == "missing" else r.answer)
 
 
@@ -246,7 +242,7 @@ def with_functions(rng: random.Random, v: vocabulary.Vocabulary, date: str, effo
 
 
 COMPUTING_SHARE = 0.35  # of all conversations
-FUNCTIONS_SHARE = 0.7  # of the others
+FUNCTIONS_SHARE = 0.64  # of the others
 LOOKING_SHARE = 0.65  # of those that are neither
 
 
