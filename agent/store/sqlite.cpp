@@ -5,6 +5,7 @@
 #include <cstring>
 #include <thread>
 
+#include "agent/store/gathered_wal.h"
 #include "agent/store/ledger.h"
 
 namespace toccata::store {
@@ -49,14 +50,15 @@ Advice advice_for(int code) {
 Database::Database(std::filesystem::path path) : path_(std::move(path)) {
   sqlite3* db = nullptr;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-  const int code = sqlite3_open_v2(path_.c_str(), &db, flags, nullptr);
+  const int code = sqlite3_open_v2(path_.c_str(), &db, flags, gathering_vfs());
   db_.reset(db);
   check(code, "open");
   sqlite3_extended_result_codes(db, 1);
   sqlite3_busy_timeout(db, kBusyTimeoutMs);
   // Pages (16 MB). A checkpoint waits for the disk twice, and a step writes less than ten pages.
-  execute("PRAGMA wal_autocheckpoint = 4000");
+  execute("PRAGMA wal_autocheckpoint = 8000");
   execute("PRAGMA synchronous = NORMAL");
+  execute("PRAGMA cache_spill = OFF");  // gathering_vfs() asks for it
 }
 
 void Database::check(int code, std::string_view doing) const {

@@ -22,10 +22,12 @@ long soak(const char* name, const Harness& harness, long stride) {
     n_points = harness.run_child(folder.path(), Fault::kNone, 0).n_points;
   }
   long n_kills = 0, n_defective = 0;
-  for (const Fault fault : {Fault::kKillBefore, Fault::kKillInTheMiddle, Fault::kKillAfter}) {
-    for (long at = 1; at <= n_points; at += stride) {
+  // A commit is one write of many frames: it is cut in each of its eighths.
+  for (int eighths = 0; eighths <= 8; ++eighths) {
+    const Fault fault = eighths == 0 ? Fault::kKillBefore : eighths == 8 ? Fault::kKillAfter : Fault::kKillInTheMiddle;
+    for (long at = 1 + eighths % stride; at <= n_points; at += stride) {
       const TempFolder folder;
-      if (!harness.run_child(folder.path(), fault, at).killed) continue;
+      if (!harness.run_child(folder.path(), fault, at, eighths).killed) continue;
       ++n_kills;
       const auto outcome = harness.run_here(folder.path());
       const auto defects = harness.defects(folder.path(), outcome);

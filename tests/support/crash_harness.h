@@ -27,12 +27,12 @@ struct Killed {
 };
 
 // Does `work` in a child process until `fault` strikes at its point `at`.
-inline Killed run_until(Fault fault, long at, const std::function<void()>& work) {
+inline Killed run_until(Fault fault, long at, int eighths, const std::function<void()>& work) {
   int fds[2];
   if (pipe(fds) != 0) throw std::runtime_error("pipe");
   const pid_t child = fork();
   if (child == 0) {
-    FaultyDisk::arm(fault, at);
+    FaultyDisk::arm(fault, at, eighths);
     work();
     const long n = FaultyDisk::n_operations();
     (void)!write(fds[1], &n, sizeof n);
@@ -124,8 +124,8 @@ class CrashHarness {
   }
 
   // Runs (or, when the ledger has a run, resumes) in a child process until `fault` strikes at its point `at`.
-  Killed run_child(const std::filesystem::path& folder, Fault fault, long at) const {
-    return run_until(fault, at, [&] { run_here(folder); });
+  Killed run_child(const std::filesystem::path& folder, Fault fault, long at, int eighths = 4) const {
+    return run_until(fault, at, eighths, [&] { run_here(folder); });
   }
 
   agent::RunOutcome run_here(const std::filesystem::path& folder) const {

@@ -46,8 +46,8 @@ class FamilyHarness {
     FaultyDisk::install();
   }
 
-  Killed run_child(const std::filesystem::path& folder, Fault fault, long at) const {
-    return run_until(fault, at, [&] { run_here(folder); });
+  Killed run_child(const std::filesystem::path& folder, Fault fault, long at, int eighths = 4) const {
+    return run_until(fault, at, eighths, [&] { run_here(folder); });
   }
 
   agent::RunOutcome run_here(const std::filesystem::path& folder) const {

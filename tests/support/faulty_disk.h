@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
 #include <new>
 
@@ -27,10 +28,12 @@ class FaultyDisk {
     vfs_.xOpen = open;
     sqlite3_vfs_register(&vfs_, /*makeDflt=*/1);
   }
-  // Counts anew; the fault happens at operation number `at` (1, 2, ...).
-  static void arm(Fault fault, long at) {
+  // Counts anew; the fault happens at operation number `at` (1, 2, ...), kKillInTheMiddle of a write when so many eighths
+  // of it are done.
+  static void arm(Fault fault, long at, int eighths = 4) {
     fault_ = fault;
     at_ = at;
+    eighths_ = eighths;
     n_ = 0;
   }
   static long n_operations() { return n_; }
@@ -57,7 +60,7 @@ class FaultyDisk {
     if (fault_ == Fault::kReadOnly && n >= at_) return SQLITE_READONLY;
     if (n != at_) return SQLITE_OK;
     if (fault_ == Fault::kKillInTheMiddle) {
-      if (bytes != nullptr) real(file)->pMethods->xWrite(real(file), bytes, n_bytes / 2, offset);
+      if (bytes != nullptr) real(file)->pMethods->xWrite(real(file), bytes, static_cast<int>(std::int64_t{n_bytes} * eighths_ / 8), offset);
       die();
     }
     if (fault_ == Fault::kKillBefore) die();
@@ -126,6 +129,7 @@ class FaultyDisk {
   static inline sqlite3_vfs vfs_ = {};
   static inline Fault fault_ = Fault::kNone;
   static inline long at_ = 0;
+  static inline int eighths_ = 4;
   static inline std::atomic<long> n_ = 0;
 };
 

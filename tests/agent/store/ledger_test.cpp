@@ -426,7 +426,7 @@ TEST(DatabaseTest, EveryConnectionHasTheSameSettings) {
   const testing::TempFolder folder;
   Database db(folder / "a.db");
   EXPECT_EQ(db.query_integer("PRAGMA synchronous"), 1);
-  EXPECT_EQ(db.query_integer("PRAGMA wal_autocheckpoint"), 4000);
+  EXPECT_EQ(db.query_integer("PRAGMA wal_autocheckpoint"), 8000);
   EXPECT_EQ(db.query_integer("PRAGMA busy_timeout"), 5000);
 }
 
