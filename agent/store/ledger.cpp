@@ -6,13 +6,13 @@
 #include "agent/store/ledger_impl.h"
 #include "agent/store/run_id.h"
 
-extern "C" const char store_schema_begin[], store_schema_end[];
+extern "C" const char store_schema_begin[], store_schema_end[], store_log_begin[], store_log_end[];
 
 namespace toccata::store {
 namespace {
 
 constexpr std::int64_t kApplicationId = 0x546f6363;  // "Tocc"
-constexpr std::int64_t kSchemaVersion = 6;
+constexpr std::int64_t kSchemaVersion = 7, kOldestVersion = 6;
 
 std::int64_t system_time_ms() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -24,74 +24,39 @@ void create_schema(Database& db) {
   // Another process may have been first.
   if (db.query_integer("PRAGMA user_version") == 0) {
     db.execute(std::string(store_schema_begin, store_schema_end).c_str());
+    db.execute(std::string(store_log_begin, store_log_end).c_str());
     db.execute(("PRAGMA application_id = " + std::to_string(kApplicationId)).c_str());
     db.execute(("PRAGMA user_version = " + std::to_string(kSchemaVersion)).c_str());
   }
   transaction.commit();
 }
 
-// From version 1, which had neither blobs nor forks.
-void upgrade_from_1(Database& db) {
+// Version 6 had the tables of log.sql clustered by two columns; all else is as it was.
+void upgrade_from_6(Database& db) {
+  constexpr struct {
+    const char *name, *place, *others;
+  } kTables[] = {
+      {"segments", "seq", "step, kind, tokens, tokens_blob"},
+      {"steps", "step", "started_ms, finished_ms, prefilled, decoded, ended, first_token_ms"},
+      {"messages", "seq", "step, role, name, channel, recipient, content_type, content, complete, content_blob"},
+      {"calls", "call",
+       "step, recipient, arguments, effect, idempotency_key, started_ms, finished_ms, status, author, content, metadata,"
+       " arguments_blob, content_blob, full_blob, sandbox_cpu_us"},
+  };
   Transaction transaction(db);
-  if (db.query_integer("PRAGMA user_version") == 1) {
-    db.execute(
-        "ALTER TABLE runs ADD COLUMN parent TEXT NOT NULL DEFAULT '';"
-        "ALTER TABLE runs ADD COLUMN parent_step INTEGER NOT NULL DEFAULT 0;"
-        "CREATE TABLE blobs (n INTEGER PRIMARY KEY, sha256 BLOB NOT NULL UNIQUE,"
-        " bytes BLOB NOT NULL) STRICT;"
-        "ALTER TABLE segments ADD COLUMN tokens_blob INTEGER;"
-        "ALTER TABLE messages ADD COLUMN content_blob INTEGER;"
-        "ALTER TABLE calls ADD COLUMN arguments_blob INTEGER;"
-        "ALTER TABLE calls ADD COLUMN content_blob INTEGER;"
-        "ALTER TABLE calls ADD COLUMN full_blob INTEGER;"
-        "PRAGMA user_version = 2"
-    );
-  }
-  transaction.commit();
-}
-
-// From version 2, which did not say when a step's first token came.
-void upgrade_from_2(Database& db) {
-  Transaction transaction(db);
-  if (db.query_integer("PRAGMA user_version") == 2) {
-    db.execute("ALTER TABLE steps ADD COLUMN first_token_ms INTEGER; PRAGMA user_version = 3");
-  }
-  transaction.commit();
-}
-
-// From version 3, which did not keep the session's files.
-void upgrade_from_3(Database& db) {
-  Transaction transaction(db);
-  if (db.query_integer("PRAGMA user_version") == 3) {
-    db.execute(
-        "CREATE TABLE files (run INTEGER NOT NULL, call INTEGER NOT NULL, path TEXT NOT NULL, size INTEGER,"
-        " bytes BLOB NOT NULL, bytes_blob INTEGER, PRIMARY KEY (run, call, path)) STRICT, WITHOUT ROWID;"
-        "PRAGMA user_version = 4"
-    );
-  }
-  transaction.commit();
-}
-
-// From version 4, in which no run made others.
-void upgrade_from_4(Database& db) {
-  Transaction transaction(db);
-  if (db.query_integer("PRAGMA user_version") == 4) {
-    db.execute(
-        "ALTER TABLE runs ADD COLUMN caller TEXT NOT NULL DEFAULT '';"
-        "ALTER TABLE runs ADD COLUMN caller_call INTEGER NOT NULL DEFAULT 0;"
-        "ALTER TABLE runs ADD COLUMN caller_part INTEGER NOT NULL DEFAULT 0;"
-        "CREATE UNIQUE INDEX runs_made_by ON runs (caller, caller_call, caller_part) WHERE caller <> '';"
-        "PRAGMA user_version = 5"
-    );
-  }
-  transaction.commit();
-}
-
-// From version 5, which did not say how much CPU time calls used.
-void upgrade_from_5(Database& db) {
-  Transaction transaction(db);
-  if (db.query_integer("PRAGMA user_version") == 5) {
-    db.execute("ALTER TABLE calls ADD COLUMN sandbox_cpu_us INTEGER; PRAGMA user_version = 6");
+  if (db.query_integer("PRAGMA user_version") == 6) {
+    const auto execute = [&](const std::string& sql) { db.execute(sql.c_str()); };
+    for (const auto& [name, place, others] : kTables) {
+      execute(std::string("ALTER TABLE ") + name + " RENAME TO old_" + name);
+    }
+    execute(std::string(store_log_begin, store_log_end));
+    for (const auto& [name, place, others] : kTables) {
+      execute(
+          std::string("INSERT INTO ") + name + " (key, " + others + ") SELECT run << 32 | " + place + ", " + others +
+          " FROM old_" + name + " ORDER BY 1; DROP TABLE old_" + name
+      );
+    }
+    execute("PRAGMA user_version = 7");
   }
   transaction.commit();
 }
@@ -128,15 +93,19 @@ void prepare_file(Database& db) {
             ", this program knows up to " + std::to_string(kSchemaVersion) + ": update it"
     );
   }
+  if (!header.empty && header.version < kOldestVersion) {
+    throw LedgerError(
+        ErrorCode::kUnsupported,
+        "ledger " + db.path().string() + " has version " + std::to_string(header.version) + ", this program reads " +
+            std::to_string(kOldestVersion) + " and " + std::to_string(kSchemaVersion) +
+            ": export its runs with the program that wrote it, or move it away"
+    );
+  }
   // A commit writes every page that it changes, and a step changes a few rows of each table.
   if (header.empty) db.execute("PRAGMA page_size = 2048");
   db.switch_to_wal();
   if (header.empty) create_schema(db);
-  if (header.version == 1) upgrade_from_1(db);
-  if (!header.empty && header.version < 3) upgrade_from_2(db);
-  if (!header.empty && header.version < 4) upgrade_from_3(db);
-  if (!header.empty && header.version < 5) upgrade_from_4(db);
-  if (!header.empty && header.version < 6) upgrade_from_5(db);
+  if (header.version == 6) upgrade_from_6(db);
 }
 
 }  // namespace

@@ -8,6 +8,9 @@
 #include "agent/store/process_identity.h"
 #include "agent/store/sqlite.h"
 
+// The rows of the run ?1 in a table of log.sql.
+#define TOCCATA_OF_RUN "key BETWEEN ?1 << 32 AND ?1 << 32 | 4294967295"
+
 namespace toccata::store {
 
 // From this size on a text or a segment stands in `blobs`: below, its hash and row would cost more than they save.
@@ -27,36 +30,35 @@ struct WriteStatements {
             "UPDATE runs SET finished_ms = ?2, exit_code = ?3, terminal_reason = ?4, message = ?5,"
             " final = ?6, usage = ?7 WHERE n = ?1"
         ),
-        add_segment(db, "INSERT INTO segments VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
-        begin_step(db, "INSERT INTO steps (run, step, started_ms) VALUES (?1, ?2, ?3)"),
+        add_segment(db, "INSERT INTO segments VALUES (?1 << 32 | ?2, ?3, ?4, ?5, ?6)"),
+        begin_step(db, "INSERT INTO steps (key, started_ms) VALUES (?1 << 32 | ?2, ?3)"),
         whole_step(
             db,
-            "INSERT INTO steps (run, step, started_ms, finished_ms, prefilled, decoded, ended, first_token_ms)"
-            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+            "INSERT INTO steps VALUES (?1 << 32 | ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
         ),
         finish_step(
             db,
             "UPDATE steps SET finished_ms = ?3, prefilled = prefilled + ?4, decoded = decoded + ?5,"
             " ended = ?6, first_token_ms = coalesce(first_token_ms, ?7)"
-            " WHERE run = ?1 AND step = ?2"
+            " WHERE key = ?1 << 32 | ?2"
         ),
         add_message(
             db,
-            "INSERT OR REPLACE INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+            "INSERT OR REPLACE INTO messages VALUES (?1 << 32 | ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
         ),
         add_piece(db, "INSERT INTO pieces VALUES (?1, ?2, ?3, ?4)"),
         drop_pieces(db, "DELETE FROM pieces WHERE run = ?1 AND seq = ?2"),
         redo_pieces(db, "DELETE FROM pieces WHERE run = ?1 AND seq >= ?2"),
-        redo_messages(db, "DELETE FROM messages WHERE run = ?1 AND seq >= ?2"),
+        redo_messages(db, "DELETE FROM messages WHERE key BETWEEN ?1 << 32 | ?2 AND ?1 << 32 | 4294967295"),
         begin_call(
             db,
-            "INSERT INTO calls (run, call, step, recipient, arguments, effect, idempotency_key,"
-            " started_ms, arguments_blob) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+            "INSERT INTO calls (key, step, recipient, arguments, effect, idempotency_key,"
+            " started_ms, arguments_blob) VALUES (?1 << 32 | ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
         ),
         finish_call(
             db,
             "UPDATE calls SET finished_ms = ?3, status = ?4, author = ?5, content = ?6,"
-            " metadata = ?7, content_blob = ?8, full_blob = ?9, sandbox_cpu_us = nullif(?10, 0) WHERE run = ?1 AND call = ?2"
+            " metadata = ?7, content_blob = ?8, full_blob = ?9, sandbox_cpu_us = nullif(?10, 0) WHERE key = ?1 << 32 | ?2"
         ),
         add_file(db, "INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
         add_note(db, "INSERT INTO notes VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),

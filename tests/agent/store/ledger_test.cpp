@@ -378,13 +378,16 @@ TEST_F(LedgerTest, RefusesAnotherProgramsDatabase) {
   EXPECT_EQ(ledger.error().code, ErrorCode::kUnsupported);
 }
 
-TEST_F(LedgerTest, RefusesALedgerOfALaterVersion) {
-  open(path_);
-  sql(path_, "PRAGMA user_version = 99");
-  const auto ledger = Ledger::open(path_);
-  ASSERT_FALSE(ledger);
-  EXPECT_EQ(ledger.error().code, ErrorCode::kUnsupported);
-  EXPECT_THAT(ledger.error().message, HasSubstr("99"));
+TEST_F(LedgerTest, RefusesALedgerOfAnotherVersion) {
+  for (const char* version : {"99", "5"}) {
+    std::filesystem::remove(path_);
+    open(path_);
+    sql(path_, (std::string("PRAGMA user_version = ") + version).c_str());
+    const auto ledger = Ledger::open(path_);
+    ASSERT_FALSE(ledger);
+    EXPECT_EQ(ledger.error().code, ErrorCode::kUnsupported);
+    EXPECT_THAT(ledger.error().message, HasSubstr(std::string("version ") + version));
+  }
 }
 
 TEST_F(LedgerTest, SaysWhenTheFolderCannotBeMade) {

@@ -2,9 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 
 #include "agent/store/ledger.h"
@@ -231,24 +233,26 @@ TEST_F(RunCareTest, TheCheckFindsDamagedBlobs) {
   EXPECT_THAT(defects, ::testing::Contains(HasSubstr("is missing")));
 }
 
-TEST_F(RunCareTest, ALedgerOfVersion1IsUpgraded) {
-  const std::string id = add_run(2, 100);
-  execute(
-      "ALTER TABLE runs DROP COLUMN parent; ALTER TABLE runs DROP COLUMN parent_step;"
-      "ALTER TABLE segments DROP COLUMN tokens_blob; ALTER TABLE messages DROP COLUMN content_blob;"
-      "ALTER TABLE calls DROP COLUMN arguments_blob; ALTER TABLE calls DROP COLUMN content_blob;"
-      "ALTER TABLE calls DROP COLUMN full_blob; ALTER TABLE calls DROP COLUMN sandbox_cpu_us;"
-      "UPDATE segments SET tokens = x'01000000' WHERE length(tokens) = 0;"
-      "ALTER TABLE steps DROP COLUMN first_token_ms;"
-      "DROP INDEX runs_made_by; ALTER TABLE runs DROP COLUMN caller; ALTER TABLE runs DROP COLUMN caller_call;"
-      "ALTER TABLE runs DROP COLUMN caller_part; DROP TABLE files; DROP TABLE blobs; PRAGMA user_version = 1"
-  );
+TEST_F(RunCareTest, ALedgerOfVersion6IsUpgraded) {
+  const std::string first = add_run(2, 10'000), id = add_run(2, 100);
+  for (const auto& [table, place, columns] : std::vector<std::array<std::string, 3>>{
+           {"segments", "seq", "step, kind, tokens, tokens_blob"},
+           {"steps", "step", "started_ms, finished_ms, prefilled, decoded, ended, first_token_ms"},
+           {"messages", "seq", "step, role, name, channel, recipient, content_type, content, complete, content_blob"},
+           {"calls", "call", "step, recipient, arguments, effect, idempotency_key, started_ms, finished_ms, status, author, content,"
+            " metadata, arguments_blob, content_blob, full_blob, sandbox_cpu_us"}}) {
+    execute(("CREATE TABLE v6 (run INTEGER, " + place + " INTEGER, " + columns + ", PRIMARY KEY (run, " + place + ")) WITHOUT ROWID;"
+            "INSERT INTO v6 SELECT run, " + place + ", " + columns + " FROM " + table + "; DROP TABLE " + table + ";"
+            "ALTER TABLE v6 RENAME TO " + table).c_str());
+  }
+  execute("PRAGMA user_version = 6");
   ledger_ = Ledger::open(path_).value_or_throw();
   const RunRecord run = ledger_->load_run(id).value_or_throw();
   ASSERT_EQ(run.calls.size(), 2U);
   EXPECT_EQ(run.calls[0].result->sandbox_cpu_us, 0);
   EXPECT_EQ(run.summary.sandbox_cpu_us, 0);
   EXPECT_EQ(run.messages[2].content, std::string(100, 'c'));
+  EXPECT_EQ(ledger_->load_run(first).value_or_throw().messages[2].content, std::string(10'000, 'c'));
   ledger_->open_run(id).value_or_throw().finish({});
   EXPECT_THAT(ledger_->check(), IsEmpty());
 }
