@@ -89,7 +89,7 @@ class Keeper:
 
     def start(self, branch):
         """A fresh interpreter. True in it."""
-        child = os.fork()
+        child = self.forked()
         if child:
             branch.pid = child
             branch.tell(b"s" + u32(branch.generation))
@@ -103,6 +103,16 @@ class Keeper:
         os.setpgid(0, 0)
         fence()
         return True
+
+    def forked(self):
+        """fork(). Without room for a process (what was killed counts until it is gone, and so do the user's others) it is
+        tried again for two seconds."""
+        for _ in range(200):
+            try:
+                return os.fork()
+            except BlockingIOError:
+                select.select([], [], [], 0.01)
+        return os.fork()
 
     def serve(self):
         """Until the host is gone; returns, in a fresh interpreter, its generation."""
