@@ -169,7 +169,7 @@ class Errand:
     expression: str = ""  # what python is to compute
 
 
-CASES = {"one": 9, "field": 2, "two": 2.5, "compute": 2.5, "misnamed": 0.5, "missing": 2, "plain": 1.5}
+CASES = {"one": 9, "field": 2, "two": 2.5, "compute": 3, "misnamed": 0.5, "missing": 3, "plain": 1.5}
 
 
 def errand(rng: random.Random, python: bool, wording: str, case: str | None = None) -> Errand:
@@ -255,7 +255,7 @@ def conversation(rng: random.Random, v: vocabulary.Vocabulary, lookups: list[dic
     if rng.random() < FUNCTIONS_SHARE:
         return with_functions(rng, v, date, effort, wording)
     looking = bool(lookups) and rng.random() < LOOKING_SHARE
-    browser = rng.random() < (0.9 if looking else 0.3)
+    browser = rng.random() < (0.82 if looking else 0.3)
     python = rng.random() < (0.7 if browser else 0.97)
     talk = Talk(rng, v, effort, python, browser)
     talk.b.system(date, effort, python, browser)

@@ -1,7 +1,7 @@
 """Held-out questions to function tools and how they are put to the program; shared by nano's tests.
 
-By the Chat Completions API of `toccata serve` the functions are the client's: this file plays the client. In `toccata
-run` they are those of an MCP server that answers from a file.
+By the Chat Completions API of `toccata serve` the functions are the client's: this file plays the client. In a run they are
+those of an MCP server that answers from a file.
 """
 
 import json
@@ -11,7 +11,7 @@ import random
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from program import ROOT, Program, events  # noqa: E402
+from program import ROOT  # noqa: E402
 
 sys.path.insert(0, str(ROOT / "examples/nano"))
 sys.dont_write_bytecode = True
@@ -41,8 +41,7 @@ def task_of(rng: random.Random, skill: str, made: list[tuple[skills.Errand, list
         "calls": [] if e.case == "missing" else [{"name": r.function.name, "arguments": r.arguments, "result": r.result} for r in e.requests],
     } for e, _ in made]
     box = {f.name: f for _, of in made for f in of}
-    way = "run" if skill == "call_compute" else "serve"
-    return {"skill": skill, "way": way, "functions": list(box.values()), "turns": turns, "question": turns[-1]["question"], "expected": turns[-1]["expected"]}
+    return {"skill": skill, "functions": list(box.values()), "turns": turns, "question": turns[-1]["question"], "expected": turns[-1]["expected"]}
 
 
 def cases(rng: random.Random, n: int, wording: str) -> list[dict]:
@@ -112,13 +111,3 @@ def mcp_config(folder: pathlib.Path, space: str, box: list[functions.Function], 
     path = folder / "mcp.json"
     path.write_text(json.dumps({"mcpServers": {space: server}}))
     return path
-
-
-def through_run(program: Program, model: str, task: dict, folder: pathlib.Path) -> dict:
-    folder.mkdir()
-    turn = task["turns"][0]
-    config = mcp_config(folder, "shop", task["functions"], turn["calls"])
-    done = program.run("run", "-m", model, "--json", "--temperature", "0", "--seed", "1", "--timeout", "60", "--tools", "python", "--mcp", str(config), "--", turn["question"])
-    items = [e["item"] for e in events(done) if e["type"] == "item.completed"]
-    answer = "".join(i["text"] for i in items if i["type"] == "agent_message")
-    return {**task, "answer": answer, "exit_code": done.returncode, "right": answer == turn["expected"], "functions": [f.name for f in task["functions"]]}
