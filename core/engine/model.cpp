@@ -12,7 +12,7 @@
 namespace toccata::engine {
 namespace {
 
-// Below this a matrix is done before a second thread has woken up. Measured on a 2-core EPYC with nano (1.8 MB).
+// Below this a matrix is done before a second thread has woken up. Measured on a 2-core EPYC with nano when it had 1.8 MB.
 constexpr std::size_t kSmallModelBytes = std::size_t{64} << 20;
 
 std::size_t weight_bytes(const model::Weights& weights) {

@@ -11,6 +11,9 @@ THOUGHT_PLAIN = "No computation is needed."
 CITED = 6  # weight of a cited line's number
 INSTRUCTIONS = ["Be brief.", "Answer in English.", "You are a helpful assistant.", "Always be polite.", "Use tools when needed."]
 
+BELOW = ["End with the final answer, a number alone in \\boxed{}.", "End with the final answer.", "Answer with a number alone.", "Give only the result.", "Answer in one line.", "Answer briefly.", "Put the answer in the last line.",
+         "Think step by step.", "Do not explain anything.", "Write the answer as a number.", "Be exact.", "Use your tools.", "Reply in English.", "The answer is a single value.", "Please be careful.", "Show the final answer in \\boxed{}.", "Your answer must end with the result."]
+
 
 class Builder:
     def __init__(self, v: vocabulary.Vocabulary):
@@ -68,6 +71,11 @@ class Builder:
             self.add("<|end|>")
 
 
+def asked(rng, question):
+    """What programs and careful people put below a question; the answer stays the same."""
+    return question + rng.choice(["\n\n", "\n\n", "\n", " "]) + rng.choice(BELOW) if rng.random() < 0.08 else question
+
+
 def draw_turn(rng, date, python, wording):
     chance = rng.random()
     if chance < 0.86:
@@ -110,7 +118,7 @@ def conversation(rng: random.Random, v: vocabulary.Vocabulary, wording: str = "t
         task = draw_turn(rng, date, python, wording)
         while browser and task.kind == "refusal":  # with a browser, much of it is no refusal
             task = draw_turn(rng, date, python, wording)
-        b.user(task.question)
+        b.user(asked(rng, task.question))
         b.add("<|start|>", "assistant")
         if last or whole_log:
             if effort != "low":

@@ -158,6 +158,8 @@ def said(rng: random.Random, value, style: str) -> str:
         return " and ".join(f"{n}{style}{said(rng, v, style)}" for n, v in value.items())
     if isinstance(value, list):
         texts = [str(v) for v in value]
+        if len(texts) == 1:
+            return texts[0]
         return "[" + ", ".join(texts) + "]" if rng.random() < 0.2 else ", ".join(texts[:-1]) + " and " + texts[-1]
     return f'"{value}"' if isinstance(value, str) and rng.random() < 0.12 else str(value)
 

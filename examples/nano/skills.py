@@ -148,7 +148,7 @@ def turn(talk: Talk, rng: random.Random, r: dict | None, date: str, train: bool,
     task = conversations.draw_turn(rng, date, talk.python, wording)
     while task.kind == "refusal" and talk.browser:  # what the browser may know is no refusal
         task = conversations.draw_turn(rng, date, talk.python, wording)
-    b.user(task.question)
+    b.user(conversations.asked(rng, task.question))
     b.add("<|start|>", "assistant")
     if train:
         talk.compute(task, train)
@@ -169,7 +169,7 @@ class Errand:
     expression: str = ""  # what python is to compute
 
 
-CASES = {"one": 9, "field": 2, "two": 2.5, "compute": 3, "misnamed": 0.5, "missing": 3, "plain": 1.5}
+CASES = {"one": 9, "field": 2, "two": 8, "compute": 3, "misnamed": 0.5, "missing": 3, "plain": 1.5}
 
 
 def errand(rng: random.Random, python: bool, wording: str, case: str | None = None) -> Errand:
@@ -201,7 +201,7 @@ def do_errand(talk: Talk, e: Errand, space: str, box: list[functions.Function], 
         task = conversations.draw_turn(rng, date, talk.python, wording)
         while task.kind == "refusal":  # what functions may do is no refusal
             task = conversations.draw_turn(rng, date, talk.python, wording)
-        b.user(task.question)
+        b.user(conversations.asked(rng, task.question))
         b.add("<|start|>", "assistant")
         if train:
             talk.compute(task, train)
