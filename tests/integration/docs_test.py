@@ -118,7 +118,7 @@ class DocsTest(unittest.TestCase):
         """A fresh folder with what the pages take for granted."""
         folder = self.program.home / f"work{len(list(self.program.home.glob('work*')))}"
         shutil.copytree(ROOT / "examples" / "tasks", folder)
-        for name in ("tasks", "evals", "agents", "tools"):
+        for name in ("tasks", "evals", "agents", "tools", "notes"):
             shutil.copytree(ROOT / "examples" / name, folder / "examples" / name)
         (folder / "rows.csv").write_text("a,b,sum\n12,30,42\n7,5,12\n")
         (folder / "schema.json").write_text('{"type": "object", "properties": {"result": {"type": "integer"}}, "required": ["result"], "additionalProperties": false}')
