@@ -241,6 +241,33 @@ def with_functions(rng: random.Random, v: vocabulary.Vocabulary, date: str, effo
     return talk.b.ids, talk.b.weights
 
 
+RESULT_NAMES = ["result", "answer", "value", "total", "number", "out", "sum"]
+
+
+def with_schema(rng: random.Random, v: vocabulary.Vocabulary, date: str, effort: str, wording: str = "train"):
+    """A computation whose answer is JSON by a schema, as `--output-schema` puts it."""
+    talk = Talk(rng, v, effort, True, False)
+    talk.b.system(date, effort, True, False)
+    name = rng.choice(RESULT_NAMES)
+    while True:
+        task = tasks.draw_task(rng, tasks.draw_kind(rng), wording)
+        if task.code and task.output and "\n" not in task.output:
+            break
+    number = re.fullmatch(r"-?\d+(\.\d+)?", task.output)
+    kind = "string" if not number else "number" if "." in task.output or rng.random() < 0.4 else "integer"
+    schema = {"type": "object", "properties": {name: {"type": kind}}, "required": [name], "additionalProperties": False}
+    if rng.random() < 0.2:
+        del schema["additionalProperties"]
+    talk.b.developer("# Instructions\n\n# Response Formats\n\n## answer\n\n" + json.dumps(schema, separators=(",", ":")))
+    talk.b.user(conversations.asked(rng, task.question))
+    talk.b.add("<|start|>", "assistant")
+    talk.compute(task, True)
+    value = json.dumps(task.output) if kind == "string" else task.output
+    talk.b.final("{" + f'"{name}": {value}' + "}", True, True)
+    return talk.b.ids, talk.b.weights
+
+
+SCHEMA_SHARE = 0.05
 COMPUTING_SHARE = 0.35  # of all conversations
 FUNCTIONS_SHARE = 0.64  # of the others
 LOOKING_SHARE = 0.65  # of those that are neither
@@ -252,6 +279,8 @@ def conversation(rng: random.Random, v: vocabulary.Vocabulary, lookups: list[dic
         return conversations.conversation(rng, v, wording)
     date = f"{rng.randint(2024, 2029)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
     effort = rng.choice(conversations.EFFORTS + ["medium"])
+    if rng.random() < SCHEMA_SHARE:
+        return with_schema(rng, v, date, effort, wording)
     if rng.random() < FUNCTIONS_SHARE:
         return with_functions(rng, v, date, effort, wording)
     looking = bool(lookups) and rng.random() < LOOKING_SHARE
