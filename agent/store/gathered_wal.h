@@ -1,7 +1,7 @@
 // An SQLite VFS under which the frames of a commit reach the write-ahead log in one write.
 //
-// SQLite writes a log frame by frame, each in two calls (24 bytes of header, then the page): eleven calls a step of an
-// agent, two thirds of what its ledger costs. Here a log file's new frames wait in memory until the frame that commits
+// SQLite writes a log frame by frame, each in two calls (24 bytes of header, then the page): eleven calls a commit, a
+// fifth of what a step of an agent costs. Here a log file's new frames wait in memory until the frame that commits
 // them (its header says so: https://sqlite.org/fileformat2.html#the_write_ahead_log, bytes 4 to 7 are not 0) and then go
 // out together, before the commit returns and before any reader is told of it. A failure is the commit's. What waits is
 // never committed: losing it with the process loses nothing. All other files and calls are the system's own.

@@ -8,8 +8,8 @@
 #include "agent/store/process_identity.h"
 #include "agent/store/sqlite.h"
 
-// The rows of the run ?1 in a table of log.sql.
-#define TOCCATA_OF_RUN "key BETWEEN ?1 << 32 AND ?1 << 32 | 4294967295"
+// The rows of a run, "?1" or a column, in a table of log.sql.
+#define TOCCATA_ROWS_OF(run) "key BETWEEN " run " << 32 AND " run " << 32 | 4294967295"
 
 namespace toccata::store {
 

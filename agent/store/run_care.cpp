@@ -13,10 +13,10 @@ namespace {
 RunCounts read_counts(Database& db, std::int64_t run) {
   Statement row(
       db,
-      "SELECT (SELECT coalesce(max(step), 0) FROM steps WHERE " TOCCATA_OF_RUN "),"
-      " (SELECT count(*) FROM segments WHERE " TOCCATA_OF_RUN "),"
-      " (SELECT count(*) FROM messages WHERE " TOCCATA_OF_RUN "),"
-      " (SELECT count(*) FROM calls WHERE " TOCCATA_OF_RUN "), (SELECT count(*) FROM notes WHERE run = ?1)"
+      "SELECT (SELECT coalesce(max(step), 0) FROM steps WHERE " TOCCATA_ROWS_OF("?1") "),"
+      " (SELECT count(*) FROM segments WHERE " TOCCATA_ROWS_OF("?1") "),"
+      " (SELECT count(*) FROM messages WHERE " TOCCATA_ROWS_OF("?1") "),"
+      " (SELECT count(*) FROM calls WHERE " TOCCATA_ROWS_OF("?1") "), (SELECT count(*) FROM notes WHERE run = ?1)"
   );
   row.bind(run).next();
   const auto count = [&](int column) { return static_cast<int>(row.integer(column)); };
@@ -27,21 +27,21 @@ RunCounts read_counts(Database& db, std::int64_t run) {
 // number: it is left out.
 constexpr const char* kCopies[] = {
     "INSERT INTO segments SELECT ?2 << 32 | seq, step, kind, tokens, tokens_blob FROM segments"
-    " WHERE " TOCCATA_OF_RUN " AND step <= ?3 AND (step < ?3 OR ?3 = 0 OR kind <> 'user')",
+    " WHERE " TOCCATA_ROWS_OF("?1") " AND step <= ?3 AND (step < ?3 OR ?3 = 0 OR kind <> 'user')",
     "INSERT INTO steps SELECT ?2 << 32 | step, started_ms, finished_ms, prefilled, decoded, ended, first_token_ms"
-    " FROM steps WHERE " TOCCATA_OF_RUN " AND step <= ?3",
+    " FROM steps WHERE " TOCCATA_ROWS_OF("?1") " AND step <= ?3",
     "INSERT INTO messages SELECT ?2 << 32 | seq, step, role, name, channel, recipient, content_type,"
     " content, complete, content_blob FROM messages"
-    " WHERE " TOCCATA_OF_RUN " AND step <= ?3 AND (step < ?3 OR ?3 = 0 OR role <> 'user')",
+    " WHERE " TOCCATA_ROWS_OF("?1") " AND step <= ?3 AND (step < ?3 OR ?3 = 0 OR role <> 'user')",
     "INSERT INTO pieces SELECT ?2, seq, piece, text FROM pieces WHERE run = ?1"
-    " AND seq IN (SELECT seq FROM messages WHERE " TOCCATA_OF_RUN " AND step <= ?3)",
+    " AND seq IN (SELECT seq FROM messages WHERE " TOCCATA_ROWS_OF("?1") " AND step <= ?3)",
     "INSERT INTO calls (key, step, recipient, arguments, effect, idempotency_key, started_ms,"
     " finished_ms, status, author, content, metadata, arguments_blob, content_blob, full_blob, sandbox_cpu_us)"
     " SELECT ?2 << 32 | call, step, recipient, arguments, effect, idempotency_key, started_ms,"
     " finished_ms, status, author, content, metadata, arguments_blob, content_blob,"
-    " full_blob, sandbox_cpu_us FROM calls WHERE " TOCCATA_OF_RUN " AND step <= ?3",
+    " full_blob, sandbox_cpu_us FROM calls WHERE " TOCCATA_ROWS_OF("?1") " AND step <= ?3",
     "INSERT INTO files SELECT ?2, call, path, size, bytes, bytes_blob FROM files WHERE run = ?1"
-    " AND call IN (SELECT call FROM calls WHERE " TOCCATA_OF_RUN " AND step <= ?3)",
+    " AND call IN (SELECT call FROM calls WHERE " TOCCATA_ROWS_OF("?1") " AND step <= ?3)",
     "INSERT INTO notes SELECT ?2, seq, step, at_ms, kind, detail FROM notes"
     " WHERE run = ?1 AND step <= ?3",
 };
@@ -50,7 +50,7 @@ void delete_rows(Database& db, std::int64_t run) {
   const auto clear = [&](const char* table, const char* where) {
     Statement(db, (std::string("DELETE FROM ") + table + " WHERE " + where).c_str()).bind(run).run();
   };
-  for (const char* table : {"segments", "steps", "messages", "calls"}) clear(table, TOCCATA_OF_RUN);
+  for (const char* table : {"segments", "steps", "messages", "calls"}) clear(table, TOCCATA_ROWS_OF("?1"));
   for (const char* table : {"pieces", "files", "notes"}) clear(table, "run = ?1");
   Statement(db, "DELETE FROM runs WHERE n = ?1").bind(run).run();
 }

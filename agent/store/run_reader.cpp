@@ -11,9 +11,9 @@ namespace {
 
 constexpr const char* kSummaryColumns =
     "SELECT n, id, created_ms, finished_ms, task, model, exit_code, terminal_reason, process,"
-    " (SELECT count(*) FROM steps WHERE key BETWEEN n << 32 AND n << 32 | 4294967295),"
-    " (SELECT count(*) FROM calls WHERE key BETWEEN n << 32 AND n << 32 | 4294967295),"
-    " (SELECT coalesce(sum(sandbox_cpu_us), 0) FROM calls WHERE key BETWEEN n << 32 AND n << 32 | 4294967295), params, sandbox, message, final, usage, parent, parent_step,"
+    " (SELECT count(*) FROM steps WHERE " TOCCATA_ROWS_OF("n") "),"
+    " (SELECT count(*) FROM calls WHERE " TOCCATA_ROWS_OF("n") "),"
+    " (SELECT coalesce(sum(sandbox_cpu_us), 0) FROM calls WHERE " TOCCATA_ROWS_OF("n") "), params, sandbox, message, final, usage, parent, parent_step,"
     " caller, caller_call, caller_part FROM runs ";
 
 RunStatus status_of(const RunSummary& summary, const std::string& process) {
@@ -54,7 +54,7 @@ std::vector<Segment> read_segments(Database& db, std::int64_t run) {
   Statement row(
       db,
       "SELECT step, kind, coalesce((SELECT bytes FROM blobs WHERE n = tokens_blob), tokens)"
-      " FROM segments WHERE " TOCCATA_OF_RUN " ORDER BY key"
+      " FROM segments WHERE " TOCCATA_ROWS_OF("?1") " ORDER BY key"
   );
   std::vector<Segment> segments;
   row.bind(run);
@@ -75,7 +75,7 @@ std::vector<StepRow> read_steps(Database& db, std::int64_t run) {
   Statement row(
       db,
       "SELECT step, started_ms, finished_ms, prefilled, decoded, ended, first_token_ms FROM steps"
-      " WHERE " TOCCATA_OF_RUN " ORDER BY key"
+      " WHERE " TOCCATA_ROWS_OF("?1") " ORDER BY key"
   );
   std::vector<StepRow> steps;
   row.bind(run);
@@ -102,7 +102,7 @@ std::vector<MessageRow> read_messages(Database& db, std::int64_t run) {
       db,
       "SELECT seq, step, role, name, channel, recipient, content_type,"
       " coalesce((SELECT bytes FROM blobs WHERE n = content_blob), content), complete"
-      " FROM messages WHERE " TOCCATA_OF_RUN " ORDER BY key"
+      " FROM messages WHERE " TOCCATA_ROWS_OF("?1") " ORDER BY key"
   );
   std::vector<MessageRow> messages;
   row.bind(run);
@@ -133,7 +133,7 @@ std::vector<CallRow> read_calls(Database& db, std::int64_t run) {
       " coalesce((SELECT bytes FROM blobs WHERE n = arguments_blob), arguments),"
       " effect, idempotency_key, started_ms, finished_ms, status, author,"
       " coalesce((SELECT bytes FROM blobs WHERE n = content_blob), content), metadata, sandbox_cpu_us"
-      " FROM calls WHERE " TOCCATA_OF_RUN " ORDER BY key"
+      " FROM calls WHERE " TOCCATA_ROWS_OF("?1") " ORDER BY key"
   );
   std::vector<CallRow> calls;
   row.bind(run);
