@@ -169,7 +169,7 @@ class Errand:
     expression: str = ""  # what python is to compute
 
 
-CASES = {"one": 9, "field": 2, "two": 8, "compute": 3, "misnamed": 0.5, "missing": 3, "plain": 1.5}
+CASES = {"one": 9, "field": 2, "two": 4.5, "compute": 3, "misnamed": 0.5, "missing": 3, "plain": 1.5}
 
 
 def errand(rng: random.Random, python: bool, wording: str, case: str | None = None) -> Errand:
@@ -244,6 +244,11 @@ def with_functions(rng: random.Random, v: vocabulary.Vocabulary, date: str, effo
 RESULT_NAMES = ["result", "answer", "value", "total", "number", "out", "sum"]
 
 
+def response_format(schema: dict) -> str:
+    """The developer message of a run whose answer has a schema."""
+    return "# Instructions\n\n# Response Formats\n\n## answer\n\n" + json.dumps(schema, separators=(",", ":"))
+
+
 def with_schema(rng: random.Random, v: vocabulary.Vocabulary, date: str, effort: str, wording: str = "train"):
     """A computation whose answer is JSON by a schema, as `--output-schema` puts it."""
     talk = Talk(rng, v, effort, True, False)
@@ -258,7 +263,7 @@ def with_schema(rng: random.Random, v: vocabulary.Vocabulary, date: str, effort:
     schema = {"type": "object", "properties": {name: {"type": kind}}, "required": [name], "additionalProperties": False}
     if rng.random() < 0.2:
         del schema["additionalProperties"]
-    talk.b.developer("# Instructions\n\n# Response Formats\n\n## answer\n\n" + json.dumps(schema, separators=(",", ":")))
+    talk.b.developer(response_format(schema))
     talk.b.user(conversations.asked(rng, task.question))
     talk.b.add("<|start|>", "assistant")
     talk.compute(task, True)

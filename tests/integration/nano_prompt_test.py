@@ -49,6 +49,21 @@ class Prompt(unittest.TestCase):
                     self.assertEqual(V.decode(opening[: len(ours.ids)]), V.decode(ours.ids))
                     self.assertEqual(opening[: len(ours.ids)], ours.ids)
 
+    def test_opening_of_a_run_whose_answer_has_a_schema(self):
+        schema = {"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"], "additionalProperties": False}
+        with Program() as program:
+            (program.home / "schema.json").write_text(json.dumps(schema))
+            done = program.run("run", "--temperature", "0", "--output-schema", str(program.home / "schema.json"), "What is 12 * 34?")
+            opening = [t for _, tokens in token_log(program) for t in tokens]
+        ours = conversations.Builder(V)
+        ours.system(re.search(r"Current date: ([0-9-]+)", V.decode(opening))[1], "medium", True, False)
+        ours.developer(skills.response_format(schema))
+        ours.user("What is 12 * 34?")
+        ours.add("<|start|>", "assistant")
+        self.assertEqual(V.decode(opening[: len(ours.ids)]), V.decode(ours.ids))
+        self.assertEqual(opening[: len(ours.ids)], ours.ids)
+        self.assertEqual(json.loads(done.stdout), {"total": 408})
+
     def test_a_whole_run_with_a_call(self):
         with Program() as program:
             done = program.run("run", "--temperature", "0", "--reasoning", "low", "what is 12 * 34?")
