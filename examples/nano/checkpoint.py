@@ -67,11 +67,10 @@ def doubled(net: Nano, tokens: torch.Tensor) -> Nano:
     """
     c, t = net.config, tokens.shape[1]
     told = tokens.flatten() != 0
-    full, sliding = net.masks(t)
     inputs: list[torch.Tensor] = []  # of each layer's router
     x = net.embedding[tokens]
     for layer in net.layers:
-        x = layer.attention(x, sliding if layer.sliding else full, net.cos[:t], net.sin[:t])
+        x = layer.attention(x, net.cos[:t], net.sin[:t])
         inputs.append(rms_norm(x, layer.mlp_norm, c.norm_eps).reshape(-1, c.hidden)[told])
         x = layer.mlp(x)
     out = Nano(dataclasses.replace(c, experts=2 * c.experts))

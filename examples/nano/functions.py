@@ -8,9 +8,12 @@ what the program's renderer prints; a test compares the two.
 import dataclasses
 import json
 import random
+import re
 
 import lookup
 import tasks
+import wordings
+from function_wordings import CURRENCIES, DAYS, EVENTS, FAMILIAR, GOODS, LANGUAGES, MESSAGES, NAMED_JOINTS, NAMED_OPENINGS, PHRASES_SPOKEN, ROOMS, SPOKEN_JOINTS, SPOKEN_OPENINGS, UNSEEN_HEADS, B, N, S
 
 MISSING = "I have no tool for that."
 FAILED = "The tool failed: "
@@ -33,16 +36,6 @@ UNSEEN_VALUES = "purple copper narrow tidal velvet hourly linen crisp".split()
 RESULT_KEYS = "status id total count price level state left code time place".split()
 STATES = "ok done sent saved open closed ready waiting booked started stopped full empty sunny cloudy rainy".split()
 ERRORS = ["not found", "no such id", "access denied", "out of stock", "the service is down", "wrong password", "try again later", "limit reached", "no connection", "the name is taken", "unknown city", "bad request"]
-
-NAMED_HEADS = """use F with ARGS|call F with ARGS|run F with ARGS|F with ARGS|F: ARGS|F, ARGS|please use F, ARGS|use the tool F with ARGS|call the function F with ARGS|i want F with ARGS|use F. ARGS|call F: ARGS|try F with ARGS|do F with ARGS|use F and give it ARGS|run the function F: ARGS|invoke F with ARGS|please call F with ARGS|can you call F with ARGS?|let F run with ARGS""".split("|")
-SPOKEN_HEADS = """VN with ARGS|VN, ARGS|VN: ARGS|please VN with ARGS|can you VN with ARGS?|i need you to VN with ARGS|could you VN, ARGS?|i want to VN with ARGS|please VN. ARGS|VN. ARGS|VN for me, ARGS|i would like to VN with ARGS|now VN with ARGS|we have to VN with ARGS|help me VN with ARGS|you should VN with ARGS|VN - ARGS|let's VN with ARGS""".split("|")
-UNSEEN_HEADS = """make F happen with ARGS|have F done with ARGS|it is time to VN with ARGS|go and VN. ARGS|somebody must VN, ARGS""".split("|")
-THEN = [" then ", " and then ", ", then ", ". then ", "; then ", ". after that, ", " and after that "]
-COMPUTE = [("*", ["multiply the result by {k}", "multiply that by {k}", "take it times {k}", "multiply the number by {k}"]), ("+", ["add {k} to the result", "add {k} to it", "add {k}"]), ("-", ["subtract {k} from the result", "subtract {k}", "take away {k}"]), ("//", ["divide the result by {k} without remainder"]), ("%", ["take the result modulo {k}"])]
-
-
-ASK_FIELD = ["tell me the {k}", "what is the {k}?", "give me the {k}", "i want to know the {k}", "say what the {k} is", "show me only the {k}", "the {k}, please"]
-ASK_FIELD_UNSEEN = ["read out the {k}", "which {k} does it have?"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,8 +97,18 @@ def declaration(space: str, functions: list[Function]) -> str:
     return out + f"\n}} // namespace {space}"
 
 
+MADE_UP = [w for w in wordings.FILLERS if w not in {*UNSEEN_VERBS, *UNSEEN_NOUNS, *UNSEEN_TEXTS, *UNSEEN_NUMBERS, *UNSEEN_VALUES, *SWITCHES, *LISTS, *OBJECTS}]
+
+
+def word(rng: random.Random) -> str:
+    """Any word, or one that nobody has seen: what it means must not matter."""
+    return rng.choice(MADE_UP) if rng.random() < 0.6 else lookup.name(rng).lower()
+
+
 def pick(rng: random.Random, seen: list[str], unseen: list[str], wording: str) -> str:
-    return rng.choice(unseen if wording == "unseen" and rng.random() < 0.6 else seen)
+    if wording == "unseen":
+        return rng.choice(unseen if rng.random() < 0.6 else seen)
+    return word(rng) if rng.random() < 0.18 else rng.choice(seen)
 
 
 def text_value(rng: random.Random, wording: str) -> str:
@@ -114,8 +117,10 @@ def text_value(rng: random.Random, wording: str) -> str:
         return rng.choice(tasks.NAMES)
     if chance < 0.55:
         return lookup.name(rng)
-    if chance < 0.9:
+    if chance < 0.87:
         return pick(rng, VALUES, UNSEEN_VALUES, wording)
+    if chance < 0.9:
+        return f"{rng.choice(['A', 'B', 'K', 'X', 'inv', 'ab'])}{rng.choice(['-', ''])}{rng.randint(1, 999)}"
     return f"{pick(rng, VALUES, UNSEEN_VALUES, wording)} {rng.choice(NOUNS)}"
 
 
@@ -140,6 +145,8 @@ def field(rng: random.Random, name: str, wording: str) -> tuple[dict, object]:
     if name in NUMBERS + UNSEEN_NUMBERS + ["low", "high", "phone"]:
         value = number_value(rng)
         return {"type": rng.choice(["number", "number", "integer"]) if isinstance(value, int) else "number"}, value
+    if name not in TEXTS + UNSEEN_TEXTS + ["street", "country", "city"] and rng.random() < 0.4:  # what a strange name holds is told by its type alone
+        return {"type": "number"}, number_value(rng)
     if rng.random() < 0.12:
         options = rng.sample(VALUES, 3)
         return {"type": "string", "enum": options}, rng.choice(options)
@@ -173,16 +180,47 @@ def said_arguments(rng: random.Random, arguments: dict) -> str:
     return ", ".join(parts) if len(parts) < 2 or rng.random() < 0.4 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
-def invented(rng: random.Random, wording: str) -> tuple[Function, str, dict]:
-    """(function, question, arguments)"""
+def slots(head: str) -> str:
+    """A head as wordings.HeldOut compares it, up to its arguments."""
+    return re.sub(r"\bF\b|VN", "{x}", head.split("ARGS")[0])
+
+
+HELD_OUT_HEADS = wordings.HeldOut([slots(h) for h in UNSEEN_HEADS])
+
+
+def head_of(rng: random.Random, named: bool, wording: str) -> str:
+    """How a call is asked for, with F or VN and ARGS. Words that do not matter stand in the place of some."""
+    if wording == "unseen":
+        return rng.choice(UNSEEN_HEADS)
+    strange = lambda: " ".join(rng.choice(wordings.FILLERS) for _ in range(rng.randint(1, 3)))  # noqa: E731
+    opening = strange() if rng.random() < 0.2 else rng.choice(NAMED_OPENINGS if named else SPOKEN_OPENINGS)
+    joint = f" {strange()} " if rng.random() < 0.04 else rng.choice(NAMED_JOINTS if named else SPOKEN_JOINTS)
+    if rng.random() < 0.1:
+        joint = f" {strange()}{joint}"
+    head = f"{opening} {'F' if named else 'VN'}".strip() + joint + "ARGS"
+    return head if HELD_OUT_HEADS.allowed(slots(head)) else head_of(rng, named, wording)
+
+
+def without_arguments(head: str) -> str:
+    """The head of a call that takes none."""
+    return re.split(r"(?<=F)\b|(?<=VN)\b", head)[0] if " happen" not in head and " done" not in head else head.replace(" with ARGS", "")
+
+
+def invented(rng: random.Random, wording: str, like: str = "") -> tuple[Function, str, dict]:
+    """(function, question, arguments); `like` verb_noun shares one of both"""
     verb, noun = pick(rng, VERBS, UNSEEN_VERBS, wording), pick(rng, NOUNS, UNSEEN_NOUNS, wording)
+    if like.count("_") == 1:
+        verb, noun = (like.split("_")[0], noun) if rng.random() < 0.5 else (verb, like.split("_")[1])
     name = verb + "_" + noun if rng.random() < 0.85 else verb + noun.capitalize()
     names: list[str] = []
     for _ in range(rng.choice([0, 1, 1, 1, 2, 2, 2, 3])):
         pool = rng.choices([TEXTS, NUMBERS, SWITCHES, LISTS, list(OBJECTS)], [5, 5, 1.5, 1, 1.5])[0]
         if wording == "unseen" and pool in (TEXTS, NUMBERS) and rng.random() < 0.6:
             pool = UNSEEN_TEXTS if pool is TEXTS else UNSEEN_NUMBERS
-        names.append(rng.choice([n for n in pool if n not in names]))
+        strange = wording != "unseen" and pool in (TEXTS, NUMBERS) and rng.random() < 0.2
+        names.append(word(rng) if strange else rng.choice([n for n in pool if n not in names]))
+    if len(set(names)) < len(names):
+        return invented(rng, wording, like)
     names.sort(key=lambda n: n in OBJECTS or n in LISTS)  # what has "and" in it comes last
     parameters, arguments = [], {}
     for n in names:
@@ -199,67 +237,11 @@ def invented(rng: random.Random, wording: str) -> tuple[Function, str, dict]:
         rng.shuffle(parameters)
     description = rng.choice(["", f"{verb.capitalize()} a {noun}", f"{verb.capitalize()} the {noun}.", f"Tool to {verb} a {noun}"])
     f = Function(name, description, parameters)
-    head = rng.choice(UNSEEN_HEADS if wording == "unseen" else NAMED_HEADS if rng.random() < 0.5 else SPOKEN_HEADS)
+    head = head_of(rng, rng.random() < 0.5, wording)
     if not arguments:
-        head = head.replace(" with ARGS", "").replace(" and give it ARGS", "").replace(": ARGS", "").replace(", ARGS", "").replace(" - ARGS", "").replace(". ARGS", "")
+        head = without_arguments(head)
     thing = f"{verb} {rng.choice(['the', 'the', 'a', 'my', 'this'])} {noun}"
-    return f, head.replace("F", name).replace("VN", thing).replace("ARGS", said_arguments(rng, arguments)), arguments
-
-
-# What everybody has: names, description, parameters (slot, names, schema), questions, held-out questions, keys of the result.
-S, N, B = {"type": "string"}, {"type": "number"}, {"type": "boolean"}
-FAMILIAR = [
-    (["get_weather", "weather", "current_weather", "weather_lookup"], "Weather of a city", [("c", ["city", "location", "place"], S)],
-     ["what is the weather in {c}?", "how is the weather in {c}?", "weather in {c}", "what's the weather like in {c} today?", "will it rain in {c} tomorrow?", "is it warm in {c}?", "tell me the weather in {c}", "check the weather for {c}", "i travel to {c}. how is the weather?", "do i need a coat in {c}?"],
-     ["how warm is it in {c} now?", "what does the sky over {c} look like?"], [("temperature", "n"), ("sky", "s")]),
-    (["convert_currency", "exchange", "convert_money"], "Converts money", [("a", ["amount", "value"], N), ("f", ["from", "source"], S), ("t", ["to", "target"], S)],
-     ["convert {a} {f} to {t}", "how much is {a} {f} in {t}?", "what are {a} {f} in {t}?", "change {a} {f} into {t}", "{a} {f} in {t}", "exchange {a} {f} for {t}", "i have {a} {f}. how many {t} is that?"],
-     ["what do i get in {t} for {a} {f}?", "swap {a} {f} to {t}"], [("amount", "n")]),
-    (["send_message", "message", "send_text"], "Sends a message", [("t", ["to", "recipient", "name"], S), ("m", ["text", "message", "body"], S)],
-     ["send {t} the message \"{m}\"", "tell {t} \"{m}\"", "write to {t}: {m}", "message {t}: {m}", "text {t} \"{m}\"", "send a message to {t}: {m}", "let {t} know: {m}"],
-     ["drop {t} a line saying \"{m}\"", "please inform {t}: {m}"], [("status", "s"), ("id", "n")]),
-    (["set_timer", "timer", "start_timer"], "Starts a timer", [("m", ["minutes", "duration", "time"], N)],
-     ["set a timer for {m} minutes", "start a timer of {m} minutes", "timer {m} minutes", "wake me in {m} minutes", "i need a timer for {m} minutes", "count down {m} minutes", "ring in {m} minutes"],
-     ["let me know when {m} minutes are over", "{m} minutes on the timer, please"], [("status", "s")]),
-    (["book_table", "reserve_table", "reservation"], "Books a table", [("n", ["people", "guests", "seats"], N), ("p", ["restaurant", "place", "name"], S)],
-     ["book a table for {n} at {p}", "reserve a table for {n} people at {p}", "i need a table for {n} at {p}", "table for {n} at {p}", "get us a table for {n} at {p}", "we are {n} and want to eat at {p}"],
-     ["a place for {n} at {p}, please arrange it", "hold a table for {n} at {p}"], [("status", "s"), ("time", "n")]),
-    (["add_item", "add_to_list", "list_add"], "Adds to a list", [("i", ["item", "entry", "thing"], S), ("l", ["list", "list_name"], S)],
-     ["add {i} to the {l} list", "put {i} on the {l} list", "put {i} on my {l} list", "add {i} to my list {l}", "write {i} on the {l} list", "the {l} list needs {i}"],
-     ["{i} must go on the {l} list", "note {i} in the list {l}"], [("count", "n")]),
-    (["get_price", "price", "price_of", "find_price"], "Price of a thing", [("i", ["item", "product", "name"], S)],
-     ["what does {i} cost?", "how much is a {i}?", "what is the price of {i}?", "price of {i}", "find the price of {i}", "how expensive is {i}?", "tell me the price of {i}"],
-     ["what must i pay for {i}?", "which price has {i}?"], [("price", "n")]),
-    (["set_light", "light", "switch_light"], "Switches a light", [("r", ["room", "place"], S), ("o", ["on", "state"], B)],
-     ["turn {o} the light in the {r}", "switch {o} the {r} light", "turn the {r} light {o}", "light in the {r} {o}", "please turn {o} the {r} lights", "{r} light {o}"],
-     ["have the {r} light {o}", "the light in the {r} must be {o}"], [("status", "s")]),
-    (["translate", "translate_text", "translator"], "Translates a text", [("t", ["text", "phrase"], S), ("l", ["language", "to", "target"], S)],
-     ["translate \"{t}\" to {l}", "translate \"{t}\" into {l}", "what is \"{t}\" in {l}?", "how do you say \"{t}\" in {l}?", "\"{t}\" in {l}", "say \"{t}\" in {l}", "put \"{t}\" into {l}"],
-     ["give me \"{t}\" in {l}", "which words in {l} mean \"{t}\"?"], [("text", "s")]),
-    (["get_distance", "distance", "route"], "Distance of two places", [("a", ["from", "start", "origin"], S), ("b", ["to", "end", "destination"], S)],
-     ["how far is it from {a} to {b}?", "distance from {a} to {b}", "what is the distance from {a} to {b}?", "how many km are there from {a} to {b}?", "find the way from {a} to {b}", "from {a} to {b}, how far is it?", "i drive from {a} to {b}. how far is that?"],
-     ["what lies between {a} and {b} in km?", "how long is the road from {a} to {b}?"], [("km", "n")]),
-    (["create_event", "add_event", "plan_meeting"], "Puts an event into the calendar", [("t", ["title", "name", "event"], S), ("d", ["date", "day"], S), ("g", ["guests", "people", "attendees"], {"type": "array", "items": S})],
-     ["plan {t} on {d} with {g}", "put {t} on {d} with {g} into my calendar", "create an event {t} on {d} with {g}", "{t} on {d} with {g}, please plan it", "invite for {t} on {d}: {g}", "schedule {t} on {d} with {g}"],
-     ["calendar: {t} on {d} with {g}", "keep {d} free for {t}"], [("id", "n"), ("status", "s")]),
-    (["order", "place_order", "buy"], "Orders things", [("n", ["quantity", "count", "number"], N), ("i", ["item", "product", "article"], S), ("a", ["address", "ship_to"], {"type": "object", "properties": {"street": S, "number": N}, "required": ["street", "number"]})],
-     ["order {n} {i} to {a}", "buy {n} {i} and send them to {a}", "i want {n} {i} sent to {a}", "please order {n} {i}, address {a}", "send {n} {i} to {a}", "ship {n} {i} to {a}"],
-     ["let {n} {i} be brought to {a}", "{n} {i} should come to {a}"], [("total", "n"), ("id", "n")]),
-    (["find_user", "get_user", "user_info", "lookup_contact"], "Finds a person", [("n", ["name", "user", "who"], S)],
-     ["who is {n}?", "find the user {n}", "look up the user {n}", "what do you know about {n}?", "show me {n}", "get the data of {n}", "phone number of {n}?"],
-     ["which record has {n}?", "pull up {n}"], [("id", "n"), ("city", "s")]),
-    (["get_time", "time_in", "current_time"], "Time in a city", [("c", ["city", "zone", "place"], S)],
-     ["what time is it in {c}?", "time in {c}", "how late is it in {c}?", "tell me the time in {c}", "what's the time in {c} now?", "is it late in {c}?"],
-     ["what do the clocks in {c} show?", "{c} time, please"], [("time", "n")]),
-]
-MESSAGES = ["i am late", "see you soon", "happy birthday", "call me back", "the train is late", "dinner is ready", "good luck", "meet me at noon", "i am at home", "thank you for the book", "the door is open", "we won", "bring some bread"]
-PHRASES_SPOKEN = ["good morning", "thank you", "where is the station", "how are you", "the cat is black", "i like tea", "see you later", "one more coffee"]
-LANGUAGES = ["French", "German", "Spanish", "Italian", "Greek", "Polish", "Dutch", "Finnish"]
-CURRENCIES = ["dollars", "euros", "pounds", "yen", "francs", "crowns", "rupees", "pesos"]
-ROOMS = ["kitchen", "garden", "bedroom", "hall", "office", "bath", "cellar", "garage"]
-DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-EVENTS = ["lunch", "dinner", "a meeting", "a party", "tennis", "a walk", "the review", "chess", "a concert"]
-GOODS = tasks.THINGS + ["milk", "bread", "butter", "cheese", "salt", "soap", "tea", "rice", "paper"]
+    return f, re.sub(r"\bF\b", name, head).replace("VN", thing).replace("ARGS", said_arguments(rng, arguments)), arguments
 
 
 def familiar_value(rng: random.Random, family: str, slot: str, schema: dict):
@@ -291,6 +273,8 @@ def familiar(rng: random.Random, wording: str):
             value = familiar_value(rng, description, slot, schema)
         values[slot] = value
     question = rng.choice(unseen if wording == "unseen" else questions)
+    if wording != "unseen" and rng.random() < 0.25:
+        question = wordings.noisy(rng, question)
     shown = {}
     for slot, _, schema in slots:
         value = values[slot]
@@ -363,12 +347,14 @@ def number_of(result: str) -> str:
     return json.dumps(next(iter(value.values())) if isinstance(value, dict) else value)
 
 
-def toolbox(rng: random.Random, wanted: list[Function], n: int, wording: str, absent: list[Function] = ()) -> list[Function]:
-    """The wanted functions among others, n or more in all: no two of one name or one purpose, none of the absent."""
+def toolbox(rng: random.Random, wanted: list[Function], n: int, wording: str, absent: list[Function] = (), alike: float = 0) -> list[Function]:
+    """The wanted functions among others, n or more in all: no two of one name or one purpose, none of the absent. Of the
+    others, the share `alike` has half its name in common with one that is asked for."""
     out = list({f.name: f for f in wanted}.values())
+    asked = [f.name for f in [*out, *absent]]
     taken = {w for f in [*out, *absent] for w in family(f.name)}
     while len(out) < n:
-        other = draw(rng, wording).function
+        other = invented(rng, wording, rng.choice(asked))[0] if asked and rng.random() < alike else draw(rng, wording).function
         if not taken & family(other.name):
             out.append(other)
             taken |= family(other.name)

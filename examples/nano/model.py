@@ -73,6 +73,33 @@ def mxfp4_rounded(w: torch.Tensor) -> torch.Tensor:
     return torch.where(codes >= 8, -value, value).reshape(w.shape)
 
 
+def causal(q, k, v, sinks):
+    """Attention over all that came before. q, k, v [B, heads, T, head_dim], sinks [heads] -> [B, heads, T, head_dim].
+
+    The sink is a key in front of the others with a value of 0: one more dimension, 1 in every query, holds its logit, so
+    that torch's fused kernel does the rest.
+    """
+    d = q.shape[-1]
+    one = F.pad(torch.cat([q, torch.ones_like(q[..., :1])], -1), (0, 0, 1, 0))
+    logit = F.pad((sinks * d**0.5).view(1, -1, 1, 1), (d, 0)).expand(q.shape[0], -1, 1, -1)
+    keys = torch.cat([logit, F.pad(k, (0, 1))], 2)
+    return F.scaled_dot_product_attention(one, keys, F.pad(v, (0, 1, 1, 0)), is_causal=True, scale=d**-0.5)[:, :, 1:, :d]
+
+
+def windowed(q, k, v, sinks, window: int):
+    """The same over the last `window` positions alone: blocks of that length, each looks at itself and at the one before."""
+    b, heads, t, d = q.shape
+    n = -(-t // window)
+    fill = n * window - t
+    pairs = lambda y: F.pad(y, (0, 0, window, fill)).unfold(2, 2 * window, window).transpose(-1, -2)  # noqa: E731
+    i, j = torch.arange(window)[:, None] + window, torch.arange(2 * window)
+    mask = torch.where((i >= j) & (i - j < window), 0.0, -torch.inf).repeat(n, 1, 1)
+    mask[0, :, :window] = -torch.inf
+    scores = F.pad(q, (0, 0, 0, fill)).view(b, heads, n, window, d) @ pairs(k).transpose(-1, -2) * d**-0.5 + mask
+    weights = torch.cat([scores, sinks.view(1, -1, 1, 1, 1).expand(b, -1, n, window, 1)], -1).softmax(-1)[..., :-1]
+    return (weights @ pairs(v)).reshape(b, heads, n * window, d)[:, :, :t]
+
+
 class Layer(nn.Module):
     def __init__(self, c: Config, index: int):
         super().__init__()
@@ -94,7 +121,7 @@ class Layer(nn.Module):
         self.gate_up, self.gate_up_bias = weight(c.experts, 2 * c.intermediate, c.hidden, fan_in=c.hidden), zeros(c.experts, 2 * c.intermediate)
         self.down, self.down_bias = weight(c.experts, c.hidden, c.intermediate, fan_in=c.intermediate, gain=residual), zeros(c.experts, c.hidden)
 
-    def attention(self, x, mask, cos, sin):
+    def attention(self, x, cos, sin):
         """x [B, T, hidden] -> the same with the attention's output added."""
         c = self.config
         b, t, _ = x.shape
@@ -104,10 +131,8 @@ class Layer(nn.Module):
         k = rotate(heads(F.linear(a, self.k, self.k_bias), c.kv_heads), cos, sin)
         v = heads(F.linear(a, self.v, self.v_bias), c.kv_heads)
         k, v = (y.repeat_interleave(c.heads // c.kv_heads, 1) for y in (k, v))
-        scores = q @ k.transpose(-1, -2) * c.head_dim**-0.5 + mask
-        sinks = self.sinks.view(1, -1, 1, 1).expand(b, -1, t, 1)
-        weights = torch.cat([scores, sinks], -1).softmax(-1)[..., :-1]
-        return x + F.linear((weights @ v).transpose(1, 2).reshape(b, t, -1), self.o, self.o_bias)
+        mixed = windowed(q, k, v, self.sinks, c.window) if self.sliding and t > c.window else causal(q, k, v, self.sinks)
+        return x + F.linear(mixed.transpose(1, 2).reshape(b, t, -1), self.o, self.o_bias)
 
     def expert_weights(self):
         if not self.rounded:
@@ -151,21 +176,13 @@ class Nano(nn.Module):
         self.register_buffer("cos", (angles.cos() * concentration).float(), persistent=False)
         self.register_buffer("sin", (angles.sin() * concentration).float(), persistent=False)
 
-    def masks(self, t: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """[T, T] added to the scores: of the full layers, of the sliding ones."""
-        i = torch.arange(t, device=self.cos.device)
-        distance = i[:, None] - i[None]
-        full = torch.where(distance >= 0, 0.0, -torch.inf)
-        return full, torch.where((distance >= 0) & (distance < self.config.window), 0.0, -torch.inf)
-
     def forward(self, tokens: torch.Tensor, positions: torch.Tensor | None = None) -> torch.Tensor:
         """tokens [B, T] -> logits [B, T, vocab], or [n, vocab] at the flat `positions` alone: the last experts and the
         unembedding are then computed only there."""
         c, t = self.config, tokens.shape[1]
-        full, sliding = self.masks(t)
         x = self.embedding[tokens]
         for n, layer in enumerate(self.layers):
-            x = layer.attention(x, sliding if layer.sliding else full, self.cos[:t], self.sin[:t])
+            x = layer.attention(x, self.cos[:t], self.sin[:t])
             if positions is not None and n == c.layers - 1:
                 x = x.reshape(-1, c.hidden)[positions]
             x = layer.mlp(x)

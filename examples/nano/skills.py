@@ -8,6 +8,7 @@ import random
 import re
 
 import conversations
+import function_wordings
 import functions
 import lookup
 import repair
@@ -17,7 +18,7 @@ import wordings
 
 LOOKING = "I will look this up."
 COMPUTING = "Now I compute."
-USING = "I will use "  # and the function's name
+USING, THEN, NOW = "I will use ", ", then ", "Now I use "  # and a function's name: the first thought names all that is to be done
 NO_TOOL_FITS = "No tool here does that."
 MISTAKEN = 1e-6  # weight of what the assistant has written and should not have
 NO_BROWSER = "I have no browser here, so I can't look that up."
@@ -96,8 +97,9 @@ class Talk:
         self.pages += 1
         return self.pages - 2
 
-    def use(self, r: functions.Request, space: str, train):
-        self.think(USING + r.function.name + ".", train)
+    def use(self, r: functions.Request, space: str, train, after: str = "", first: bool = True):
+        """after: what is used next"""
+        self.think((USING if first else NOW) + r.function.name + (THEN + after if after else "") + ".", train)
         self.b.function_call(f"{space}.{r.function.name}", json.dumps(r.arguments), r.result, train)
 
     def use_misnamed(self, r: functions.Request, space: str, box: list[functions.Function]):
@@ -177,20 +179,20 @@ def errand(rng: random.Random, python: bool, wording: str, case: str | None = No
     if case == "plain":
         return Errand(case, "", [])
     r = functions.draw(rng, wording, case == "compute")
-    joined = lambda tail: wordings.unpunctuated(r.question) + rng.choice(functions.THEN) + tail  # noqa: E731
+    joined = lambda tail: wordings.unpunctuated(r.question) + rng.choice(function_wordings.THEN) + tail  # noqa: E731
     if case == "two":
         other = functions.draw(rng, wording)
         while functions.family(other.function.name) & functions.family(r.function.name):
             other = functions.draw(rng, wording)
         return Errand(case, joined(other.question), [r, other], f"{r.answer} {other.answer}")
     if case == "compute":
-        op, ways = rng.choice(functions.COMPUTE)
+        op, ways = rng.choice(function_wordings.COMPUTE)
         k = rng.randint(2, 99)
         expression = f"{functions.number_of(r.result)} {op} {k}"
         return Errand(case, joined(rng.choice(ways).format(k=k)), [r], f"{expression} = {tasks.execute(f'print({expression})')}", expression)
     if case == "field":
         result, key, value = functions.long_result(rng, wording)
-        ask = rng.choice(functions.ASK_FIELD_UNSEEN if wording == "unseen" else functions.ASK_FIELD).format(k=key)
+        ask = rng.choice(function_wordings.ASK_FIELD_UNSEEN if wording == "unseen" else function_wordings.ASK_FIELD).format(k=key)
         return Errand(case, joined(ask), [dataclasses.replace(r, result=result)], f'The result says "{key}": {value}.')
     return Errand(case, r.question, [r], functions.MISSING if case == "missing" else r.answer)
 
@@ -214,8 +216,9 @@ def do_errand(talk: Talk, e: Errand, space: str, box: list[functions.Function], 
     elif train:
         if e.case == "misnamed":
             talk.use_misnamed(e.requests[0], space, box)
-        for r in e.requests:
-            talk.use(r, space, train)
+        names = [*(r.function.name for r in e.requests), *(["python"] if e.expression else []), ""]
+        for i, r in enumerate(e.requests):
+            talk.use(r, space, train, names[i + 1], i == 0)
         if e.expression:
             talk.calculate(e.expression, train)
     b.final(e.answer, train, last)
@@ -224,12 +227,12 @@ def do_errand(talk: Talk, e: Errand, space: str, box: list[functions.Function], 
 def with_functions(rng: random.Random, v: vocabulary.Vocabulary, date: str, effort: str, wording: str = "train"):
     python = rng.random() < 0.45
     talk = Talk(rng, v, effort, python, False)
-    turns = rng.choices([1, 2, 3], [0.72, 0.2, 0.08])[0]
+    turns = rng.choices([1, 2, 3, 4], [0.5, 0.28, 0.15, 0.07])[0]
     errands = [errand(rng, python, wording) for _ in range(turns)]
     space = "functions" if rng.random() < 0.6 else rng.choice(SPACES)
     wanted = [r.function for e in errands if e.case != "missing" for r in e.requests]
     absent = [r.function for e in errands if e.case == "missing" for r in e.requests]
-    box = functions.toolbox(rng, wanted, rng.choice([1, 2, 2, 3]), wording, absent)
+    box = functions.toolbox(rng, wanted, rng.choice([1, 2, 2, 3]), wording, absent, 0.15)
     if not box or any(e.question.count(f.name) for e in errands if e.case == "missing" for f in box):
         return with_functions(rng, v, date, effort, wording)
     talk.b.system(date, effort, python, False, space == "functions")
