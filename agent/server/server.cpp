@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "agent/server/chat_api.h"
+#include "agent/server/completions_api.h"
 #include "agent/server/conversations_api.h"
 #include "agent/server/json_fields.h"
 #include "agent/server/messages_api.h"
