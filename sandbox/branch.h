@@ -1,5 +1,5 @@
 // A fork of an interpreter behind the walls that stand already: the protocol, seen from the host (its other side and a
-// description: runner.py).
+// description: keeper.py).
 #pragma once
 
 #include <cstdint>

@@ -19,7 +19,7 @@
 
 namespace toccata::sandbox {
 
-// A message of the keeper; the protocol is described in runner.py.
+// A message of the keeper; the protocol is described in keeper.py.
 struct KeeperMessage {
   char kind = 0;  // 's', 'd', 'a', 'x'
   std::uint32_t generation = 0;  // of 'x': the command's number

@@ -12,7 +12,8 @@
 #include "sandbox/egress.h"
 #include "sandbox/linux/plan_text.h"
 
-extern "C" const unsigned char sandbox_runner_begin[], sandbox_runner_end[];
+extern "C" const unsigned char sandbox_keeper_begin[], sandbox_keeper_end[];
+extern "C" const unsigned char sandbox_interpreter_begin[], sandbox_interpreter_end[];
 extern "C" const unsigned char sandbox_zygote_begin[], sandbox_zygote_end[];
 extern "C" const unsigned char sandbox_zygote_so_begin[], sandbox_zygote_so_end[];
 
@@ -301,7 +302,8 @@ std::string runner_for(
   // A signal to everybody reaches the session alone: by its pid namespace, or by its Landlock domain.
   text += std::string(";CONTAINED=") + (plan.level <= Level::kLandlock ? "True" : "False");
   text += std::string(";FENCED=") + (plan.level == Level::kLandlock ? "True" : "False") + "\n";
-  text.append(sandbox_runner_begin, sandbox_runner_end);
+  text.append(sandbox_keeper_begin, sandbox_keeper_end);
+  text.append(sandbox_interpreter_begin, sandbox_interpreter_end);
   if (plan.role != Role::kZygote) return text + "\nbegin()\n";
   text.append(sandbox_zygote_begin, sandbox_zygote_end);
   return text;

@@ -33,7 +33,7 @@ Plan zygote_plan_for(
     std::vector<sock_filter> filter
 );
 
-// The text the interpreter starts with: its settings, then sandbox/runner.py, and zygote.py for a zygote.
+// The text the interpreter starts with: its settings, then sandbox/keeper.py and interpreter.py, and zygote.py for a zygote.
 std::string runner_for(
     const Plan& plan, const Interpreter& python, const std::vector<std::string>& imports = {}
 );

@@ -1,5 +1,5 @@
 # What makes an interpreter the zygote: it imports the modules and then serves forks (sandbox/linux/zygote_inside.cpp).
-# Stands behind runner.py in one text. IMPORTS is set by the host.
+# Stands behind interpreter.py in one text. IMPORTS is set by the host.
 
 
 def hatch():

@@ -1,6 +1,6 @@
 """Code that people paste, whole or broken: run it as it is, read the error, mend it, run it again.
 
-Errors are the sandbox's own text: `sandbox_output` does what sandbox/runner.py does, and a test compares the two.
+Errors are the sandbox's own text: `sandbox_output` does what sandbox/interpreter.py does, and a test compares the two.
 """
 
 import contextlib
