@@ -252,10 +252,8 @@ def response_format(schema: dict) -> str:
     return "# Instructions\n\n# Response Formats\n\n## answer\n\n" + json.dumps(schema, separators=(",", ":"))
 
 
-def with_schema(rng: random.Random, v: vocabulary.Vocabulary, date: str, effort: str, wording: str = "train"):
-    """A computation whose answer is JSON by a schema, as `--output-schema` puts it."""
-    talk = Talk(rng, v, effort, True, False)
-    talk.b.system(date, effort, True, False)
+def computed_by_schema(rng: random.Random, wording: str) -> tuple[tasks.Task, dict, str]:
+    """(a computation of one value, the schema of its answer, the answer)"""
     name = rng.choice(RESULT_NAMES)
     while True:
         task = tasks.draw_task(rng, tasks.draw_kind(rng), wording)
@@ -266,12 +264,20 @@ def with_schema(rng: random.Random, v: vocabulary.Vocabulary, date: str, effort:
     schema = {"type": "object", "properties": {name: {"type": kind}}, "required": [name], "additionalProperties": False}
     if rng.random() < 0.2:
         del schema["additionalProperties"]
+    value = json.dumps(task.output) if kind == "string" else task.output
+    return task, schema, "{" + f'"{name}": {value}' + "}"
+
+
+def with_schema(rng: random.Random, v: vocabulary.Vocabulary, date: str, effort: str, wording: str = "train"):
+    """A computation whose answer is JSON by a schema, as `--output-schema` puts it."""
+    talk = Talk(rng, v, effort, True, False)
+    talk.b.system(date, effort, True, False)
+    task, schema, answer = computed_by_schema(rng, wording)
     talk.b.developer(response_format(schema))
     talk.b.user(conversations.asked(rng, task.question))
     talk.b.add("<|start|>", "assistant")
     talk.compute(task, True)
-    value = json.dumps(task.output) if kind == "string" else task.output
-    talk.b.final("{" + f'"{name}": {value}' + "}", True, True)
+    talk.b.final(answer, True, True)
     return talk.b.ids, talk.b.weights
 
 

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """How well nano does its tasks in the real loop: the program, its sandbox, its document index, real tool servers.
 
-    python3 tests/integration/nano_skills_eval.py --n 40                         520 tasks, temperature 0
+    python3 tests/integration/nano_skills_eval.py --n 40                         760 tasks, temperature 0
     python3 tests/integration/nano_skills_eval.py --n 40 --temperature 1 --constrain off
     python3 tests/integration/nano_skills_eval.py --n 20 --only functions --model build/nano/weights --show-wrong 5
 
-Each task is one `toccata task run`; chats of two turns go through `toccata serve`. Skills: compute; call a function with
-the right arguments, two after each other, one and then python, in two turns of a chat, report one field of a long result;
-say that there is no such tool; look up a fact and cite its line; look up and compute; say that nothing was found, that the
-page does not say it, that there is no browser; run pasted code and mend it after its traceback. Every function, document,
-name, number and program is drawn anew from the seed. Right = the calls and the whole answer equal the expected ones.
+Each task is one `toccata task run`; chats of two turns go through `toccata serve`. Skills: compute; answer by a schema; call a
+function with the right arguments, two after each other, one and then python, in two turns of a chat, report one field of a
+long result; say that there is no such tool; look up a fact and cite its line; look up and compute; say that nothing was
+found, that the page does not say it, that there is no browser; run pasted code and mend it after its traceback. Every
+function, document, name, number and program is drawn anew from the seed. Right = the calls and the whole answer equal the
+expected ones.
 
 Below the skills stand what they add up to; "invented" are answers to what can't be answered that do not say so, and
 "calls refused" those whose arguments did not satisfy the tool's schema, by the ledger. Standard library only.
@@ -42,11 +43,11 @@ import tasks  # noqa: E402
 TASK_FILE = """name: ask
 params: {question: string}
 steps:
-  - {id: answer, prompt: "{{ params.question }}", timeout: 60s}
+  - {id: answer, prompt: "{{ params.question }}", timeout: 60s, output_schema: SCHEMA}
 """
 COMPUTED = 5  # computations for each task of another skill: they have twenty kinds
 SUMS = {
-    "computation": ["compute"], "function calls": ["call", "two_calls", "call_field", "call_turns"], "search, open, cite": ["cite"],
+    "computation": ["compute"], "answers by a schema": ["by_schema"], "function calls": ["call", "two_calls", "call_field", "call_turns"], "search, open, cite": ["cite"],
     "two tools": ["two_tool", "call_compute"], "run and mend code": ["run_code", "repair"], "no answer to be had": ["nothing", "lacking", "no_browser", "no_such_tool"],
 }
 CANNOT = ("I found nothing about ", "I have no ", "I can't ", "The page about ")
@@ -55,6 +56,20 @@ CANNOT = ("I found nothing about ", "I have no ", "I can't ", "The page about ")
 def computing_cases(rng: random.Random, n: int, wording: str) -> list[dict]:
     drawn = [tasks.draw_task(rng, tasks.draw_kind(rng), wording) for _ in range(n)]
     return [{"skill": "compute", "question": t.question, "expected": t.answer, "options": []} for t in drawn]
+
+
+def schema_cases(rng: random.Random, n: int, wording: str, folder: pathlib.Path) -> list[dict]:
+    """A computation each whose answer is JSON; its task file holds the schema."""
+    out = []
+    for i in range(n):
+        task, schema, answer = skills.computed_by_schema(rng, wording)
+        out.append({"skill": "by_schema", "question": task.question, "expected": answer, "options": [], "file": task_file(folder / f"schema{i}.yaml", schema)})
+    return out
+
+
+def task_file(path: pathlib.Path, schema: dict | None = None) -> str:
+    path.write_text(TASK_FILE.replace(", output_schema: SCHEMA", f", output_schema: {json.dumps(schema)}" if schema else ""))
+    return str(path)
 
 
 def lookup_cases(program: Program, rng: random.Random, n: int, wording: str, folder: pathlib.Path) -> list[dict]:
@@ -110,11 +125,19 @@ def function_tasks(rng: random.Random, n: int, wording: str, folder: pathlib.Pat
     return out
 
 
-def through_task(program: Program, args: argparse.Namespace, file: pathlib.Path, task: dict, seed: int) -> dict:
+def through_task(program: Program, args: argparse.Namespace, file: str, task: dict, seed: int) -> dict:
     settings = ["-m", args.model, "--temperature", str(args.temperature), "--constrain", args.constrain, "--seed", str(seed), "--approve", "always"]
-    done = program.run("task", "run", str(file), *settings, *task["options"], "-p", "question=" + task["question"])
+    done = program.run("task", "run", task.get("file", file), *settings, *task["options"], "-p", "question=" + task["question"])
     answer = done.stdout.removesuffix("\n")
-    return {**task, "answer": answer, "exit_code": done.returncode, "right": answer == task["expected"]}
+    right = answer == task["expected"] or "file" in task and as_json(answer) == json.loads(task["expected"])
+    return {**task, "answer": answer, "exit_code": done.returncode, "right": right}
+
+
+def as_json(text: str):
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def refused_calls(program: Program) -> tuple[int, int]:
@@ -151,7 +174,7 @@ def print_sums(results: list[dict], calls: tuple[int, int]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    groups = ["computing", "functions", "lookups", "repair"]
+    groups = ["computing", "functions", "lookups", "repair", "schemas"]
     parser.add_argument("--n", type=int, default=20, help=f"tasks a skill; {COMPUTED} times as many computations")
     parser.add_argument("--wording", choices=["seen", "unseen"], default="seen")
     parser.add_argument("--seed", type=int, default=2026)
@@ -169,12 +192,12 @@ def main() -> int:
     rng = {group: random.Random(f"held-out {group} {args.seed}") for group in groups}
     with tempfile.TemporaryDirectory() as folder, Program() as program, concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         folder = pathlib.Path(folder)
-        file = folder / "ask.yaml"
-        file.write_text(TASK_FILE)
+        file = task_file(folder / "ask.yaml")
         cases = computing_cases(rng["computing"], COMPUTED * args.n, args.wording) if "computing" in wanted else []
         cases += function_tasks(rng["functions"], args.n, args.wording, folder) if "functions" in wanted else []
         cases += lookup_cases(program, rng["lookups"], args.n, args.wording, folder) if "lookups" in wanted else []
         cases += repair_cases(rng["repair"], args.n, args.wording) if "repair" in wanted else []
+        cases += schema_cases(rng["schemas"], args.n, args.wording, folder) if "schemas" in wanted else []
         server = Server(program, "-m", args.model, "--constrain", args.constrain)
 
         def attempt(numbered: tuple[int, dict]) -> dict:
