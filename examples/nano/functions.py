@@ -189,13 +189,14 @@ HELD_OUT_HEADS = wordings.HeldOut([slots(h) for h in UNSEEN_HEADS])
 
 
 def head_of(rng: random.Random, named: bool, wording: str) -> str:
-    """How a call is asked for, with F or VN and ARGS. Words that do not matter stand in the place of some."""
+    """How a call is asked for, with F or VN and ARGS. In training, words that do not matter stand in the place of some."""
     if wording == "unseen":
         return rng.choice(UNSEEN_HEADS)
     strange = lambda: " ".join(rng.choice(wordings.FILLERS) for _ in range(rng.randint(1, 3)))  # noqa: E731
-    opening = strange() if rng.random() < 0.2 else rng.choice(NAMED_OPENINGS if named else SPOKEN_OPENINGS)
-    joint = f" {strange()} " if rng.random() < 0.04 else rng.choice(NAMED_JOINTS if named else SPOKEN_JOINTS)
-    if rng.random() < 0.1:
+    noise = lambda chance: wording == "train" and rng.random() < chance  # noqa: E731
+    opening = strange() if noise(0.2) else rng.choice(NAMED_OPENINGS if named else SPOKEN_OPENINGS)
+    joint = f" {strange()} " if noise(0.04) else rng.choice(NAMED_JOINTS if named else SPOKEN_JOINTS)
+    if noise(0.1):
         joint = f" {strange()}{joint}"
     head = f"{opening} {'F' if named else 'VN'}".strip() + joint + "ARGS"
     return head if HELD_OUT_HEADS.allowed(slots(head)) else head_of(rng, named, wording)
@@ -273,7 +274,7 @@ def familiar(rng: random.Random, wording: str):
             value = familiar_value(rng, description, slot, schema)
         values[slot] = value
     question = rng.choice(unseen if wording == "unseen" else questions)
-    if wording != "unseen" and rng.random() < 0.25:
+    if wording == "train" and rng.random() < 0.25:
         question = wordings.noisy(rng, question)
     shown = {}
     for slot, _, schema in slots:

@@ -20,7 +20,7 @@ LOOKING = "I will look this up."
 COMPUTING = "Now I compute."
 USING, THEN, NOW = "I will use ", ", then ", "Now I use "  # and a function's name: the first thought names all that is to be done
 NO_TOOL_FITS = "No tool here does that."
-MISTAKEN = 1e-6  # weight of what the assistant has written and should not have
+MISTAKEN = 1e-6  # weight of what the assistant has written and should not have, or not so
 NO_BROWSER = "I have no browser here, so I can't look that up."
 
 PHRASES = [
@@ -63,9 +63,10 @@ class Talk:
     def __init__(self, rng, v, effort, python, browser):
         self.rng, self.b, self.effort, self.python, self.browser = rng, conversations.Builder(v), effort, python, browser
         self.cells = self.pages = 0
+        self.forgets = False  # what was thought of earlier questions, as an API's clients make it do
 
     def think(self, text, train):
-        if self.effort != "low":
+        if self.effort != "low" and not self.forgets:
             self.b.thought(text, train)
 
     def compute(self, task, train):
@@ -238,9 +239,11 @@ def with_functions(rng: random.Random, v: vocabulary.Vocabulary, date: str, effo
     talk.b.system(date, effort, python, False, space == "functions")
     instructions = f"# Instructions\n\n{rng.choice(conversations.INSTRUCTIONS)}\n\n" if rng.random() < 0.1 else ""
     talk.b.developer(instructions + functions.declaration(space, box))
+    forgetful = not python and rng.random() < 0.5
     for i, e in enumerate(errands):
         last = i == turns - 1
-        do_errand(talk, e, space, box, date, last or rng.random() < 0.8, last, wording)
+        talk.forgets = forgetful and not last
+        do_errand(talk, e, space, box, date, MISTAKEN if talk.forgets else last or rng.random() < 0.8, last, wording)
     return talk.b.ids, talk.b.weights
 
 
@@ -283,7 +286,7 @@ def with_schema(rng: random.Random, v: vocabulary.Vocabulary, date: str, effort:
 
 SCHEMA_SHARE = 0.05
 COMPUTING_SHARE = 0.35  # of all conversations
-FUNCTIONS_SHARE = 0.64  # of the others
+FUNCTIONS_SHARE = 0.7  # of the others
 LOOKING_SHARE = 0.65  # of those that are neither
 
 
