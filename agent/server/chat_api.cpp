@@ -341,21 +341,8 @@ void serve_chat(Services& services, Exchange& exchange, ChatCall& call) {
     if (!call.stream) choices.push_back(choice.whole());
     ++call.step.sampling.seed;
   }
-  if (!call.stream) {
-    head["choices"] = std::move(choices);
-    head["usage"] = usage_of(counts);
-    head["timings"] = timings_of(counts);
-    exchange.reply({.status = 200, .body = dump(head)});
-    return;
-  }
-  if (call.include_usage) {
-    head["choices"] = Json::array();
-    head["usage"] = usage_of(counts);
-    head["timings"] = timings_of(counts);
-    exchange.send(sse(head));
-  }
-  exchange.send("data: [DONE]\n\n");
-  exchange.finish();
+  const Json figures = {{"usage", usage_of(counts)}, {"timings", timings_of(counts)}};
+  finish_answer(exchange, std::move(head), std::move(choices), figures, call.stream, call.include_usage);
 }
 
 }  // namespace

@@ -23,6 +23,15 @@ Json head_of(const Services& services, const std::string& id, const char* object
       {"system_fingerprint", "toccata-" + services.model.name()}};
 }
 
+void finish_answer(Exchange& exchange, Json head, Json choices, const Json& figures, bool stream, bool include_usage) {
+  head["choices"] = stream ? Json::array() : std::move(choices);
+  head.update(figures);
+  if (!stream) return exchange.reply({.status = 200, .body = dump(head)});
+  if (include_usage) exchange.send(sse(head));
+  exchange.send("data: [DONE]\n\n");
+  exchange.finish();
+}
+
 std::string chat_stream_error(const ApiError& error) {
   return sse({{"error",
                {{"message", error.what()},

@@ -189,19 +189,7 @@ void serve_completions(Services& services, Exchange& exchange, const CompletionC
       serve_one_completion(services, exchange, call, prompt, index++, head, choices, counts);
     }
   }
-  if (!call.stream) {
-    head["choices"] = std::move(choices);
-    head["usage"] = usage_of(counts);
-    exchange.reply({.status = 200, .body = dump(head)});
-    return;
-  }
-  if (call.include_usage) {
-    head["choices"] = Json::array();
-    head["usage"] = usage_of(counts);
-    exchange.send(sse(head));
-  }
-  exchange.send("data: [DONE]\n\n");
-  exchange.finish();
+  finish_answer(exchange, std::move(head), std::move(choices), {{"usage", usage_of(counts)}}, call.stream, call.include_usage);
 }
 
 }  // namespace

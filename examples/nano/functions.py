@@ -188,23 +188,19 @@ def slots(head: str) -> str:
 HELD_OUT_HEADS = wordings.HeldOut([slots(h) for h in UNSEEN_HEADS])
 
 
-def head_of(rng: random.Random, named: bool, wording: str) -> str:
-    """How a call is asked for, with F or VN and ARGS. In training, words that do not matter stand in the place of some."""
+def head_of(rng: random.Random, named: bool, wording: str, arguments: bool = True) -> str:
+    """How a call is asked for, with F or VN and, where it has arguments, ARGS. In training, words that do not matter stand in the place of some."""
     if wording == "unseen":
-        return rng.choice(UNSEEN_HEADS)
+        head = rng.choice(UNSEEN_HEADS)
+        return head if arguments else re.sub(r"( with|[.,]) ARGS$", "", head)
     strange = lambda: " ".join(rng.choice(wordings.FILLERS) for _ in range(rng.randint(1, 3)))  # noqa: E731
     noise = lambda chance: wording == "train" and rng.random() < chance  # noqa: E731
     opening = strange() if noise(0.2) else rng.choice(NAMED_OPENINGS if named else SPOKEN_OPENINGS)
     joint = f" {strange()} " if noise(0.04) else rng.choice(NAMED_JOINTS if named else SPOKEN_JOINTS)
     if noise(0.1):
         joint = f" {strange()}{joint}"
-    head = f"{opening} {'F' if named else 'VN'}".strip() + joint + "ARGS"
-    return head if HELD_OUT_HEADS.allowed(slots(head)) else head_of(rng, named, wording)
-
-
-def without_arguments(head: str) -> str:
-    """The head of a call that takes none."""
-    return re.split(r"(?<=F)\b|(?<=VN)\b", head)[0] if " happen" not in head and " done" not in head else head.replace(" with ARGS", "")
+    head = f"{opening} {'F' if named else 'VN'}".strip() + (joint + "ARGS" if arguments else "")
+    return head if HELD_OUT_HEADS.allowed(slots(head)) else head_of(rng, named, wording, arguments)
 
 
 def invented(rng: random.Random, wording: str, like: str = "") -> tuple[Function, str, dict]:
@@ -238,9 +234,7 @@ def invented(rng: random.Random, wording: str, like: str = "") -> tuple[Function
         rng.shuffle(parameters)
     description = rng.choice(["", f"{verb.capitalize()} a {noun}", f"{verb.capitalize()} the {noun}.", f"Tool to {verb} a {noun}"])
     f = Function(name, description, parameters)
-    head = head_of(rng, rng.random() < 0.5, wording)
-    if not arguments:
-        head = without_arguments(head)
+    head = head_of(rng, rng.random() < 0.5, wording, bool(arguments))
     thing = f"{verb} {rng.choice(['the', 'the', 'a', 'my', 'this'])} {noun}"
     return f, re.sub(r"\bF\b", name, head).replace("VN", thing).replace("ARGS", said_arguments(rng, arguments)), arguments
 

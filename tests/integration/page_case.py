@@ -5,8 +5,8 @@ import sys
 import unittest
 
 from browser import CHROMIUM, Browser
-from live_server import Server
-from program import ROOT, SKIPPED, Program
+from live_server import Server, ServerCase
+from program import ROOT, SKIPPED
 
 XSS = (ROOT / "tests" / "data" / "page" / "xss.txt").read_text()
 SHOTS = None
@@ -34,20 +34,11 @@ def call(code: str, reasoning: str, preamble: str = "") -> str:
     return f"<|channel|>analysis<|message|>{reasoning}<|end|>{said}<|start|>assistant<|channel|>analysis to=python code<|message|>{code}<|call|>"
 
 
-class PageTest(unittest.TestCase):
+class PageTest(ServerCase):
     @classmethod
     def setUpClass(cls):
         cls.browser = Browser()
         cls.addClassCleanup(cls.browser.__exit__)
-
-    def setUp(self):
-        self.program = Program()
-        self.addCleanup(self.program.close)
-
-    def serve(self, *args) -> Server:
-        server = Server(self.program, *args)
-        self.addCleanup(server.close)
-        return server
 
     def open(self, server: Server, view: str = "", **kwargs):
         page = self.browser.open(f"http://127.0.0.1:{server.port}/{view}", **kwargs)
