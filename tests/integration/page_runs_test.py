@@ -82,6 +82,16 @@ class RunsTest(PageTest):
         self.shot(page, "tokens")
         self.assert_clean(page)
 
+    def test_what_begins_in_one_millisecond_keeps_its_order(self):
+        page = self.open(self.serve())
+        page.evaluate("import('/web/waterfall.js').then((m) => { window.waterfall = m; })")
+        page.wait("window.waterfall")
+        rows = page.evaluate("""waterfall.spansOf({status: "completed",
+            steps: [1, 2].map((step) => ({step, started_ms: 7, finished_ms: 7})),
+            calls: [[0, 1, "a"], [1, 1, "b"], [2, 2, "c"]].map(([call, step, recipient]) => ({call, step, recipient, started_ms: 7, finished_ms: 7}))})
+            .map((span) => span.label)""")
+        self.assertEqual(["step 1", "a", "b", "step 2", "c"], rows)
+
     def test_hostile_runs_stay_text(self):
         lines = XSS.splitlines()
         hostile = "\n\n".join(lines)

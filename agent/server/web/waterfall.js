@@ -11,9 +11,9 @@ export function spansOf(run) {
   const now = Date.now();
   const spans = [];
   const rows = [
-    ...run.steps.map((step) => ({ start: step.started_ms, step })),
-    ...run.calls.map((call) => ({ start: call.started_ms, call })),
-  ].sort((a, b) => a.start - b.start || (a.call ? 1 : -1));
+    ...run.steps.map((step) => ({ start: step.started_ms, n: step.step, step })),
+    ...run.calls.map((call) => ({ start: call.started_ms, n: call.step, call })),
+  ].sort((a, b) => a.start - b.start || a.n - b.n || !!a.call - !!b.call); // a call may take less than a millisecond
   rows.slice(0, kRowsMax).forEach(({ step, call }, row) => {
     if (call) {
       const end = call.finished_ms ?? (run.status === "running" ? now : call.started_ms);
