@@ -21,6 +21,7 @@ export class RunsView {
   #id = null; // the run it means, once known
   #timer = 0;
   #known = new Map(); // id -> summary, of the list
+  #listed = null; // resolves when the list has been read, or could not be
   #goOn; // called with {id, title, note}: the chat goes on with that run; null: no agent runs here
   element = el("section", { class: "runs-view", "aria-label": "Runs" },
     el("div", { class: "runs-list" }, el("h1", { class: "list-title" }, "Runs"), this.#list, this.#more), this.#detail);
@@ -38,7 +39,8 @@ export class RunsView {
     if (id !== this.#shown || id === "") replace(this.#detail, id === "" ? el("p", { class: "muted empty" }, "Choose a run.") : null);
     this.#shown = id;
     this.#id = null;
-    await Promise.all([this.#load(null), id !== "" && this.#open(id)]);
+    this.#listed = this.#load(null);
+    await Promise.all([this.#listed, id !== "" && this.#open(id)]);
   }
 
   hide() {
@@ -107,7 +109,8 @@ export class RunsView {
   async #open(id) {
     clearTimeout(this.#timer);
     try {
-      const run = await getJson(`/v1/toccata/runs/${encodeURIComponent(id)}`);
+      // The run offers those of the list to be compared with.
+      const [run] = await Promise.all([getJson(`/v1/toccata/runs/${encodeURIComponent(id)}`), this.#listed]);
       if (id !== this.#shown) return;
       this.#mark(run.id);
       replace(this.#detail, new RunDetail(run, this.#goOn, [...this.#known.values()]).element);
