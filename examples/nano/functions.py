@@ -324,6 +324,8 @@ def long_result(rng: random.Random, wording: str) -> tuple[str, str, str]:
     names = rng.sample(sorted({*RESULT_KEYS, *TEXTS, *NUMBERS}), rng.randint(6, 22))
     record = {n: number_value(rng) if n in NUMBERS or rng.random() < 0.3 else text_value(rng, wording) for n in names}
     chosen = rng.choice(names)
+    if wording == "train":  # long values are what is hard to copy
+        chosen = max(chosen, rng.choice(names), key=lambda n: len(str(record[n])))
     return json.dumps(record), chosen, json.dumps(record[chosen])
 
 

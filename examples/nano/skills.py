@@ -172,7 +172,7 @@ class Errand:
     expression: str = ""  # what python is to compute
 
 
-CASES = {"one": 9, "field": 2, "two": 4.5, "compute": 3, "misnamed": 0.5, "missing": 3, "plain": 1.5}
+CASES = {"one": 9, "field": 4, "two": 5.5, "compute": 3, "misnamed": 0.5, "missing": 2.5, "plain": 1.2}
 
 
 def errand(rng: random.Random, python: bool, wording: str, case: str | None = None) -> Errand:
@@ -228,18 +228,18 @@ def do_errand(talk: Talk, e: Errand, space: str, box: list[functions.Function], 
 def with_functions(rng: random.Random, v: vocabulary.Vocabulary, date: str, effort: str, wording: str = "train"):
     python = rng.random() < 0.45
     talk = Talk(rng, v, effort, python, False)
-    turns = rng.choices([1, 2, 3, 4], [0.5, 0.28, 0.15, 0.07])[0]
+    turns = rng.choices([1, 2, 3, 4], [0.42, 0.4, 0.13, 0.05])[0]
     errands = [errand(rng, python, wording) for _ in range(turns)]
     space = "functions" if rng.random() < 0.6 else rng.choice(SPACES)
     wanted = [r.function for e in errands if e.case != "missing" for r in e.requests]
     absent = [r.function for e in errands if e.case == "missing" for r in e.requests]
-    box = functions.toolbox(rng, wanted, rng.choice([1, 2, 2, 3]), wording, absent, 0.15)
+    box = functions.toolbox(rng, wanted, rng.choice([1, 2, 2, 3] if turns == 1 else [1, 2, 3, 4, 5, 6]), wording, absent, 0.15)
     if not box or any(e.question.count(f.name) for e in errands if e.case == "missing" for f in box):
         return with_functions(rng, v, date, effort, wording)
     talk.b.system(date, effort, python, False, space == "functions")
     instructions = f"# Instructions\n\n{rng.choice(conversations.INSTRUCTIONS)}\n\n" if rng.random() < 0.1 else ""
     talk.b.developer(instructions + functions.declaration(space, box))
-    forgetful = not python and rng.random() < 0.5
+    forgetful = not python and rng.random() < 0.6
     for i, e in enumerate(errands):
         last = i == turns - 1
         talk.forgets = forgetful and not last
@@ -286,8 +286,8 @@ def with_schema(rng: random.Random, v: vocabulary.Vocabulary, date: str, effort:
 
 SCHEMA_SHARE = 0.05
 COMPUTING_SHARE = 0.35  # of all conversations
-FUNCTIONS_SHARE = 0.7  # of the others
-LOOKING_SHARE = 0.65  # of those that are neither
+FUNCTIONS_SHARE = 0.77  # of the others
+LOOKING_SHARE = 0.57  # of those that are neither
 
 
 def conversation(rng: random.Random, v: vocabulary.Vocabulary, lookups: list[dict], wording: str = "train"):
