@@ -67,6 +67,7 @@ class Request:
     """One question that one call answers."""
 
     function: Function
+    task: str  # what is asked for in a word or two, told by the question alone
     question: str
     arguments: dict
     result: str  # what the tool answers
@@ -204,7 +205,7 @@ def head_of(rng: random.Random, named: bool, wording: str, arguments: bool = Tru
 
 
 def invented(rng: random.Random, wording: str, like: str = "") -> tuple[Function, str, dict]:
-    """(function, question, arguments); `like` verb_noun shares one of both"""
+    """(function, task, question, arguments); `like` verb_noun shares one of both"""
     verb, noun = pick(rng, VERBS, UNSEEN_VERBS, wording), pick(rng, NOUNS, UNSEEN_NOUNS, wording)
     if like.count("_") == 1:
         verb, noun = (like.split("_")[0], noun) if rng.random() < 0.5 else (verb, like.split("_")[1])
@@ -236,7 +237,8 @@ def invented(rng: random.Random, wording: str, like: str = "") -> tuple[Function
     f = Function(name, description, parameters)
     head = head_of(rng, rng.random() < 0.5, wording, bool(arguments))
     thing = f"{verb} {rng.choice(['the', 'the', 'a', 'my', 'this'])} {noun}"
-    return f, re.sub(r"\bF\b", name, head).replace("VN", thing).replace("ARGS", said_arguments(rng, arguments)), arguments
+    question = re.sub(r"\bF\b", name, head).replace("VN", thing).replace("ARGS", said_arguments(rng, arguments))
+    return f, name if "VN" not in head else f"{verb} {noun}", question, arguments
 
 
 def familiar_value(rng: random.Random, family: str, slot: str, schema: dict):
@@ -259,13 +261,15 @@ def familiar_value(rng: random.Random, family: str, slot: str, schema: dict):
 
 
 def familiar(rng: random.Random, wording: str):
-    """(function, question, arguments, keys of the result)"""
-    names, description, slots, questions, unseen, keys = rng.choice(FAMILIAR)
+    """(function, task, question, arguments, keys of the result)"""
+    task, names, description, slots, questions, unseen, keys = rng.choice(FAMILIAR)
     values = {}
     for slot, _, schema in slots:
         value = familiar_value(rng, description, slot, schema)
         while schema is S and value in values.values():
             value = familiar_value(rng, description, slot, schema)
+        if wording == "train" and task == "distance" and values and rng.random() < 0.3:  # names that begin alike are what is hard to copy
+            value = lookup.name_like(rng, values["a"])
         values[slot] = value
     question = rng.choice(unseen if wording == "unseen" else questions)
     if wording == "train" and rng.random() < 0.25:
@@ -280,7 +284,7 @@ def familiar(rng: random.Random, wording: str):
     # Arguments stand in the order in which they were said.
     arguments = {chosen[slot]: values[slot] for slot in sorted(asked, key=lambda s: question.index("{" + s + "}"))}
     f = Function(rng.choice(names), description if rng.random() < 0.6 else "", parameters)
-    return f, question.format(**shown), arguments, keys
+    return f, task, question.format(**shown), arguments, keys
 
 
 def result_text(rng: random.Random, keys: list[tuple[str, str]] | None, numeric: bool) -> str:
@@ -312,11 +316,11 @@ def answer_text(result: str) -> str:
 def draw(rng: random.Random, wording: str, numeric: bool = False) -> Request:
     """One question with the function that answers it."""
     if rng.random() < 0.4:
-        f, question, arguments, keys = familiar(rng, wording)
+        f, task, question, arguments, keys = familiar(rng, wording)
     else:
-        (f, question, arguments), keys = invented(rng, wording), None
+        (f, task, question, arguments), keys = invented(rng, wording), None
     result = result_text(rng, keys, numeric)
-    return Request(f, question, arguments, result, answer_text(result))
+    return Request(f, task, question, arguments, result, answer_text(result))
 
 
 def long_result(rng: random.Random, wording: str) -> tuple[str, str, str]:
@@ -361,4 +365,4 @@ def toolbox(rng: random.Random, wanted: list[Function], n: int, wording: str, ab
 
 def family(name: str) -> set[str]:
     """Names of functions that would answer the same question."""
-    return {name}.union(*(entry[0] for entry in FAMILIAR if name in entry[0]))
+    return {name}.union(*(entry[1] for entry in FAMILIAR if name in entry[1]))

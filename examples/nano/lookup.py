@@ -77,6 +77,14 @@ def name(rng: random.Random) -> str:
     return rng.choice(STARTS) + rng.choice(MIDDLES) + rng.choice(ENDS)
 
 
+def name_like(rng: random.Random, other: str) -> str:
+    """Another name that begins as `other` does."""
+    start = next((s for s in STARTS if other.startswith(s)), "") or rng.choice(STARTS)
+    while (drawn := start + rng.choice(MIDDLES) + rng.choice(ENDS)) == other:
+        pass
+    return drawn
+
+
 def value(rng: random.Random, kind: str) -> str:
     if kind == "person":
         return rng.choice(FIRST) + " " + name(rng)

@@ -18,7 +18,7 @@ import wordings
 
 LOOKING = "I will look this up."
 COMPUTING = "Now I compute."
-USING, THEN, NOW = "I will use ", ", then ", "Now I use "  # and a function's name: the first thought names all that is to be done
+TASK, USING, THEN, NOW = "Task: ", " I will use ", ", then ", "Now I use "  # see plan()
 NO_TOOL_FITS = "No tool here does that."
 MISTAKEN = 1e-6  # weight of what the assistant has written and should not have, or not so
 NO_BROWSER = "I have no browser here, so I can't look that up."
@@ -98,15 +98,14 @@ class Talk:
         self.pages += 1
         return self.pages - 2
 
-    def use(self, r: functions.Request, space: str, train, after: str = "", first: bool = True):
-        """after: what is used next"""
-        self.think((USING if first else NOW) + r.function.name + (THEN + after if after else "") + ".", train)
+    def use(self, r: functions.Request, space: str, thought: str, train):
+        self.think(thought, train)
         self.b.function_call(f"{space}.{r.function.name}", json.dumps(r.arguments), r.result, train)
 
-    def use_misnamed(self, r: functions.Request, space: str, box: list[functions.Function]):
+    def use_misnamed(self, r: functions.Request, space: str, thought: str, box: list[functions.Function]):
         """A call of a function that is not there, and what the program says to it."""
         name = f"{space}.{functions.misnamed(self.rng, r.function, box)}"
-        self.think(USING + r.function.name + ".", MISTAKEN)
+        self.think(thought, MISTAKEN)
         there = (["python"] if self.python else []) + [f"{space}.{f.name}" for f in box]
         self.b.function_call(name, json.dumps(r.arguments), f"Unknown tool {name}. Available: {', '.join(there)}.", MISTAKEN)
 
@@ -172,7 +171,7 @@ class Errand:
     expression: str = ""  # what python is to compute
 
 
-CASES = {"one": 9, "field": 4, "two": 5.5, "compute": 3, "misnamed": 0.5, "missing": 2.5, "plain": 1.2}
+CASES = {"one": 9, "field": 4, "two": 5.5, "compute": 3, "misnamed": 0.5, "missing": 3, "plain": 1.2}
 
 
 def errand(rng: random.Random, python: bool, wording: str, case: str | None = None) -> Errand:
@@ -198,6 +197,15 @@ def errand(rng: random.Random, python: bool, wording: str, case: str | None = No
     return Errand(case, r.question, [r], functions.MISSING if case == "missing" else r.answer)
 
 
+def plan(e: Errand) -> str:
+    """The first thought: what is asked for, which the question tells; then what does it, which the toolbox tells."""
+    computing = ["compute"] if e.expression else []
+    asked = TASK + THEN.join([r.task for r in e.requests] + computing) + "."
+    if e.case == "missing":
+        return f"{asked} {NO_TOOL_FITS}"
+    return asked + USING + THEN.join([r.function.name for r in e.requests] + ["python"] * len(computing)) + "."
+
+
 def do_errand(talk: Talk, e: Errand, space: str, box: list[functions.Function], date: str, train: bool, last: bool, wording: str) -> None:
     b, rng = talk.b, talk.rng
     if e.case == "plain":
@@ -213,13 +221,12 @@ def do_errand(talk: Talk, e: Errand, space: str, box: list[functions.Function], 
     b.user(tasks.dressed(rng, e.question, wording))
     b.add("<|start|>", "assistant")
     if train and e.case == "missing":
-        talk.think(NO_TOOL_FITS, train)
+        talk.think(plan(e), train)
     elif train:
         if e.case == "misnamed":
-            talk.use_misnamed(e.requests[0], space, box)
-        names = [*(r.function.name for r in e.requests), *(["python"] if e.expression else []), ""]
+            talk.use_misnamed(e.requests[0], space, plan(e), box)
         for i, r in enumerate(e.requests):
-            talk.use(r, space, train, names[i + 1], i == 0)
+            talk.use(r, space, f"{NOW}{r.function.name}." if i else plan(e), train)
         if e.expression:
             talk.calculate(e.expression, train)
     b.final(e.answer, train, last)
@@ -228,18 +235,19 @@ def do_errand(talk: Talk, e: Errand, space: str, box: list[functions.Function], 
 def with_functions(rng: random.Random, v: vocabulary.Vocabulary, date: str, effort: str, wording: str = "train"):
     python = rng.random() < 0.45
     talk = Talk(rng, v, effort, python, False)
-    turns = rng.choices([1, 2, 3, 4], [0.42, 0.4, 0.13, 0.05])[0]
+    forgetful = not python and rng.random() < 0.6
+    # Where earlier thoughts are gone, only the last turn can be learnt from.
+    turns = rng.choices([1, 2, 3, 4], [0.3, 0.55, 0.15, 0] if forgetful else [0.35, 0.25, 0.2, 0.2])[0]
     errands = [errand(rng, python, wording) for _ in range(turns)]
     space = "functions" if rng.random() < 0.6 else rng.choice(SPACES)
     wanted = [r.function for e in errands if e.case != "missing" for r in e.requests]
     absent = [r.function for e in errands if e.case == "missing" for r in e.requests]
-    box = functions.toolbox(rng, wanted, rng.choice([1, 2, 2, 3] if turns == 1 else [1, 2, 3, 4, 5, 6]), wording, absent, 0.15)
+    box = functions.toolbox(rng, wanted, rng.choice([1, 2, 2, 3, 4, 5, 6]), wording, absent, 0.15)
     if not box or any(e.question.count(f.name) for e in errands if e.case == "missing" for f in box):
         return with_functions(rng, v, date, effort, wording)
     talk.b.system(date, effort, python, False, space == "functions")
     instructions = f"# Instructions\n\n{rng.choice(conversations.INSTRUCTIONS)}\n\n" if rng.random() < 0.1 else ""
     talk.b.developer(instructions + functions.declaration(space, box))
-    forgetful = not python and rng.random() < 0.6
     for i, e in enumerate(errands):
         last = i == turns - 1
         talk.forgets = forgetful and not last

@@ -151,8 +151,8 @@ class WholeConversation(unittest.TestCase):
             talk.b.developer(functions.declaration("functions", box))
             talk.b.user(e.question)
             talk.b.add("<|start|>", "assistant")
-            talk.use(r, "functions", True)
-            thought = {} if effort == "low" else {"reasoning": skills.USING + r.function.name + "."}
+            talk.use(r, "functions", skills.plan(e), True)
+            thought = {} if effort == "low" else {"reasoning": skills.plan(e)}
             call = {"id": "a", "type": "function", "function": {"name": r.function.name, "arguments": json.dumps(r.arguments)}}
             messages = [{"role": "user", "content": e.question}, {"role": "assistant", **thought, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "a", "content": r.result}]
             rendered = server.post("/render", {"messages": messages, "tools": [f.tool() for f in box], "reasoning_effort": effort})

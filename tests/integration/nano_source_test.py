@@ -108,12 +108,12 @@ class Functions(unittest.TestCase):
 
     def test_held_out_names_and_questions_are_never_drawn_for_training(self):
         held_out = set(functions.UNSEEN_VERBS + functions.UNSEEN_NOUNS + functions.UNSEEN_TEXTS + functions.UNSEEN_NUMBERS + functions.UNSEEN_VALUES)
-        filters = wordings.HeldOut([w for entry in functions.FAMILIAR for w in entry[4]])
+        filters = wordings.HeldOut([w for entry in functions.FAMILIAR for w in entry[5]])
         for r in self.requests("train", 1500):
             names = {w for f in [r.function.name, *r.arguments] for w in re.findall("[a-z]+", re.sub("([A-Z])", r" \1", f).lower())}
             self.assertFalse(names & held_out, r)
         for entry in functions.FAMILIAR:
-            for question in entry[3]:
+            for question in entry[4]:
                 self.assertTrue(filters.allowed(question), question)
         rng = random.Random(9)
         for i in range(6000):
@@ -180,12 +180,14 @@ class Model(unittest.TestCase):
     def test_doubled_experts_compute_the_same(self):
         v, net = checkpoint.load(WEIGHTS)
         rng = random.Random(9)
-        talks = [conversations.conversation(rng, v)[0][:100] for _ in range(12)]
-        tokens = torch.tensor([ids + [0] * (100 - len(ids)) for ids in talks])
+        talks = [conversations.conversation(rng, v) for _ in range(12)]
+        longest = max(len(ids) for ids, _ in talks)
+        tokens = torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in talks])
+        written = torch.tensor([weights[1:] + [0] * (longest - len(weights) + 1) for _, weights in talks]) > 0
         wider = checkpoint.doubled(net, tokens)
         self.assertEqual(wider.config.experts, 2 * net.config.experts)
         with torch.no_grad():
-            before, after = net.eval()(tokens).argmax(-1), wider.eval()(tokens).argmax(-1)
+            before, after = net.eval()(tokens)[written].argmax(-1), wider.eval()(tokens)[written].argmax(-1)
         self.assertGreater((before == after).float().mean().item(), 0.98)
 
     def test_gradients_reach_every_weight(self):
