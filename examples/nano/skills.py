@@ -293,8 +293,8 @@ def with_schema(rng: random.Random, v: vocabulary.Vocabulary, date: str, effort:
 
 
 SCHEMA_SHARE = 0.05
-COMPUTING_SHARE = 0.35  # of all conversations
-FUNCTIONS_SHARE = 0.77  # of the others
+COMPUTING_SHARE = 0.28  # of all conversations
+FUNCTIONS_SHARE = 0.85  # of the others
 LOOKING_SHARE = 0.57  # of those that are neither
 
 
