@@ -57,6 +57,14 @@ def load(path: pathlib.Path) -> tuple[vocabulary.Vocabulary, Nano]:
     return v, net
 
 
+def mean(paths: list[pathlib.Path]) -> tuple[vocabulary.Vocabulary, Nano]:
+    """The mean of nets of one shape and vocabulary, as stochastic weight averaging takes it (arxiv.org/abs/1803.05407)."""
+    v, net = load(paths[0])
+    states = [net.state_dict()] + [load(path)[1].state_dict() for path in paths[1:]]
+    net.load_state_dict({name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]})
+    return v, net
+
+
 @torch.no_grad()
 def doubled(net: Nano, tokens: torch.Tensor) -> Nano:
     """Twice the experts, the same function at first, the same arithmetic a token.

@@ -69,11 +69,11 @@ def write(net: Nano, v: vocabulary.Vocabulary, out: pathlib.Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", type=pathlib.Path, help="what train.py wrote")
+    parser.add_argument("checkpoints", type=pathlib.Path, nargs="+", help="what train.py wrote; of several, stages of one run, the mean (one named twice counts twice)")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent / "weights")
     args = parser.parse_args()
 
-    v, net = checkpoint.load(args.checkpoint)
+    v, net = checkpoint.mean(args.checkpoints)
     write(net, v, args.out)
     print(f"{args.out}: {sum(f.stat().st_size for f in args.out.iterdir()) / 1e6:.2f} MB")
 
