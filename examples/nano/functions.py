@@ -204,7 +204,7 @@ def head_of(rng: random.Random, named: bool, wording: str, arguments: bool = Tru
     return head if HELD_OUT_HEADS.allowed(slots(head)) else head_of(rng, named, wording, arguments)
 
 
-def invented(rng: random.Random, wording: str, like: str = "") -> tuple[Function, str, dict]:
+def invented(rng: random.Random, wording: str, like: str = "") -> tuple[Function, str, str, dict]:
     """(function, task, question, arguments); `like` verb_noun shares one of both"""
     verb, noun = pick(rng, VERBS, UNSEEN_VERBS, wording), pick(rng, NOUNS, UNSEEN_NOUNS, wording)
     if like.count("_") == 1:
