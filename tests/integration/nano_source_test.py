@@ -30,6 +30,7 @@ try:
     import checkpoint
     import export
     import model
+    import nano_likelihood
 except ImportError:
     torch = None
 
@@ -189,6 +190,21 @@ class Model(unittest.TestCase):
         with torch.no_grad():
             before, after = net.eval()(tokens)[written].argmax(-1), wider.eval()(tokens)[written].argmax(-1)
         self.assertGreater((before == after).float().mean().item(), 0.98)
+
+    def test_what_ships_is_surer_of_the_right_calls_than_a_random_net(self):
+        v, net = checkpoint.load(WEIGHTS)
+        random_net = model.Nano(net.config).eval()
+        for skill, _, conversation in nano_likelihood.drawn(random.Random(4), v, 1):
+            (messages, _), = nano_likelihood.lost(net.eval(), v, [conversation])
+            (untrained, _), = nano_likelihood.lost(random_net, v, [conversation])
+            self.assertEqual(messages.keys(), untrained.keys())
+            self.assertLess(10 * sum(messages.values()), sum(untrained.values()), skill)
+
+    def test_mean_of_a_net_and_itself_is_the_net(self):
+        _, net = checkpoint.load(WEIGHTS)
+        _, mean = checkpoint.mean([WEIGHTS, WEIGHTS])
+        for (name, one), two in zip(net.state_dict().items(), mean.state_dict().values()):
+            self.assertTrue(torch.equal(one, two), name)
 
     def test_gradients_reach_every_weight(self):
         torch.manual_seed(5)
