@@ -12,6 +12,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 E2M1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
+LONGEST = 2048  # tokens a sequence may have
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +165,7 @@ class Layer(nn.Module):
 
 
 class Nano(nn.Module):
-    def __init__(self, c: Config, longest: int = 2048):
+    def __init__(self, c: Config, longest: int = LONGEST):
         super().__init__()
         self.config = c
         self.embedding = nn.Parameter(torch.randn(c.vocab, c.hidden))

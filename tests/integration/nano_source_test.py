@@ -31,6 +31,7 @@ try:
     import export
     import model
     import nano_likelihood
+    import train
 except ImportError:
     torch = None
 
@@ -205,6 +206,24 @@ class Model(unittest.TestCase):
         _, mean = checkpoint.mean([WEIGHTS, WEIGHTS])
         for (name, one), two in zip(net.state_dict().items(), mean.state_dict().values()):
             self.assertTrue(torch.equal(one, two), name)
+
+    def test_conversations_too_long_for_the_model_are_not_trained(self):
+        lengths = {10: 0, model.LONGEST: 0, model.LONGEST + 1: 0}
+        draw = lambda rng: (lambda n: ([1] * n, [1.0] * n))(rng.choice(list(lengths)))  # noqa: E731
+        pools = train.batches(1, 0, 0, draw, 3000)
+        for pool, tokens, *_ in pools:
+            lengths[tokens.shape[1]] += len(tokens)
+            if pool:
+                break
+        self.assertGreater(min(lengths[10], lengths[model.LONGEST]), 100)
+        self.assertEqual(lengths[model.LONGEST + 1], 0)
+
+    def test_a_sharpened_loss_goes_from_minus_log_p_to_one_minus_p(self):
+        torch.manual_seed(6)
+        logits, targets = 3 * torch.randn(50, 9), torch.randint(0, 9, (50,))
+        p = torch.softmax(logits, -1).gather(1, targets[:, None])[:, 0]
+        for q, wanted in ((0, -torch.log(p)), (1e-4, -torch.log(p)), (0.5, 2 * (1 - p.sqrt())), (1, 1 - p)):
+            torch.testing.assert_close(train.token_losses(logits, targets, q), wanted, rtol=1e-3, atol=1e-5)
 
     def test_gradients_reach_every_weight(self):
         torch.manual_seed(5)
