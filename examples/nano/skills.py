@@ -171,7 +171,7 @@ class Errand:
     expression: str = ""  # what python is to compute
 
 
-CASES = {"one": 9, "field": 4, "two": 5.5, "compute": 3, "misnamed": 0.5, "missing": 3, "plain": 1.2}
+CASES = {"one": 9, "field": 4, "two": 6.5, "compute": 3, "misnamed": 0.5, "missing": 3, "plain": 1.2}
 
 
 def errand(rng: random.Random, python: bool, wording: str, case: str | None = None) -> Errand:
@@ -233,9 +233,9 @@ def do_errand(talk: Talk, e: Errand, space: str, box: list[functions.Function], 
 
 
 def with_functions(rng: random.Random, v: vocabulary.Vocabulary, date: str, effort: str, wording: str = "train"):
-    python = rng.random() < 0.45
+    python = rng.random() < 0.4
     talk = Talk(rng, v, effort, python, False)
-    forgetful = not python and rng.random() < 0.6
+    forgetful = not python and rng.random() < 0.75
     # Where earlier thoughts are gone, only the last turn can be learnt from.
     turns = rng.choices([1, 2, 3, 4], [0.3, 0.55, 0.15, 0] if forgetful else [0.35, 0.25, 0.2, 0.2])[0]
     errands = [errand(rng, python, wording) for _ in range(turns)]
