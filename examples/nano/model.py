@@ -165,14 +165,14 @@ class Layer(nn.Module):
 
 
 class Nano(nn.Module):
-    def __init__(self, c: Config, longest: int = LONGEST):
+    def __init__(self, c: Config):
         super().__init__()
         self.config = c
         self.embedding = nn.Parameter(torch.randn(c.vocab, c.hidden))
         self.layers = nn.ModuleList(Layer(c, i) for i in range(c.layers))
         self.norm = nn.Parameter(torch.ones(c.hidden))
         self.unembedding = nn.Parameter(torch.randn(c.vocab, c.hidden) * 0.02)
-        angles = torch.arange(longest, dtype=torch.float64)[:, None] * rope_frequencies(c)
+        angles = torch.arange(LONGEST, dtype=torch.float64)[:, None] * rope_frequencies(c)
         concentration = 0.1 * math.log(c.rope_factor) + 1
         self.register_buffer("cos", (angles.cos() * concentration).float(), persistent=False)
         self.register_buffer("sin", (angles.sin() * concentration).float(), persistent=False)

@@ -209,9 +209,12 @@ class Model(unittest.TestCase):
 
     def test_conversations_too_long_for_the_model_are_not_trained(self):
         lengths = {10: 0, model.LONGEST: 0, model.LONGEST + 1: 0}
-        draw = lambda rng: (lambda n: ([1] * n, [1.0] * n))(rng.choice(list(lengths)))  # noqa: E731
-        pools = train.batches(1, 0, 0, draw, 3000)
-        for pool, tokens, *_ in pools:
+
+        def draw(rng):
+            n = rng.choice(list(lengths))
+            return [1] * n, [1.0] * n
+
+        for pool, tokens, *_ in train.batches(1, 0, 0, draw, 3000):
             lengths[tokens.shape[1]] += len(tokens)
             if pool:
                 break
